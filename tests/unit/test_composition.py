@@ -1,0 +1,140 @@
+"""A stack that cannot be is refused with every mistake, each with its place and remedy."""
+
+import pytest
+
+from tests.unit.examples import link, service
+from workload import (
+    Composition,
+    File,
+    Link,
+    Listen,
+    Override,
+    Overrides,
+    Port,
+    Resources,
+    Service,
+    Volume,
+)
+
+
+def compose(*services: Service, overrides: Overrides | None = None) -> Composition:
+    composition = Composition(overrides or Overrides())
+    for one in services:
+        composition.add(one)
+    return composition
+
+
+def problems(composition: Composition) -> list[str]:
+    return [f"{mistake.path}: {mistake.problem}" for mistake in composition.mistakes()]
+
+
+def test_a_sound_stack_has_no_mistakes() -> None:
+    assert problems(compose(service("a", links=(link("b"),)), service("b"))) == []
+
+
+def test_services_start_after_what_they_link_to() -> None:
+    composition = compose(
+        service("a", links=(link("b"), link("c"))), service("b", links=(link("c"),)), service("c")
+    )
+    assert [one.name for one in composition.services] == ["c", "b", "a"]
+
+
+def test_links_are_listed_by_name_and_port() -> None:
+    composition = compose(service("b", links=(link("a"),)), service("a"))
+    assert composition.links == (Link("b", "a", 8000),)
+
+
+@pytest.mark.parametrize(
+    ("services", "expected"),
+    [
+        ([service("a"), service("a")], "service a: is described 2 times"),
+        ([service("a", links=(link("b"),))], "service a: links[0]: there is no service b"),
+        (
+            [service("a", links=(link("b", 9),)), service("b")],
+            "service a: links[0]: b has no port 9",
+        ),
+        (
+            [service("a", links=(link("b"),)), service("b", links=(link("a"),))],
+            "links: nothing of this circle could start first: a -> b -> a",
+        ),
+        (
+            [service("a", links=(link("a"),))],
+            "links: nothing of this circle could start first: a -> a",
+        ),
+        ([service("A_b")], "service A_b: is no host name"),
+        ([service("a", replicas=0)], "service a: replicas: 0 is less than 1"),
+        (
+            [service("a", replicas=2, volumes=(Volume(name="data", path="/data"),))],
+            "service a: replicas: replicas would write to one volume",
+        ),
+        (
+            [service("a", replicas=2, ports=(Port(name="http", number=1, published=1),))],
+            "service a: replicas: a port of the host leads to one replica only",
+        ),
+        (
+            [service("a", replicas=2, files=(File(path="/x/y", content=Listen("http")),))],
+            "service a: files: replicas share their files, and each listens on an address of its"
+            " own",
+        ),
+        (
+            [
+                service("a", ports=(Port(name="http", number=1, published=80),)),
+                service("b", ports=(Port(name="http", number=1, published=80),)),
+            ],
+            "service b: ports: port 80 of the host is already taken by a",
+        ),
+        (
+            [service("a", command=(Listen("grpc"),))],
+            "service a: command[0]: there is no port named grpc",
+        ),
+        (
+            [service("a", resources=Resources(memory_mib=64, shared_memory_mib=128))],
+            "service a: shared_memory_mib: 128 MiB lie within the 64 MiB of the service, and do"
+            " not fit",
+        ),
+        (
+            [service("a", resources=Resources(memory_mib=64, cpu=1, cpu_reserved=2))],
+            "service a: cpu_reserved: 2 is more than the limit of 1",
+        ),
+        (
+            [
+                service(
+                    "a",
+                    volumes=(Volume(name="x", path="/x"), Volume(name="x", path="/y")),
+                )
+            ],
+            "service a: volumes: x is there 2 times",
+        ),
+    ],
+)
+def test_a_mistake_is_found(services: list[Service], expected: str) -> None:
+    assert problems(compose(*services)) == [expected]
+
+
+def test_all_mistakes_are_found_at_once() -> None:
+    assert len(problems(compose(service("a", links=(link("x"),), replicas=0), service("B")))) == 3
+
+
+def test_settings_change_a_service() -> None:
+    overrides = Overrides(services={"a": Override(memory_mib=99, cpu_set="0-1", replicas=3)})
+    (changed,) = compose(service("a"), overrides=overrides).services
+    assert changed.resources == Resources(memory_mib=99, cpu=0.5, cpu_set="0-1")
+    assert changed.replicas == 3
+
+
+def test_settings_of_a_service_that_is_not_there_are_a_mistake() -> None:
+    overrides = Overrides(services={"typo": Override(replicas=2)})
+    assert problems(compose(service("a"), overrides=overrides)) == [
+        "strata:services.typo: the system has no such service"
+    ]
+
+
+def test_a_service_of_a_profile_is_there_when_it_is_asked_for() -> None:
+    described = (service("a", links=(link("b"),)), service("b", profiles=("extra",)))
+    without = compose(*described)
+    assert problems(without) == []
+    assert [one.name for one in without.services] == ["a"]
+    assert without.links == ()
+    wanted = compose(*described, overrides=Overrides(profiles=frozenset({"extra"})))
+    assert [one.name for one in wanted.services] == ["b", "a"]
+    assert wanted.links == (Link("a", "b", 8000),)

@@ -1,0 +1,101 @@
+"""Settings: every mistake at once, with the key it is in and what to do."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import config
+import systems
+from workload import MistakesError
+
+
+def load(**values: Any) -> config.Settings:
+    raw = {
+        f"strata:{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in values.items()
+    }
+    return config.load(raw, "strata")
+
+
+def mistakes(**values: Any) -> dict[str, str]:
+    with pytest.raises(MistakesError) as caught:
+        load(**values)
+    return {one.path: f"{one.problem}; {one.remedy}" for one in caught.value.mistakes}
+
+
+def test_nothing_set_is_the_reference_system_on_its_ports() -> None:
+    settings = load()
+    assert (settings.system, settings.ports.http, settings.ports.https) == ("reference", 8080, 8443)
+
+
+def test_settings_are_read_by_the_names_of_the_file() -> None:
+    settings = load(ports={"http": 9000}, services={"api": {"memoryMib": 300, "cpuSet": "0-1"}})
+    assert settings.ports.http == 9000
+    assert settings.services["api"].memory_mib == 300
+    assert settings.services["api"].cpu_set == "0-1"
+
+
+def test_keys_of_others_are_left_alone() -> None:
+    assert config.load({"docker:host": "unix:///x", "strata:system": "x"}, "strata").system == "x"
+
+
+@pytest.mark.parametrize(
+    ("values", "path", "words"),
+    [
+        ({"prots": {}}, "strata:prots", "did you mean ports?"),
+        ({"ports": {"htp": 1}}, "strata:ports.htp", "did you mean http?"),
+        (
+            {"services": {"api": {"memoryMb": 1}}},
+            "strata:services.api.memoryMb",
+            "did you mean memoryMib?",
+        ),
+        ({"ports": {"http": "eighty"}}, "strata:ports.http", "write a whole number"),
+        ({"ports": {"http": 70000}}, "strata:ports.http", "less than or equal to 65535"),
+        ({"ports": "8080"}, "strata:ports", "write a map of keys and values"),
+        ({"gpu": {"mode": "maybe"}}, "strata:gpu.mode", "'require', 'prefer' or 'off'"),
+        ({"network": {"range": "10.0.0.0/8"}}, "strata:network.range", "prefix of 16"),
+        ({"network": {"range": "8.8.0.0/16"}}, "strata:network.range", "private range"),
+        ({"services": {"api": {"cpuSet": "a"}}}, "strata:services.api.cpuSet", "match pattern"),
+        ({"secretGenerations": {"db": 0}}, "strata:secretGenerations.db", "greater than or"),
+        ({"seed": "short"}, "strata:seed", "at least 32"),
+    ],
+)
+def test_a_mistake_names_its_key_and_a_remedy(
+    values: dict[str, Any], path: str, words: str
+) -> None:
+    found = mistakes(**values)
+    assert set(found) == {path}
+    assert words in found[path]
+
+
+def test_all_mistakes_are_reported_at_once() -> None:
+    assert len(mistakes(prots=1, images="x", ports={"http": "x", "https": 0})) == 4
+
+
+def test_a_mistake_never_shows_the_seed() -> None:
+    assert "hunter2" not in json.dumps(mistakes(seed="hunter2"))
+
+
+def test_an_unknown_system_is_refused_with_those_there_are() -> None:
+    with pytest.raises(MistakesError, match=r"strata:system(.|\n)*did you mean reference\?"):
+        systems.find("refrence")
+
+
+def test_the_seed_comes_from_the_settings_or_from_the_file(tmp_path: Path) -> None:
+    assert config.read_seed(load(seed="s" * 32), {}) == b"s" * 32
+    file = tmp_path / "seed"
+    file.write_text("f" * 64 + "\n")
+    assert config.read_seed(load(), {"STRATA_SEED_FILE": str(file)}) == b"f" * 64
+
+
+@pytest.mark.parametrize("content", [None, "short"])
+def test_no_seed_is_a_mistake_with_a_remedy(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "seed"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(MistakesError, match="source .toolchain/env"):
+        config.read_seed(load(), {"STRATA_SEED_FILE": str(file)})
+    with pytest.raises(MistakesError, match="source .toolchain/env"):
+        config.read_seed(load(), {})

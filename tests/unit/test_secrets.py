@@ -1,0 +1,83 @@
+"""Secrets: stable, distinct, rotated by a number, and never shown."""
+
+import base64
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtensionOID
+
+from workload.secrets import DerivedSecrets
+
+SEED = b"0123456789abcdef0123456789abcdef"
+NAMES = ("localhost", "127.0.0.1")
+
+
+def secrets(stack: str = "dev", **generations: int) -> DerivedSecrets:
+    return DerivedSecrets(SEED, stack, generations)
+
+
+def test_a_password_is_the_same_each_time_and_differs_by_owner_stack_and_seed() -> None:
+    assert secrets().password("a") == secrets().password("a")
+    others = {
+        secrets().password("b"),
+        secrets("prod").password("a"),
+        DerivedSecrets(SEED[::-1], "dev", {}).password("a"),
+    }
+    assert secrets().password("a") not in others
+    assert len(others) == 3
+
+
+def test_raising_the_generation_changes_the_secrets_of_that_owner_only() -> None:
+    rotated = secrets(a=2)
+    assert rotated.password("a") != secrets().password("a")
+    assert rotated.password("b") == secrets().password("b")
+    assert secrets(a=1).password("a") == secrets().password("a")
+
+
+def test_a_password_has_256_bits_and_no_character_that_a_configuration_would_take_amiss() -> None:
+    password = secrets().password("a")
+    assert len(password) == 43
+    assert set(password) <= set(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    )
+
+
+def test_the_hash_is_what_rabbitmq_checks() -> None:
+    raw = base64.b64decode(secrets().password_hash("mq"))
+    salt, digest = raw[:4], raw[4:]
+    assert digest == hashlib.sha256(salt + secrets().password("mq").encode()).digest()
+
+
+def test_a_short_seed_is_refused() -> None:
+    with pytest.raises(ValueError, match="5 bytes, 16 is the least"):
+        DerivedSecrets(b"short", "dev", {})
+
+
+def test_a_certificate_is_the_same_each_time_and_valid_for_its_names() -> None:
+    pem = secrets().certificate(NAMES)
+    assert pem == secrets().certificate(NAMES)
+    leaf, authority = x509.load_pem_x509_certificates(pem.encode())
+    assert authority == x509.load_pem_x509_certificate(secrets().authority_certificate().encode())
+    leaf.verify_directly_issued_by(authority)
+    extension = leaf.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
+    assert isinstance(extension.value, x509.SubjectAlternativeName)
+    assert [str(name.value) for name in extension.value] == list(NAMES)
+    now = datetime.now(UTC)
+    assert leaf.not_valid_before_utc <= now
+    assert now + timedelta(days=365) < leaf.not_valid_after_utc
+    assert leaf.not_valid_after_utc - leaf.not_valid_before_utc <= timedelta(days=825)
+
+
+def test_the_private_key_belongs_to_the_certificate() -> None:
+    key = serialization.load_pem_private_key(secrets().private_key(NAMES).encode(), None)
+    leaf = x509.load_pem_x509_certificates(secrets().certificate(NAMES).encode())[0]
+    assert key.public_key() == leaf.public_key()
+
+
+def test_a_fingerprint_changes_with_the_content_and_with_the_seed() -> None:
+    assert secrets().fingerprint("x") == secrets().fingerprint("x")
+    assert secrets().fingerprint("x") != secrets().fingerprint("y")
+    assert secrets().fingerprint("x") != DerivedSecrets(SEED[::-1], "dev", {}).fingerprint("x")

@@ -1,0 +1,93 @@
+"""Whether a stack fits where it is to run: added up before anything is made."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from workload.mistakes import Mistake
+from workload.service import Service
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """What there is to share out.
+
+    `reserved_memory_mib` is kept for the system. `gpus` is None where the number of GPUs cannot
+    be known.
+    """
+
+    memory_mib: int
+    reserved_memory_mib: int
+    cpu: float
+    gpus: int | None
+
+    @property
+    def usable_memory_mib(self) -> int:
+        return self.memory_mib - self.reserved_memory_mib
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The sum over all replicas of all services, against the capacity."""
+
+    capacity: Capacity
+    memory_mib: int
+    shared_memory_mib: int
+    cpu: float
+    gpus: int
+
+    @classmethod
+    def of(
+        cls, services: Sequence[Service], with_gpu: frozenset[str], capacity: Capacity
+    ) -> "Budget":
+        """Adds up. `with_gpu` names the services that were given their GPUs."""
+        return cls(
+            capacity=capacity,
+            memory_mib=sum(one.resources.memory_mib * one.replicas for one in services),
+            shared_memory_mib=sum(
+                one.resources.shared_memory_mib * one.replicas for one in services
+            ),
+            cpu=round(sum(one.resources.cpu_budget * one.replicas for one in services), 3),
+            gpus=sum(one.gpu.wanted * one.replicas for one in services if one.name in with_gpu),
+        )
+
+    def mistakes(self, services: Sequence[Service]) -> Iterator[Mistake]:
+        has = self.capacity
+        table = _table(services)
+        if self.memory_mib > has.usable_memory_mib:
+            yield Mistake(
+                "budget: memory",
+                f"the services need {self.memory_mib} MiB, the host has {has.usable_memory_mib} MiB"
+                f" to share out ({has.memory_mib} less {has.reserved_memory_mib} kept for the"
+                f" system)\n{table}",
+                "lower strata:services.NAME.memoryMib or replicas, or leave a profile out",
+            )
+        if self.cpu > has.cpu:
+            yield Mistake(
+                "budget: cpu",
+                f"the services reserve {self.cpu:g} cores, the host has {has.cpu:g}\n{table}",
+                "lower strata:services.NAME.cpuReserved or replicas, or leave a profile out",
+            )
+        if has.gpus is not None and self.gpus > has.gpus:
+            yield Mistake(
+                "budget: gpu",
+                f"the services need {self.gpus} GPUs, the host has {has.gpus}\n{table}",
+                "lower gpu.count, or use mode: prefer",
+            )
+        for one in services:
+            if one.resources.cpu > has.cpu:
+                yield Mistake(
+                    f"service {one.name}: cpu",
+                    f"a limit of {one.resources.cpu:g} cores is more than the host's {has.cpu:g}",
+                    f"set strata:services.{one.name}.cpu to at most {has.cpu:g}",
+                )
+
+
+def _table(services: Sequence[Service]) -> str:
+    width = max(len(one.name) for one in services)
+    rows = [f"      {'service':<{width}}  replicas  MiB each  cores reserved each  GPUs each"]
+    rows += [
+        f"      {one.name:<{width}}  {one.replicas:>8}  {one.resources.memory_mib:>8}"
+        f"  {one.resources.cpu_budget:>19.2f}  {one.gpu.wanted:>9}"
+        for one in sorted(services, key=lambda one: -one.resources.memory_mib * one.replicas)
+    ]
+    return "\n".join(rows)

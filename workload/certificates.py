@@ -1,0 +1,133 @@
+"""The certificate authority of a stack and the certificates it issues.
+
+Keys come from the seed and signatures are deterministic, so that the same stack gives the same
+certificates to the byte, and an update with nothing changed changes nothing.
+"""
+
+import hashlib
+import ipaddress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+AUTHORITY_DAYS = 3650
+CERTIFICATE_DAYS = 800
+"""Below the 825 days that Apple's platforms accept (support.apple.com, HT210176)."""
+
+# The order of the group of P-256 (NIST SP 800-186, section 3.2.1.3): a private key is in 1..order-1.
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def _start_of_year() -> datetime:
+    # A certificate is renewed by the first update of a year, and is the same until then.
+    return datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)
+
+
+def _key(seed: bytes) -> ec.EllipticCurvePrivateKey:
+    # SHA-512 gives 512 bits, so that the remainder is as good as uniform (FIPS 186-5, A.2.1).
+    number = int.from_bytes(hashlib.sha512(seed).digest(), "big") % (_P256_ORDER - 1) + 1
+    return ec.derive_private_key(number, ec.SECP256R1())
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int
+) -> x509.CertificateBuilder:
+    start = _start_of_year()
+    identity = f"{subject.rfc4514_string()}|{issuer.rfc4514_string()}|{start.isoformat()}".encode()
+    point = key.public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+    )
+    serial = int.from_bytes(hashlib.sha256(identity + point).digest()[:16], "big") | 1
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(serial)
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=days))
+    )
+
+
+@dataclass(frozen=True)
+class Issued:
+    certificate_pem: str
+    private_key_pem: str = field(repr=False)
+
+
+class Authority:
+    """The authority of one stack; its private key is never written anywhere."""
+
+    def __init__(self, stack: str, key_seed: bytes) -> None:
+        self._key = _key(key_seed)
+        self._name = x509.Name(
+            [
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Strata"),
+                x509.NameAttribute(NameOID.COMMON_NAME, f"Strata {stack} authority"),
+            ]
+        )
+        public = self._key.public_key()
+        certificate = (
+            _builder(self._name, self._name, public, AUTHORITY_DAYS)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .sign(self._key, SHA256(), ecdsa_deterministic=True)
+        )
+        self.certificate_pem = _pem(certificate)
+
+    def issue(self, names: tuple[str, ...], key_seed: bytes) -> Issued:
+        """A server certificate for `names` (host names or addresses), the first one its subject."""
+        key = _key(key_seed)
+        public = key.public_key()
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+        certificate = (
+            _builder(subject, self._name, public, CERTIFICATE_DAYS)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(
+                x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
+            .sign(self._key, SHA256(), ecdsa_deterministic=True)
+        )
+        private = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        return Issued(_pem(certificate) + self.certificate_pem, private.decode())
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )

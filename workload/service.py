@@ -1,0 +1,234 @@
+"""A service: one kind of long-running process, said without naming a platform."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from workload.gpu import Gpu
+from workload.text import Text
+from workload.zone import Zone
+
+
+def _nothing() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
+class Kind(StrEnum):
+    """What a service is to those who look after it."""
+
+    APPLICATION = "application"
+    DATASTORE = "datastore"
+    GATEWAY = "gateway"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port:
+    """A TCP port that the process listens on.
+
+    `published` is the port of the host's loopback that leads here; None (the default) publishes
+    nothing. `bound` says that the process listens only on the addresses a `Listen` gave it: where
+    it does not (an image that cannot be told), its networks are not shared.
+    """
+
+    name: str
+    number: int
+    published: int | None = None
+    bound: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A port of a service, as a client names it."""
+
+    service: str
+    port: str
+    number: int
+
+    @property
+    def host(self) -> str:
+        """The name under which clients resolve the service, the same on every platform."""
+        return self.service
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.number}"
+
+
+@dataclass(frozen=True, order=True)
+class Link:
+    """The only traffic that is allowed: `client` opens connections to `port` of `server`."""
+
+    client: str
+    server: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpProbe:
+    """Healthy when `GET path` on `port` answers 200."""
+
+    port: int
+    path: str = "/health"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecProbe:
+    """Healthy when the command, run in the container, ends with status 0."""
+
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """How to tell whether a service is healthy, which is also when its clients may start.
+
+    A container is unhealthy after `retries` failures in a row, asked every `interval_seconds`;
+    failures in the first `start_period_seconds` do not count. An update waits up to
+    `ready_within_seconds` for the service to become healthy, and fails then.
+    """
+
+    check: HttpProbe | ExecProbe
+    interval_seconds: int = 5
+    timeout_seconds: int = 3
+    retries: int = 3
+    start_period_seconds: int = 30
+    ready_within_seconds: int = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What one replica may use, and what is set aside for it.
+
+    `memory_mib` is a hard limit with no swap beyond it; `cpu` is a hard limit in cores.
+    `cpu_reserved` (a quarter of `cpu` unless given) is what the budget counts, and the share the
+    replica gets when the host is busy. `cpu_set` pins it to cores ("0-1,4"). `shared_memory_mib`
+    is the size of /dev/shm and lies within `memory_mib`.
+    """
+
+    memory_mib: int
+    cpu: float = 1.0
+    cpu_reserved: float | None = None
+    cpu_set: str | None = None
+    shared_memory_mib: int = 64
+
+    @property
+    def cpu_budget(self) -> float:
+        return self.cpu / 4 if self.cpu_reserved is None else self.cpu_reserved
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """Storage that outlives the container. `name` is unique within the service."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tmpfs:
+    """Storage in memory, within the memory limit, gone with the container."""
+
+    path: str
+    size_mib: int = 64
+    executable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A read-only file, secret if its content is. All files of a service share one folder each.
+
+    A secret belongs under /run/secrets. `path` is absolute; the folder it lies in holds nothing
+    but files of this service.
+    """
+
+    path: str
+    content: Text = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capability:
+    """A Linux capability that is added back, and why: an exception to hardening is one line."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ulimit:
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogRotation:
+    """At most `files` files of `size_mib` each are kept of a container's output."""
+
+    size_mib: int = 10
+    files: int = 3
+
+
+NO_GPU = Gpu()
+
+
+class Restart(StrEnum):
+    ALWAYS = "always"
+    UNLESS_STOPPED = "unless-stopped"
+    ON_FAILURE = "on-failure"
+    NO = "no"
+
+
+# nofile: what the engines here need at most (RabbitMQ and nginx hold a descriptor a connection);
+# nproc counts all processes of the user on the host, so it is a ceiling and not a share.
+DEFAULT_ULIMITS = (
+    Ulimit(name="nofile", soft=8192, hard=8192),
+    Ulimit(name="nproc", soft=4096, hard=4096),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """One kind of long-running process.
+
+    `image` is a logical image of the catalogue (images/catalogue.py); `command` replaces what it
+    runs (its entry point stays, as Kubernetes' `args`). `links` are the endpoints
+    the service calls: nothing else can be reached, and it starts after they are healthy.
+    `egress` lets it reach the internet. `profiles` puts it in a stack only when one of them is
+    asked for; a service of no profile is always there. Hardening is the default: root is read-only
+    but for `tmpfs` and `volumes`, all capabilities are dropped but `capabilities`.
+    """
+
+    name: str
+    image: str
+    zone: Zone
+    probe: Probe
+    resources: Resources
+    user: str
+    kind: Kind = Kind.APPLICATION
+    command: tuple[Text, ...] = ()
+    environment: Mapping[str, Text] = field(default_factory=_nothing)
+    ports: tuple[Port, ...] = ()
+    links: tuple[Endpoint, ...] = ()
+    egress: bool = False
+    volumes: tuple[Volume, ...] = ()
+    tmpfs: tuple[Tmpfs, ...] = ()
+    files: tuple[File, ...] = ()
+    gpu: Gpu = NO_GPU
+    replicas: int = 1
+    profiles: tuple[str, ...] = ()
+    restart: Restart = Restart.UNLESS_STOPPED
+    read_only_root: bool = True
+    capabilities: tuple[Capability, ...] = ()
+    stop_signal: str = "SIGTERM"
+    stop_grace_seconds: int = 10
+    extra_hosts: Mapping[str, str] = field(default_factory=_nothing)
+    ulimits: tuple[Ulimit, ...] = DEFAULT_ULIMITS
+    log_rotation: LogRotation = LogRotation()
+
+    def endpoint(self, port: str) -> Endpoint:
+        """The endpoint of a port, by name. Raises KeyError where there is none of that name."""
+        for one in self.ports:
+            if one.name == port:
+                return Endpoint(service=self.name, port=port, number=one.number)
+        raise KeyError(f"service {self.name} has no port named {port}")

@@ -1,0 +1,127 @@
+"""Text that is partly known only when a platform places the service.
+
+A command argument, an environment value or the content of a file is a `Text`: a string, or a
+sequence of strings and of the parts below, which the platform fills in.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Listen:
+    """The addresses that a port is to listen on.
+
+    Each address fills `{address}` of `template` (and its number, from 1, `{index}`), and the results are joined by `separator`. A service that
+    listens only where it is told to cannot be reached over the networks on which it is a client:
+    this is what makes a link one-way on Docker. Loopback is always among the addresses, because
+    the probe asks there. On Kubernetes it is the one address 0.0.0.0, because there a network
+    policy decides.
+    """
+
+    port: str
+    template: str = "{address}"
+    separator: str = ","
+
+
+@dataclass(frozen=True)
+class Password:
+    """The password of `owner`, derived from the seed of the stack (see `secrets`)."""
+
+    owner: str
+
+
+@dataclass(frozen=True)
+class PasswordHash:
+    """The password of `owner` as RabbitMQ keeps it (salted SHA-256, base64)."""
+
+    owner: str
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate chain (PEM) for these host names, made by the authority of the stack."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PrivateKey:
+    """The private key (PEM) that belongs to `Certificate(names)`."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """`gpu` where the service was given a GPU, `cpu` where it was not."""
+
+    gpu: str
+    cpu: str
+
+
+Part = str | Listen | Password | PasswordHash | Certificate | PrivateKey | Accelerator
+Text = Part | tuple[Part, ...]
+
+SECRET_PARTS = (Password, PasswordHash, PrivateKey)
+
+
+def parts(text: Text) -> Sequence[Part]:
+    return text if isinstance(text, tuple) else (text,)
+
+
+def is_secret(text: Text) -> bool:
+    """Whether the text holds anything that must not be shown."""
+    return any(isinstance(part, SECRET_PARTS) for part in parts(text))
+
+
+def listens(text: Text) -> bool:
+    """Whether the text depends on the addresses of one replica."""
+    return any(isinstance(part, Listen) for part in parts(text))
+
+
+class SecretSource(Protocol):
+    """Where the secret parts of a text come from."""
+
+    def password(self, owner: str) -> str: ...
+    def password_hash(self, owner: str) -> str: ...
+    def certificate(self, names: tuple[str, ...]) -> str: ...
+    def private_key(self, names: tuple[str, ...]) -> str: ...
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What is known of one replica once it has been placed."""
+
+    addresses: Callable[[str], Sequence[str]]
+    """The addresses that a port, given by name, listens on."""
+    secrets: SecretSource = field(repr=False)
+    has_gpu: bool = False
+
+
+def render(text: Text, placement: Placement) -> str:
+    """Fills in every part of `text`."""
+    return "".join(_render(part, placement) for part in parts(text))
+
+
+def _render(part: Part, placement: Placement) -> str:
+    match part:
+        case str():
+            return part
+        case Listen():
+            addresses = placement.addresses(part.port)
+            return part.separator.join(
+                part.template.format(address=one, index=index)
+                for index, one in enumerate(addresses, start=1)
+            )
+        case Password():
+            return placement.secrets.password(part.owner)
+        case PasswordHash():
+            return placement.secrets.password_hash(part.owner)
+        case Certificate():
+            return placement.secrets.certificate(part.names)
+        case PrivateKey():
+            return placement.secrets.private_key(part.names)
+        case Accelerator():
+            return part.gpu if placement.has_gpu else part.cpu
