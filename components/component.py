@@ -1,0 +1,41 @@
+"""What all components share."""
+
+from collections.abc import Iterable
+
+import pulumi
+
+from platforms.platform import Platform
+from workload import Endpoint, Mistake, Service, refuse
+
+
+class ServiceComponent(pulumi.ComponentResource):
+    """A component that is one service: checked first, then handed to its platform.
+
+    `service` is its plain data. The platform makes its resources, as children of this component,
+    once the whole stack is known to be right (`Platform.deploy`).
+    """
+
+    service: Service
+
+    def __init__(
+        self,
+        type_name: str,
+        service: Service,
+        platform: Platform,
+        mistakes: Iterable[Mistake],
+        opts: pulumi.ResourceOptions | None,
+    ) -> None:
+        refuse(mistakes)
+        super().__init__(
+            f"strata:components:{type_name}",
+            service.name,
+            {"image": service.image, "zone": str(service.zone), "replicas": service.replicas},
+            opts,
+        )
+        self.service = service
+        platform.run(service, self)
+        self.register_outputs({"service": service.name})
+
+    def endpoint(self, port: str = "http") -> Endpoint:
+        """The endpoint of a port, for a client to link to. Raises KeyError for an unknown name."""
+        return self.service.endpoint(port)

@@ -1,0 +1,98 @@
+"""PostgreSQL with pgvector."""
+
+from workload import (
+    ExecProbe,
+    File,
+    Kind,
+    Listen,
+    Password,
+    Port,
+    Probe,
+    Resources,
+    Service,
+    Tmpfs,
+    Volume,
+    Zone,
+)
+
+PORT = 5432
+USER = "strata"
+DATABASE = "strata"
+PASSWORD_FILE = "/run/secrets/password"
+
+DIGEST_FILE = "/var/lib/postgresql/data/password-digest"
+
+# The image sets a cluster up when there is none, then runs the files *.sh of this folder; the start
+# script lies there too, under a name that it passes over, to save a volume.
+SETUP_FOLDER = "/docker-entrypoint-initdb.d"
+
+# The digest is written when the cluster is complete. A cluster without it was interrupted while it
+# was set up, and has never served anybody: it is put aside. A digest that differs means that the
+# password was rotated: it is set in single-user mode, before any client can connect. printf is a
+# builtin: the password is in no argument list.
+START = f"""\
+set -euo pipefail
+digest_file={DIGEST_FILE}
+digest=$(sha256sum < "$POSTGRES_PASSWORD_FILE")
+if [ -n "$(ls -A "$PGDATA" 2> /dev/null)" ] && [ ! -e "$digest_file" ]; then
+    echo "putting aside a cluster whose set-up was interrupted"
+    rm -rf "$PGDATA.interrupted" && mv "$PGDATA" "$PGDATA.interrupted"
+elif [ -e "$digest_file" ] && [ "$digest" != "$(cat "$digest_file")" ]; then
+    echo "setting the rotated password"
+    printf "ALTER ROLE %s PASSWORD '%s';\\n" "$POSTGRES_USER" "$(cat "$POSTGRES_PASSWORD_FILE")" |
+        postgres --single -D "$PGDATA" "$POSTGRES_DB" > /dev/null
+    echo "$digest" > "$digest_file"
+fi
+mkdir -p -m 0700 "$PGDATA"
+exec docker-entrypoint.sh postgres "$@"
+"""
+
+COMPLETE = f"""\
+sha256sum < "$POSTGRES_PASSWORD_FILE" > {DIGEST_FILE}
+"""
+
+
+def describe(name: str, resources: Resources) -> Service:
+    shared_buffers_mib = max(32, resources.memory_mib // 4)
+    return Service(
+        name=name,
+        image="postgres",
+        zone=Zone.DATA,
+        kind=Kind.DATASTORE,
+        user="999:999",
+        resources=resources,
+        command=(
+            "bash",
+            f"{SETUP_FOLDER}/start",
+            "-c",
+            ("listen_addresses=", Listen("postgres")),
+            "-c",
+            # A quarter of the memory (PostgreSQL 17 documentation, 19.4.1).
+            f"shared_buffers={shared_buffers_mib}MB",
+            "-c",
+            "password_encryption=scram-sha-256",
+        ),
+        environment={
+            "POSTGRES_USER": USER,
+            "POSTGRES_DB": DATABASE,
+            "POSTGRES_PASSWORD_FILE": PASSWORD_FILE,
+            "POSTGRES_INITDB_ARGS": "--auth-host=scram-sha-256 --data-checksums",
+            "PGDATA": "/var/lib/postgresql/data/cluster",
+        },
+        ports=(Port(name="postgres", number=PORT),),
+        # Over TCP on purpose: the server that only sets the cluster up does not listen there.
+        probe=Probe(
+            check=ExecProbe(
+                command=("pg_isready", "-q", "-h", "127.0.0.1", "-U", USER, "-d", DATABASE)
+            )
+        ),
+        volumes=(Volume(name="data", path="/var/lib/postgresql/data"),),
+        tmpfs=(Tmpfs(path="/tmp"), Tmpfs(path="/var/run/postgresql", size_mib=1)),  # noqa: S108
+        files=(
+            File(path=PASSWORD_FILE, content=Password(name)),
+            File(path=f"{SETUP_FOLDER}/start", content=START),
+            File(path=f"{SETUP_FOLDER}/zz-complete.sh", content=COMPLETE),
+        ),
+        stop_signal="SIGINT",  # "Fast shutdown": ends sessions, does not wait for clients.
+        stop_grace_seconds=60,
+    )

@@ -1,0 +1,97 @@
+"""RabbitMQ."""
+
+import json
+
+from workload import (
+    ExecProbe,
+    File,
+    Kind,
+    Listen,
+    PasswordHash,
+    Port,
+    Probe,
+    Resources,
+    Service,
+    Text,
+    Tmpfs,
+    Volume,
+    Zone,
+)
+
+PORT = 5672
+USER = "strata"
+FOLDER = "/run/secrets"
+
+# Speaks AMQP: a broker that is up answers the protocol header with a method frame (type 1) of
+# channel 0 (AMQP 0-9-1, 2.2.4). A command of RabbitMQ's own would start a virtual machine of
+# Erlang each time, which takes a second of a core.
+ASK = (
+    f"exec 3<>/dev/tcp/127.0.0.1/{PORT} && printf 'AMQP\\0\\0\\11\\1' >&3 &&"
+    " [ \"$(head -c 3 <&3 | od -An -tx1 | tr -d ' ')\" = 010000 ]"
+)
+
+
+def describe(name: str, resources: Resources) -> Service:
+    return Service(
+        name=name,
+        image="rabbitmq",
+        zone=Zone.DATA,
+        kind=Kind.DATASTORE,
+        user="999:999",
+        resources=resources,
+        command=("rabbitmq-server",),
+        environment={
+            # The name under which its data is kept: that of no container, so that data and
+            # container can be parted.
+            "RABBITMQ_NODENAME": "rabbit@localhost",
+            "RABBITMQ_CONFIG_FILE": f"{FOLDER}/rabbitmq.conf",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{FOLDER}/enabled_plugins",
+            "RABBITMQ_LOGS": "-",
+            # What Erlang nodes use among themselves stays within the container.
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        },
+        ports=(Port(name="amqp", number=PORT),),
+        probe=Probe(check=ExecProbe(command=("bash", "-c", ASK)), ready_within_seconds=180),
+        volumes=(Volume(name="data", path="/var/lib/rabbitmq"),),
+        tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
+        files=(
+            File(path=f"{FOLDER}/rabbitmq.conf", content=_configuration(resources)),
+            File(path=f"{FOLDER}/definitions.json", content=_definitions(name)),
+            File(path=f"{FOLDER}/enabled_plugins", content="[].\n"),
+        ),
+        stop_grace_seconds=60,
+    )
+
+
+def _configuration(resources: Resources) -> Text:
+    return (
+        Listen("amqp", template=f"listeners.tcp.{{index}} = {{address}}:{PORT}", separator="\n"),
+        "\n",
+        # Imported at each start: a rotated password is set by the restart that brings the file.
+        f"load_definitions = {FOLDER}/definitions.json\n",
+        # RabbitMQ stops taking messages above this, rather than being ended by the kernel.
+        f"vm_memory_high_watermark.absolute = {resources.memory_mib * 6 // 10}MiB\n",
+        "disk_free_limit.absolute = 256MiB\n",
+        "log.console.level = warning\n",
+    )
+
+
+def _definitions(name: str) -> Text:
+    before, after = json.dumps(
+        {
+            "vhosts": [{"name": "/"}],
+            "users": [
+                {
+                    "name": USER,
+                    "password_hash": "\0",
+                    "hashing_algorithm": "rabbit_password_hashing_sha256",
+                    "tags": [],
+                }
+            ],
+            "permissions": [
+                {"user": USER, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
+            ],
+        }
+    ).split(json.dumps("\0")[1:-1])
+    return (before, PasswordHash(name), after)

@@ -1,0 +1,228 @@
+"""Gateway: the one way into a stack (NGINX)."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pulumi
+
+from components.component import ServiceComponent
+from platforms.platform import Platform
+from workload import (
+    Certificate,
+    Endpoint,
+    File,
+    HttpProbe,
+    Kind,
+    Listen,
+    Mistake,
+    Port,
+    PrivateKey,
+    Probe,
+    Resources,
+    Service,
+    Text,
+    Tmpfs,
+    Zone,
+)
+
+HTTP_PORT = 8080
+HTTPS_PORT = 8443
+PROBE_PORT = 8081
+CONFIGURATION_FILE = "/run/secrets/nginx.conf"
+CERTIFICATE_FILE = "/run/secrets/certificate.pem"
+PRIVATE_KEY_FILE = "/run/secrets/private-key.pem"
+
+# What NGINX answers by itself, so that a client always gets a reason in the same form.
+REASONS = {
+    404: "there is nothing at this path",
+    413: "the request is larger than this path takes",
+    429: "too many requests, try again later",
+    502: "the service does not answer, try again later",
+    504: "the service took too long",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """Requests to `path` go to `endpoint`.
+
+    A `path` that ends with `/` (and is longer) takes all below it, another takes itself and what
+    is below it after a `/`; `/` alone takes only the root page. A client may make
+    `requests_per_second` (and `burst` more at once), each with a body of at most `body_kib`, and
+    waits at most `timeout_seconds` for an answer (between two messages, with `websocket`).
+    """
+
+    path: str
+    endpoint: Endpoint
+    requests_per_second: int = 100
+    burst: int = 200
+    body_kib: int = 1024
+    timeout_seconds: int = 30
+    websocket: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayArgs:
+    """`http` and `https`: ports of the host's loopback. `names`: what the certificate is for;
+    it is issued by the authority of the stack (output `certificateAuthority`)."""
+
+    platform: Platform
+    routes: tuple[Route, ...]
+    http: int = 8080
+    https: int = 8443
+    names: tuple[str, ...] = ("localhost", "127.0.0.1")
+    resources: Resources = Resources(memory_mib=128, cpu=0.5)  # noqa: RUF009 - frozen
+
+
+class Gateway(ServiceComponent):
+    """The gateway of a stack: `Gateway("gateway", GatewayArgs(...))`."""
+
+    def __init__(
+        self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("Gateway", describe(name, args), args.platform, check(name, args), opts)
+
+
+def check(name: str, args: GatewayArgs) -> Iterator[Mistake]:
+    """What is wrong with the arguments on their own."""
+    if not args.routes:
+        yield Mistake(f"service {name}: routes", "there is none", "give at least one Route")
+    if not args.names:
+        yield Mistake(f"service {name}: names", "there is none", "name what clients will ask for")
+    for path, count in Counter(route.path.rstrip("/") for route in args.routes).items():
+        if count > 1:
+            yield Mistake(
+                f"service {name}: routes", f"{path or '/'} is there {count} times", "keep one"
+            )
+    for index, route in enumerate(args.routes):
+        where = f"service {name}: routes[{index}]"
+        if not route.path.startswith("/") or set(route.path) & set(" \t\n;{}\"'$\\"):
+            yield Mistake(
+                f"{where}.path",
+                f"{route.path!r} is no path",
+                "begin with '/', and leave out blanks, quotes and any of ; { } $ \\",
+            )
+        for field in ("requests_per_second", "body_kib", "timeout_seconds"):
+            if getattr(route, field) < 1:
+                yield Mistake(f"{where}.{field}", "is less than 1", "use 1 or more")
+
+
+def describe(name: str, args: GatewayArgs) -> Service:
+    """The plain data of a gateway."""
+    return Service(
+        name=name,
+        image="nginx",
+        zone=Zone.FRONTEND,
+        kind=Kind.GATEWAY,
+        user="101:101",
+        resources=args.resources,
+        command=("nginx", "-c", CONFIGURATION_FILE, "-g", "daemon off;"),
+        ports=(
+            Port(name="http", number=HTTP_PORT, published=args.http),
+            Port(name="https", number=HTTPS_PORT, published=args.https),
+        ),
+        links=tuple(dict.fromkeys(route.endpoint for route in args.routes)),
+        probe=Probe(check=HttpProbe(port=PROBE_PORT, path="/")),
+        tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
+        files=(
+            File(path=CONFIGURATION_FILE, content=_configuration(args)),
+            File(path=CERTIFICATE_FILE, content=Certificate(args.names)),
+            File(path=PRIVATE_KEY_FILE, content=PrivateKey(args.names)),
+        ),
+        stop_signal="SIGQUIT",  # Finishes the requests under way, then ends.
+    )
+
+
+def _configuration(args: GatewayArgs) -> Text:
+    workers = max(1, math.ceil(args.resources.cpu))
+    zones = "".join(
+        f"  limit_req_zone $binary_remote_addr zone=route{index}:1m"
+        f" rate={route.requests_per_second}r/s;\n"
+        for index, route in enumerate(args.routes)
+    )
+    reasons = "".join(
+        f"    error_page {status} @{status};\n"
+        f"    location @{status} {{ internal; default_type application/json;"
+        f" return {status} '{json.dumps({'error': reason})}'; }}\n"
+        for status, reason in REASONS.items()
+    )
+    locations = "".join(_locations(index, route) for index, route in enumerate(args.routes))
+    return (
+        f"""\
+worker_processes {workers};
+pid /tmp/nginx.pid;
+error_log /dev/stderr warn;
+events {{ worker_connections 4096; }}
+http {{
+  log_format line escape=json '{{"time":"$time_iso8601","request":"$request_id",'
+    '"method":"$request_method","path":"$uri","status":$status,"bytes":$body_bytes_sent,'
+    '"seconds":$request_time,"client":"$remote_addr"}}';
+  access_log /dev/stdout line;
+  server_tokens off;
+  client_body_temp_path /tmp/body;
+  proxy_temp_path /tmp/proxy;
+  fastcgi_temp_path /tmp/fastcgi;
+  uwsgi_temp_path /tmp/uwsgi;
+  scgi_temp_path /tmp/scgi;
+  client_header_timeout 10s;
+  client_body_timeout 10s;
+  send_timeout 10s;
+  keepalive_timeout 30s;
+  limit_req_status 429;
+  limit_req_log_level warn;
+{zones}  map $http_upgrade $connection_header {{ default upgrade; '' ''; }}
+  # A name is looked up as it is used, so that a service that moved is found and one that is away
+  # does not keep the gateway from starting.
+  resolver {args.platform.name_server} valid=2s ipv6=off;
+  resolver_timeout 3s;
+  server {{
+    listen 127.0.0.1:{PROBE_PORT};
+    access_log off;
+    location = / {{ return 200 "healthy"; }}
+  }}
+  server {{
+""",
+        Listen("http", template=f"    listen {{address}}:{HTTP_PORT};\n", separator=""),
+        Listen("https", template=f"    listen {{address}}:{HTTPS_PORT} ssl;\n", separator=""),
+        f"""\
+    http2 on;
+    ssl_certificate {CERTIFICATE_FILE};
+    ssl_certificate_key {PRIVATE_KEY_FILE};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_cache shared:tls:1m;
+    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+    proxy_set_header X-Request-ID $request_id;
+    proxy_set_header X-Forwarded-For $remote_addr;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_connect_timeout 3s;
+{reasons}{locations}    location / {{ return 404; }}
+  }}
+}}
+""",
+    )
+
+
+def _locations(index: int, route: Route) -> str:
+    upgrade = (
+        "      proxy_set_header Upgrade $http_upgrade;\n"
+        "      proxy_set_header Connection $connection_header;\n"
+        if route.websocket
+        else '      proxy_set_header Connection "";\n'
+    )
+    body = f"""\
+      limit_req zone=route{index} burst={route.burst} nodelay;
+      client_max_body_size {route.body_kib}k;
+      proxy_read_timeout {route.timeout_seconds}s;
+      proxy_send_timeout {route.timeout_seconds}s;
+{upgrade}      set $upstream {route.endpoint.host}:{route.endpoint.number};
+      proxy_pass http://$upstream;
+"""
+    path = route.path.rstrip("/")
+    matches = [f"= {path or '/'}"] if not route.path.endswith("/") or not path else []
+    if path:
+        matches.append(f"{path}/")
+    return "".join(f"    location {match} {{\n{body}    }}\n" for match in matches)

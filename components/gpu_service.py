@@ -1,0 +1,59 @@
+"""GpuService: an application that runs on a GPU, or on the CPU where that is allowed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pulumi
+
+from components.app_service import AppServiceArgs, check, describe
+from components.component import ServiceComponent
+from workload import Gpu, GpuMode, Mistake
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuServiceArgs(AppServiceArgs):
+    """What a GPU service needs beyond an application: `gpu`, see `workload.Gpu`.
+
+    `image` runs on the CPU, `gpu.image` (by default the same) on the GPU; an `Accelerator` in the
+    environment tells the process which it got. The service's health must ask the accelerator, so
+    that a container that has lost its GPU turns unhealthy: `GET /health` is expected to compute
+    something on the device that was granted.
+    """
+
+    gpu: Gpu
+
+
+class GpuService(ServiceComponent):
+    """One GPU service: `GpuService("inference", GpuServiceArgs(...))`."""
+
+    def __init__(
+        self, name: str, args: GpuServiceArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(
+            "GpuService",
+            describe(name, args, args.gpu),
+            args.platform,
+            [*check(name, args), *check_gpu(name, args.gpu)],
+            opts,
+        )
+
+
+def check_gpu(name: str, gpu: Gpu) -> Iterator[Mistake]:
+    """What is wrong with a request for GPUs on its own."""
+    path = f"service {name}: gpu"
+    if gpu.count < 1:
+        yield Mistake(f"{path}.count", f"{gpu.count} is less than 1", "use mode: off for none")
+    if gpu.device_ids and gpu.count not in (1, len(gpu.device_ids)):
+        yield Mistake(
+            f"{path}.count",
+            f"{gpu.count} GPUs and {len(gpu.device_ids)} device ids contradict each other",
+            "give one of the two",
+        )
+    if len(set(gpu.device_ids)) < len(gpu.device_ids):
+        yield Mistake(f"{path}.deviceIds", "a device is there twice", "name each device once")
+    if gpu.mode is not GpuMode.OFF and "utility" not in gpu.capabilities:
+        yield Mistake(
+            f"{path}.capabilities",
+            "without `utility` the container cannot be asked whether it has its GPU",
+            "add utility",
+        )

@@ -1,0 +1,47 @@
+"""Docker: the platform of a stack on one machine."""
+
+import hashlib
+
+from config import ImageSource, Settings, read_seed
+from images.choose import choose
+from images.source import Source
+from platforms.docker import host, networks, repair
+from platforms.docker.images import Images
+from platforms.docker.names import Names
+from platforms.docker.platform import DockerPlatform
+from workload import Override, Overrides
+from workload.secrets import DerivedSecrets
+
+
+def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
+    """The platform of a stack by its settings, with what its Docker host is like."""
+    seed = read_seed(settings)
+    client = host.connect()
+    names = Names(
+        project=project,
+        stack=stack,
+        system=settings.system,
+        owner=hashlib.sha256(b"strata owner" + seed).hexdigest()[:12],
+    )
+    return DockerPlatform(
+        client=client,
+        names=names,
+        host=host.inspect(client, names),
+        images=Images(client, image_source(settings)),
+        hooks=repair.hooks(client, names),
+        secrets=DerivedSecrets(seed, stack, settings.secret_generations),
+        overrides=Overrides(
+            services={
+                name: Override(**changed.model_dump())
+                for name, changed in settings.services.items()
+            },
+            profiles=frozenset(settings.profiles),
+        ),
+        addresses=settings.network.range or networks.default_range(stack),
+        reserved_memory_mib=settings.host.reserved_memory_mib,
+    )
+
+
+def image_source(settings: Settings) -> Source:
+    """Where the images of the stack come from."""
+    return choose(None if settings.images is ImageSource.AUTO else settings.images)[0]

@@ -1,0 +1,39 @@
+"""The names and labels that a stack's things carry on a Docker host."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workload import Service
+
+STACK = "strata.stack"
+SYSTEM = "strata.system"
+SERVICE = "strata.service"
+KIND = "strata.kind"
+OWNER = "strata.owner"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """`owner` tells apart two checkouts that both have a stack of this name."""
+
+    project: str
+    stack: str
+    system: str
+    owner: str
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.project}-{self.stack}"
+
+    def container(self, service: str, replica: int) -> str:
+        """The name of a replica, counted from 0, as `docker ps` shows it (from 1)."""
+        return f"{self.prefix}-{service}-{replica + 1}"
+
+    def volume(self, service: str, volume: str) -> str:
+        return f"{self.prefix}-{service}-{volume}"
+
+    def labels(self) -> Mapping[str, str]:
+        return {STACK: self.stack, SYSTEM: self.system, OWNER: self.owner}
+
+    def service_labels(self, service: Service) -> Mapping[str, str]:
+        return {**self.labels(), SERVICE: service.name, KIND: str(service.kind)}

@@ -1,0 +1,37 @@
+"""What a component may ask of a platform."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pulumi
+
+from workload import Service
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What a stack shows when it is up: plain values and outputs, by the name they go under."""
+
+    outputs: Mapping[str, pulumi.Input[Any]]
+
+
+class Platform(Protocol):
+    """Turns services and links into resources.
+
+    Components hand over their services as they are composed; nothing is made before `deploy`,
+    which first checks the whole and reports every mistake at once.
+    """
+
+    @property
+    def name_server(self) -> str:
+        """The address (or name) of the DNS server that the services of the stack ask."""
+        ...
+
+    def run(self, service: Service, parent: pulumi.Resource) -> None:
+        """Takes a service into the stack; its resources become children of `parent`."""
+        ...
+
+    def deploy(self) -> Deployment:
+        """Checks the stack, then makes it. Raises `MistakesError` before anything is made."""
+        ...

@@ -1,0 +1,119 @@
+"""Composes a stack on Pulumi mocks and records every resource that it asks for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from typing import Any
+
+import pulumi
+from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
+
+from images.source import Source
+from platforms.docker.host import Host
+from platforms.docker.images import Images
+from platforms.docker.names import Names
+from platforms.docker.platform import DockerPlatform
+from platforms.docker.repair import Hooks
+from platforms.platform import Deployment, Platform
+from workload import Overrides
+from workload.secrets import DerivedSecrets
+
+SEED = b"a seed that only tests use......"
+NAMES = Names(project="strata", stack="test", system="example", owner="tests")
+HOST = Host(
+    memory_mib=16384,
+    cpu=8,
+    has_gpu_runtime=False,
+    gpus=(),
+    disk_free_mib=50000,
+    root_folder="/var/lib/docker",
+    foreign_subnets={},
+    own_published_ports=frozenset({8080, 8443}),
+    other_owner=False,
+)
+
+
+class _HealthyEngine:
+    """Stands in for the Docker engine: has every image, and every container is healthy."""
+
+    @property
+    def api(self) -> "_HealthyEngine":
+        return self
+
+    def images(self) -> list[dict[str, Any]]:
+        from images import catalogue
+        from images.source import resolve
+
+        return [
+            {"Id": f"sha256:{index:064x}", "RepoTags": [resolve(name, Source.LOCAL)]}
+            | {"RepoDigests": None}
+            for index, name in enumerate(catalogue.IMAGES)
+        ]
+
+    def inspect_container(self, _: str) -> dict[str, Any]:
+        return {"RestartCount": 0, "State": {"Running": True, "Status": "running", "Health": {"Status": "healthy"}}}
+
+
+@dataclass
+class Recorded(Mocks):
+    """What the program asked the engine for, by logical name."""
+
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        self.inputs[args.name] = dict(args.inputs)
+        self.types[args.name] = args.typ
+        return f"{args.name}-id", dict(args.inputs)
+
+    def call(self, args: MockCallArgs) -> dict[str, Any]:
+        raise AssertionError(f"the program called {args.token}")
+
+    def of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The resources of a Docker type, such as Container."""
+        return {
+            name: inputs
+            for name, inputs in self.inputs.items()
+            if self.types[name].endswith(f":{kind}")
+        }
+
+
+@dataclass
+class Composed:
+    recorded: Recorded
+    deployment: Deployment
+
+
+def compose(
+    describe: Callable[[Platform], None],
+    *,
+    host: Host = HOST,
+    overrides: Overrides | None = None,
+    generations: Mapping[str, int] | None = None,
+) -> Composed:
+    """Runs `describe` against the Docker platform. Raises what the program raises."""
+    recorded = Recorded()
+    pulumi.runtime.set_mocks(recorded, project="strata", stack="test", preview=False)
+    engine = _HealthyEngine()
+
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def program() -> Deployment:
+        platform = DockerPlatform(
+            client=engine,
+            names=NAMES,
+            host=host,
+            images=Images(engine, Source.LOCAL),
+            # Mocks have no server for callbacks; tests/docker sees the hooks work.
+            hooks=Hooks(),
+            secrets=DerivedSecrets(SEED, "test", generations or {}),
+            overrides=overrides or Overrides(),
+            addresses=IPv4Network("10.200.0.0/16"),
+            reserved_memory_mib=None,
+        )
+        describe(platform)
+        result.append(platform.deploy())
+        return result[0]
+
+    result: list[Deployment] = []
+    program()
+    return Composed(recorded, result[0])
