@@ -1,0 +1,257 @@
+"""The plain logic of set-up."""
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from toolchain import (
+    bootstrap,
+    checks,
+    debian,
+    docker_plugin,
+    files,
+    golang,
+    layout,
+    repair,
+    source,
+    stack,
+)
+from toolchain.errors import SetupError
+from toolchain.layout import Layout
+from toolchain.stamps import Stamp, digest
+
+
+def test_a_stamp_holds_until_an_input_changes(tmp_path: Path) -> None:
+    module = tmp_path / "module"
+    module.mkdir()
+    (module / "main.go").write_text("one")
+    output = tmp_path / "binary"
+    first = Stamp(tmp_path / "stamps", "step", digest("text", module), [output])
+    assert not first.valid()
+    output.write_text("")
+    first.set()
+    assert first.valid()
+    assert Stamp(tmp_path / "stamps", "step", digest("text", module), [output]).valid()
+    (module / "main.go").write_text("two")
+    assert not Stamp(tmp_path / "stamps", "step", digest("text", module), [output]).valid()
+
+
+def test_a_stamp_without_its_output_does_not_hold(tmp_path: Path) -> None:
+    stamp = Stamp(tmp_path, "step", "x", [tmp_path / "binary"])
+    stamp.set()
+    assert not stamp.valid()
+
+
+def test_a_digest_tells_where_a_file_ends() -> None:
+    assert digest("ab", "c") != digest("a", "bc")
+
+
+def test_a_secret_is_made_once_and_is_its_owners(tmp_path: Path) -> None:
+    path = tmp_path / "seed"
+    files.ensure_secret(path)
+    first = path.read_text()
+    files.ensure_secret(path)
+    assert path.read_text() == first
+    assert len(bytes.fromhex(first)) == files.SECRET_BYTES
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_write_goes_on_over_an_interrupted_one(tmp_path: Path) -> None:
+    (tmp_path / "file.new").write_text("half")
+    files.write(tmp_path / "file", "whole")
+    assert (tmp_path / "file").read_text() == "whole"
+    assert not (tmp_path / "file.new").exists()
+
+
+STACK_FILE = "# why\nconfig:\n  strata:count: 20 # twenty\n"
+SALT = "encryptionsalt: v1:abc\n"
+
+
+def test_the_salt_is_one_line_at_the_end() -> None:
+    assert stack.salt_of(STACK_FILE + SALT) == SALT
+    assert stack.salt_of(STACK_FILE) == ""
+    assert stack.without_salt(STACK_FILE + SALT) == STACK_FILE
+    assert stack.with_salt(STACK_FILE, SALT) == STACK_FILE + SALT
+    assert stack.with_salt(STACK_FILE + "encryptionsalt: old\n", SALT) == STACK_FILE + SALT
+    assert stack.with_salt("", SALT) == SALT
+    assert stack.with_salt("config: {}", SALT) == "config: {}\n" + SALT
+
+
+def test_git_never_sees_the_salt(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        command = ["git", "-C", str(tmp_path), *identity, *arguments]
+        return subprocess.run(command, check=True, text=True, capture_output=True).stdout
+
+    place = Layout(tmp_path)
+    git("init", "--quiet")
+    (tmp_path / ".gitignore").write_text("/.toolchain/\n")
+    (tmp_path / ".gitattributes").write_text((layout.here().root / ".gitattributes").read_text())
+    place.stack_file.write_text(STACK_FILE)
+    git("add", ".")
+    git("commit", "--quiet", "--message", "first")
+
+    files.write(place.salt, SALT)
+    stack.configure_git(place)
+    place.stack_file.write_text(STACK_FILE + SALT)
+    stack.refresh_index(place)
+    assert git("status", "--porcelain") == ""
+
+    changed = STACK_FILE + "more: x\n" + SALT
+    place.stack_file.write_text(changed)
+    stack.refresh_index(place)
+    assert git("status", "--porcelain") == f" M {place.stack_file.name}\n"
+    assert "more" in git("diff")
+    assert "encryptionsalt" not in git("diff")
+    git("checkout", "--", ".")
+    assert place.stack_file.read_text() == STACK_FILE + SALT
+    assert git("status", "--porcelain") == ""
+
+    place.stack_file.write_text(changed)
+    git("commit", "--quiet", "--all", "--message", "second")
+    assert "encryptionsalt" not in git("show", f"HEAD:{place.stack_file.name}")
+    stack.unconfigure_git(place)
+    assert "strata-machine" not in git("config", "--list", "--local")
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "zsh"])
+def test_the_environment_file_works_in_every_shell(tmp_path: Path, shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    place = Layout(tmp_path / "a folder with spaces and $signs")
+    files.write(place.environment_file, layout.shell_file(place, source.REGISTRIES, None))
+    before = "/usr/sbin:/usr/bin:/sbin:/bin"
+    script = '. "$1"; . "$1"; echo "$PATH"; echo "$PULUMI_BACKEND_URL"; echo "${PULUMI_CONFIG_PASSPHRASE-unset}"'
+    done = subprocess.run(
+        [shell, "-c", script, shell, str(place.environment_file)],
+        env={"PATH": before, "PULUMI_CONFIG_PASSPHRASE": "of something else"},
+        cwd="/",
+        check=True,
+        text=True,
+        capture_output=True,
+    )
+    path, backend, passphrase = done.stdout.splitlines()
+    assert path == os.pathsep.join([str(place.bin), str(place.venv / "bin"), before])
+    assert backend == f"file://{place.state}"
+    assert passphrase == "unset"
+
+
+def test_process_and_shell_get_the_same_variables(tmp_path: Path) -> None:
+    place = Layout(tmp_path)
+    environment = layout.process_environment(place, source.OFFICIAL, "unix:///run/other.sock")
+    text = layout.shell_file(place, source.OFFICIAL, "unix:///run/other.sock")
+    for name in layout.variables(place, source.OFFICIAL, "unix:///run/other.sock"):
+        assert f"export {name}=" in text
+        assert name in environment
+
+
+def test_the_source_is_probed_once_and_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(source.VARIABLE, raising=False)
+    place = Layout(tmp_path)
+    assert source.choose(place, lambda: True) == source.OFFICIAL
+    assert source.choose(place, lambda: False) == source.REGISTRIES
+    source.remember(place, source.OFFICIAL)
+    assert source.choose(place, lambda: pytest.fail("probed again")) == source.OFFICIAL
+
+
+def test_the_source_can_be_forced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(source.VARIABLE, source.REGISTRIES)
+    assert source.choose(Layout(tmp_path), lambda: True) == source.REGISTRIES
+    monkeypatch.setenv(source.VARIABLE, "somewhere")
+    with pytest.raises(SetupError, match="somewhere"):
+        source.choose(Layout(tmp_path), lambda: True)
+
+
+def test_an_edit_that_does_not_fit_fails(tmp_path: Path) -> None:
+    (tmp_path / "file.go").write_text("wait = 5\nother = 5\n")
+    docker_plugin.apply((docker_plugin.Edit("file.go", "wait = 5", "wait = 0"),), tmp_path)
+    assert (tmp_path / "file.go").read_text() == "wait = 0\nother = 5\n"
+    for old in ("wait = 5", "= "):
+        with pytest.raises(SetupError, match="not once"):
+            docker_plugin.apply((docker_plugin.Edit("file.go", old, ""),), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("go version go1.26.8 linux/amd64", (1, 26)),
+        ("go version go1.25rc1 darwin/arm64", (1, 25)),
+        ("gccgo (Debian) 12", None),
+    ],
+)
+def test_the_version_of_go_is_read(text: str, expected: tuple[int, int] | None) -> None:
+    assert golang.version(text) == expected
+
+
+def test_a_missing_go_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match="install Go"):
+        golang.check(Layout(tmp_path))
+
+
+def test_debian_and_what_is_made_from_it() -> None:
+    assert "debian" in debian.family("ID=debian\nVERSION_ID=12\n")
+    assert "debian" in debian.family('ID=pop\nID_LIKE="ubuntu debian"\n')
+    assert "debian" not in debian.family("ID=fedora\n")
+
+
+def test_the_environment_is_made_again_for_another_lock_or_place(tmp_path: Path) -> None:
+    lock = tmp_path / "base.lock"
+    lock.write_text("a==1\n")
+    first = bootstrap.identity(lock, tmp_path / "venv")
+    assert bootstrap.identity(lock, tmp_path / "venv") == first
+    assert bootstrap.identity(lock, tmp_path / "moved") != first
+    lock.write_text("a==2\n")
+    assert bootstrap.identity(lock, tmp_path / "venv") != first
+
+
+def test_an_unknown_layer_names_the_known_ones() -> None:
+    with pytest.raises(SetupError, match="toolchain"):
+        checks.layer_folder(layout.here(), "nothing")
+    assert checks.layer_folder(layout.here(), "toolchain").is_dir()
+
+
+def test_the_owner_is_that_of_the_platform() -> None:
+    assert repair.owner("seed\n") == repair.owner("seed")
+    assert len(repair.owner("seed")) == 12
+
+
+def test_an_interrupted_stack_is_told_by_its_state(tmp_path: Path) -> None:
+    folder = tmp_path / ".pulumi" / "stacks" / "strata"
+    folder.mkdir(parents=True)
+    (folder / "new.json").write_text('{"version": 3, "checkpoint": {"latest": null}}')
+    recorded = {
+        "resources": [{"urn": "a"}, {"urn": "b", "id": "1"}],
+        "pending_operations": [{"type": "creating"}],
+    }
+    (folder / "killed.json").write_text(json.dumps({"checkpoint": {"latest": recorded}}))
+    killed, new = repair.stacks(tmp_path)
+    assert (killed.name, killed.interrupted, killed.identities) == ("killed", True, {"1"})
+    assert (new.name, new.interrupted, new.identities) == ("new", False, set())
+
+
+def test_the_locks_pin_hashes_and_name_no_place() -> None:
+    requirements = layout.here().root / "toolchain" / "requirements"
+    pinned: dict[str, set[str]] = {}
+    for group in ("base", "test"):
+        text = (requirements / f"{group}.lock").read_text()
+        assert "://" not in text
+        pinned[group] = {
+            line.removesuffix(" \\") for line in text.splitlines() if re.match(r"\w", line)
+        }
+        assert all("==" in line for line in pinned[group])
+    # The tests run with the very versions that the stack runs with.
+    assert pinned["base"] <= pinned["test"]
+    assert not [
+        line
+        for line in pinned["base"]
+        if line.startswith(("pulumi-aws", "pulumi-kubernetes", "pulumi-eks"))
+    ]

@@ -1,0 +1,1 @@
+"""What sets up a machine: from a clean clone to the plain `pulumi` commands, and back."""

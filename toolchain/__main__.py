@@ -1,0 +1,123 @@
+"""`python -m toolchain`: what the targets of the Makefile run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from toolchain import checks, clean, engine, repair, stack, steps
+from toolchain.errors import SetupError
+from toolchain.layout import here
+from toolchain.report import say
+
+Layer = Annotated[str, typer.Option(help="Only the tests of this folder of tests/, without lint.")]
+
+application = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+
+
+@application.command()
+def up() -> None:
+    """Set up what is missing, build the images, and bring the dev stack up."""
+    layout = here()
+    ready = steps.ensure(layout)
+    steps.build_images(layout, ready)
+    stack.become(layout, ready.environment, "up", "--yes", "--skip-preview")
+
+
+@application.command()
+def setup() -> None:
+    """Set up what is missing, and no more: then `source .toolchain/env`."""
+    steps.ensure(here())
+    say("Ready. `source .toolchain/env` makes the plain commands work: pulumi up --stack dev")
+
+
+@application.command()
+def down() -> None:
+    """Destroy the dev stack; set-up and images stay."""
+    layout = here()
+    if not stack.exists(layout):
+        say("There is no stack: nothing to destroy.")
+        return
+    ready = steps.ensure(layout)
+    stack.become(layout, ready.environment, "destroy", "--yes", "--skip-preview")
+
+
+@application.command("repair", hidden=True)
+def repair_state() -> None:
+    """Repair what a killed run left (the wrapper of the CLI calls it before `destroy`)."""
+    removed = repair.repair(engine.host(), here())
+    print(
+        f"Repaired after a pulumi run that was killed: {removed} leftovers removed.",
+        file=sys.stderr,
+    )
+
+
+@application.command()
+def images() -> None:
+    """Set up what is missing and build every image."""
+    layout = here()
+    steps.build_images(layout, steps.ensure(layout), "--all")
+
+
+@application.command()
+def bench() -> None:
+    """Set up what is missing and run the benchmarks."""
+    layout = here()
+    ready = steps.ensure(layout)
+    steps.build_images(layout, ready, "--all")
+    command = [str(layout.test_venv / "bin" / "python"), "-m", "bench"]
+    raise typer.Exit(
+        subprocess.run(command, cwd=layout.root, env=ready.environment, check=False).returncode
+    )
+
+
+@application.command()
+def test(layer: Layer = "") -> None:  # noqa: PT028 (a command, not a test)
+    """Set up what is missing and run every check; pytest's summary comes last."""
+    layout = here()
+    if layer:
+        folder = checks.layer_folder(layout, layer)
+    ready = steps.ensure(layout)
+    if layer:
+        checks.become_pytest(layout, ready.environment, str(folder))
+    # Cheap checks before what takes minutes.
+    checks.lint(layout, ready.environment)
+    steps.build_images(layout, ready, "--all")
+    checks.become_pytest(layout, ready.environment)
+
+
+@application.command()
+def lint() -> None:
+    """Format, lint and strict types."""
+    checks.lint(here(), dict(os.environ))
+
+
+@application.command("format")
+def format_code() -> None:
+    """Write every file as the formatter wants it."""
+    checks.format_code(here(), dict(os.environ))
+
+
+@application.command("clean")
+def clean_up() -> None:
+    """Take back what set-up made, and nothing else."""
+    clean.clean(here())
+
+
+def main() -> None:
+    try:
+        application()
+    except SetupError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. Run the same command again to go on.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Debian packages: installed where that is ours to do, recorded, and removed if nobody else needs them by then.
+
+Used by the bootstrap as well, so only the standard library is imported here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from toolchain.errors import SetupError
+from toolchain.files import write
+
+_OS_RELEASE = Path("/etc/os-release")
+
+
+def family(os_release: str) -> set[str]:
+    """The words of ID and ID_LIKE of an os-release text."""
+    words: set[str] = set()
+    for line in os_release.splitlines():
+        key, _, value = line.partition("=")
+        if key in ("ID", "ID_LIKE"):
+            words |= set(value.strip("\"'").split())
+    return words
+
+
+def can_install() -> bool:
+    """Whether we are root on Debian or a system made from it."""
+    return (
+        os.geteuid() == 0
+        and shutil.which("apt-get") is not None
+        and _OS_RELEASE.is_file()
+        and "debian" in family(_OS_RELEASE.read_text())
+    )
+
+
+def _apt(arguments: list[str], log: Path) -> subprocess.CompletedProcess[str]:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # Another apt may run at this moment (unattended upgrades do): wait for it rather than fail.
+    command = [
+        "apt-get",
+        "-y",
+        "-o",
+        "DPkg::Lock::Timeout=300",
+        "-o",
+        "Acquire::Retries=3",
+        *arguments,
+    ]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
+    with log.open("a") as file:
+        file.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def installed() -> set[str]:
+    """The names of all packages that are installed now."""
+    query = ["dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${binary:Package}\n"]
+    lines = subprocess.run(query, text=True, capture_output=True, check=True).stdout.splitlines()
+    return {line.split()[1] for line in lines if line.startswith("ii")}
+
+
+def install(packages: Iterable[str], record: Path, log: Path) -> None:
+    """Installs packages and adds all that is new (dependencies as well) to the record."""
+    names = list(packages)
+    before = installed()
+    try:
+        for arguments in (["update"], ["install", "--no-install-recommends", *names]):
+            done = _apt(arguments, log)
+            if done.returncode:
+                last = "\n    ".join((done.stderr or done.stdout).strip().splitlines()[-5:])
+                raise SetupError(
+                    f"`apt-get {' '.join(arguments)}` failed:\n    {last}",
+                    f"see {log}; when it is repaired, run the same command again",
+                )
+    finally:
+        # Also when it failed half way: what did get installed is ours to remove.
+        added = sorted(installed() - before)
+        if added:
+            known = record.read_text().split() if record.is_file() else []
+            write(record, "\n".join([*known, *added]) + "\n")
+
+
+def remove(record: Path, log: Path) -> str | None:
+    """Removes what the record names; gives the reason where it leaves them."""
+    ours = set(record.read_text().split()) & installed()
+    if not ours:
+        return None
+    planned = _apt(["--simulate", "purge", *sorted(ours)], log)
+    doomed = {
+        line.split()[1]
+        for line in planned.stdout.splitlines()
+        if line.startswith(("Purg ", "Remv "))
+    }
+    others = {name.partition(":")[0] for name in doomed} - {name.partition(":")[0] for name in ours}
+    if planned.returncode or others:
+        return f"other packages need them by now: {', '.join(sorted(others)) or 'see ' + str(log)}"
+    done = _apt(["purge", *sorted(ours)], log)
+    return None if done.returncode == 0 else f"apt-get purge failed: see {log}"

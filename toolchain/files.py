@@ -1,0 +1,27 @@
+"""Files that are whole or not there, and secrets that only their owner reads. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+SECRET_BYTES = 32
+
+
+def write(path: Path, text: str, mode: int = 0o644) -> None:
+    """Writes beside the path and renames: who reads sees the old text or the new, whenever the writer is killed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def ensure_secret(path: Path) -> None:
+    """Makes a random secret once; it is never replaced, as the state could no longer be read."""
+    if not path.is_file() or not path.read_text().strip():
+        write(path, secrets.token_hex(SECRET_BYTES) + "\n", 0o600)

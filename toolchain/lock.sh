@@ -1,0 +1,16 @@
+#!/bin/sh
+# Writes toolchain/requirements/*.lock from the *.in files: every version pinned, every file hashed, for all platforms.
+set -eu
+cd "$(dirname "$0")/requirements"
+folder=../../.toolchain/venv-lock
+python3 -m venv "$folder"
+"$folder/bin/pip" install --quiet --disable-pip-version-check 'uv==0.13.*'
+# No registry's address and no path of this machine may get into a lock.
+compile() {
+    "$folder/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-header --no-emit-index-url --no-emit-find-links --upgrade "$@"
+}
+compile base.in --output-file base.lock
+# The test environment has the very versions that the stack runs with.
+compile test.in --constraint base.lock --output-file test.lock
+grep -c '==' base.lock test.lock

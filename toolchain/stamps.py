@@ -1,0 +1,43 @@
+"""Which steps are done: a stamp holds the hash of all that a step was made from, so a changed input makes it again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from toolchain.files import write
+
+
+def digest(*inputs: str | Path) -> str:
+    """One hash over texts, files and folders (of a folder: names and contents, in order)."""
+    total = hashlib.sha256()
+    for part in inputs:
+        if isinstance(part, str):
+            total.update(b"text\0" + part.encode() + b"\0")
+            continue
+        for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
+            if file.is_file():
+                name = file.relative_to(part) if part.is_dir() else file.name
+                total.update(b"file\0" + str(name).encode() + b"\0" + file.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+class Stamp:
+    """The stamp of one step."""
+
+    def __init__(self, folder: Path, name: str, wanted: str, outputs: Iterable[Path]) -> None:
+        self._path = folder / name
+        self._wanted = wanted
+        self._outputs = list(outputs)
+
+    def valid(self) -> bool:
+        """Whether the step was finished with these inputs and what it made is still there."""
+        return (
+            self._path.is_file()
+            and self._path.read_text() == self._wanted
+            and all(output.exists() for output in self._outputs)
+        )
+
+    def set(self) -> None:
+        write(self._path, self._wanted)
