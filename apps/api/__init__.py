@@ -1,0 +1,1 @@
+"""The API: takes documents, tells their status, and searches by meaning."""

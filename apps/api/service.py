@@ -1,0 +1,156 @@
+"""The routes of the API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import asdict
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from apps.api import inputs
+from apps.api.cache import Cache
+from apps.application import documents
+from apps.application.broker import Publisher
+from apps.application.database import Database
+from apps.application.embedder import Embedder
+from apps.application.message import Message
+from apps.application.settings import ApiSettings
+from apps.common import web
+from apps.common.errors import RefusedError, UnavailableError
+
+LOG = logging.getLogger(__name__)
+
+PAGE_FOLDER = Path(__file__).parent / "page"
+PAGE_FILES = {
+    "/": ("index.html", "text/html"),
+    "/assets/page.css": ("page.css", "text/css"),
+    "/assets/page.js": ("page.js", "text/javascript"),
+}
+# The page needs nothing from elsewhere, so nothing from elsewhere may get in.
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+class Api:
+    """What the routes do, on the dependencies of the service."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._database = Database(settings)
+        self._publisher = Publisher(settings)
+        self._embedder = Embedder(settings)
+        self._cache = Cache(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """Starts without waiting for any dependency: /health tells when they are there."""
+        await self._database.open()
+        schema = asyncio.create_task(self._database.ensure_schema())
+        try:
+            yield
+        finally:
+            schema.cancel()
+            await asyncio.gather(
+                self._publisher.close(),
+                self._embedder.close(),
+                self._cache.close(),
+                self._database.close(),
+                schema,
+                return_exceptions=True,
+            )
+
+    async def post(self, request: Request) -> Response:
+        """POST /documents: the row is committed, then the message confirmed, then 202 said. After
+        that nothing that dies can lose it: the message is on the broker's disk, and should that go,
+        the sweeper finds the row."""
+        posted = inputs.document(await web.body(request, inputs.BODY_LIMIT_BYTES))
+        async with self._database.connection() as connection:
+            revision = await documents.put(connection, posted.id, posted.text)
+        await self._publisher.publish(Message(posted.id, revision))
+        return web.answer({"id": posted.id, "status": "queued"}, 202)
+
+    async def get(self, request: Request) -> Response:
+        """GET /documents/ID"""
+        document_id = inputs.document_id(request.path_params["id"])
+        async with self._database.connection() as connection:
+            found = await documents.get(connection, document_id)
+        if found is None:
+            return web.problem(f"there is no document {document_id}", 404)
+        content = {"id": found.id, "status": found.status, "text": found.text}
+        if found.reason:
+            content["reason"] = found.reason
+        return web.answer(content)
+
+    async def search(self, request: Request) -> Response:
+        """GET /search?q=...&k=3"""
+        query = inputs.query(request.query_params)
+        embedding = await self._cache.get(query.text)
+        if embedding is None:
+            try:
+                embedding = await self._embedder.embed(query.text)
+            except RefusedError as error:
+                raise web.BadRequestError(f"q cannot be searched for: {error}") from error
+            await self._cache.put(query.text, embedding)
+        async with self._database.connection() as connection:
+            results = await documents.search(connection, embedding, query.count)
+        return web.answer({"results": [asdict(result) for result in results]})
+
+    async def health(self, _: Request) -> Response:
+        """GET /health: 200 when documents can be taken. Redis is told of, and does not count."""
+        state = dict(
+            await asyncio.gather(
+                _state("postgresql", self._database.ping()),
+                _state("rabbitmq", self._publisher.waiting()),
+                _state("redis", self._cache.ping()),
+            )
+        )
+        healthy = state["postgresql"] == "ok" and state["rabbitmq"] == "ok"
+        content = {
+            "status": "ok" if healthy else "failed",
+            "dependencies": state,
+            "optional": ["redis"],
+        }
+        return web.answer(content, 200 if healthy else 503)
+
+
+async def _state(name: str, question: Awaitable[object]) -> tuple[str, str]:
+    try:
+        await question
+    except UnavailableError as error:
+        return name, str(error)
+    return name, "ok"
+
+
+def _page(file_name: str, kind: str) -> web.Handler:
+    content = (PAGE_FOLDER / file_name).read_bytes()
+
+    async def page(_: Request) -> Response:
+        return Response(content, media_type=kind, headers=PAGE_HEADERS)
+
+    return page
+
+
+def application(settings: ApiSettings) -> Starlette:
+    """The web application. Nothing is connected before it starts."""
+    api = Api(settings)
+    routes = [
+        Route("/documents", web.route("post_document", api.post), methods=["POST"]),
+        Route("/documents/{id}", web.route("get_document", api.get), methods=["GET"]),
+        Route("/search", web.route("search", api.search), methods=["GET"]),
+        Route("/health", api.health),
+        Route("/metrics", web.metrics),
+    ]
+    routes += [Route(path, web.route("page", _page(*file))) for path, file in PAGE_FILES.items()]
+    return Starlette(routes=routes, exception_handlers=web.ERROR_HANDLERS, lifespan=api.lifespan)

@@ -1,0 +1,2 @@
+"""What every service of the application shares: settings, secrets, logs, sockets, retries,
+metrics."""

@@ -1,0 +1,102 @@
+"""Answers, errors and metrics that every service gives in the same form."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from apps.common.errors import UnavailableError
+
+RETRY_AFTER_S = 2
+# Not in the standard: what NGINX logs for a request whose client left.
+CLIENT_GONE = 499
+
+REQUESTS = Counter(
+    "http_requests_total", "Requests answered, by route and status.", ["route", "status"]
+)
+SECONDS = Histogram(
+    "http_request_duration_seconds", "Time to answer a request, in seconds.", ["route"]
+)
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class BadRequestError(Exception):
+    """The client's mistake, with the reason to tell it and the status to tell it with."""
+
+    def __init__(self, reason: str, status: int = 422) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def answer(
+    content: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A JSON answer. numpy arrays are written as lists."""
+    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Response(body, status, headers, media_type="application/json")
+
+
+def problem(reason: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """An error: `{"error": reason}`."""
+    return answer({"error": reason}, status, headers)
+
+
+def route(name: str, handler: Handler) -> Handler:
+    """A handler that counts and times itself, and turns known errors into answers."""
+
+    async def handle(request: Request) -> Response:
+        started_at = time.perf_counter()
+        try:
+            response = await handler(request)
+        except BadRequestError as error:
+            response = problem(str(error), error.status)
+        except UnavailableError as error:
+            response = problem(str(error), 503, {"Retry-After": str(RETRY_AFTER_S)})
+        except ClientDisconnect:
+            # Nobody reads this answer; it is there to be counted.
+            response = problem("the client went away", CLIENT_GONE)
+        SECONDS.labels(name).observe(time.perf_counter() - started_at)
+        REQUESTS.labels(name, response.status_code).inc()
+        return response
+
+    return handle
+
+
+async def body(request: Request, limit_bytes: int) -> bytes:
+    """The request's body. Raises `BadRequestError` (413) as soon as it is over the limit, without
+    reading the rest."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit_bytes:
+            raise BadRequestError(f"the body is over {limit_bytes} bytes", 413)
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def metrics(_: Request) -> Response:
+    """What Prometheus collects."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def not_found(_: Request, __: Exception) -> Response:
+    return problem("there is nothing at this path", 404)
+
+
+async def wrong_method(_: Request, __: Exception) -> Response:
+    return problem("this path does not take this method", 405)
+
+
+async def broken(_: Request, __: Exception) -> Response:
+    return problem("internal error; the service's log has the place", 500)
+
+
+ERROR_HANDLERS: dict[Any, Any] = {404: not_found, 405: wrong_method, 500: broken}

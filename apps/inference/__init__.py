@@ -1,0 +1,1 @@
+"""The inference service: texts in, sentence embeddings out, batched across its clients."""

@@ -1,0 +1,13 @@
+#!/bin/bash
+# Makes every requirements lock of the applications anew from the .in file beside it. The images install by these hashes.
+# Needs `uv` on the PATH. Packages are resolved for the images' Python, whatever runs this.
+set -euo pipefail
+cd "$(dirname "$0")"
+lock() {
+  uv pip compile --quiet --upgrade --generate-hashes --python-version 3.13 --python-platform x86_64-manylinux_2_28 \
+    --only-binary :all: --no-emit-index-url --no-annotate --no-header "${@:2}" --output-file "$1.lock" "$1.in"
+}
+lock application/requirements
+lock inference/requirements --no-deps
+lock inference/requirements-cuda --no-deps
+lock inference/model/requirements --no-deps

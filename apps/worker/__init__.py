@@ -1,0 +1,1 @@
+"""The worker: takes documents from the queue, has them embedded, and stores them."""

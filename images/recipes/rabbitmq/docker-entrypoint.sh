@@ -1,0 +1,5 @@
+#!/bin/bash
+# What RabbitMQ writes (its Erlang cookie above all) is for RabbitMQ alone.
+set -eu
+umask 0077
+exec "$@"

@@ -1,0 +1,303 @@
+"""The catalogue, the hashes that name images, and the order that they are built in. No engine is
+asked."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from images import catalogue, choose, content, host, root
+from images.build import plan
+from images.content import File
+from images.engine import ImageError
+from images.log import Tail
+from images.source import Source, parent_reference, resolve, root_reference
+
+NAMES = tuple(catalogue.IMAGES)
+
+
+def test_every_image_has_a_recipe_and_no_recipe_is_left_over() -> None:
+    folders = {path.name for path in content.RECIPES.iterdir()}
+    assert folders == set(NAMES)
+    for name in NAMES:
+        assert (content.RECIPES / name / "Dockerfile").is_file()
+
+
+def test_upstream_references_are_pinned_by_digest() -> None:
+    pinned = [image.upstream for image in catalogue.IMAGES.values() if image.upstream]
+    assert len(pinned) == 4
+    for reference in [*pinned, catalogue.UPSTREAM_ROOT]:
+        assert re.fullmatch(r"docker\.io/[a-z0-9/]+@sha256:[0-9a-f]{64}", reference)
+
+
+def test_a_parent_is_ours_alone() -> None:
+    """A recipe stands on our own build of its parent, so a parent may have no upstream."""
+    for image in catalogue.IMAGES.values():
+        if image.parent:
+            assert catalogue.get(image.parent).upstream is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("source", list(Source))
+def test_references(name: str, source: Source) -> None:
+    reference = resolve(name, source)
+    assert resolve(name, str(source)) == reference
+    upstream = catalogue.get(name).upstream
+    if source is Source.UPSTREAM and upstream:
+        assert reference == upstream
+    else:
+        assert re.fullmatch(rf"strata/{name}:[0-9a-f]{{12}}", reference)
+
+
+def test_an_own_image_differs_with_what_it_stands_on() -> None:
+    assert resolve("application", Source.LOCAL) != resolve("application", Source.UPSTREAM)
+    assert parent_reference("python", Source.LOCAL) == resolve("base", Source.LOCAL)
+    assert parent_reference("base", Source.UPSTREAM) == catalogue.UPSTREAM_ROOT
+
+
+def test_unknown_names_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(KeyError, match="no image is called 'mysql'; there are: base"):
+        resolve("mysql", Source.LOCAL)
+    with pytest.raises(ValueError, match="'elsewhere' is not a valid Source"):
+        resolve("redis", "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        [File("a", b"2")],
+        [File("b", b"1")],
+        [File("a", b"1", executable=True)],
+        [File("a", b"1"), File("b", b"")],
+    ],
+)
+def test_a_digest_changes_with_every_part_of_the_content(changed: list[File]) -> None:
+    assert content.digest([File("a", b"1")], "parent") != content.digest(changed, "parent")
+
+
+def test_a_digest_does_not_depend_on_order_and_does_on_the_parent() -> None:
+    files = [File("a", b"1"), File("b", b"2")]
+    assert content.digest(files, "p") == content.digest(files[::-1], "p")
+    assert content.digest(files, "p") != content.digest(files, "q")
+
+
+def test_what_python_leaves_behind_is_no_content() -> None:
+    paths = [file.path for name in NAMES for file in content.context(name)]
+    assert not [path for path in paths if "__pycache__" in path or path.endswith(".pyc")]
+    assert "apps/api/page/index.html" in paths
+
+
+def test_an_archive_is_the_same_on_every_machine() -> None:
+    files = [File("run.sh", b"#!/bin/bash\n", executable=True), File("Dockerfile", b"FROM x\n")]
+    first = content.archive(files, {".build/pip.conf": b"[global]\n"})
+    assert first == content.archive(files[::-1], {".build/pip.conf": b"[global]\n"})
+    with tarfile.open(fileobj=io.BytesIO(first)) as tar:
+        entries = {entry.name: entry for entry in tar.getmembers()}
+    assert entries["run.sh"].mode == 0o755
+    assert entries["Dockerfile"].mode == 0o644
+    assert {(entry.uid, entry.mtime) for entry in entries.values()} == {(0, 0)}
+
+
+# -- the plan
+
+
+def names_of(references: set[str]) -> list[str]:
+    return [step.name for step in plan(["postgres", "application"], Source.LOCAL, references).steps]
+
+
+def test_parents_come_first_and_once() -> None:
+    assert names_of(set()) == ["root", "base", "postgres", "python", "application"]
+    steps = plan(["postgres", "application"], Source.LOCAL, set()).steps
+    seen: set[str] = set()
+    for step in steps:
+        assert seen.issuperset(step.needs)
+        seen.add(step.reference)
+
+
+def test_what_is_there_is_not_made_again() -> None:
+    base, python = resolve("base", Source.LOCAL), resolve("python", Source.LOCAL)
+    assert names_of({base}) == ["postgres", "python", "application"]
+    # A run that was broken off goes on where it was, whatever became of the root since.
+    assert names_of({base, python, resolve("postgres", Source.LOCAL)}) == ["application"]
+    whole = {resolve(name, Source.LOCAL) for name in ("postgres", "application")}
+    todo = plan(["postgres", "application"], Source.LOCAL, whole)
+    assert not todo.steps
+    assert set(todo.ready) == whole
+
+
+def test_upstream_pulls_engines_and_builds_our_own() -> None:
+    steps = plan(["redis", "probe-server"], Source.UPSTREAM, set()).steps
+    assert [(step.name, step.kind) for step in steps] == [
+        ("redis", "pull"),
+        ("root", "pull"),
+        ("base", "build"),
+        ("python", "build"),
+        ("probe-server", "build"),
+    ]
+    assert root_reference(Source.UPSTREAM) == catalogue.UPSTREAM_ROOT
+
+
+# -- recipes
+
+
+def stages(name: str) -> list[str]:
+    text = (content.RECIPES / name / "Dockerfile").read_text()
+    return re.split(r"(?m)^FROM ", text)[1:]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("base", "python")])
+def test_the_final_stage_is_not_root_and_has_an_init(name: str) -> None:
+    final = stages(name)[-1]
+    assert re.search(r"(?m)^USER [1-9][0-9]*:[1-9][0-9]*$", final)
+    assert '"/usr/bin/tini", "-s", "--"' in final
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_of_the_host_reaches_a_final_stage(name: str) -> None:
+    *builders, final = stages(name)
+    assert ".build" not in final
+    assert "pip install" not in final
+    for stage in builders:
+        assert "LABEL strata.build=stage" in stage
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_recipe_needs_no_buildkit_and_names_no_registry(name: str) -> None:
+    text = (content.RECIPES / name / "Dockerfile").read_text()
+    assert "--mount" not in text
+    assert "# syntax" not in text
+    assert "<<" not in text
+    assert not re.search(r"https?://", text)
+    assert re.search(r"(?m)^ARG PARENT\n(\n)?FROM \$\{PARENT\}", text)
+
+
+def test_packages_are_installed_by_hash_and_locks_name_no_host() -> None:
+    locks = sorted((content.REPOSITORY / "apps").rglob("requirements*.lock"))
+    assert len(locks) == 4
+    for lock in locks:
+        text = lock.read_text()
+        assert "://" not in text
+        pinned = re.findall(r"(?m)^[a-z0-9._-]+==\S+ \\\n +--hash=sha256:", text)
+        assert len(pinned) == len(re.findall(r"(?m)^[a-z0-9]", text)) > 0
+    for name in NAMES:
+        for line in (content.RECIPES / name / "Dockerfile").read_text().split("RUN "):
+            if "pip install" in line:
+                assert "--require-hashes" in line
+
+
+# -- what a build takes from the host
+
+
+def test_the_bundle_that_is_named_goes_into_the_build(tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(b"certificate")
+    files = host.build_files({"PIP_CERT": str(bundle), "HOME": str(tmp_path)})
+    assert files[".build/authorities.pem"] == b"certificate"
+    assert b"cert = /build/authorities.pem" in files[".build/pip.conf"]
+
+
+def test_pip_settings_of_files_and_environment(tmp_path: Path) -> None:
+    settings = tmp_path / "pip.conf"
+    settings.write_text(
+        "[global]\nindex-url = https://packages.example/simple\n"
+        "find-links = /opt/wheels\ntimeout = 5\n"
+    )
+    environment = {"PIP_CONFIG_FILE": str(settings), "PIP_TIMEOUT": "90", "HOME": str(tmp_path)}
+    found = host.pip_settings(environment)
+    assert found["index-url"] == "https://packages.example/simple"
+    assert found["timeout"] == "90"
+    # A folder of the host is nothing in a build.
+    assert "find-links" not in found
+
+
+def test_proxies_and_the_network_they_need() -> None:
+    assert host.proxies({"https_proxy": "http://proxy.example:3128"}) == {
+        "HTTPS_PROXY": "http://proxy.example:3128",
+        "https_proxy": "http://proxy.example:3128",
+    }
+    assert host.network_mode({"HTTP_PROXY": "http://proxy.example:3128"}) is None
+    assert host.network_mode({"HTTP_PROXY": "http://127.0.0.1:3128"}) == "host"
+
+
+# -- the source
+
+
+def test_the_setting_decides_and_a_bad_one_is_refused(tmp_path: Path) -> None:
+    memory = tmp_path / "memory"
+    assert choose.choose("upstream", environment={}, memory=memory)[0] is Source.UPSTREAM
+    found = choose.choose(environment={"STRATA_IMAGES": "local"}, memory=memory)
+    assert found == (Source.LOCAL, "set by STRATA_IMAGES")
+    with pytest.raises(ImageError, match=r"'maybe'; it may be local .* upstream .* or auto"):
+        choose.choose("maybe", environment={}, memory=memory)
+    assert not memory.exists()
+
+
+def test_auto_asks_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = tmp_path / "new" / "memory"
+    asked: list[int] = []
+
+    def probe() -> tuple[Source, str]:
+        asked.append(1)
+        return Source.UPSTREAM, "an image registry can be reached"
+
+    monkeypatch.setattr(choose, "probe", probe)
+    for _ in range(3):
+        assert choose.choose("auto", environment={}, memory=memory)[0] is Source.UPSTREAM
+    assert len(asked) == 1
+    memory.write_text("nonsense")
+    assert choose.choose(environment={}, memory=memory)[0] is Source.UPSTREAM
+    assert len(asked) == 2
+
+
+# -- small parts
+
+
+def test_the_root_is_described_in_full() -> None:
+    suite, arguments = root.options((content.RECIPES / "base" / "root.conf").read_text())
+    assert suite == "trixie"
+    assert "--variant=minbase" in arguments
+    assert "--dpkgopt=path-exclude=/usr/share/man/*" in arguments
+    assert "--dpkgopt=path-include=/usr/share/doc/*/copyright" in arguments
+
+
+def test_the_tail_keeps_the_end() -> None:
+    tail = Tail(2)
+    tail.add("one\n\ntwo\n")
+    tail.add("\x1b[91mthree\x1b[0m")
+    tail.add("\x1b[0m\n")
+    assert str(tail) == "    two\n    three"
+
+
+def test_naming_an_image_needs_no_docker() -> None:
+    """The program of a stack imports this at every run."""
+    script = (
+        "import sys, images.catalogue, images.source\n"
+        "images.source.resolve('application', 'local')\n"
+        "sys.exit('docker' in sys.modules or 'rich' in sys.modules)"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", script], cwd=content.REPOSITORY, check=False
+        ).returncode
+        == 0
+    )
+
+
+def test_no_engine_is_one_clear_sentence() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "images", "build", "base"],
+        cwd=content.REPOSITORY,
+        env={"DOCKER_HOST": "unix:///nowhere.sock", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: no Docker engine to build images with")
+    assert len(done.stderr.splitlines()) == 1
