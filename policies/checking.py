@@ -1,0 +1,238 @@
+"""Runs the real engine with the packs: previews of every system, and the state of a stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from policies.packs import FOLDER, ROOT, level_file, platforms_for
+
+PLAN_PROVIDER = ROOT / "toolchain" / "plan_provider"
+# Environment of a preview that must neither ask a person anything nor touch anybody's state.
+QUIET = {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
+
+
+SEED = "5eed" * 16
+THROWN_AWAY = "of a state that is thrown away"
+
+
+class CheckError(Exception):
+    """Something stands in the way of a check; the text says what to do."""
+
+
+@dataclass
+class Report:
+    """What the packs said of one preview or state."""
+
+    subject: str
+    succeeded: bool
+    lines: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    output: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the engine finished and no mandatory rule was broken."""
+        return self.succeeded and not self.counts["mandatory"]
+
+    def row(self) -> str:
+        """One row of a table of results."""
+        verdict = "passes" if self.passed else "refused" if self.counts["mandatory"] else "failed"
+        counts = (self.counts["mandatory"], self.counts["advisory"])
+        return f"| {self.subject} | {verdict} | {counts[0]} | {counts[1]} |"
+
+
+HEADING = ["| system and stack | verdict | mandatory | advisory |", "|---|---|---|---|"]
+
+
+def pulumi() -> str:
+    """The Pulumi command: this project's own where set-up made one, else the one on the path."""
+    own = ROOT / ".toolchain" / "bin" / "pulumi"
+    found = str(own) if own.exists() else shutil.which("pulumi")
+    if not found:
+        raise CheckError("There is no pulumi command. Run `make setup`, or put pulumi on the path.")
+    return found
+
+
+def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
+    """This process's environment, with this Python first: the packs run in it."""
+    path = os.pathsep.join(
+        [str(Path(pulumi()).parent), str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    )
+    return {**os.environ, **QUIET, "PATH": path, **(extra or {})}
+
+
+def pack_arguments(stack: str, configuration: Path) -> list[str]:
+    """The arguments that have a stack's packs judge a run."""
+    arguments: list[str] = []
+    for platform in platforms_for(stack):
+        arguments += ["--policy-pack", str(FOLDER / f"{platform}-hardening")]
+        arguments += ["--policy-pack-config", str(configuration)]
+    return arguments
+
+
+def run(arguments: list[str], cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Runs the Pulumi command."""
+    return subprocess.run(
+        [pulumi(), *arguments, "--non-interactive"],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def report_of(subject: str, done: subprocess.CompletedProcess[str]) -> Report:
+    """Reads the engine's stream of events."""
+    report = Report(subject, done.returncode == 0)
+    for event in events(done.stdout):
+        if policy := event.get("policyEvent"):
+            name = str(policy.get("resourceUrn", "")).rpartition("::")[2] or "the stack"
+            level = policy["enforcementLevel"]
+            report.counts[level] += 1
+            text = plain(policy["message"])
+            report.lines.append(f"{level} {policy['policyName']} ({name}): {text}")
+        elif (note := event.get("diagnosticEvent")) and note.get("severity") == "error":
+            report.output += plain(note["message"])
+    if not report.succeeded and not report.output and not report.counts["mandatory"]:
+        report.output = (done.stderr or done.stdout)[-3000:]
+    report.lines.sort(key=lambda line: (not line.startswith("mandatory"), line))
+    return report
+
+
+def plain(message: str) -> str:
+    """A message without the engine's colour marks."""
+    for mark in ("<{%reset%}>", "<{%fg 1%}>", "<{%bold%}>"):
+        message = message.replace(mark, "")
+    return message.strip()
+
+
+def events(output: str) -> Iterator[dict[str, Any]]:
+    """The events in a stream of JSON, one a line."""
+    for line in output.splitlines():
+        if line.startswith("{"):
+            try:
+                event = json.loads(line)
+            except json.JSONDecodeError:
+                continue  # not an event: a line that the program printed
+            if isinstance(event, dict):
+                yield event
+
+
+def systems() -> list[str]:
+    """The systems that exist: the modules of the folder systems."""
+    folder = ROOT / "systems"
+    return sorted(
+        entry.stem
+        for entry in folder.glob("*")
+        if not entry.name.startswith(("_", "."))
+        and (entry.suffix == ".py" or (entry / "__init__.py").exists())
+    )
+
+
+def stacks() -> list[str]:
+    """The stacks that exist: those with a configuration file."""
+    return sorted(file.name.split(".")[1] for file in ROOT.glob("Pulumi.*.yaml"))
+
+
+def strict_configuration(stack: str, strict: bool, folder: Path) -> Path:
+    """The file of levels to use; ``strict`` makes what could not be judged fail as well."""
+    if not strict:
+        return level_file(stack)
+    levels = json.loads(level_file(stack).read_text())
+    levels["could-not-be-judged"] = "mandatory"
+    file = folder / "levels.json"
+    file.write_text(json.dumps(levels))
+    return file
+
+
+def check(system: str, stack: str, strict: bool = False) -> Report:
+    """Previews a system on a stack with its packs, in a state of its own that is thrown away."""
+    with tempfile.TemporaryDirectory(prefix="strata-policies-") as temporary:
+        folder, project = Path(temporary), Path(temporary) / "project"
+        own_secrets = mirror(project, stack)
+        (folder / "state").mkdir()
+        extra = {"PULUMI_BACKEND_URL": f"file://{folder / 'state'}"}
+        if not own_secrets:
+            extra["PULUMI_CONFIG_PASSPHRASE"] = THROWN_AWAY
+        env = environment(extra)
+        if set(platforms_for(stack)) - {"docker"}:
+            install_plan_providers(env)
+        named = ["--stack", stack]
+        for arguments in (
+            ["stack", "init", stack],
+            ["config", "set", "strata:system", system, *named],
+            # What is derived from it is thrown away with the state.
+            *([] if own_secrets else [["config", "set", "--secret", "strata:seed", SEED, *named]]),
+        ):
+            done = run(arguments, project, env)
+            if done.returncode:
+                raise CheckError(f"pulumi {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
+        packs = pack_arguments(stack, strict_configuration(stack, strict, folder))
+        done = run(["preview", "--json", *named, *packs], project, env)
+        return report_of(f"{system} on {stack}", done)
+
+
+def mirror(project: Path, stack: str) -> bool:
+    """A project of links to this one with a stack file of its own, so that no file here changes.
+
+    Gives whether the stack's file holds secrets, which only its own passphrase opens.
+    """
+    project.mkdir()
+    for entry in ROOT.iterdir():
+        if not (entry.name.startswith("Pulumi.") and entry.name != "Pulumi.yaml"):
+            (project / entry.name).symlink_to(entry)
+    name = f"Pulumi.{stack}.yaml"
+    written = (ROOT / name).read_text()
+    own_secrets = "secure:" in written
+    if not own_secrets:
+        lines = [line for line in written.splitlines() if not line.startswith("encryptionsalt:")]
+        written = "\n".join(lines) + "\n"
+    (project / name).write_text(written)
+    return own_secrets
+
+
+def install_plan_providers(env: dict[str, str]) -> None:
+    """Puts the plan-only provider where the engine looks for the Kubernetes and AWS plugins.
+
+    Only for versions that are not installed: a real provider is never replaced. What it plans is
+    what the program states; nothing of it was checked by the platform.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    for name in ("kubernetes", "aws"):
+        try:
+            wanted = version(f"pulumi-{name}")
+        except PackageNotFoundError:
+            continue
+        listed = run(["plugin", "ls", "--json"], ROOT, env)
+        present = json.loads(listed.stdout) if listed.returncode == 0 else []
+        if any(one["name"] == name and one["version"] == wanted for one in present):
+            continue
+        done = run(
+            ["plugin", "install", "resource", name, wanted, "--file", str(PLAN_PROVIDER)], ROOT, env
+        )
+        if done.returncode:
+            raise CheckError(f"The plan-only {name} provider was not installed: {done.stderr}")
+
+
+def audit(stack: str, strict: bool = False, project: Path = ROOT) -> Report:
+    """Judges the state of a stack as it stands after ``up``."""
+    with tempfile.TemporaryDirectory(prefix="strata-policies-") as temporary:
+        configuration = strict_configuration(stack, strict, Path(temporary))
+        arguments = ["policy", "analyze", "--stack", stack, "--json"]
+        done = run([*arguments, *pack_arguments(stack, configuration)], project, environment())
+        report = report_of(f"state of {stack}", done)
+        if not report.succeeded and not report.counts:
+            raise CheckError(f"The state of {stack} could not be judged: {report.output.strip()}")
+        return report

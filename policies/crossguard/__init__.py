@@ -1,0 +1,1 @@
+"""What the packs share: property values, a rule's record, and the server that runs a pack."""

@@ -1,0 +1,11 @@
+"""Starts the docker-hardening pack. It imports no provider's SDK."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from policies.crossguard.server import serve
+from policies.rules.docker import PACK
+
+serve(PACK)

@@ -1,0 +1,1 @@
+"""The rules, one function each, in one file a topic and one folder a platform."""

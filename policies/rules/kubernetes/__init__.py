@@ -1,0 +1,18 @@
+"""The kubernetes-hardening pack: rules for what pulumi-kubernetes makes."""
+
+from policies.crossguard.rule import Pack
+from policies.rules.kubernetes import (
+    access,
+    cluster,
+    gpu,
+    pod_security,
+    stack,
+    workloads,
+)
+
+PACK = Pack(
+    name="kubernetes-hardening",
+    title="Kubernetes hardening",
+    platform="kubernetes",
+    topics=(pod_security, workloads, access, cluster, stack, gpu),
+)

@@ -1,0 +1,218 @@
+"""How the rules are tested: a stack that passes, one change, and the exact set of what is found.
+
+A fixture is a stack that every rule of its pack lets pass. A case changes one thing in it and
+states everything that is then found, by any rule: ``slug/clause@resource``. So a rule that says
+too much fails as surely as one that says too little.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
+from policies.crossguard.rule import Pack, Resource, Rule, Stack
+from policies.crossguard.values import (
+    SECRET_SIGNATURE,
+    SIGNATURE_KEY,
+    UNKNOWN_TEXT,
+    from_wire,
+)
+
+TODAY = date(2026, 6, 30)
+REMOVED = object()
+UNKNOWN = UNKNOWN_TEXT
+HEX = "0123456789abcdef" * 4
+STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+def secret(value: Any) -> dict[str, Any]:
+    """A value as the engine sends one that is marked secret."""
+    return {SIGNATURE_KEY: SECRET_SIGNATURE, "value": value}
+
+
+@dataclass
+class Made:
+    """One resource of a fixture, with properties as on the wire."""
+
+    type: str
+    properties: dict[str, Any]
+    protect: bool = False
+    # Property -> names of the fixture's resources it was made of.
+    made_of: dict[str, list[str]] = field(default_factory=dict)
+
+
+Fixture = dict[str, Made]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A change to the fixture and everything that is found then.
+
+    Keys of ``change`` are ``resource:path``; ``resource`` alone replaces or adds a whole resource.
+    ``unjudged`` holds ``slug@resource``. ``settings`` are by slug.
+    """
+
+    change: Mapping[str, Any]
+    finds: frozenset[str] = frozenset()
+    unjudged: frozenset[str] = frozenset()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """What the test's report shows."""
+        return (
+            (self.name or ",".join(self.change) or "settings")
+            + "->"
+            + ",".join(sorted([*self.finds, *(f"?{one}" for one in self.unjudged)]))
+        )
+
+
+def bad(finds: str, settings: Mapping[str, Mapping[str, Any]] | None = None, **named: Any) -> Any:
+    """A case that breaks something: ``bad("slug/clause@resource", ...)(change)``."""
+
+    def make(change: Mapping[str, Any]) -> Case:
+        return Case(
+            change, frozenset(finds.split()), frozenset(), settings or {}, named.get("name", "")
+        )
+
+    return make
+
+
+def good(
+    change: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> Case:
+    """A case that still passes every rule."""
+    return Case(change, settings=settings or {})
+
+
+def unknown(paths: str, unjudged: str = "", finds: str = "", **also: Any) -> Case:
+    """A case in which the values at these paths are not known yet."""
+    change: dict[str, Any] = dict.fromkeys(paths.split(), UNKNOWN)
+    change.update(also.get("change", {}))
+    return Case(change, frozenset(finds.split()), frozenset(unjudged.split()))
+
+
+def set_at(properties: Any, path: str, value: Any) -> None:
+    """Sets, adds or removes what is at a path such as ``ports[0].ip`` or ``envs[3]``."""
+    steps = [key or int(index) for key, index in STEP.findall(path)]
+    for step in steps[:-1]:
+        if isinstance(properties, dict) and step not in properties:
+            properties[step] = {}
+        properties = properties[step]
+    last = steps[-1]
+    if value is REMOVED:
+        del properties[last]
+    elif isinstance(properties, list) and last == len(properties):
+        properties.append(value)
+    else:
+        properties[last] = value
+
+
+def changed(fixture: Fixture, change: Mapping[str, Any]) -> Fixture:
+    """The fixture with a change."""
+    made = copy.deepcopy(fixture)
+    for key, value in change.items():
+        name, _, path = key.partition(":")
+        if not path:
+            if value is REMOVED:
+                del made[name]
+            else:
+                made[name] = copy.deepcopy(value)
+        elif path == "protect":
+            made[name].protect = value
+        elif path == "made_of":
+            made[name].made_of = value
+        else:
+            set_at(made[name].properties, path, value if value is REMOVED else copy.deepcopy(value))
+    return made
+
+
+def urn(name: str, made: Made) -> str:
+    """The URN the engine would give the resource."""
+    return f"urn:pulumi:test::policies::{made.type}::{name}"
+
+
+def resources(fixture: Fixture) -> list[Resource]:
+    """The fixture's resources as rules see them, decoded from their wire form."""
+    return [
+        Resource(
+            type=made.type,
+            name=name,
+            urn=urn(name, made),
+            properties=from_wire(made.properties),
+            protect=made.protect,
+            property_dependencies={
+                key: tuple(urn(other, fixture[other]) for other in others if other in fixture)
+                for key, others in made.made_of.items()
+            },
+        )
+        for name, made in fixture.items()
+    ]
+
+
+def findings(
+    rules: Iterable[Rule],
+    fixture: Fixture,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Finding]:
+    """Everything that these rules find in a fixture."""
+    found: list[Finding] = []
+    judged = resources(fixture)
+    stack = Stack(judged)
+    for rule in rules:
+        merged = merged_settings(rule, (settings or {}).get(rule.slug))
+        if rule.accepts is None:
+            found += judge_stack(rule, stack, merged, TODAY)
+            continue
+        for resource in judged:
+            if rule.accepts(resource.type):
+                found += judge_resource(rule, resource, merged, TODAY)
+    return found
+
+
+def violations(found: Iterable[Finding]) -> frozenset[str]:
+    """``slug/clause@resource`` of each violation."""
+    return frozenset(
+        f"{one.rule}/{one.clause}@{one.name}" for one in found if one.kind == "violation"
+    )
+
+
+def not_judged(found: Iterable[Finding]) -> frozenset[str]:
+    """``slug@resource`` of whatever could not be judged."""
+    return frozenset(f"{one.rule}@{one.name}" for one in found if one.kind == "unjudged")
+
+
+def outcome(rules: Iterable[Rule], fixture: Fixture, case: Case) -> tuple[frozenset[str], ...]:
+    """What is violated and what is not judged after a case's change."""
+    found = findings(rules, changed(fixture, case.change), case.settings)
+    return violations(found), not_judged(found)
+
+
+def texts(value: Any) -> Iterable[str]:
+    """Every string in a wire value, where markers do not count."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key != SIGNATURE_KEY:
+                yield from texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A pack with its fixture and its cases."""
+
+    pack: Pack
+    fixture: Fixture
+    cases: tuple[Case, ...]
+    # Rules that look only at what the engine always knows.
+    never_unknown: frozenset[str] = frozenset()

@@ -1,0 +1,57 @@
+"""The pages and levels that are made from the rules say what the rules say."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from policies import documentation
+from policies.crossguard.rule import COULD_NOT_BE_JUDGED
+from policies.packs import ROOT, all_packs, configuration, level_file
+
+
+def test_no_page_is_stale() -> None:
+    stale = [str(file.relative_to(ROOT)) for file in documentation.stale()]
+    assert stale == [], "run `python -m policies docs`"
+
+
+def test_every_rule_is_on_its_page() -> None:
+    pages = documentation.pages()
+    for pack in all_packs():
+        page = pages[documentation.FOLDER / f"{pack.name}.md"]
+        for rule in pack.rules:
+            assert f"## {rule.slug}\n" in page
+            assert rule.stops in page
+            assert rule.comply in page
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_rules_of_one_name_share_their_level(stack: str) -> None:
+    """One file sets the levels of all packs, so a name must not mean two levels."""
+    levels = configuration(stack, {})
+    for pack in all_packs():
+        for rule in pack.rules:
+            own = rule.development if stack == "dev" else rule.production
+            assert levels[rule.slug] == own, (pack.name, rule.slug)
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_nothing_is_switched_off(stack: str) -> None:
+    """No level is ``disabled`` or ``remediate``, and every exemption has its reason and date."""
+    levels = json.loads(level_file(stack).read_text())
+    slugs = {rule.slug for pack in all_packs() for rule in pack.rules} | {COULD_NOT_BE_JUDGED}
+    assert set(levels) == slugs
+    for slug, value in levels.items():
+        given = value if isinstance(value, dict) else {"enforcementLevel": value}
+        assert given["enforcementLevel"] in {"advisory", "mandatory"}, slug
+        for exemption in given.get("exemptions", []):
+            assert exemption["reason"].strip(), slug
+            assert exemption["expires"], slug
+
+
+def test_settings_and_exemptions_outlive_the_writing_of_levels() -> None:
+    kept = {"enforcementLevel": "advisory", "exemptions": [{"name": "x"}], "seconds": 5}
+    made = configuration("prod", {"graceful-stop": kept, "no-such-rule": "mandatory"})
+    assert made["graceful-stop"] == {**kept, "enforcementLevel": "mandatory"}
+    assert "no-such-rule" not in made

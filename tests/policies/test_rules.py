@@ -1,0 +1,138 @@
+"""Every rule on good, bad, unknown, secret and exempted resources, with exact sets of findings."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policies.crossguard.rule import EXEMPTIONS, Rule
+from policies.crossguard.values import SIGNATURE_KEY
+from tests.policies.policy_suites import SUITES
+from tests.policies.policy_testing import (
+    Case,
+    Suite,
+    changed,
+    findings,
+    not_judged,
+    outcome,
+    secret,
+    texts,
+    violations,
+)
+
+CASES = [
+    pytest.param(suite, case, id=f"{suite.pack.platform}:{case.label}")
+    for suite in SUITES
+    for case in suite.cases
+]
+BROKEN = [
+    pytest.param(suite, case, id=f"{suite.pack.platform}:{case.label}")
+    for suite in SUITES
+    for case in suite.cases
+    if case.finds
+]
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.pack.name)
+def test_the_fixture_passes_every_rule(suite: Suite) -> None:
+    found = findings(suite.pack.rules, suite.fixture)
+    assert (violations(found), not_judged(found)) == (frozenset(), frozenset())
+
+
+@pytest.mark.parametrize(("suite", "case"), CASES)
+def test_a_change_brings_up_exactly_what_it_should(suite: Suite, case: Case) -> None:
+    assert outcome(suite.pack.rules, suite.fixture, case) == (case.finds, case.unjudged)
+
+
+@pytest.mark.parametrize(("suite", "case"), BROKEN)
+def test_what_is_marked_secret_is_judged_and_not_shown(suite: Suite, case: Case) -> None:
+    """With every property marked secret the same clauses are found, and no value shows."""
+    made = changed(suite.fixture, case.change)
+    hidden = copy.deepcopy(made)
+    for resource in hidden.values():
+        resource.properties = {
+            key: value if is_marked(value) else secret(value)
+            for key, value in resource.properties.items()
+        }
+    found = findings(suite.pack.rules, hidden, case.settings)
+    # That a whole list of variables is secret is a finding of its own, which this test causes.
+    assert violations(found) - marked(found) == case.finds - marked(found)
+    shown = " ".join(one.message for one in found)
+    values = {text for one in made.values() for text in texts(one.properties) if len(text) > 5}
+    own = own_words(suite)
+    assert not [value for value in values if value in shown and value not in own]
+
+
+def is_marked(value: Any) -> bool:
+    return isinstance(value, dict) and SIGNATURE_KEY in value
+
+
+def marked(found: Any) -> frozenset[str]:
+    return frozenset(one for one in violations(found) if one.startswith("env-secrets/marked"))
+
+
+def own_words(suite: Suite) -> str:
+    """What rules say of their own accord: their source, and the names of resources."""
+    folder = Path(inspect.getfile(suite.pack.topics[0])).parent
+    files = [*folder.glob("*.py"), *folder.parent.glob("*.py")]
+    return " ".join([*(file.read_text() for file in files), *suite.fixture])
+
+
+@pytest.mark.parametrize(("suite", "case"), BROKEN)
+def test_an_exemption_lets_pass_only_with_reason_and_date(suite: Suite, case: Case) -> None:
+    fixture = changed(suite.fixture, case.change)
+    target = min(case.finds)
+    slug, _, rest = target.partition("/")
+    name = rest.partition("@")[2]
+    if not name:
+        pytest.skip("a finding about the stack as a whole names no resource to exempt")
+    others = {
+        one for one in case.finds if not (one.startswith(f"{slug}/") and one.endswith(f"@{name}"))
+    }
+
+    def judge(**entry: str) -> Any:
+        given = {**case.settings.get(slug, {}), "exemptions": [{"name": name, **entry}]}
+        return findings(suite.pack.rules, fixture, {**case.settings, slug: given})
+
+    valid = judge(reason="agreed", expires="2026-06-30")
+    assert violations(valid) == others
+    assert {one.rule for one in valid if one.kind == "exempt"} == {slug}
+    assert all("agreed" in one.message for one in valid if one.kind == "exempt")
+    told = frozenset({f"{slug}/exemption@{name}"})
+    assert violations(judge(reason="agreed", expires="2026-06-29")) == case.finds | told
+    assert violations(judge(reason=" ", expires="2026-12-31")) == case.finds | told
+    assert violations(judge(expires="2026-12-31")) == case.finds | told
+    assert violations(judge(reason="agreed")) == case.finds | told
+    assert violations(judge(reason="agreed", expires="soon")) == case.finds | told
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.pack.name)
+def test_every_rule_has_a_bad_and_an_unknown_case(suite: Suite) -> None:
+    slugs = {rule.slug for rule in suite.pack.rules}
+    broken = {one.partition("/")[0] for case in suite.cases for one in case.finds}
+    unjudged = {one.partition("@")[0] for case in suite.cases for one in case.unjudged}
+    assert slugs - broken == set()
+    assert slugs - unjudged - suite.never_unknown == set()
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.pack.name)
+def test_records_are_whole(suite: Suite) -> None:
+    slugs = [rule.slug for rule in suite.pack.rules]
+    assert len(slugs) == len(set(slugs))
+    for rule in suite.pack.rules:
+        assert {rule.title[-1], rule.stops[-1], rule.comply[-1]} == {"."}, rule.slug
+        assert check_schema(rule) == []
+
+
+def check_schema(rule: Rule) -> list[str]:
+    kinds = {"array": list, "string": str, "integer": int, "boolean": bool, "object": dict}
+    return [
+        name
+        for name, schema in rule.schema().items()
+        if schema is not EXEMPTIONS
+        and not (isinstance(schema["default"], kinds[schema["type"]]) and schema["description"])
+    ]

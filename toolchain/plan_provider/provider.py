@@ -1,0 +1,197 @@
+"""A resource provider that plans and refuses to do: see the README beside it.
+
+Check and Create in preview give back the inputs. Functions that programs call while planning get
+plain, fixed answers. It says at its start what it is, for a plan it makes was checked by nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from google.protobuf import empty_pb2, json_format, struct_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+
+REFUSAL = (
+    "this is the plan-only {name} provider: it can preview a stack and nothing else. "
+    "To {action} it, install the real plugin: pulumi plugin install resource {name}"
+)
+ACCOUNT = "111122223333"
+REGION = "eu-central-1"
+KUBERNETES_WITHOUT_NAMES = ("helm.sh/", "yaml:", "kustomize:")
+
+
+def policy_document(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The JSON of a policy from its statements, as the real function would write it."""
+    made = []
+    for one in arguments.get("statements", []):
+        statement: dict[str, Any] = {"Effect": one.get("effect", "Allow")}
+        for key, name in (("sid", "Sid"), ("actions", "Action"), ("resources", "Resource")):
+            if one.get(key):
+                statement[name] = one[key]
+        for key, name in (("notActions", "NotAction"), ("notResources", "NotResource")):
+            if one.get(key):
+                statement[name] = one[key]
+        if one.get("principals"):
+            statement["Principal"] = {
+                ("AWS" if entry["type"] == "*" else entry["type"]): entry["identifiers"]
+                for entry in one["principals"]
+            }
+        for entry in one.get("conditions", []):
+            condition = statement.setdefault("Condition", {}).setdefault(entry["test"], {})
+            condition[entry["variable"]] = entry["values"]
+        made.append(statement)
+    return {**arguments, "json": json.dumps({"Version": "2012-10-17", "Statement": made})}
+
+
+ANSWERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": lambda _: {
+        "accountId": ACCOUNT,
+        "arn": f"arn:aws:iam::{ACCOUNT}:user/plan",
+        "userId": "plan",
+        "id": ACCOUNT,
+    },
+    "aws:index/getRegion:getRegion": lambda _: {
+        "name": REGION,
+        "region": REGION,
+        "id": REGION,
+        "endpoint": f"ec2.{REGION}.amazonaws.com",
+        "description": "plan",
+    },
+    "aws:index/getPartition:getPartition": lambda _: {
+        "partition": "aws",
+        "dnsSuffix": "amazonaws.com",
+        "reverseDnsPrefix": "com.amazonaws",
+        "id": "aws",
+    },
+    "aws:index/getAvailabilityZones:getAvailabilityZones": lambda _: {
+        "names": [f"{REGION}{letter}" for letter in "abc"],
+        "zoneIds": [f"euc1-az{number}" for number in (1, 2, 3)],
+        "groupNames": [REGION],
+        "id": REGION,
+    },
+    "aws:iam/getPolicyDocument:getPolicyDocument": policy_document,
+    "aws:ssm/getParameter:getParameter": lambda arguments: {
+        **arguments,
+        "value": "ami-00000000000000000",
+        "type": "String",
+        "arn": f"arn:aws:ssm:{REGION}::parameter/plan",
+        "id": arguments.get("name", ""),
+    },
+}
+
+
+class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
+    """Answers the engine's questions about a plan."""
+
+    def __init__(self, name: str, version: str) -> None:
+        self.name = name
+        self.version = version
+        self.stopped = threading.Event()
+
+    def refuse(self, context: grpc.ServicerContext, action: str) -> None:
+        """Ends the call with the error that says what this provider is."""
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, REFUSAL.format(name=self.name, action=action))
+
+    def Handshake(self, request: Any, context: Any) -> Any:
+        return provider_pb2.ProviderHandshakeResponse(
+            accept_secrets=True, accept_resources=True, accept_outputs=False
+        )
+
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:
+        return plugin_pb2.PluginInfo(version=self.version)
+
+    def GetSchema(self, request: Any, context: Any) -> Any:
+        schema = {"name": self.name, "version": self.version}
+        return provider_pb2.GetSchemaResponse(schema=json.dumps(schema))
+
+    def CheckConfig(self, request: Any, context: Any) -> Any:
+        return provider_pb2.CheckResponse(inputs=request.news)
+
+    def DiffConfig(self, request: Any, context: Any) -> Any:
+        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+
+    def Configure(self, request: Any, context: Any) -> Any:
+        return provider_pb2.ConfigureResponse(
+            acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=False
+        )
+
+    def Check(self, request: Any, context: Any) -> Any:
+        inputs = struct_pb2.Struct()
+        inputs.CopyFrom(request.news)
+        if self.name == "kubernetes":
+            name_object(inputs, request.urn)
+        return provider_pb2.CheckResponse(inputs=inputs)
+
+    def Diff(self, request: Any, context: Any) -> Any:
+        same = request.old_inputs == request.news
+        changes = provider_pb2.DiffResponse
+        return changes(changes=changes.DIFF_NONE if same else changes.DIFF_SOME)
+
+    def Create(self, request: Any, context: Any) -> Any:
+        if not request.preview:
+            self.refuse(context, "create")
+        return provider_pb2.CreateResponse(properties=request.properties)
+
+    def Update(self, request: Any, context: Any) -> Any:
+        if not request.preview:
+            self.refuse(context, "update")
+        return provider_pb2.UpdateResponse(properties=request.news)
+
+    def Delete(self, request: Any, context: Any) -> Any:
+        self.refuse(context, "delete")
+
+    def Read(self, request: Any, context: Any) -> Any:
+        self.refuse(context, "read")
+
+    def Invoke(self, request: Any, context: Any) -> Any:
+        arguments = json_format.MessageToDict(request.args)
+        answer = ANSWERS[request.tok](arguments) if request.tok in ANSWERS else arguments
+        response = provider_pb2.InvokeResponse()
+        getattr(response, "return").update(answer)
+        return response
+
+    def Cancel(self, request: Any, context: Any) -> Any:
+        self.stopped.set()
+        return empty_pb2.Empty()
+
+
+def name_object(inputs: struct_pb2.Struct, urn: str) -> None:
+    """Names a Kubernetes object as the real provider does: known at preview, unique by its URN."""
+    kind = urn.split("::")[2].rsplit("$", 1)[-1]
+    if any(part in kind for part in KUBERNETES_WITHOUT_NAMES) or kind.endswith("List"):
+        return
+    metadata = inputs.fields["metadata"]
+    if metadata.WhichOneof("kind") not in (None, "struct_value"):
+        return
+    fields = metadata.struct_value.fields
+    if "name" not in fields and "generateName" not in fields:
+        digest = hashlib.sha256(urn.encode()).hexdigest()[:8]
+        fields["name"].string_value = f"{urn.rpartition('::')[2]}-{digest}"
+
+
+def main() -> None:
+    """Serves until the engine is done. Prints the port, as every plugin does."""
+    provider = PlanProvider(sys.argv[1], "0.0.0")
+    server = grpc.server(
+        ThreadPoolExecutor(max_workers=8),
+        options=[("grpc.max_receive_message_length", 400 * 1024 * 1024)],
+    )
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    print(port, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        provider.stopped.wait()
+    server.stop(0.2).wait()
+
+
+if __name__ == "__main__":
+    main()
