@@ -4,13 +4,15 @@
 PYTHON ?= python3
 # Only the tests of one folder of tests/: make test LAYER=unit
 LAYER ?=
+# The stack that audit, backup and restore are about.
+STACK ?= dev
 
 base = $(PYTHON) toolchain/bootstrap.py base
 test = $(base) && $(PYTHON) toolchain/bootstrap.py test
 toolchain = .toolchain/venv/bin/python -m toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help up down setup test images bench lint format lock clean
+.PHONY: help up down setup test images bench policy audit backup restore lint format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +34,18 @@ images: ## build every image
 
 bench: ## run the benchmarks
 	@$(test) && $(toolchain) bench
+
+policy: ## preview every system on every stack with the policy packs
+	@$(base) && $(toolchain) setup && . .toolchain/env && python -m policies check
+
+audit: ## judge a stack as it stands with the policy packs (STACK=dev)
+	@$(base) && $(toolchain) setup && . .toolchain/env && python -m policies audit $(STACK)
+
+backup: ## archive the volumes of a stack (STACK=dev FOLDER=...)
+	@$(base) && . .toolchain/env && python -m ops backup --stack $(STACK) $(FOLDER)
+
+restore: ## bring the volumes of a stack back (STACK=dev FOLDER=...)
+	@$(base) && . .toolchain/env && python -m ops restore --stack $(STACK) $(FOLDER)
 
 lint: ## check format, lint and types
 	@$(test) && $(toolchain) lint

@@ -60,9 +60,9 @@ def repair_state() -> None:
 
 @application.command()
 def images() -> None:
-    """Set up what is missing and build every image."""
+    """Set up what is missing and build every image but those on demand."""
     layout = here()
-    steps.build_images(layout, steps.ensure(layout), "--all")
+    steps.build_images(layout, steps.ensure(layout))
 
 
 @application.command()
@@ -70,7 +70,7 @@ def bench() -> None:
     """Set up what is missing and run the benchmarks."""
     layout = here()
     ready = steps.ensure(layout)
-    steps.build_images(layout, ready, "--all")
+    steps.build_images(layout, ready)
     command = [str(layout.test_venv / "bin" / "python"), "-m", "bench"]
     raise typer.Exit(
         subprocess.run(command, cwd=layout.root, env=ready.environment, check=False).returncode
@@ -88,7 +88,7 @@ def test(layer: Layer = "") -> None:  # noqa: PT028 (a command, not a test)
         checks.become_pytest(layout, ready.environment, str(folder))
     # Cheap checks before what takes minutes.
     checks.lint(layout, ready.environment)
-    steps.build_images(layout, ready, "--all")
+    steps.build_images(layout, ready)
     checks.become_pytest(layout, ready.environment)
 
 

@@ -36,10 +36,10 @@ def ensure_new_enough() -> None:
     )
 
 
-def identity(lock: Path, folder: Path) -> str:
+def identity(locks: list[Path], folder: Path) -> str:
     """Changes with the lock, with the Python, and with the place: a virtual environment cannot be moved."""
     parts = [
-        lock.read_bytes(),
+        *(lock.read_bytes() for lock in locks),
         sys.version.encode(),
         sys.base_prefix.encode(),
         str(folder).encode(),
@@ -54,17 +54,21 @@ def make_environment(group: str) -> None:
     from toolchain.layout import here
 
     layout = here()
-    lock = layout.root / "toolchain" / "requirements" / f"{group}.lock"
+    names = {"base": ("base",), "test": ("test", "weights")}[group]
+    locks = [layout.root / "toolchain" / "requirements" / f"{name}.lock" for name in names]
     folder = layout.venv if group == "base" else layout.test_venv
     log = layout.logs / f"python-{group}.log"
-    wanted = identity(lock, folder)
+    wanted = identity(locks, folder)
     finished, started = folder / "strata-installed", folder / "strata-installing"
     if finished.is_file() and finished.read_text() == wanted:
         return
 
     begin = time.monotonic()
     count = sum(
-        1 for line in lock.read_text().splitlines() if "==" in line and not line.startswith(" ")
+        1
+        for lock in locks
+        for line in lock.read_text().splitlines()
+        if "==" in line and not line.startswith(" ")
     )
     print(
         f"==> Python environment ({group}): about {count} packages from a hashed lock", flush=True
@@ -92,7 +96,13 @@ def make_environment(group: str) -> None:
     }
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--no-input", "--retries", "5"]
     run(
-        [*pip, "--require-hashes", "--requirement", str(lock)],
+        # The locks are whole, so nothing is resolved here.
+        [
+            *pip,
+            "--no-deps",
+            "--require-hashes",
+            *(word for lock in locks for word in ("--requirement", str(lock))),
+        ],
         log,
         "installing the packages",
         environment,

@@ -1,2 +1,1 @@
-"""The application's parts, without Docker. They need the packages of apps/*/requirements.lock;
-where those are not installed, a file says so and is skipped."""
+"""The application's parts, without Docker."""

@@ -8,9 +8,6 @@ import socket
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("pydantic_settings")
-
 from pydantic import Field
 
 from apps.common import listen, logs, secret, settings

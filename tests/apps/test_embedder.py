@@ -7,9 +7,6 @@ import asyncio
 import httpx
 import pytest
 
-pytest.importorskip("orjson")
-pytest.importorskip("pydantic_settings")
-
 from apps.application.embedder import Embedder
 from apps.application.settings import EmbedderSettings
 from apps.common.errors import RefusedError, UnavailableError

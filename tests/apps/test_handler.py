@@ -7,9 +7,6 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-pytest.importorskip("psycopg_pool")
-pytest.importorskip("pydantic_settings")
-
 from apps.application.documents import Document, as_vector
 from apps.application.message import Message
 from apps.common.errors import RefusedError, UnavailableError

@@ -6,10 +6,6 @@ import json
 
 import pytest
 
-pytest.importorskip("starlette")
-pytest.importorskip("orjson")
-pytest.importorskip("prometheus_client")
-
 from apps.api import inputs
 from apps.common.web import BadRequestError
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
-pytest.importorskip("safetensors")
-pytest.importorskip("tokenizers")
-
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from apps.inference.model import __main__ as writer
@@ -35,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         weights.folder()
     except FileNotFoundError as error:
-        pytest.skip(str(error))
+        pytest.fail(str(error))
     target = tmp_path_factory.mktemp("model")
     writer.main(target)
     return target

@@ -28,7 +28,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         command = checking.pulumi()
     except checking.CheckError as error:
-        pytest.skip(str(error))
+        pytest.fail(str(error))
     folder = tmp_path_factory.mktemp("pulumi-home")
     for name in ("docker", "kubernetes", "aws"):
         subprocess.run(
@@ -155,7 +155,7 @@ def test_the_real_docker_plugin_shows_the_same(tmp_path: Path) -> None:
     home = Path(os.environ.get("PULUMI_HOME", Path.home() / ".pulumi"))
     plugins = sorted((home / "plugins").glob("resource-docker-v*"))
     if not plugins or not shutil.which("pulumi"):
-        pytest.skip("the Docker plugin is not installed: run `make setup`")
+        pytest.fail("the Docker plugin is not installed: run `make setup`")
     version = plugins[-1].name.rpartition("-v")[2]
     write_program(tmp_path / "good", suite.fixture, version, str(Path(sys.prefix)))
     env = environment(home, tmp_path / "good")

@@ -206,11 +206,11 @@ def test_debian_and_what_is_made_from_it() -> None:
 def test_the_environment_is_made_again_for_another_lock_or_place(tmp_path: Path) -> None:
     lock = tmp_path / "base.lock"
     lock.write_text("a==1\n")
-    first = bootstrap.identity(lock, tmp_path / "venv")
-    assert bootstrap.identity(lock, tmp_path / "venv") == first
-    assert bootstrap.identity(lock, tmp_path / "moved") != first
+    first = bootstrap.identity([lock], tmp_path / "venv")
+    assert bootstrap.identity([lock], tmp_path / "venv") == first
+    assert bootstrap.identity([lock], tmp_path / "moved") != first
     lock.write_text("a==2\n")
-    assert bootstrap.identity(lock, tmp_path / "venv") != first
+    assert bootstrap.identity([lock], tmp_path / "venv") != first
 
 
 def test_an_unknown_layer_names_the_known_ones() -> None:
