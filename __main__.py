@@ -1,5 +1,8 @@
 """The program: settings -> system -> components -> platform -> resources -> outputs."""
 
+import atexit
+import gc
+
 import pulumi
 from pulumi.runtime.config import CONFIG
 
@@ -10,6 +13,10 @@ from workload import MistakesError
 
 
 def main() -> None:
+    # A run lives for seconds, and what it makes it keeps: looking for garbage, all along and once
+    # more at the end, would take a third of the processor time of the program (docs/performance.md).
+    gc.disable()
+    atexit.register(gc.freeze)
     settings = config.load(CONFIG.get(), pulumi.get_project())
     compose = systems.find(settings.system)
     platform = choose(settings, pulumi.get_project(), pulumi.get_stack())

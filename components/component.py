@@ -26,6 +26,8 @@ class ServiceComponent(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None,
     ) -> None:
         refuse(mistakes)
+        # Before the engine hears of it, so that a name that is taken is refused in our words.
+        platform.run(service, self)
         super().__init__(
             f"strata:components:{type_name}",
             service.name,
@@ -33,7 +35,6 @@ class ServiceComponent(pulumi.ComponentResource):
             opts,
         )
         self.service = service
-        platform.run(service, self)
         self.register_outputs({"service": service.name})
 
     def endpoint(self, port: str = "http") -> Endpoint:

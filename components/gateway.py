@@ -105,7 +105,7 @@ def check(name: str, args: GatewayArgs) -> Iterator[Mistake]:
                 f"{route.path!r} is no path",
                 "begin with '/', and leave out blanks, quotes and any of ; { } $ \\",
             )
-        for field in ("requests_per_second", "body_kib", "timeout_seconds"):
+        for field in ("requests_per_second", "burst", "body_kib", "timeout_seconds"):
             if getattr(route, field) < 1:
                 yield Mistake(f"{where}.{field}", "is less than 1", "use 1 or more")
 

@@ -79,6 +79,7 @@ def compose(platform: Platform, settings: Settings) -> None:
             https=settings.ports.https,
             routes=(
                 Route(path="/", endpoint=api.endpoint()),
+                Route(path="/assets/", endpoint=api.endpoint()),
                 Route(path="/documents", endpoint=api.endpoint()),
                 Route(path="/search", endpoint=api.endpoint()),
                 Route(path="/health", endpoint=api.endpoint()),

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
-from workload.mistakes import Mistake
+from workload.mistakes import Mistake, refuse
 from workload.overrides import Overrides
 from workload.service import Link, Service
 from workload.text import Listen, Text, listens, parts
@@ -23,6 +23,20 @@ class Composition:
         self._left_out: set[str] = set()
 
     def add(self, service: Service) -> None:
+        """Takes a service in. Raises `MistakesError` at once for a name that is taken, since an
+        engine that saw a name twice would report that in words of its own."""
+        if service.name in self._left_out or any(
+            one.name == service.name for one in self._services
+        ):
+            refuse(
+                [
+                    Mistake(
+                        f"service {service.name}",
+                        "is described twice",
+                        "give each service a name of its own",
+                    )
+                ]
+            )
         if self._overrides.includes(service):
             self._services.append(self._overrides.apply(service))
         else:
@@ -53,14 +67,7 @@ class Composition:
         )
 
     def mistakes(self) -> Iterator[Mistake]:
-        names = Counter(service.name for service in self._services)
-        for name, count in names.items():
-            if count > 1:
-                yield Mistake(
-                    f"service {name}",
-                    f"is described {count} times",
-                    "give each service a name of its own",
-                )
+        names = {service.name for service in self._services}
         published: dict[int, str] = {}
         for service in self._services:
             yield from _mistakes_of(service)

@@ -13,11 +13,11 @@ from typing import Protocol
 class Listen:
     """The addresses that a port is to listen on.
 
-    Each address fills `{address}` of `template` (and its number, from 1, `{index}`), and the results are joined by `separator`. A service that
-    listens only where it is told to cannot be reached over the networks on which it is a client:
-    this is what makes a link one-way on Docker. Loopback is always among the addresses, because
-    the probe asks there. On Kubernetes it is the one address 0.0.0.0, because there a network
-    policy decides.
+    Each address fills `{address}` of `template` (and its number, from 1, `{index}`), and the
+    results are joined by `separator`. A service that listens only where it is told to cannot be
+    reached over the networks on which it is a client: this is what makes a link one-way on Docker.
+    Loopback is always among the addresses, because the probe asks there. On a platform that has
+    network policies it is the one address 0.0.0.0, because there a policy decides.
     """
 
     port: str

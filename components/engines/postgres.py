@@ -18,7 +18,7 @@ from workload import (
 PORT = 5432
 USER = "strata"
 DATABASE = "strata"
-PASSWORD_FILE = "/run/secrets/password"
+PASSWORD_FILE = "/run/secrets/password"  # noqa: S105 - a path
 
 DIGEST_FILE = "/var/lib/postgresql/data/password-digest"
 

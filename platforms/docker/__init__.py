@@ -1,13 +1,11 @@
 """Docker: the platform of a stack on one machine."""
 
-import hashlib
-
 from config import ImageSource, Settings, read_seed
 from images.choose import choose
 from images.source import Source
 from platforms.docker import host, networks, repair
 from platforms.docker.images import Images
-from platforms.docker.names import Names
+from platforms.docker.names import Names, owner_of
 from platforms.docker.platform import DockerPlatform
 from workload import Override, Overrides
 from workload.secrets import DerivedSecrets
@@ -21,7 +19,7 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
         project=project,
         stack=stack,
         system=settings.system,
-        owner=hashlib.sha256(b"strata owner" + seed).hexdigest()[:12],
+        owner=owner_of(seed),
     )
     return DockerPlatform(
         client=client,

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pulumi_docker as docker
 
+from platforms.docker.gpu import Devices
 from platforms.docker.names import Names
-from platforms.docker.networks import NetworkPlan
+from platforms.docker.networks import NetworkPlan, PlannedNetwork
 from workload import HttpProbe, Probe, Service
 
 CPU_SHARES_OF_A_CORE = 1024
@@ -47,7 +48,12 @@ def cpus(cores: float) -> str:
     """As the provider reads it back, so that it finds no difference (its
     nanoInt64ToDecimalString: `1.0`, `0.25`, and `10.` for ten)."""
     text = f"{cores:.9f}"
-    return f"{cores:.1f}" if text.count("0") == 9 else text.rstrip("0")
+    if text.count("0") != 9:
+        return text.rstrip("0")
+    rounded = f"{cores:.1f}"
+    # It takes 0.05 for a round value too, and reads back 0.1. A billionth more has other digits,
+    # and comes to the same quota, which is counted in microseconds.
+    return rounded if float(rounded) == cores else f"{cores + 1e-9:.9f}"
 
 
 def tmpfs(service: Service) -> dict[str, str]:
@@ -83,14 +89,22 @@ def networks(
     ]
 
 
-def device_requests(service: Service) -> list[docker.ContainerDeviceRequestArgs]:
-    gpu = service.gpu
+def bridge_options(network: PlannedNetwork) -> dict[str, str] | None:
+    """For a network that leads out: whether addresses are translated, without which what leaves
+    finds no way back."""
+    if not network.has_way_out:
+        return None
+    masquerade = "com.docker.network.bridge.enable_ip_masquerade"
+    return {masquerade: str(network.masquerades).lower()}
+
+
+def device_requests(service: Service, devices: Devices) -> list[docker.ContainerDeviceRequestArgs]:
     return [
         docker.ContainerDeviceRequestArgs(
             driver="nvidia",
-            count=None if gpu.device_ids else gpu.count,
-            device_ids=list(gpu.device_ids) or None,
-            capabilities=["gpu", *gpu.capabilities],
+            count=None if devices else service.gpu.count,
+            device_ids=list(devices) or None,
+            capabilities=["gpu", *service.gpu.capabilities],
         )
     ]
 

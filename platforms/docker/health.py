@@ -59,11 +59,16 @@ class Health:
                 last = await self._check(container, test)
                 if last == "":
                     return
-            elif state["Status"] in ("exited", "created") and not started:
+            elif state["Status"] in ("exited", "created"):
+                if started:  # Docker will not start it again.
+                    why = f"ended with status {state['ExitCode']}"
+                    raise UnhealthyError(await self._report(container, name, why, last))
                 # Stopped by hand, or a restart policy that gave up: an update sets it right.
                 pulumi.log.info(f"starting {name}, which was {state['Status']}")
                 await self._call(self._client.api.start, container)
                 started = True
+                first_restarts = None  # Docker counts from 0 again.
+                continue
             if restarts - first_restarts >= RESTARTS_MAXIMUM:
                 why = f"ended {restarts} times, the last time with status {state['ExitCode']}"
                 raise UnhealthyError(await self._report(container, name, why, last))

@@ -1,5 +1,6 @@
 """What is known of the machine behind a Docker engine."""
 
+import re
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,9 @@ from workload import Capacity, Mistake, MistakesError, Service
 MIB = 1024 * 1024
 DISK_FREE_MINIMUM_MIB = 1024
 """Below this an update would fail half way: PostgreSQL alone writes 64 MiB when it starts."""
+
+CPU_MINIMUM = 0.01
+"""Docker's own floor: "Range of CPUs is from 0.01 to" the host's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +77,26 @@ class Host:
                     "choose another private /16 here, or remove that network",
                 )
         for service in services:
+            yield from self._cpu_mistakes(service)
             for port in service.ports:
                 if port.published and port.published not in self.own_published_ports:
                     yield from _taken(service, port.published)
+
+    def _cpu_mistakes(self, service: Service) -> Iterator[Mistake]:
+        resources = service.resources
+        if resources.cpu < CPU_MINIMUM:
+            yield Mistake(
+                f"service {service.name}: cpu",
+                f"{resources.cpu:g} is less than Docker can give",
+                f"give it at least {CPU_MINIMUM:g}",
+            )
+        pinned = re.findall(r"\d+", resources.cpu_set or "")
+        if any(int(core) >= self.cpu for core in pinned):
+            yield Mistake(
+                f"service {service.name}: cpu_set",
+                f"{resources.cpu_set!r} names cores that the host has not",
+                f"set strata:services.{service.name}.cpuSet within 0-{self.cpu - 1:g}",
+            )
 
 
 def _taken(service: Service, port: int) -> Iterator[Mistake]:

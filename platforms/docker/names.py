@@ -1,5 +1,6 @@
 """The names and labels that a stack's things carry on a Docker host."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,13 @@ SYSTEM = "strata.system"
 SERVICE = "strata.service"
 KIND = "strata.kind"
 OWNER = "strata.owner"
+BACKUP = "strata.backup"
+
+
+def owner_of(seed: bytes) -> str:
+    """What tells the things of one checkout from those of another: 12 hex digits that come from
+    its seed, and tell nothing of it."""
+    return hashlib.sha256(b"strata owner" + seed).hexdigest()[:12]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,3 +45,7 @@ class Names:
 
     def service_labels(self, service: Service) -> Mapping[str, str]:
         return {**self.labels(), SERVICE: service.name, KIND: str(service.kind)}
+
+    def data_labels(self, service: Service) -> Mapping[str, str]:
+        """Of a volume that outlives its container: `ops backup` takes it."""
+        return {**self.service_labels(service), BACKUP: "ops"}

@@ -1,6 +1,6 @@
 """The Docker platform: services and links become containers, networks and volumes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -16,6 +16,7 @@ from platforms.docker.repair import Hooks
 from platforms.platform import Deployment
 from workload import (
     Budget,
+    Certificate,
     Composition,
     Overrides,
     Placement,
@@ -85,12 +86,16 @@ class DockerPlatform:
         )
         for name, reason in decision.fallen_back.items():
             pulumi.log.warn(f"{name} runs on the CPU: {reason}", self._parents[name])
-        self._make(services, plan, decision.granted)
+        self._make(services, plan, decision)
         return self._deployment(services, budget, decision.granted)
 
     def _make(
-        self, services: Sequence[Service], plan: networks.NetworkPlan, granted: frozenset[str]
+        self,
+        services: Sequence[Service],
+        plan: networks.NetworkPlan,
+        decision: gpu.GpuDecision,
     ) -> None:
+        granted = decision.granted
         made_networks = {one.name: self._network(one) for one in plan.networks}
         made_volumes = {
             (service.name, volume.name): docker.Volume(
@@ -98,7 +103,7 @@ class DockerPlatform:
                 name=self._names.volume(service.name, volume.name),
                 labels=[
                     docker.VolumeLabelArgs(label=label, value=value)
-                    for label, value in sorted(self._names.service_labels(service).items())
+                    for label, value in sorted(self._names.data_labels(service).items())
                 ],
                 opts=pulumi.ResourceOptions(parent=self._parents[service.name]),
             )
@@ -128,12 +133,16 @@ class DockerPlatform:
                     replica,
                     image=images[service.name],
                     placement=self._placement(service, replica, plan, granted),
+                    devices=decision.devices[service.name][replica]
+                    if service.name in granted
+                    else None,
                     networks_advanced=containers.networks(service, replica, plan, made_networks),
                     mounts=[
                         *containers.volume_mounts(service, made_volumes),
                         *made_files.mounts(service.name),
                     ],
-                    writer=made_files.writer,
+                    # Only those that have files wait for whoever writes them.
+                    writer=made_files.writer if service.files else None,
                 )
                 for replica in range(service.replicas)
             ]
@@ -157,9 +166,7 @@ class DockerPlatform:
             name=one.name,
             driver="bridge",
             internal=not one.has_way_out,
-            options={"com.docker.network.bridge.enable_ip_masquerade": str(one.masquerades).lower()}
-            if one.has_way_out
-            else None,
+            options=containers.bridge_options(one),
             ipam_configs=[
                 docker.NetworkIpamConfigArgs(
                     subnet=str(one.subnet),
@@ -183,6 +190,7 @@ class DockerPlatform:
         *,
         image: pulumi.Input[str],
         placement: Placement,
+        devices: gpu.Devices | None,
         networks_advanced: list[docker.ContainerNetworksAdvancedArgs],
         mounts: list[docker.ContainerMountArgs],
         writer: docker.Container | None,
@@ -219,7 +227,9 @@ class DockerPlatform:
             shm_size=resources.shared_memory_mib,
             tmpfs=containers.tmpfs(service) or None,
             ulimits=containers.ulimits(service),
-            device_requests=containers.device_requests(service) if placement.has_gpu else None,
+            device_requests=(
+                None if devices is None else containers.device_requests(service, devices)
+            ),
             networks_advanced=networks_advanced,
             # A service with no link at all has no network at all.
             network_mode="bridge" if networks_advanced else "none",
@@ -260,7 +270,7 @@ class DockerPlatform:
     def _deployment(
         self, services: Sequence[Service], budget: Budget, granted: frozenset[str]
     ) -> Deployment:
-        plain: Mapping[str, Any] = {
+        plain: dict[str, Any] = {
             "urls": urls(services),
             "links": [
                 {"client": link.client, "server": link.server, "port": link.port}
@@ -288,6 +298,8 @@ class DockerPlatform:
                 },
             },
         }
+        if any(isinstance(file.content, Certificate) for one in services for file in one.files):
+            plain["certificateAuthority"] = self._secrets.authority_certificate()
         if pulumi.runtime.is_dry_run():
             return Deployment(outputs=plain)
         # What is shown is so: the outputs wait until every service is healthy.

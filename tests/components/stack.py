@@ -6,7 +6,9 @@ from ipaddress import IPv4Network
 from typing import Any
 
 import pulumi
-from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
+from google.protobuf.json_format import MessageToDict
+from pulumi.runtime import rpc
+from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
 from images.source import Source
 from platforms.docker.host import Host
@@ -51,7 +53,10 @@ class _HealthyEngine:
         ]
 
     def inspect_container(self, _: str) -> dict[str, Any]:
-        return {"RestartCount": 0, "State": {"Running": True, "Status": "running", "Health": {"Status": "healthy"}}}
+        return {
+            "RestartCount": 0,
+            "State": {"Running": True, "Status": "running", "Health": {"Status": "healthy"}},
+        }
 
 
 @dataclass
@@ -60,13 +65,19 @@ class Recorded(Mocks):
 
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
+    """The logical name of the parent; the stack's own is empty."""
+    dependencies: dict[str, frozenset[str]] = field(default_factory=dict)
+    """The logical names of what must be there before."""
+    as_sent: dict[str, Any] = field(default_factory=dict)
+    """The inputs as the engine gets them, with secrets marked: see `plain`."""
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         self.inputs[args.name] = dict(args.inputs)
         self.types[args.name] = args.typ
         return f"{args.name}-id", dict(args.inputs)
 
-    def call(self, args: MockCallArgs) -> dict[str, Any]:
+    def call(self, args: MockCallArgs) -> dict[str, Any]:  # type: ignore[override]
         raise AssertionError(f"the program called {args.token}")
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
@@ -76,6 +87,37 @@ class Recorded(Mocks):
             for name, inputs in self.inputs.items()
             if self.types[name].endswith(f":{kind}")
         }
+
+    def service(self, name: str) -> dict[str, Any]:
+        """The inputs of the first replica of a service."""
+        return self.inputs[f"{name}-1"]
+
+
+class _Monitor(MockMonitor):
+    """The mocks do not hear of parents, of dependencies, or of what is secret; the engine does."""
+
+    mocks: Recorded
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC names the methods
+        recorded = self.mocks
+        if request.type != "pulumi:pulumi:Stack":
+            recorded.parents[request.name] = _name(request.parent)
+            recorded.dependencies[request.name] = frozenset(map(_name, request.dependencies))
+            recorded.as_sent[request.name] = MessageToDict(request.object)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+
+def _name(urn: str) -> str:
+    return "" if "pulumi:pulumi:Stack" in urn.split("::")[2:3] else urn.split("::")[-1]
+
+
+def plain(sent: Any) -> Any:
+    """Inputs as the engine gets them, less every value that is marked as a secret."""
+    if isinstance(sent, dict):
+        if sent.get(rpc._special_sig_key) == rpc._special_secret_sig:
+            return "(secret)"
+        return {key: plain(value) for key, value in sent.items()}
+    return [plain(one) for one in sent] if isinstance(sent, list) else sent
 
 
 @dataclass
@@ -93,7 +135,9 @@ def compose(
 ) -> Composed:
     """Runs `describe` against the Docker platform. Raises what the program raises."""
     recorded = Recorded()
-    pulumi.runtime.set_mocks(recorded, project="strata", stack="test", preview=False)
+    pulumi.runtime.set_mocks(
+        recorded, project="strata", stack="test", preview=False, monitor=_Monitor(recorded)
+    )
     engine = _HealthyEngine()
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]

@@ -8,6 +8,7 @@ from workload import (
     File,
     Link,
     Listen,
+    MistakesError,
     Override,
     Overrides,
     Port,
@@ -47,7 +48,6 @@ def test_links_are_listed_by_name_and_port() -> None:
 @pytest.mark.parametrize(
     ("services", "expected"),
     [
-        ([service("a"), service("a")], "service a: is described 2 times"),
         ([service("a", links=(link("b"),))], "service a: links[0]: there is no service b"),
         (
             [service("a", links=(link("b", 9),)), service("b")],
@@ -138,3 +138,10 @@ def test_a_service_of_a_profile_is_there_when_it_is_asked_for() -> None:
     wanted = compose(*described, overrides=Overrides(profiles=frozenset({"extra"})))
     assert [one.name for one in wanted.services] == ["b", "a"]
     assert wanted.links == (Link("a", "b", 8000),)
+
+
+def test_a_name_that_is_taken_is_refused_at_once() -> None:
+    with pytest.raises(MistakesError, match="service a: is described twice"):
+        compose(service("a"), service("a"))
+    with pytest.raises(MistakesError, match="service a: is described twice"):
+        compose(service("a", profiles=("x",)), service("a"))

@@ -95,7 +95,7 @@ def test_no_seed_is_a_mistake_with_a_remedy(tmp_path: Path, content: str | None)
     file = tmp_path / "seed"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(MistakesError, match="source .toolchain/env"):
+    with pytest.raises(MistakesError, match=r"source \.toolchain/env"):
         config.read_seed(load(), {"STRATA_SEED_FILE": str(file)})
-    with pytest.raises(MistakesError, match="source .toolchain/env"):
+    with pytest.raises(MistakesError, match=r"source \.toolchain/env"):
         config.read_seed(load(), {})

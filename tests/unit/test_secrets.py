@@ -40,9 +40,7 @@ def test_raising_the_generation_changes_the_secrets_of_that_owner_only() -> None
 def test_a_password_has_256_bits_and_no_character_that_a_configuration_would_take_amiss() -> None:
     password = secrets().password("a")
     assert len(password) == 43
-    assert set(password) <= set(
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    )
+    assert set(password) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 def test_the_hash_is_what_rabbitmq_checks() -> None:

@@ -1,0 +1,199 @@
+"""What every component keeps to: whose its resources are, how they are named, what comes first."""
+
+import pytest
+
+import systems
+from components import (
+    AppService,
+    AppServiceArgs,
+    Datastore,
+    DatastoreArgs,
+    Engine,
+    Gateway,
+    GatewayArgs,
+    GpuService,
+    GpuServiceArgs,
+    Route,
+)
+from config import Settings
+from platforms.platform import Platform
+from tests.components.example import SMALL, application, composed
+from tests.components.stack import Composed, compose
+from workload import Gpu, Resources, Volume
+
+
+def one_of_each(platform: Platform) -> None:
+    database = Datastore("database", DatastoreArgs(platform=platform, engine=Engine.POSTGRES))
+    model = GpuService(
+        "model", GpuServiceArgs(platform=platform, image="inference", resources=SMALL, gpu=Gpu())
+    )
+    api = AppService(
+        "api",
+        AppServiceArgs(
+            platform=platform,
+            image="application",
+            resources=SMALL,
+            replicas=2,
+            connections={"DATABASE": database.connection},
+            calls={"MODEL_URL": model.endpoint()},
+        ),
+    )
+    Gateway(
+        "door",
+        GatewayArgs(platform=platform, routes=(Route(path="/", endpoint=api.endpoint()),)),
+    )
+
+
+@pytest.fixture(scope="module")
+def stack() -> Composed:
+    return compose(one_of_each)
+
+
+COMPONENTS = {
+    "database": "strata:components:Datastore",
+    "model": "strata:components:GpuService",
+    "api": "strata:components:AppService",
+    "door": "strata:components:Gateway",
+}
+
+
+def test_a_component_is_of_its_own_type(stack: Composed) -> None:
+    assert {name: stack.recorded.types[name] for name in COMPONENTS} == COMPONENTS
+
+
+def test_every_child_descends_from_its_component_and_is_named_after_it(stack: Composed) -> None:
+    recorded = stack.recorded
+    children = {name: parent for name, parent in recorded.parents.items() if parent}
+    assert len(children) == 16
+    for name, parent in children.items():
+        assert parent in COMPONENTS
+        assert name.startswith(f"{parent}-")
+    # What belongs to no component is the components, and what fills the files of all of them.
+    assert set(recorded.parents) - set(children) == {*COMPONENTS, "files"}
+
+
+def test_what_a_host_sees_is_named_after_the_stack_and_the_service(stack: Composed) -> None:
+    recorded = stack.recorded
+    names = {inputs["name"] for inputs in recorded.of("Container").values()}
+    assert names == {
+        "strata-test-database-1",
+        "strata-test-model-1",
+        "strata-test-api-1",
+        "strata-test-api-2",
+        "strata-test-door-1",
+        "strata-test-files",
+    }
+    for kind in ("Network", "Volume"):
+        for inputs in recorded.of(kind).values():
+            assert inputs["name"].startswith("strata-test-")
+
+
+def test_everything_carries_the_labels_of_the_stack(stack: Composed) -> None:
+    recorded = stack.recorded
+    for kind in ("Container", "Network", "Volume"):
+        for name, inputs in recorded.of(kind).items():
+            labels = {one["label"]: one["value"] for one in inputs["labels"]}
+            assert labels["strata.stack"] == "test", name
+            assert labels["strata.system"] == "example", name
+    labels = {one["label"]: one["value"] for one in recorded.service("api")["labels"]}
+    assert (labels["strata.service"], labels["strata.kind"]) == ("api", "application")
+
+
+def test_a_client_comes_after_its_servers_and_after_its_files(stack: Composed) -> None:
+    after = stack.recorded.dependencies
+    assert {"database-1", "model-1", "files"} <= after["api-1"]
+    assert {"database-1", "model-1", "files"} <= after["api-2"]
+    assert {"api-1", "api-2"} <= after["door-1"], "the gateway waits for every replica"
+    assert "door-1" not in after["database-1"] | after["model-1"] | after["api-1"]
+    assert "database-1" not in after["door-1"], "no link: no order"
+
+
+def test_files_are_written_once_their_volumes_are_there(stack: Composed) -> None:
+    recorded = stack.recorded
+    volumes = {name for name in recorded.of("Volume") if name != "database-data"}
+    assert volumes
+    assert volumes <= recorded.dependencies["files"]
+
+
+def test_the_inputs_of_a_component_are_in_the_state(stack: Composed) -> None:
+    assert stack.recorded.inputs["api"] == {
+        "image": "application",
+        "zone": "backend",
+        "replicas": 2,
+    }
+
+
+def test_the_outputs_tell_of_the_stack(stack: Composed) -> None:
+    # The values themselves come after health; tests/docker reads them from a real stack.
+    assert set(stack.deployment.outputs) == {
+        "urls",
+        "links",
+        "services",
+        "budget",
+        "certificateAuthority",
+    }
+
+
+def test_a_stack_of_one_service_needs_no_network_and_no_writer() -> None:
+    recorded = composed().recorded
+    assert recorded.of("Network") == {}
+    assert set(recorded.of("Container")) == {"app-1"}
+    assert recorded.service("app")["networkMode"] == "none"
+
+
+def test_a_volume_belongs_to_its_service() -> None:
+    recorded = composed(volumes=(Volume(name="files", path="/data"),)).recorded
+    assert recorded.inputs["app-files"]["name"] == "strata-test-app-files"
+    (mount,) = recorded.service("app")["mounts"]
+    assert mount == {"type": "volume", "source": "strata-test-app-files", "target": "/data"}
+
+
+@pytest.mark.parametrize("system", systems.names())
+def test_a_system_composes(system: str) -> None:
+    recorded = compose(lambda platform: systems.find(system)(platform, Settings())).recorded
+    services = {name for name, parent in recorded.parents.items() if not parent} - {"files"}
+    assert services
+    assert services <= {name.rpartition("-")[0] for name in recorded.of("Container")}
+
+
+def test_clients_of_one_server_do_not_share_more_than_its_ports() -> None:
+    def describe(platform: Platform) -> None:
+        server = application(platform, "server")
+        application(platform, "first", server.endpoint())
+        application(platform, "second", server.endpoint(), honours_listen=False)
+
+    recorded = compose(describe).recorded
+    assert set(recorded.of("Network")) == {"server-8000", "server-8000-second"}
+    for name, on in {
+        "server": {"server-8000", "server-8000-second"},
+        "first": {"server-8000"},
+        "second": {"server-8000-second"},
+    }.items():
+        networks = recorded.service(name)["networksAdvanced"]
+        assert {one["name"] for one in networks} == {f"strata-test-{one}" for one in on}
+        for one in networks:
+            assert ("ipv4Address" in one) == (name == "server"), "a client takes what Docker gives"
+            assert one.get("aliases") == (["server"] if name == "server" else None)
+    listens = next(
+        one for one in recorded.service("server")["envs"] if one.startswith("LISTEN_ADDRESSES=")
+    )
+    addresses = {one["ipv4Address"] for one in recorded.service("server")["networksAdvanced"]}
+    assert set(listens.partition("=")[2].split(",")) == {"127.0.0.1", *addresses}
+    assert "LISTEN_ADDRESSES=127.0.0.1" in recorded.service("first")["envs"]
+    assert not any(one.startswith("LISTEN_") for one in recorded.service("second")["envs"])
+
+
+def test_settings_change_a_datastore() -> None:
+    from workload import Override, Overrides
+
+    recorded = compose(
+        lambda platform: _database(platform, Resources(memory_mib=600)),
+        overrides=Overrides(services={"database": Override(memory_mib=700)}),
+    ).recorded
+    assert recorded.service("database")["memory"] == 700
+
+
+def _database(platform: Platform, resources: Resources) -> None:
+    Datastore(
+        "database", DatastoreArgs(platform=platform, engine=Engine.POSTGRES, resources=resources)
+    )

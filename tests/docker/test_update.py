@@ -1,0 +1,113 @@
+"""Updates: nothing changes unasked, a change touches what it must, an interruption is repaired."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docker.conftest import containers, free_port, remove
+from tests.project import TEST_SYSTEMS, Project
+from tests.wait import until
+
+
+def started(engine: Any, stack: str) -> dict[str, tuple[str, str]]:
+    """Which container each service runs in, and since when."""
+    return {
+        name: (one.id, one.attrs["State"]["StartedAt"])
+        for name, one in containers(engine, stack).items()
+    }
+
+
+def test_again_changes_nothing(engine: Any, reference: Project) -> None:
+    before = started(engine, "pytest")
+    again = reference.up()
+    assert again.status == 0, again.output
+    assert "unchanged" in again.output
+    for word in ("created", "updated", "replaced", "deleted"):
+        assert word not in again.output, again.output
+    assert started(engine, "pytest") == before
+
+
+def test_a_rotated_password_replaces_what_uses_it(engine: Any, reference: Project) -> None:
+    before = started(engine, "pytest")
+    reference.configure({**reference.settings, "secretGenerations": {"redis": 2, "postgres": 2}})
+    up = reference.up()
+    assert up.status == 0, up.output
+    after = started(engine, "pytest")
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"redis", "postgres", "api", "worker"}
+    # The API is healthy only if PostgreSQL takes the new password, which this asks for by name.
+    api = containers(engine)["api"]
+    until(lambda: api.reload() or api.attrs["State"]["Health"]["Status"] == "healthy", "healthy")
+    reference.configure({**reference.settings, "secretGenerations": {"redis": 2, "postgres": 2}})
+
+
+def test_a_stopped_container_is_started(engine: Any, reference: Project) -> None:
+    containers(engine)["worker"].stop()
+    assert "worker" not in containers(engine)
+    up = reference.up()
+    assert up.status == 0, up.output
+    assert "starting strata-pytest-worker-1, which was exited" in up.output
+    assert "worker" in containers(engine)
+
+
+def test_a_removed_container_is_named_with_the_remedy(engine: Any, reference: Project) -> None:
+    containers(engine)["redis"].remove(force=True)
+    up = reference.up()
+    assert up.status != 0
+    assert (
+        "strata-pytest-redis-1 is in the state of the stack, but Docker has it no more" in up.output
+    )
+    assert "pulumi up --refresh" in up.output
+    repaired = reference.run("up", "--yes", "--skip-preview", "--refresh")
+    assert repaired.status == 0, repaired.output
+    assert "redis" in containers(engine)
+
+
+@pytest.fixture
+def own(engine: Any, tmp_path: Path) -> Any:
+    """A small stack of a test's own: a datastore and its client."""
+    remove(engine, "pytest-own")
+    project = Project(
+        tmp_path / "project",
+        "pytest-own",
+        {"system": "pair", "ports": {"http": free_port(), "https": free_port()}},
+        systems=TEST_SYSTEMS,
+    )
+    yield project
+    project.run("cancel", "--yes")
+    project.destroy()
+    remove(engine, "pytest-own")
+
+
+@pytest.mark.parametrize("moment", ["networks", "containers", "end"])
+def test_an_update_killed_at_any_moment_is_repaired(engine: Any, own: Project, moment: str) -> None:
+    label = {"label": "strata.stack=pytest-own"}
+    reached = {
+        "networks": lambda: engine.networks.list(filters=label),
+        "containers": lambda: engine.api.containers(filters=label),
+        "end": lambda: len(engine.api.containers(filters=label)) >= 2,
+    }[moment]
+    update = own.start("up", "--yes", "--skip-preview")
+    until(reached, f"the update has reached {moment}")
+    # All of its processes at once, as a host that loses its power does.
+    os.killpg(update.pid, signal.SIGKILL)
+    update.wait()
+    repaired = own.up()
+    assert repaired.status == 0, repaired.output
+    running = engine.containers.list(filters=label)
+    assert sorted(one.labels["strata.service"] for one in running) == ["client", "server"]
+    again = own.up()
+    assert "created" not in again.output, again.output
+
+
+def test_destroy_leaves_nothing(engine: Any, own: Project) -> None:
+    assert own.up().status == 0
+    destroyed = own.destroy()
+    assert destroyed.status == 0, destroyed.output
+    label = {"label": "strata.stack=pytest-own"}
+    assert engine.containers.list(all=True, filters=label) == []
+    assert engine.networks.list(filters=label) == []
+    assert engine.volumes.list(filters=label) == []

@@ -1,0 +1,10 @@
+"""Two services: a client of a server."""
+
+from config import Settings
+from platforms.platform import Platform
+
+from .parts import service
+
+
+def compose(platform: Platform, _: Settings) -> None:
+    service(platform, "client", service(platform, "server").endpoint())

@@ -1,0 +1,20 @@
+"""What the test systems are made of."""
+
+from components import AppService, AppServiceArgs
+from platforms.platform import Platform
+from workload import Endpoint, Resources
+
+SMALL = Resources(memory_mib=64, cpu=0.5)
+
+
+def service(platform: Platform, name: str, *calls: Endpoint) -> AppService:
+    """A small service that calls others."""
+    return AppService(
+        name,
+        AppServiceArgs(
+            platform=platform,
+            image="probe-server",
+            resources=SMALL,
+            calls={f"{one.service.upper()}_URL": one for one in calls},
+        ),
+    )

@@ -1,0 +1,11 @@
+"""Wrong: two services of one name."""
+
+from config import Settings
+from platforms.platform import Platform
+
+from .parts import service
+
+
+def compose(platform: Platform, _: Settings) -> None:
+    service(platform, "same")
+    service(platform, "same")
