@@ -65,7 +65,7 @@ class Health:
                     raise UnhealthyError(await self._report(container, name, why, last))
                 # Stopped by hand, or a restart policy that gave up: an update sets it right.
                 pulumi.log.info(f"starting {name}, which was {state['Status']}")
-                await self._call(self._client.api.start, container)
+                await self._start(container, name)
                 started = True
                 first_restarts = None  # Docker counts from 0 again.
                 continue
@@ -92,13 +92,24 @@ class Health:
             ) from None
         return inspected
 
+    async def _start(self, container: str, name: str) -> None:
+        from docker.errors import APIError
+
+        try:
+            await self._call(self._client.api.start, container)
+        except APIError as error:
+            raise UnhealthyError(
+                f"{name} could not be started: {error.explanation or error}\n"
+                "    set right what it names, then `pulumi up` again carries on from here"
+            ) from None
+
     async def _check(self, container: str, test: Sequence[str]) -> str:
         """Runs the health check; an empty string says that it succeeded, else what it printed."""
         from docker.errors import APIError
 
         async with self._checks:
             try:
-                return await asyncio.to_thread(self._exec, container, test)
+                return str(await self._call(self._exec, container, test))
             except APIError as error:  # It stopped in between.
                 return str(error.explanation or error)
 
@@ -121,12 +132,14 @@ class Health:
         )
 
     async def _call(self, call: Any, *args: Any, **kwargs: Any) -> Any:
-        from docker.errors import DockerException, NotFound
+        """What the engine answers. An engine that refuses (`APIError`) is the caller's to judge;
+        one that is gone ends the update."""
+        from docker.errors import APIError, DockerException
         from requests.exceptions import RequestException
 
         try:
             return await asyncio.to_thread(call, *args, **kwargs)
-        except NotFound:
+        except APIError:
             raise
         except (DockerException, RequestException) as error:
             raise UnhealthyError(

@@ -12,6 +12,9 @@ from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
 
+GENERATIONS = {"redis": 2, "postgres": 2, "rabbitmq": 2}
+
+
 def started(engine: Any, stack: str) -> dict[str, tuple[str, str]]:
     """Which container each service runs in, and since when."""
     return {
@@ -32,16 +35,16 @@ def test_again_changes_nothing(engine: Any, reference: Project) -> None:
 
 def test_a_rotated_password_replaces_what_uses_it(engine: Any, reference: Project) -> None:
     before = started(engine, "pytest")
-    reference.configure({**reference.settings, "secretGenerations": {"redis": 2, "postgres": 2}})
+    reference.configure({**reference.settings, "secretGenerations": GENERATIONS})
     up = reference.up()
     assert up.status == 0, up.output
     after = started(engine, "pytest")
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"redis", "postgres", "api", "worker"}
-    # The API is healthy only if PostgreSQL takes the new password, which this asks for by name.
+    assert changed == {"redis", "postgres", "rabbitmq", "api", "worker"}
+    # The API is healthy only if PostgreSQL and RabbitMQ take the new passwords.
     api = containers(engine)["api"]
     until(lambda: api.reload() or api.attrs["State"]["Health"]["Status"] == "healthy", "healthy")
-    reference.configure({**reference.settings, "secretGenerations": {"redis": 2, "postgres": 2}})
+    reference.configure({**reference.settings, "secretGenerations": GENERATIONS})
 
 
 def test_a_stopped_container_is_started(engine: Any, reference: Project) -> None:
