@@ -6,6 +6,7 @@ import pulumi
 
 from platforms.platform import Platform
 from workload import Endpoint, Mistake, Service, refuse
+from workload.composition import mistakes_of
 
 
 class ServiceComponent(pulumi.ComponentResource):
@@ -25,7 +26,7 @@ class ServiceComponent(pulumi.ComponentResource):
         mistakes: Iterable[Mistake],
         opts: pulumi.ResourceOptions | None,
     ) -> None:
-        refuse(mistakes)
+        refuse([*mistakes, *mistakes_of(service)])
         # Before the engine hears of it, so that a name that is taken is refused in our words.
         platform.run(service, self)
         super().__init__(

@@ -1,6 +1,6 @@
 """Datastore: an engine that keeps data, with its password, its volume and its limits."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from components.component import ServiceComponent
 from components.connection import Connection
 from components.engines import postgres, rabbitmq, redis
 from platforms.platform import Platform
-from workload import Mistake, Password, Resources, Service
+from workload import Password, Resources, Service
 
 
 class Engine(StrEnum):
@@ -22,13 +22,11 @@ class Engine(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class EngineRecord:
-    """What Strata knows of an engine. `memory_mib_minimum` is the least it was seen to start and
-    work with, as the tests run it."""
+    """What clients of an engine need to know, and what it has unless more is asked for."""
 
     describe: Callable[[str, Resources], Service]
     port: str
     resources: Resources
-    memory_mib_minimum: int
     user: str | None = None
     database: str | None = None
 
@@ -39,7 +37,6 @@ ENGINES: Mapping[Engine, EngineRecord] = MappingProxyType(
             describe=postgres.describe,
             port="postgres",
             resources=Resources(memory_mib=512, cpu=1, shared_memory_mib=128),
-            memory_mib_minimum=128,
             user=postgres.USER,
             database=postgres.DATABASE,
         ),
@@ -47,13 +44,11 @@ ENGINES: Mapping[Engine, EngineRecord] = MappingProxyType(
             describe=redis.describe,
             port="redis",
             resources=Resources(memory_mib=256, cpu=0.5),
-            memory_mib_minimum=64,
         ),
         Engine.RABBITMQ: EngineRecord(
             describe=rabbitmq.describe,
             port="amqp",
             resources=Resources(memory_mib=512, cpu=1),
-            memory_mib_minimum=256,
             user=rabbitmq.USER,
         ),
     }
@@ -85,7 +80,7 @@ class Datastore(ServiceComponent):
             "Datastore",
             replace(service, profiles=args.profiles),
             args.platform,
-            check(name, args),
+            (),
             opts,
         )
         self.connection = Connection(
@@ -93,16 +88,4 @@ class Datastore(ServiceComponent):
             user=record.user,
             database=record.database,
             password=Password(name),
-        )
-
-
-def check(name: str, args: DatastoreArgs) -> Iterator[Mistake]:
-    """What is wrong with the arguments on their own."""
-    record = ENGINES[args.engine]
-    least = record.memory_mib_minimum
-    if args.resources is not None and args.resources.memory_mib < least:
-        yield Mistake(
-            f"service {name}: memory_mib",
-            f"{args.resources.memory_mib} MiB is less than {args.engine} starts with",
-            f"give it at least {least} MiB",
         )

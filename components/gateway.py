@@ -1,7 +1,6 @@
 """Gateway: the one way into a stack (NGINX)."""
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from components.component import ServiceComponent
 from platforms.platform import Platform
 from workload import (
     Certificate,
+    Cores,
     Endpoint,
     File,
     HttpProbe,
@@ -129,15 +129,14 @@ def describe(name: str, args: GatewayArgs) -> Service:
         tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
         files=(
             File(path=CONFIGURATION_FILE, content=_configuration(args)),
-            File(path=CERTIFICATE_FILE, content=Certificate(args.names)),
-            File(path=PRIVATE_KEY_FILE, content=PrivateKey(args.names)),
+            File(path=CERTIFICATE_FILE, content=Certificate(name, args.names)),
+            File(path=PRIVATE_KEY_FILE, content=PrivateKey(name, args.names)),
         ),
         stop_signal="SIGQUIT",  # Finishes the requests under way, then ends.
     )
 
 
 def _configuration(args: GatewayArgs) -> Text:
-    workers = max(1, math.ceil(args.resources.cpu))
     zones = "".join(
         f"  limit_req_zone $binary_remote_addr zone=route{index}:1m"
         f" rate={route.requests_per_second}r/s;\n"
@@ -151,8 +150,10 @@ def _configuration(args: GatewayArgs) -> Text:
     )
     locations = "".join(_locations(index, route) for index, route in enumerate(args.routes))
     return (
+        "worker_processes ",
+        Cores(),
         f"""\
-worker_processes {workers};
+;
 pid /tmp/nginx.pid;
 error_log /dev/stderr warn;
 events {{ worker_connections 4096; }}
@@ -162,6 +163,8 @@ http {{
     '"seconds":$request_time,"client":"$remote_addr"}}';
   access_log /dev/stdout line;
   server_tokens off;
+  # The port that clients use is another than the one that is listened on.
+  absolute_redirect off;
   client_body_temp_path /tmp/body;
   proxy_temp_path /tmp/proxy;
   fastcgi_temp_path /tmp/fastcgi;

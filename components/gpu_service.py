@@ -1,5 +1,6 @@
 """GpuService: an application that runs on a GPU, or on the CPU where that is allowed."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,6 +9,9 @@ import pulumi
 from components.app_service import AppServiceArgs, check, describe
 from components.component import ServiceComponent
 from workload import Gpu, GpuMode, Mistake
+
+# An index or a UUID, of a GPU or of a slice of one: never a word that stands for all of them.
+DEVICE = re.compile(r"\d+(:\d+)?|(GPU|MIG)-[\w/-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,13 @@ def check_gpu(name: str, gpu: Gpu) -> Iterator[Mistake]:
         )
     if len(set(gpu.device_ids)) < len(gpu.device_ids):
         yield Mistake(f"{path}.deviceIds", "a device is there twice", "name each device once")
+    for device in gpu.device_ids:
+        if DEVICE.fullmatch(device) is None:
+            yield Mistake(
+                f"{path}.deviceIds",
+                f"{device!r} is no device",
+                "name each by its index or its UUID, as `nvidia-smi -L` prints them",
+            )
     if gpu.mode is not GpuMode.OFF and "utility" not in gpu.capabilities:
         yield Mistake(
             f"{path}.capabilities",

@@ -34,6 +34,8 @@ class Budget:
     shared_memory_mib: int
     cpu: float
     gpus: int
+    with_gpu: frozenset[str]
+    """The services that were given their GPUs."""
 
     @classmethod
     def of(
@@ -47,12 +49,13 @@ class Budget:
                 one.resources.shared_memory_mib * one.replicas for one in services
             ),
             cpu=round(sum(one.resources.cpu_budget * one.replicas for one in services), 3),
+            with_gpu=with_gpu,
             gpus=sum(one.gpu.wanted * one.replicas for one in services if one.name in with_gpu),
         )
 
     def mistakes(self, services: Sequence[Service]) -> Iterator[Mistake]:
         has = self.capacity
-        table = _table(services)
+        table = _table(services, self.with_gpu)
         if self.memory_mib > has.usable_memory_mib:
             yield Mistake(
                 "budget: memory",
@@ -82,12 +85,12 @@ class Budget:
                 )
 
 
-def _table(services: Sequence[Service]) -> str:
+def _table(services: Sequence[Service], with_gpu: frozenset[str]) -> str:
     width = max(len(one.name) for one in services)
     rows = [f"      {'service':<{width}}  replicas  MiB each  cores reserved each  GPUs each"]
     rows += [
         f"      {one.name:<{width}}  {one.replicas:>8}  {one.resources.memory_mib:>8}"
-        f"  {one.resources.cpu_budget:>19.2f}  {one.gpu.wanted:>9}"
+        f"  {one.resources.cpu_budget:>19.2f}  {one.gpu.wanted if one.name in with_gpu else 0:>9}"
         for one in sorted(services, key=lambda one: -one.resources.memory_mib * one.replicas)
     ]
     return "\n".join(rows)

@@ -7,11 +7,14 @@ from graphlib import CycleError, TopologicalSorter
 
 from workload.mistakes import Mistake, refuse
 from workload.overrides import Overrides
+from workload.secrets import AUTHORITY
 from workload.service import Link, Service
-from workload.text import Listen, Text, listens, parts
+from workload.text import Certificate, Listen, Text, listens, owner, parts
 
 # RFC 1123: a label of a host name, which every service is.
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+# Names of users are known in an image alone; volumes and tmpfs are owned by numbers.
+USER = re.compile(r"\d+(:\d+)?")
 
 
 class Composition:
@@ -21,6 +24,7 @@ class Composition:
         self._overrides = overrides
         self._services: list[Service] = []
         self._left_out: set[str] = set()
+        self._profiles: set[str] = set()
 
     def add(self, service: Service) -> None:
         """Takes a service in. Raises `MistakesError` at once for a name that is taken, since an
@@ -37,6 +41,7 @@ class Composition:
                     )
                 ]
             )
+        self._profiles.update(service.profiles)
         if self._overrides.includes(service):
             self._services.append(self._overrides.apply(service))
         else:
@@ -70,7 +75,7 @@ class Composition:
         names = {service.name for service in self._services}
         published: dict[int, str] = {}
         for service in self._services:
-            yield from _mistakes_of(service)
+            yield from mistakes_of(service)
             yield from self._link_mistakes(service)
             for port in service.ports:
                 if port.published is None:
@@ -82,6 +87,7 @@ class Composition:
                         f"port {port.published} of the host is already taken by {other}",
                         "publish it under another number",
                     )
+        yield from self._settings_mistakes()
         for name in self._overrides.services:
             if name not in names and name not in self._left_out:
                 yield Mistake(
@@ -90,6 +96,35 @@ class Composition:
                     f"use one of: {', '.join(sorted(names))}",
                 )
         yield from self._cycle()
+
+    def _settings_mistakes(self) -> Iterator[Mistake]:
+        owners = {
+            name
+            for service in self._services
+            for _, text in _texts(service)
+            for part in parts(text)
+            if (name := owner(part)) is not None
+        }
+        if any(
+            isinstance(part, Certificate)
+            for service in self._services
+            for _, text in _texts(service)
+            for part in parts(text)
+        ):
+            owners.add(AUTHORITY)
+        for name in self._overrides.secret_owners - owners:
+            if name not in self._left_out:
+                yield Mistake(
+                    f"strata:secretGenerations.{name}",
+                    "nothing of the stack has a secret of this name",
+                    f"use one of: {', '.join(sorted(owners)) or 'there is none'}",
+                )
+        for profile in self._overrides.profiles - self._profiles:
+            yield Mistake(
+                "strata:profiles",
+                f"the system has no profile {profile}",
+                f"use one of: {', '.join(sorted(self._profiles)) or 'there is none'}",
+            )
 
     def _link_mistakes(self, service: Service) -> Iterator[Mistake]:
         servers = {one.name: one for one in self._services}
@@ -131,13 +166,20 @@ def _texts(service: Service) -> Iterator[tuple[str, Text]]:
     yield from ((f"files.{file.path}", file.content) for file in service.files)
 
 
-def _mistakes_of(service: Service) -> Iterator[Mistake]:
+def mistakes_of(service: Service) -> Iterator[Mistake]:
+    """What is wrong with a service on its own."""
     path = f"service {service.name}"
     if NAME.fullmatch(service.name) is None:
         yield Mistake(
             path,
             "is no host name",
             "use at most 40 of a-z, 0-9 and '-', beginning with a letter, not ending with '-'",
+        )
+    if USER.fullmatch(service.user) is None:
+        yield Mistake(
+            f"{path}: user",
+            f"{service.user!r} is no number",
+            "give the number of the user, and after a ':' that of the group, such as 10001:10001",
         )
     if service.replicas < 1:
         yield Mistake(f"{path}: replicas", f"{service.replicas} is less than 1", "use 1 or more")
@@ -160,10 +202,11 @@ def _mistakes_of(service: Service) -> Iterator[Mistake]:
             "use one replica, or keep the state in a Datastore",
         )
     resources = service.resources
-    if resources.memory_mib < 6:
-        # Docker's own floor: "Minimum memory limit allowed is 6MB".
+    if resources.memory_mib < service.memory_mib_minimum:
         yield Mistake(
-            f"{path}: memory_mib", f"{resources.memory_mib} is less than 6", "give it more"
+            f"{path}: memory_mib",
+            f"{resources.memory_mib} MiB is less than it works with",
+            f"give it at least {service.memory_mib_minimum} MiB",
         )
     if resources.cpu <= 0:
         yield Mistake(f"{path}: cpu", f"{resources.cpu} is not above 0", "give it a share")

@@ -24,6 +24,8 @@ class Overrides:
 
     services: Mapping[str, Override] = field(default_factory=dict)
     profiles: frozenset[str] = frozenset()
+    secret_owners: frozenset[str] = frozenset()
+    """Whose secrets the settings give a generation."""
 
     def apply(self, service: Service) -> Service:
         """The service as this stack wants it."""

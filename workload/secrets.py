@@ -13,6 +13,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 if TYPE_CHECKING:
     from workload.certificates import Authority
 
+AUTHORITY = "authority"
+"""The owner of the key of the certificate authority."""
+
 SEED_BYTES_MINIMUM = 16
 """NIST SP 800-108 asks for a key no weaker than what is derived from it; 128 bits is the floor."""
 
@@ -46,11 +49,11 @@ class DerivedSecrets:
         digest = hashlib.sha256(salt + self.password(owner).encode()).digest()
         return base64.b64encode(salt + digest).decode()
 
-    def certificate(self, names: tuple[str, ...]) -> str:
-        return self._authority().issue(names, self._key_seed(names)).certificate_pem
+    def certificate(self, owner: str, names: tuple[str, ...]) -> str:
+        return self._authority().issue(names, self._key_seed(owner)).certificate_pem
 
-    def private_key(self, names: tuple[str, ...]) -> str:
-        return self._authority().issue(names, self._key_seed(names)).private_key_pem
+    def private_key(self, owner: str, names: tuple[str, ...]) -> str:
+        return self._authority().issue(names, self._key_seed(owner)).private_key_pem
 
     def authority_certificate(self) -> str:
         """The certificate (PEM) that a client trusts to trust the stack."""
@@ -62,10 +65,10 @@ class DerivedSecrets:
         return hmac.new(key, content.encode(), hashlib.sha256).hexdigest()[:12]
 
     def _authority(self) -> "Authority":
-        return _authority(self._stack, self._derive("authority", "authority", 32))
+        return _authority(self._stack, self._derive("authority", AUTHORITY, 32))
 
-    def _key_seed(self, names: tuple[str, ...]) -> bytes:
-        return self._derive("certificate", ",".join(names), 32)
+    def _key_seed(self, owner: str) -> bytes:
+        return self._derive("certificate", owner, 32)
 
     def _derive(self, purpose: str, owner: str, length_bytes: int) -> bytes:
         generation = self._generations.get(owner, 1)

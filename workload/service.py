@@ -192,11 +192,12 @@ class Service:
     """One kind of long-running process.
 
     `image` is a logical image of the catalogue (images/catalogue.py); `command` replaces what it
-    runs (its entry point stays, as Kubernetes' `args`). `links` are the endpoints
-    the service calls: nothing else can be reached, and it starts after they are healthy.
-    `egress` lets it reach the internet. `profiles` puts it in a stack only when one of them is
-    asked for; a service of no profile is always there. Hardening is the default: root is read-only
-    but for `tmpfs` and `volumes`, all capabilities are dropped but `capabilities`.
+    runs (its entry point stays, as Kubernetes' `args`). `memory_mib_minimum` is the least that it
+    works with (by default Docker's own floor). `links` are the endpoints the service calls: nothing
+    else can be reached, and it starts after they are healthy. `egress` lets it reach the internet.
+    `profiles` puts it in a stack only when one of them is asked for; a service of no profile is
+    always there. Hardening is the default: root is read-only but for `tmpfs` and `volumes`, all
+    capabilities are dropped but `capabilities`.
     """
 
     name: str
@@ -205,6 +206,7 @@ class Service:
     probe: Probe
     resources: Resources
     user: str
+    memory_mib_minimum: int = 6
     kind: Kind = Kind.APPLICATION
     command: tuple[Text, ...] = ()
     environment: Mapping[str, Text] = field(default_factory=_nothing)

@@ -4,6 +4,7 @@ A command argument, an environment value or the content of a file is a `Text`: a
 sequence of strings and of the parts below, which the platform fills in.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -41,15 +42,18 @@ class PasswordHash:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate chain (PEM) for these host names, made by the authority of the stack."""
+    """A certificate chain (PEM) for these host names, made by the authority of the stack for
+    `owner`."""
 
+    owner: str
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class PrivateKey:
-    """The private key (PEM) that belongs to `Certificate(names)`."""
+    """The private key (PEM) that belongs to `Certificate(owner, names)`."""
 
+    owner: str
     names: tuple[str, ...]
 
 
@@ -61,7 +65,31 @@ class Accelerator:
     cpu: str
 
 
-Part = str | Listen | Password | PasswordHash | Certificate | PrivateKey | Accelerator
+@dataclass(frozen=True)
+class MemoryMib:
+    """A part of the memory limit of the service, in whole MiB: an engine must know its own limit,
+    whatever the settings of a stack make of it."""
+
+    share: float
+    at_least: int = 1
+
+
+@dataclass(frozen=True)
+class Cores:
+    """The CPU limit of the service, as whole cores, rounded up."""
+
+
+Part = (
+    str
+    | Listen
+    | Password
+    | PasswordHash
+    | Certificate
+    | PrivateKey
+    | Accelerator
+    | MemoryMib
+    | Cores
+)
 Text = Part | tuple[Part, ...]
 
 SECRET_PARTS = (Password, PasswordHash, PrivateKey)
@@ -76,6 +104,11 @@ def is_secret(text: Text) -> bool:
     return any(isinstance(part, SECRET_PARTS) for part in parts(text))
 
 
+def owner(part: Part) -> str | None:
+    """Whose secret a part is, if it is one: what `strata:secretGenerations` goes by."""
+    return part.owner if isinstance(part, (*SECRET_PARTS, Certificate)) else None
+
+
 def listens(text: Text) -> bool:
     """Whether the text depends on the addresses of one replica."""
     return any(isinstance(part, Listen) for part in parts(text))
@@ -86,8 +119,8 @@ class SecretSource(Protocol):
 
     def password(self, owner: str) -> str: ...
     def password_hash(self, owner: str) -> str: ...
-    def certificate(self, names: tuple[str, ...]) -> str: ...
-    def private_key(self, names: tuple[str, ...]) -> str: ...
+    def certificate(self, owner: str, names: tuple[str, ...]) -> str: ...
+    def private_key(self, owner: str, names: tuple[str, ...]) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -97,6 +130,8 @@ class Placement:
     addresses: Callable[[str], Sequence[str]]
     """The addresses that a port, given by name, listens on."""
     secrets: SecretSource = field(repr=False)
+    memory_mib: int
+    cpu: float
     has_gpu: bool = False
 
 
@@ -120,8 +155,12 @@ def _render(part: Part, placement: Placement) -> str:
         case PasswordHash():
             return placement.secrets.password_hash(part.owner)
         case Certificate():
-            return placement.secrets.certificate(part.names)
+            return placement.secrets.certificate(part.owner, part.names)
         case PrivateKey():
-            return placement.secrets.private_key(part.names)
+            return placement.secrets.private_key(part.owner, part.names)
         case Accelerator():
             return part.gpu if placement.has_gpu else part.cpu
+        case MemoryMib():
+            return str(max(part.at_least, int(placement.memory_mib * part.share)))
+        case Cores():
+            return str(max(1, math.ceil(placement.cpu)))

@@ -123,7 +123,8 @@ class Inference:
             return web.answer(
                 {"status": "failed", "device": device, "reason": describe(error)}, 503
             )
-        if abs(float(np.linalg.norm(vector)) - 1) > LENGTH_TOLERANCE:
+        # Not `>`: no comparison is true of a number that is none.
+        if not abs(float(np.linalg.norm(vector)) - 1) <= LENGTH_TOLERANCE:
             return web.answer(
                 {"status": "failed", "device": device, "reason": "the model gives nonsense"}, 503
             )

@@ -5,6 +5,7 @@ from workload import (
     File,
     Kind,
     Listen,
+    MemoryMib,
     Password,
     Port,
     Probe,
@@ -53,7 +54,6 @@ sha256sum < "$POSTGRES_PASSWORD_FILE" > {DIGEST_FILE}
 
 
 def describe(name: str, resources: Resources) -> Service:
-    shared_buffers_mib = max(32, resources.memory_mib // 4)
     return Service(
         name=name,
         image="postgres",
@@ -61,6 +61,7 @@ def describe(name: str, resources: Resources) -> Service:
         kind=Kind.DATASTORE,
         user="999:999",
         resources=resources,
+        memory_mib_minimum=128,
         command=(
             "bash",
             f"{SETUP_FOLDER}/start",
@@ -68,7 +69,7 @@ def describe(name: str, resources: Resources) -> Service:
             ("listen_addresses=", Listen("postgres")),
             "-c",
             # A quarter of the memory (PostgreSQL 17 documentation, 19.4.1).
-            f"shared_buffers={shared_buffers_mib}MB",
+            ("shared_buffers=", MemoryMib(0.25, at_least=32), "MB"),
             "-c",
             "password_encryption=scram-sha-256",
         ),

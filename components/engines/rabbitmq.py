@@ -7,6 +7,7 @@ from workload import (
     File,
     Kind,
     Listen,
+    MemoryMib,
     PasswordHash,
     Port,
     Probe,
@@ -39,6 +40,7 @@ def describe(name: str, resources: Resources) -> Service:
         kind=Kind.DATASTORE,
         user="999:999",
         resources=resources,
+        memory_mib_minimum=256,
         command=("rabbitmq-server",),
         environment={
             # The name under which its data is kept: that of no container, so that data and
@@ -61,7 +63,7 @@ def describe(name: str, resources: Resources) -> Service:
         volumes=(Volume(name="data", path="/var/lib/rabbitmq"),),
         tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
         files=(
-            File(path=f"{FOLDER}/rabbitmq.conf", content=_configuration(resources)),
+            File(path=f"{FOLDER}/rabbitmq.conf", content=_configuration()),
             File(path=f"{FOLDER}/definitions.json", content=_definitions(name)),
             File(path=f"{FOLDER}/enabled_plugins", content="[].\n"),
         ),
@@ -69,14 +71,16 @@ def describe(name: str, resources: Resources) -> Service:
     )
 
 
-def _configuration(resources: Resources) -> Text:
+def _configuration() -> Text:
     return (
         Listen("amqp", template=f"listeners.tcp.{{index}} = {{address}}:{PORT}", separator="\n"),
         "\n",
         # Imported at each start: a rotated password is set by the restart that brings the file.
         f"load_definitions = {FOLDER}/definitions.json\n",
         # RabbitMQ stops taking messages above this, rather than being ended by the kernel.
-        f"vm_memory_high_watermark.absolute = {resources.memory_mib * 6 // 10}MiB\n",
+        "vm_memory_high_watermark.absolute = ",
+        MemoryMib(0.6),
+        "MiB\n",
         "disk_free_limit.absolute = 256MiB\n",
         "log.console.level = warning\n",
     )

@@ -5,11 +5,13 @@ from workload import (
     File,
     Kind,
     Listen,
+    MemoryMib,
     Password,
     Port,
     Probe,
     Resources,
     Service,
+    Text,
     Tmpfs,
     Volume,
     Zone,
@@ -32,6 +34,7 @@ def describe(name: str, resources: Resources) -> Service:
         kind=Kind.DATASTORE,
         user="999:999",
         resources=resources,
+        memory_mib_minimum=64,
         command=("redis-server", CONFIGURATION_FILE),
         ports=(Port(name="redis", number=PORT),),
         probe=Probe(check=ExecProbe(command=("bash", "-c", ASK))),
@@ -39,21 +42,22 @@ def describe(name: str, resources: Resources) -> Service:
         tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
         files=(
             File(path=PASSWORD_FILE, content=Password(name)),
-            File(path=CONFIGURATION_FILE, content=_configuration(name, resources)),
+            File(path=CONFIGURATION_FILE, content=_configuration(name)),
         ),
         # It writes its last changes to disk on SIGTERM.
         stop_grace_seconds=30,
     )
 
 
-def _configuration(name: str, resources: Resources) -> tuple[str | Listen | Password, ...]:
-    # The rest is for the copy-on-write of a snapshot and for buffers of clients.
-    dataset_mib = resources.memory_mib * 6 // 10
+def _configuration(name: str) -> Text:
     return (
         "bind ",
         Listen("redis", separator=" "),
         f"\nport {PORT}\n",
         "requirepass ",
         Password(name),
-        f"\ndir /data\nappendonly yes\nmaxmemory {dataset_mib}mb\nmaxmemory-policy allkeys-lru\n",
+        "\ndir /data\nappendonly yes\nmaxmemory ",
+        # The rest is for the copy-on-write of a snapshot and for buffers of clients.
+        MemoryMib(0.6),
+        "mb\nmaxmemory-policy allkeys-lru\n",
     )

@@ -34,6 +34,7 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
                 for name, changed in settings.services.items()
             },
             profiles=frozenset(settings.profiles),
+            secret_owners=frozenset(settings.secret_generations),
         ),
         addresses=settings.network.range or networks.default_range(stack),
         reserved_memory_mib=settings.host.reserved_memory_mib,

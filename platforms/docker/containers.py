@@ -60,7 +60,8 @@ def tmpfs(service: Service) -> dict[str, str]:
     user, _, group = service.user.partition(":")
     owner = f",uid={user},gid={group or user}"
     return {
-        one.path: f"rw,nosuid,nodev{'' if one.executable else ',noexec'}"
+        # Said either way: Docker's own choice is noexec.
+        one.path: f"rw,nosuid,nodev,{'exec' if one.executable else 'noexec'}"
         f",size={one.size_mib}m,mode=0700{owner}"
         for one in service.tmpfs
     }

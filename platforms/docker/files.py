@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 import pulumi
 import pulumi_docker as docker
 
-from platforms.docker.names import KIND, Names
+from platforms.docker.names import FILES, KIND, Names
 from platforms.docker.repair import Hooks
 from workload import Placement, Service, is_secret, render
 from workload.secrets import DerivedSecrets
@@ -114,7 +114,7 @@ class Files:
             log_driver="none",
             labels=[
                 docker.ContainerLabelArgs(label=label, value=value)
-                for label, value in sorted({**names.labels(), KIND: "files"}.items())
+                for label, value in sorted({**names.labels(), KIND: FILES}.items())
             ],
             mounts=[
                 docker.ContainerMountArgs(

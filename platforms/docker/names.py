@@ -10,8 +10,12 @@ STACK = "strata.stack"
 SYSTEM = "strata.system"
 SERVICE = "strata.service"
 KIND = "strata.kind"
+FILES = "files"
+"""The kind of the container that fills the volumes of files, and never runs."""
 OWNER = "strata.owner"
 BACKUP = "strata.backup"
+CAPABILITY = "strata.capability."
+"""With the name of a capability that was added back: why."""
 
 
 def owner_of(seed: bytes) -> str:
@@ -44,7 +48,8 @@ class Names:
         return {STACK: self.stack, SYSTEM: self.system, OWNER: self.owner}
 
     def service_labels(self, service: Service) -> Mapping[str, str]:
-        return {**self.labels(), SERVICE: service.name, KIND: str(service.kind)}
+        exceptions = {f"{CAPABILITY}{one.name}": one.reason for one in service.capabilities}
+        return {**self.labels(), SERVICE: service.name, KIND: str(service.kind), **exceptions}
 
     def data_labels(self, service: Service) -> Mapping[str, str]:
         """Of a volume that outlives its container: `ops backup` takes it."""

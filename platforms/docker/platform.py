@@ -157,6 +157,8 @@ class DockerPlatform:
         return Placement(
             addresses=lambda port: plan.addresses(service, port, replica),
             secrets=self._secrets,
+            memory_mib=service.resources.memory_mib,
+            cpu=service.resources.cpu,
             has_gpu=service.name in granted,
         )
 
@@ -256,6 +258,10 @@ class DockerPlatform:
                 # files are in a volume, and who fills it is an input of nothing either.
                 depends_on=[*servers, *([writer] if writer else [])],
                 delete_before_replace=True,
+                # Docker can pin a container that runs, and cannot take that back.
+                replace_on_changes=["cpuSet"],
+                # The provider takes a command that is no longer given for one to keep.
+                replacement_trigger="command" if service.command else "command of the image",
                 hooks=self._hooks.container,
             ),
         )

@@ -13,6 +13,7 @@ from typing import Any
 import pulumi
 
 from platforms.docker.names import OWNER, STACK, Names
+from platforms.docker.ownership import Ownership
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +25,15 @@ class Hooks:
 
 
 def hooks(client: Any, names: Names) -> Hooks:
-    """Hooks that remove leftovers of this stack, and of this stack only."""
+    """Hooks that remove leftovers of this stack, and of this stack only, and that hand volumes to
+    who writes to them."""
     repair = _Repair(client, names)
     return Hooks(
         container=pulumi.ResourceHookBinding(
-            before_create=[pulumi.ResourceHook("remove-leftover-container", repair.container)]
+            before_create=[
+                pulumi.ResourceHook("remove-leftover-container", repair.container),
+                pulumi.ResourceHook("own-volumes", Ownership(client).give),
+            ]
         ),
         network=pulumi.ResourceHookBinding(
             before_create=[pulumi.ResourceHook("remove-leftover-network", repair.network)]

@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 import pulumi
+import pytest
 from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
@@ -17,7 +18,7 @@ from platforms.docker.names import Names
 from platforms.docker.platform import DockerPlatform
 from platforms.docker.repair import Hooks
 from platforms.platform import Deployment, Platform
-from workload import Overrides
+from workload import MistakesError, Overrides
 from workload.secrets import DerivedSecrets
 
 SEED = b"a seed that only tests use......"
@@ -132,9 +133,10 @@ def compose(
     host: Host = HOST,
     overrides: Overrides | None = None,
     generations: Mapping[str, int] | None = None,
+    recorded: Recorded | None = None,
 ) -> Composed:
     """Runs `describe` against the Docker platform. Raises what the program raises."""
-    recorded = Recorded()
+    recorded = recorded or Recorded()
     pulumi.runtime.set_mocks(
         recorded, project="strata", stack="test", preview=False, monitor=_Monitor(recorded)
     )
@@ -161,3 +163,11 @@ def compose(
     result: list[Deployment] = []
     program()
     return Composed(recorded, result[0])
+
+
+def refused(describe: Callable[[Platform], None], **options: Any) -> tuple[MistakesError, Recorded]:
+    """The error that `describe` ends with, and what the engine had heard by then."""
+    recorded = Recorded()
+    with pytest.raises(MistakesError) as caught:
+        compose(describe, recorded=recorded, **options)
+    return caught.value, recorded

@@ -11,6 +11,7 @@ from workload import (
     MistakesError,
     Override,
     Overrides,
+    Password,
     Port,
     Resources,
     Service,
@@ -62,6 +63,7 @@ def test_links_are_listed_by_name_and_port() -> None:
             "links: nothing of this circle could start first: a -> a",
         ),
         ([service("A_b")], "service A_b: is no host name"),
+        ([service("a", user="www-data")], "service a: user: 'www-data' is no number"),
         ([service("a", replicas=0)], "service a: replicas: 0 is less than 1"),
         (
             [service("a", replicas=2, volumes=(Volume(name="data", path="/data"),))],
@@ -145,3 +147,26 @@ def test_a_name_that_is_taken_is_refused_at_once() -> None:
         compose(service("a"), service("a"))
     with pytest.raises(MistakesError, match="service a: is described twice"):
         compose(service("a", profiles=("x",)), service("a"))
+
+
+def test_generations_and_profiles_that_nothing_goes_by_are_mistakes() -> None:
+    described = (
+        service("a", files=(File(path="/run/secrets/b", content=Password("b")),)),
+        service("c", profiles=("extra",)),
+    )
+    known = Overrides(secret_owners=frozenset({"b"}), profiles=frozenset({"extra"}))
+    assert problems(compose(*described, overrides=known)) == []
+    unknown = Overrides(secret_owners=frozenset({"authority"}), profiles=frozenset({"more"}))
+    assert problems(compose(*described, overrides=unknown)) == [
+        "strata:secretGenerations.authority: nothing of the stack has a secret of this name",
+        "strata:profiles: the system has no profile more",
+    ]
+
+
+def test_less_memory_than_a_service_works_with_is_a_mistake() -> None:
+    overrides = Overrides(services={"a": Override(memory_mib=64)})
+    described = service("a", resources=Resources(memory_mib=128), memory_mib_minimum=100)
+    assert problems(compose(described)) == []
+    assert problems(compose(described, overrides=overrides)) == [
+        "service a: memory_mib: 64 MiB is less than it works with"
+    ]

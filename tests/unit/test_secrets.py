@@ -55,8 +55,8 @@ def test_a_short_seed_is_refused() -> None:
 
 
 def test_a_certificate_is_the_same_each_time_and_valid_for_its_names() -> None:
-    pem = secrets().certificate(NAMES)
-    assert pem == secrets().certificate(NAMES)
+    pem = secrets().certificate("gateway", NAMES)
+    assert pem == secrets().certificate("gateway", NAMES)
     leaf, authority = x509.load_pem_x509_certificates(pem.encode())
     assert authority == x509.load_pem_x509_certificate(secrets().authority_certificate().encode())
     leaf.verify_directly_issued_by(authority)
@@ -70,8 +70,8 @@ def test_a_certificate_is_the_same_each_time_and_valid_for_its_names() -> None:
 
 
 def test_the_private_key_belongs_to_the_certificate() -> None:
-    key = serialization.load_pem_private_key(secrets().private_key(NAMES).encode(), None)
-    leaf = x509.load_pem_x509_certificates(secrets().certificate(NAMES).encode())[0]
+    key = serialization.load_pem_private_key(secrets().private_key("gateway", NAMES).encode(), None)
+    leaf = x509.load_pem_x509_certificates(secrets().certificate("gateway", NAMES).encode())[0]
     assert key.public_key() == leaf.public_key()
 
 

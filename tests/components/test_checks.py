@@ -1,0 +1,229 @@
+"""Wrong arguments are refused, all of them at once, before the engine hears of anything."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from components import (
+    AppService,
+    AppServiceArgs,
+    Datastore,
+    DatastoreArgs,
+    Engine,
+    Gateway,
+    GatewayArgs,
+    GpuService,
+    GpuServiceArgs,
+    Route,
+)
+from platforms.platform import Platform
+from tests.components.example import SMALL
+from tests.components.stack import refused
+from workload import Endpoint, Gpu, GpuMode, Resources
+
+API = Endpoint(service="api", port="http", number=8000)
+
+
+def application(**fields: Any) -> Callable[[Platform], None]:
+    def describe(platform: Platform) -> None:
+        base: dict[str, Any] = {"image": "probe-server", "resources": SMALL}
+        AppService("app", AppServiceArgs(platform=platform, **(base | fields)))
+
+    return describe
+
+
+def gpu(**fields: Any) -> Callable[[Platform], None]:
+    def describe(platform: Platform) -> None:
+        asked = Gpu(**({"mode": GpuMode.PREFER} | fields))
+        GpuService(
+            "model",
+            GpuServiceArgs(platform=platform, image="inference", resources=SMALL, gpu=asked),
+        )
+
+    return describe
+
+
+def datastore(engine: Engine, memory_mib: int) -> Callable[[Platform], None]:
+    def describe(platform: Platform) -> None:
+        resources = Resources(memory_mib=memory_mib)
+        Datastore("data", DatastoreArgs(platform=platform, engine=engine, resources=resources))
+
+    return describe
+
+
+def gateway(*routes: Route, **fields: Any) -> Callable[[Platform], None]:
+    def describe(platform: Platform) -> None:
+        Gateway("door", GatewayArgs(platform=platform, routes=routes, **fields))
+
+    return describe
+
+
+def route(path: str = "/", **fields: Any) -> Route:
+    return Route(path=path, endpoint=API, **fields)
+
+
+@pytest.mark.parametrize(
+    ("describe", "expected"),
+    [
+        pytest.param(
+            application(port=None),
+            ["service app: probe: there is no port to ask for health"],
+            id="no probe",
+        ),
+        pytest.param(
+            application(port=None, published=8080),
+            [
+                "service app: probe: there is no port to ask for health",
+                "service app: published: there is no port to publish",
+            ],
+            id="nothing to publish",
+        ),
+        pytest.param(
+            gpu(count=0), ["service model: gpu.count: 0 is less than 1"], id="no GPU at all"
+        ),
+        pytest.param(
+            gpu(count=-1), ["service model: gpu.count: -1 is less than 1"], id="every GPU"
+        ),
+        pytest.param(
+            gpu(count=3, device_ids=("0", "1")),
+            ["service model: gpu.count: 3 GPUs and 2 device ids contradict each other"],
+            id="count against devices",
+        ),
+        pytest.param(
+            gpu(device_ids=("0", "0"), capabilities=("compute",)),
+            [
+                "service model: gpu.capabilities: without `utility` the container cannot be asked"
+                " whether it has its GPU",
+                "service model: gpu.deviceIds: a device is there twice",
+            ],
+            id="a device twice, and no utility",
+        ),
+        pytest.param(
+            gpu(device_ids=("all",)),
+            ["service model: gpu.deviceIds: 'all' is no device"],
+            id="all devices",
+        ),
+        pytest.param(
+            datastore(Engine.POSTGRES, 127),
+            ["service data: memory_mib: 127 MiB is less than it works with"],
+            id="postgres",
+        ),
+        pytest.param(
+            datastore(Engine.REDIS, 63),
+            ["service data: memory_mib: 63 MiB is less than it works with"],
+            id="redis",
+        ),
+        pytest.param(
+            datastore(Engine.RABBITMQ, 255),
+            ["service data: memory_mib: 255 MiB is less than it works with"],
+            id="rabbitmq",
+        ),
+        pytest.param(
+            gateway(names=()),
+            ["service door: names: there is none", "service door: routes: there is none"],
+            id="neither routes nor names",
+        ),
+        pytest.param(
+            gateway(route("/x"), route("/x/")),
+            ["service door: routes: /x is there 2 times"],
+            id="a path twice",
+        ),
+        pytest.param(
+            gateway(route("/a; return 200"), route("b")),
+            [
+                "service door: routes[0].path: '/a; return 200' is no path",
+                "service door: routes[1].path: 'b' is no path",
+            ],
+            id="no paths",
+        ),
+        pytest.param(
+            gateway(route(requests_per_second=0, burst=0, body_kib=0, timeout_seconds=0)),
+            [
+                "service door: routes[0].body_kib: is less than 1",
+                "service door: routes[0].burst: is less than 1",
+                "service door: routes[0].requests_per_second: is less than 1",
+                "service door: routes[0].timeout_seconds: is less than 1",
+            ],
+            id="limits",
+        ),
+    ],
+)
+def test_arguments(describe: Callable[[Platform], None], expected: list[str]) -> None:
+    error, recorded = refused(describe)
+    assert [f"{one.path}: {one.problem}" for one in error.mistakes] == expected
+    assert all(one.remedy for one in error.mistakes)
+    assert recorded.inputs == {}, "the engine has heard of something"
+
+
+def test_a_variable_that_a_connection_sets_too() -> None:
+    def describe(platform: Platform) -> None:
+        database = Datastore("database", DatastoreArgs(platform=platform, engine=Engine.POSTGRES))
+        AppService(
+            "app",
+            AppServiceArgs(
+                platform=platform,
+                image="probe-server",
+                resources=SMALL,
+                environment={"DATABASE_HOST": "elsewhere"},
+                connections={"DATABASE": database.connection},
+            ),
+        )
+
+    error, recorded = refused(describe)
+    assert "DATABASE_HOST would be set by connections.DATABASE too" in str(error)
+    assert "app" not in recorded.inputs
+
+
+def test_the_error_is_one_text_with_the_count_the_paths_and_the_remedies() -> None:
+    error, _ = refused(application(port=None, published=8080))
+    assert str(error) == (
+        "2 mistakes; nothing was changed.\n"
+        "  service app: probe: there is no port to ask for health\n"
+        "    give a probe, for example Probe(check=ExecProbe(command=(...)))\n"
+        "  service app: published: there is no port to publish\n"
+        "    give a port"
+    )
+
+
+@pytest.mark.parametrize(
+    ("describe", "says"),
+    [
+        pytest.param(
+            application(image="nginxx"),
+            "service app: image: the catalogue has no image nginxx",
+            id="an image that nobody knows",
+        ),
+        pytest.param(
+            gpu(image="cuda"),
+            "service model: gpu.image: the catalogue has no image cuda",
+            id="a GPU image that nobody knows",
+        ),
+        pytest.param(
+            application(resources=Resources(memory_mib=64, cpu=0.005)),
+            "service app: cpu: 0.005 is less than Docker can give",
+            id="too little of a core",
+        ),
+        pytest.param(
+            application(resources=Resources(memory_mib=64, cpu_set="0,6-8")),
+            "service app: cpu_set: '0,6-8' names cores that the host has not",
+            id="cores that are not there",
+        ),
+        pytest.param(
+            application(resources=Resources(memory_mib=20000)),
+            "budget: memory: the services need 20000 MiB, the host has 14746 MiB",
+            id="memory",
+        ),
+        pytest.param(
+            application(calls={"API_URL": API}),
+            "service app: links[0]: there is no service api",
+            id="a link to nobody",
+        ),
+    ],
+)
+def test_a_stack_that_cannot_be_makes_nothing(
+    describe: Callable[[Platform], None], says: str
+) -> None:
+    error, recorded = refused(describe)
+    assert says in str(error)
+    assert [kind for kind in recorded.types.values() if "docker" in kind] == []

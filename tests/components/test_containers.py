@@ -1,0 +1,268 @@
+"""What each field of a service becomes in the container that Docker is asked for."""
+
+from typing import Any
+
+import pytest
+
+from components import Gateway, GatewayArgs, Route
+from platforms.platform import Platform
+from tests.components.example import SMALL, alone, application, composed
+from tests.components.stack import compose, plain
+from workload import (
+    Capability,
+    Endpoint,
+    ExecProbe,
+    HttpProbe,
+    LogRotation,
+    Override,
+    Overrides,
+    Probe,
+    Resources,
+    Restart,
+    Tmpfs,
+    Ulimit,
+)
+
+PROBE = Probe(
+    check=ExecProbe(command=("test", "-e", "/tmp/ready")),
+    interval_seconds=7,
+    timeout_seconds=61,
+    retries=4,
+    start_period_seconds=120,
+)
+
+
+def test_hardened_without_being_asked() -> None:
+    container = alone()
+    assert container["user"] == "10001:10001"
+    assert container["readOnly"] is True
+    assert container["capabilities"] == {"drops": ["ALL"]}
+    assert container["securityOpts"] == ["no-new-privileges:true"]
+    assert "privileged" not in container
+    assert {one["name"] for one in container["ulimits"]} == {"nofile", "nproc"}
+    assert container["image"].startswith("sha256:")
+
+
+def test_bounded_without_being_asked() -> None:
+    container = alone(resources=SMALL)
+    assert container["memory"] == container["memorySwap"] == 64, "there is no swap beyond it"
+    assert container["cpus"] == "0.5"
+    assert container["cpuShares"] == 128, "a quarter of its cores"
+    assert container["shmSize"] == 64
+    assert container["logOpts"] == {"max-size": "10m", "max-file": "3"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"user": "999:998"}, {"user": "999:998"}),
+        ({"read_only_root": False}, {"readOnly": False}),
+        (
+            {"capabilities": (Capability(name="NET_BIND_SERVICE", reason="port 53"),)},
+            {"capabilities": {"drops": ["ALL"], "adds": ["NET_BIND_SERVICE"]}},
+        ),
+        (
+            {"resources": Resources(memory_mib=256, cpu=2.25, cpu_reserved=1.5)},
+            {"memory": 256, "memorySwap": 256, "cpus": "2.25", "cpuShares": 1536},
+        ),
+        ({"resources": Resources(memory_mib=64, cpu_set="0-1,4")}, {"cpuSet": "0-1,4"}),
+        ({"resources": Resources(memory_mib=64, shared_memory_mib=32)}, {"shmSize": 32}),
+        (
+            {"tmpfs": (Tmpfs(path="/a", size_mib=3), Tmpfs(path="/b", executable=True))},
+            {
+                "tmpfs": {
+                    "/a": "rw,nosuid,nodev,noexec,size=3m,mode=0700,uid=10001,gid=10001",
+                    "/b": "rw,nosuid,nodev,exec,size=64m,mode=0700,uid=10001,gid=10001",
+                }
+            },
+        ),
+        (
+            {"ulimits": (Ulimit(name="core", soft=0, hard=1),)},
+            {"ulimits": [{"name": "core", "soft": 0, "hard": 1}]},
+        ),
+        (
+            {"log_rotation": LogRotation(size_mib=2, files=5)},
+            {"logDriver": "json-file", "logOpts": {"max-size": "2m", "max-file": "5"}},
+        ),
+        (
+            {"stop_signal": "SIGINT", "stop_grace_seconds": 45},
+            {"stopSignal": "SIGINT", "stopTimeout": 45, "destroyGraceSeconds": 45},
+        ),
+        ({"restart": Restart.ALWAYS}, {"restart": "always"}),
+        ({"restart": Restart.NO}, {"restart": "no"}),
+        ({"restart": Restart.ON_FAILURE}, {"restart": "on-failure", "maxRetryCount": 5}),
+        (
+            {"extra_hosts": {"here": "host-gateway", "there": "192.0.2.7"}},
+            {
+                "hosts": [
+                    {"host": "here", "ip": "host-gateway"},
+                    {"host": "there", "ip": "192.0.2.7"},
+                ]
+            },
+        ),
+        (
+            {"probe": PROBE},
+            {
+                "healthcheck": {
+                    "tests": ["CMD", "test", "-e", "/tmp/ready"],
+                    "interval": "7s",
+                    "timeout": "1m1s",
+                    "retries": 4,
+                    "startPeriod": "2m0s",
+                }
+            },
+        ),
+        ({"command": ("python3", "-c", "pass")}, {"command": ["python3", "-c", "pass"]}),
+    ],
+)
+def test_a_field(fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    container = alone(**fields)
+    assert {name: container.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("policy", [Restart.ALWAYS, Restart.UNLESS_STOPPED, Restart.NO])
+def test_a_count_of_restarts_goes_with_on_failure_alone(policy: Restart) -> None:
+    assert "maxRetryCount" not in alone(restart=policy)
+
+
+@pytest.mark.parametrize(
+    ("cores", "said"),
+    [
+        (1, "1.0"),
+        (0.5, "0.5"),
+        (0.25, "0.25"),
+        (1.125, "1.125"),
+        (2, "2.0"),
+        # What the provider would read back as 0.1 or 0.0.
+        (0.05, "0.050000001"),
+        (0.01, "0.010000001"),
+        (0.07, "0.070000001"),
+    ],
+)
+def test_cores_are_said_as_docker_gives_them_back(cores: float, said: str) -> None:
+    assert alone(resources=Resources(memory_mib=64, cpu=cores))["cpus"] == said
+
+
+def test_an_http_probe_asks_within_the_container() -> None:
+    tests = alone(probe=Probe(check=HttpProbe(port=8000, path="/ready")))["healthcheck"]["tests"]
+    assert tests[:3] == ["CMD", "bash", "-c"]
+    assert "/dev/tcp/127.0.0.1/8000" in tests[3]
+    assert "GET /ready HTTP/1.0" in tests[3]
+
+
+def test_the_environment_is_sorted_and_asks_for_no_gpu() -> None:
+    environment = alone(environment={"Z": "1", "A": "2"})["envs"]
+    assert environment == sorted(environment)
+    assert {"Z=1", "A=2", "NVIDIA_VISIBLE_DEVICES=void"} <= set(environment)
+
+
+def test_replicas_have_a_name_and_an_address_each_and_one_alias() -> None:
+    def describe(platform: Platform) -> None:
+        server = application(platform, "server", replicas=3)
+        application(platform, "client", server.endpoint())
+
+    recorded = compose(describe).recorded
+    replicas = [recorded.inputs[f"server-{number}"] for number in (1, 2, 3)]
+    assert [one["hostname"] for one in replicas] == ["server-1", "server-2", "server-3"]
+    networks = [network for one in replicas for network in one["networksAdvanced"]]
+    assert [one["aliases"] for one in networks] == [["server"]] * 3
+    assert len({one["ipv4Address"] for one in networks}) == 3
+    for one, network in zip(replicas, networks, strict=True):
+        assert f"LISTEN_ADDRESSES=127.0.0.1,{network['ipv4Address']}" in one["envs"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "masquerades", "published"),
+    [
+        ({"egress": True}, "true", False),
+        ({"published": 18000}, "false", True),
+        ({"published": 18000, "egress": True}, "true", True),
+    ],
+)
+def test_the_way_out(fields: dict[str, Any], masquerades: str, published: bool) -> None:
+    recorded = composed(**fields).recorded
+    network = recorded.inputs["app-outward"]
+    assert network["internal"] is False
+    assert network["options"] == {
+        "com.docker.network.bridge.enable_ip_masquerade": masquerades,
+    }
+    ports = recorded.service("app").get("ports")
+    expected = [{"internal": 8000, "external": 18000, "ip": "127.0.0.1", "protocol": "tcp"}]
+    assert ports == (expected if published else None)
+
+
+def test_a_network_between_services_leads_nowhere_else() -> None:
+    def describe(platform: Platform) -> None:
+        application(platform, "client", application(platform, "server").endpoint())
+
+    (network,) = compose(describe).recorded.of("Network").values()
+    assert network["internal"] is True
+    assert "options" not in network
+
+
+def test_a_gateway_is_published_on_loopback_and_finds_names_late() -> None:
+    def describe(platform: Platform) -> None:
+        api = application(platform, "api")
+        route = Route(path="/api/", endpoint=api.endpoint(), requests_per_second=5, burst=9)
+        routes = (route,)
+        Gateway("door", GatewayArgs(platform=platform, routes=routes, http=18080, https=18443))
+
+    recorded = compose(describe).recorded
+    ports = recorded.service("door")["ports"]
+    assert [(one["ip"], one["external"], one["internal"]) for one in ports] == [
+        ("127.0.0.1", 18080, 8080),
+        ("127.0.0.1", 18443, 8443),
+    ]
+    (configuration,) = (
+        one["content"]
+        for one in plain(recorded.as_sent["files"]["uploads"])
+        if one["file"].endswith("nginx.conf")
+    )
+    assert "resolver 127.0.0.11" in configuration
+    assert "rate=5r/s" in configuration
+    assert "burst=9" in configuration
+    outward = recorded.inputs["door-outward"]["ipamConfigs"][0]["subnet"].rpartition(".")[0]
+    listens = [line.split()[1] for line in configuration.splitlines() if "listen " in line]
+    # The probe's, and http and https each on loopback and on the one network that leads here.
+    assert len(listens) == 5
+    assert all(one.startswith(("127.0.0.1:", f"{outward}.")) for one in listens)
+
+
+def test_a_service_of_a_profile_is_made_when_it_is_asked_for() -> None:
+    def describe(platform: Platform) -> None:
+        extra = application(platform, "extra", profiles=("debug",))
+        application(platform, "app", extra.endpoint())
+
+    def containers(overrides: Overrides) -> set[str]:
+        return set(compose(describe, overrides=overrides).recorded.of("Container"))
+
+    assert containers(Overrides()) == {"app-1"}
+    assert containers(Overrides(profiles=frozenset({"debug"}))) == {"app-1", "extra-1"}
+
+
+def test_settings_change_what_a_service_gets() -> None:
+    changed = Override(
+        memory_mib=100, cpu=2, cpu_reserved=1, cpu_set="3", shared_memory_mib=9, replicas=2
+    )
+    recorded = compose(
+        lambda platform: _app(platform), overrides=Overrides(services={"app": changed})
+    ).recorded
+    assert set(recorded.of("Container")) == {"app-1", "app-2"}
+    container = recorded.service("app")
+    assert (container["memory"], container["cpus"], container["cpuShares"]) == (100, "2.0", 1024)
+    assert (container["cpuSet"], container["shmSize"]) == ("3", 9)
+
+
+def test_a_link_does_not_publish() -> None:
+    endpoint = Endpoint(service="server", port="http", number=8000)
+
+    def describe(platform: Platform) -> None:
+        application(platform, "server")
+        application(platform, "client", endpoint)
+
+    for container in compose(describe).recorded.of("Container").values():
+        assert "ports" not in container
+
+
+def _app(platform: Platform) -> None:
+    application(platform, "app")

@@ -1,0 +1,119 @@
+"""Secrets are files: marked as secret on their way to the engine, and nowhere in plain."""
+
+import json
+
+import pytest
+
+from components import AppService, AppServiceArgs, Datastore, DatastoreArgs, Engine
+from config import Settings
+from platforms.platform import Platform
+from systems.reference import compose as reference
+from tests.components.example import SMALL, application
+from tests.components.stack import SEED, Recorded, compose, plain
+from workload.secrets import DerivedSecrets
+
+OWNERS = ("postgres", "redis", "rabbitmq")
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Recorded:
+    return compose(lambda platform: reference(platform, Settings())).recorded
+
+
+@pytest.fixture(scope="module")
+def secrets() -> dict[str, str]:
+    derived = DerivedSecrets(SEED, "test", {})
+    key = derived.private_key("gateway", ("localhost", "127.0.0.1"))
+    return (
+        {owner: derived.password(owner) for owner in OWNERS}
+        | {"hash of rabbitmq": derived.password_hash("rabbitmq")}
+        | {"key": json.dumps(key)[1:-1], "seed": SEED.decode()}
+    )
+
+
+def test_no_secret_reaches_the_engine_in_plain(recorded: Recorded, secrets: dict[str, str]) -> None:
+    sent = json.dumps(plain(recorded.as_sent))
+    assert [name for name, value in secrets.items() if value in sent] == []
+    everything = json.dumps(recorded.as_sent)
+    there = [name for name, value in secrets.items() if value in everything]
+    assert there == [name for name in secrets if name != "seed"], "the search would find them"
+
+
+def test_only_the_writer_of_files_has_any(recorded: Recorded, secrets: dict[str, str]) -> None:
+    others = {name: sent for name, sent in recorded.as_sent.items() if name != "files"}
+    assert [name for name, value in secrets.items() if value in json.dumps(others)] == []
+    writer = {name: sent for name, sent in recorded.as_sent["files"].items() if name != "uploads"}
+    assert [name for name, value in secrets.items() if value in json.dumps(writer)] == []
+
+
+def test_what_is_not_secret_is_shown(recorded: Recorded) -> None:
+    """So that a preview shows what changes in a configuration."""
+    uploads = {one["file"]: one["content"] for one in plain(recorded.as_sent["files"]["uploads"])}
+    assert uploads["/rabbitmq-run-secrets/enabled_plugins"] == "[].\n"
+    assert uploads["/gateway-run-secrets/nginx.conf"] != "(secret)"
+    assert uploads["/gateway-run-secrets/certificate.pem"].startswith("-----BEGIN CERTIFICATE")
+    assert uploads["/gateway-run-secrets/private-key.pem"] == "(secret)"
+    assert uploads["/redis-run-secrets/redis.conf"] == "(secret)"
+
+
+def test_a_service_mounts_its_own_files_read_only(recorded: Recorded) -> None:
+    mounts = {one["target"]: one for one in recorded.service("api")["mounts"]}
+    assert set(mounts) == {"/run/secrets"}
+    assert mounts["/run/secrets"]["readOnly"] is True
+    assert mounts["/run/secrets"]["source"].startswith("strata-test-api-files-")
+
+
+def test_the_writer_can_do_nothing_else(recorded: Recorded) -> None:
+    writer = recorded.inputs["files"]
+    assert (writer["start"], writer["mustRun"]) == (False, False), "it never runs"
+    assert writer["networkMode"] == "none"
+    assert writer["capabilities"] == {"drops": ["ALL"]}
+    assert writer["logDriver"] == "none"
+
+
+def with_generation(**generations: int) -> dict[str, str]:
+    """Volume name by logical name."""
+    stack = compose(
+        lambda platform: reference(platform, Settings()), generations=generations
+    ).recorded
+    return {name: inputs["name"] for name, inputs in stack.of("Volume").items()}
+
+
+@pytest.mark.parametrize(
+    ("owner", "users"),
+    [
+        ("redis", {"redis-run-secrets", "api-run-secrets"}),
+        ("postgres", {"postgres-run-secrets", "api-run-secrets", "worker-run-secrets"}),
+    ],
+)
+def test_a_rotated_secret_changes_the_volumes_of_who_uses_it(owner: str, users: set[str]) -> None:
+    before, after = with_generation(), with_generation(**{owner: 2})
+    assert before.keys() == after.keys()
+    assert {name for name in before if before[name] != after[name]} == users
+
+
+def test_the_same_seed_gives_the_same_stack(recorded: Recorded) -> None:
+    again = compose(lambda platform: reference(platform, Settings())).recorded
+    assert again.inputs == recorded.inputs
+
+
+def test_two_clients_of_one_datastore_have_a_file_each() -> None:
+    def describe(platform: Platform) -> None:
+        cache = Datastore("cache", DatastoreArgs(platform=platform, engine=Engine.REDIS))
+        for name in ("first", "second"):
+            AppService(
+                name,
+                AppServiceArgs(
+                    platform=platform,
+                    image="probe-server",
+                    resources=SMALL,
+                    connections={"CACHE": cache.connection},
+                ),
+            )
+        application(platform, "stranger")
+
+    recorded = compose(describe).recorded
+    sources = [recorded.service(one)["mounts"][0]["source"] for one in ("first", "second")]
+    assert len(set(sources)) == 2
+    assert "mounts" not in recorded.service("stranger")
+    assert "CACHE_PASSWORD_FILE=/run/secrets/cache-password" in recorded.service("first")["envs"]

@@ -1,0 +1,212 @@
+"""The pages say what the code does: every setting, field and argument has its row, with its default,
+and the examples compose."""
+
+import importlib.util
+import re
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+from pydantic import BaseModel
+
+import components
+import workload
+from components import AppServiceArgs, Connection, DatastoreArgs, GatewayArgs, GpuServiceArgs, Route
+from config import Settings
+from platforms.platform import Deployment, Platform
+from systems import reference
+from tests.components.stack import compose
+from workload import Composition, Gpu, Overrides, Service
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+DOCS = REPOSITORY / "docs"
+# The pages of policies are made from the rules, which has a test of its own.
+PAGES = [
+    REPOSITORY / "README.md",
+    *(page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "policies"),
+]
+
+
+def rows(page: Path, heading: str | None = None) -> dict[str, list[str]]:
+    """The rows of the page's tables (of those under one heading) by their first cell, which is in
+    backticks; a row that is there twice is a mistake."""
+    text = page.read_text()
+    if heading is not None:
+        _, _, text = text.partition(f"\n## {heading}\n")
+        assert text, f"{page.name} has no heading {heading!r}"
+        text = re.split(r"^## ", text, flags=re.MULTILINE)[0]
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        # A bar in a cell is written \|.
+        first, *rest = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] or [""]
+        if re.fullmatch(r"`[^`]+`", first):
+            assert first.strip("`") not in found, f"{page.name} has {first} twice"
+            found[first.strip("`")] = rest
+    assert all(all(cells) for cells in found.values()), f"{page.name} has an empty cell"
+    return found
+
+
+def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key of Pulumi.<stack>.yaml, as it is written there, with its default as YAML has it."""
+    for field in model.model_fields.values():
+        key = f"{prefix}{field.alias}"
+        arguments = [field.annotation, *typing.get_args(field.annotation)]
+        inner = [one for one in arguments if isinstance(one, type) and issubclass(one, BaseModel)]
+        if inner:
+            name = ".NAME" if typing.get_origin(field.annotation) is dict else ""
+            yield from settings(inner[0], f"{key}{name}.")
+            continue
+        default = field.get_default(call_default_factory=True)
+        yield key, list(default) if isinstance(default, tuple) else default
+
+
+def test_every_setting_has_its_row_with_its_default() -> None:
+    shown = rows(DOCS / "settings.md", "Every key")
+    defaults = {key: shown[key][1].strip("`") for key in shown}
+    known = dict(settings(Settings))
+    assert set(defaults) == {f"strata:{key}" for key in known}
+    for key, default in known.items():
+        said = defaults[f"strata:{key}"]
+        assert (None if said == "not set" else yaml.safe_load(said)) == default, key
+
+
+def records(kind: Any, found: dict[str, type]) -> Mapping[str, type]:
+    """The dataclass and every one that a field of it may hold."""
+    if is_dataclass(kind) and isinstance(kind, type):
+        if kind.__name__ not in found:
+            found[kind.__name__] = kind
+            for hint in typing.get_type_hints(kind).values():
+                records(hint, found)
+    else:
+        for argument in typing.get_args(kind):
+            records(argument, found)
+    return found
+
+
+def test_every_field_of_a_service_says_what_it_becomes() -> None:
+    wanted = {
+        f"{name}.{field.name}"
+        for name, kind in records(Service, {}).items()
+        for field in fields(kind)
+    }
+    assert {"Gpu.device_ids", "HttpProbe.path", "Listen.template", "File.content"} <= wanted
+    shown = rows(DOCS / "parity.md")
+    assert set(shown) == wanted
+    # Docker is the only platform: this changes with the second one.
+    assert {cells[-1] for cells in shown.values()} == {"not there yet"}
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "kind"),
+    [
+        ("app-service", "Arguments", AppServiceArgs),
+        ("gpu-service", "Arguments", GpuServiceArgs),
+        ("gpu-service", "Gpu", Gpu),
+        ("datastore", "Arguments", DatastoreArgs),
+        ("datastore", "Connection", Connection),
+        ("gateway", "Arguments", GatewayArgs),
+        ("gateway", "Route", Route),
+    ],
+)
+def test_every_argument_has_its_row_with_its_default(page: str, heading: str, kind: type) -> None:
+    shown = rows(DOCS / "components" / f"{page}.md", heading)
+    inherited = (
+        {field.name for field in fields(AppServiceArgs)} if kind is GpuServiceArgs else set()
+    )
+    wanted = {field.name: field for field in fields(kind) if field.name not in inherited}
+    assert set(shown) == set(wanted)
+    names = {**vars(workload), **vars(components), **vars(workload.service)}
+    for name, field in wanted.items():
+        said = shown[name][0].strip("`")
+        if field.default is MISSING and field.default_factory is MISSING:
+            assert said == "required", name
+            continue
+        factory = field.default_factory
+        default = field.default if factory is MISSING else factory()
+        assert eval(said, names) == default, name  # noqa: S307 - of this repository
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    """The Python examples of all pages, those that are whole programs."""
+    for page in PAGES:
+        blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+        for number, block in enumerate(blocks, start=1):
+            yield f"{page.relative_to(REPOSITORY)}-{number}", block
+
+
+def test_there_are_examples() -> None:
+    pages = {name.rpartition("-")[0] for name, _ in examples()}
+    parts = ("app-service", "gpu-service", "datastore", "gateway")
+    assert {"README.md", *(f"docs/components/{part}.md" for part in parts)} <= pages
+
+
+@pytest.mark.parametrize(("name", "code"), [pytest.param(*one, id=one[0]) for one in examples()])
+def test_an_example_composes(name: str, code: str) -> None:
+    names: dict[str, Any] = {}
+    exec(compile(code, name, "exec"), names)  # noqa: S102 - of this repository
+    composed = compose(lambda platform: names["compose"](platform, Settings()))
+    assert composed.recorded.of("Container")
+
+
+class _Listening:
+    """Passes everything on to a platform, and keeps the services."""
+
+    def __init__(self, platform: Platform, services: list[Service]) -> None:
+        self._platform = platform
+        self._services = services
+
+    @property
+    def name_server(self) -> str:
+        return self._platform.name_server
+
+    def run(self, service: Service, parent: pulumi.Resource) -> None:
+        self._services.append(service)
+        self._platform.run(service, parent)
+
+    def deploy(self) -> Deployment:
+        return self._platform.deploy()
+
+
+def test_the_page_of_the_reference_system_has_its_services_and_links() -> None:
+    services: list[Service] = []
+    compose(lambda platform: reference.compose(_Listening(platform, services), Settings()))
+    page = DOCS / "systems" / "reference.md"
+    shown = rows(page, "Services")
+    assert set(shown) == {service.name for service in services}
+    for service in services:
+        resources = service.resources
+        memory, cpu, reserved = shown[service.name][-3:]
+        assert int(memory) == resources.memory_mib, service.name
+        assert float(cpu) == resources.cpu, service.name
+        assert float(reserved) == resources.cpu_budget, service.name
+    composition = Composition(Overrides())
+    for service in services:
+        composition.add(service)
+    assert set(rows(page, "Links")) == {
+        f"{link.client} -> {link.server}:{link.port}" for link in composition.links
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_points_to_is_there(page: Path) -> None:
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)|src(?:set)?=\"([^\"]+)\"", text):
+        path = next(filter(None, target))
+        assert "://" not in path, f"{path}: outside of the repository"
+        assert (page.parent / path).exists(), f"{page.name} points to {path}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_command_that_a_page_names_is_there(page: Path) -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    for target in re.findall(r"`make ([a-z]+)|^ {4}make ([a-z]+)", page.read_text(), re.MULTILINE):
+        name = next(filter(None, target))
+        assert re.search(rf"^{name}:", makefile, re.MULTILINE), f"make {name}"
+    modules = r"python -m ((?:bench|images|ops|policies)[a-z_.]*)"
+    for module in re.findall(modules, page.read_text()):
+        assert importlib.util.find_spec(module.rstrip(".")), f"python -m {module}"

@@ -1,0 +1,60 @@
+"""What the parts of a text become once a replica has been placed."""
+
+import pytest
+
+from workload import (
+    Accelerator,
+    Cores,
+    Listen,
+    MemoryMib,
+    Password,
+    Placement,
+    Text,
+    is_secret,
+    render,
+)
+from workload.secrets import DerivedSecrets
+
+SECRETS = DerivedSecrets(b"a seed that only tests use......", "test", {})
+
+
+def placement(*, has_gpu: bool = False) -> Placement:
+    return Placement(
+        addresses=lambda port: {"http": ("127.0.0.1", "10.1.2.3")}[port],
+        secrets=SECRETS,
+        memory_mib=511,
+        cpu=1.25,
+        has_gpu=has_gpu,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("as it is", "as it is"),
+        (Listen("http"), "127.0.0.1,10.1.2.3"),
+        (("bind ", Listen("http", separator=" ")), "bind 127.0.0.1 10.1.2.3"),
+        (Listen("http", template="{index}={address};", separator=""), "1=127.0.0.1;2=10.1.2.3;"),
+        (MemoryMib(0.5), "255"),
+        (MemoryMib(0.01, at_least=32), "32"),
+        (Cores(), "2"),
+        (Accelerator(gpu="cuda", cpu="cpu"), "cpu"),
+        (("x", Password("a")), f"x{SECRETS.password('a')}"),
+    ],
+)
+def test_a_text_is_filled_in(text: Text, expected: str) -> None:
+    assert render(text, placement()) == expected
+
+
+def test_an_accelerator_is_named_where_there_is_one() -> None:
+    assert render(Accelerator(gpu="cuda", cpu="cpu"), placement(has_gpu=True)) == "cuda"
+
+
+def test_a_text_is_secret_if_any_part_of_it_is() -> None:
+    assert is_secret(("public ", Password("a")))
+    assert not is_secret(("public ", Listen("http")))
+
+
+def test_a_placement_does_not_show_its_secrets() -> None:
+    assert "seed" not in repr(placement())
+    assert SECRETS.password("a") not in repr(placement())
