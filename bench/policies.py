@@ -28,7 +28,7 @@ from policies.packs import FOLDER, PLATFORMS, pack_of  # noqa: E402
 from tests.policies.docker_cases import FIXTURE, SUITE  # noqa: E402
 from tests.policies.engine_stacks import write_program  # noqa: E402
 from tests.policies.policy_suites import SUITES  # noqa: E402
-from tests.policies.test_server import message, request  # noqa: E402
+from tests.policies.wire import message, request  # noqa: E402
 
 SIZES = (20, 200, 2000)
 VERSION = "0.0.1"

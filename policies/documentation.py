@@ -19,6 +19,19 @@ plain property values, and judge any Pulumi program:
     pulumi preview --policy-pack policies/docker-hardening
     pulumi preview --policy-pack policies/docker-hardening --policy-pack-config policies/dev.json
 
+**In a program of your own.** Two lines, in a project that has nothing else of this one: the
+first brings the packs (of the repository only the folder `policies/` is used), the second previews
+your program with one.
+
+    git clone --depth 1 ADDRESS-OF-THIS-REPOSITORY strata
+    pulumi preview --policy-pack strata/policies/kubernetes-hardening
+
+A pack runs in the `python3` of the PATH, which needs the package `pulumi` and nothing else: activate
+the virtual environment of your program, or name it in `PulumiPolicy.yaml` (`runtime: {name: python,
+options: {virtualenv: ...}}`). With a program in another language, `pip install pulumi` suffices.
+`pulumi up` takes the same option. Small programs with the plain SDKs, which pass, are in
+`tests/foreign`.
+
 Without a configuration the levels for production hold. `policies/dev.json` and
 `policies/prod.json` set the levels of all packs for a stack, and are the place for settings and
 exemptions.

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from toolchain import checks, clean, engine, repair, stack, steps
+from toolchain import checks, clean, engine, layers, repair, stack, steps
 from toolchain.errors import SetupError
 from toolchain.layout import here
 from toolchain.report import say
@@ -85,10 +85,12 @@ def test(layer: Layer = "") -> None:  # noqa: PT028 (a command, not a test)
         folder = checks.layer_folder(layout, layer)
     ready = steps.ensure(layout)
     if layer:
+        layers.ensure(layout, layer)
         checks.become_pytest(layout, ready.environment, str(folder))
     # Cheap checks before what takes minutes.
     checks.lint(layout, ready.environment)
     steps.build_images(layout, ready)
+    layers.ensure(layout)
     checks.become_pytest(layout, ready.environment)
 
 

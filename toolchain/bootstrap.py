@@ -1,4 +1,4 @@
-"""Makes a virtual environment from a hashed lock: `python3 toolchain/bootstrap.py base|test`.
+"""Makes a virtual environment from a hashed lock: `python3 toolchain/bootstrap.py base|test|clouds`.
 
 It runs before there is any environment, so it uses the standard library only. It takes milliseconds when there is
 nothing to do, and an interrupted run goes on where it stopped.
@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 OLDEST_PYTHON = (3, 11)
 LAST_LINES = 15
+# The locks that make up each environment.
+GROUPS = {"base": ("base",), "test": ("test", "weights"), "clouds": ("clouds",)}
 
 
 def ensure_new_enough() -> None:
@@ -54,9 +56,8 @@ def make_environment(group: str) -> None:
     from toolchain.layout import here
 
     layout = here()
-    names = {"base": ("base",), "test": ("test", "weights")}[group]
-    locks = [layout.root / "toolchain" / "requirements" / f"{name}.lock" for name in names]
-    folder = layout.venv if group == "base" else layout.test_venv
+    locks = [layout.root / "toolchain" / "requirements" / f"{name}.lock" for name in GROUPS[group]]
+    folder = {"base": layout.venv, "test": layout.test_venv, "clouds": layout.clouds_venv}[group]
     log = layout.logs / f"python-{group}.log"
     wanted = identity(locks, folder)
     finished, started = folder / "strata-installed", folder / "strata-installing"
@@ -101,6 +102,8 @@ def make_environment(group: str) -> None:
             *pip,
             "--no-deps",
             "--require-hashes",
+            # The SDK of AWS has thousands of modules, of which a program imports a few.
+            *(["--no-compile"] if group == "clouds" else []),
             *(word for lock in locks for word in ("--requirement", str(lock))),
         ],
         log,

@@ -105,6 +105,11 @@ class Layout:
         return self.folder / "venv-test"
 
     @property
+    def clouds_venv(self) -> Path:
+        """What programs with the SDKs of AWS and Kubernetes run in: tests/foreign only."""
+        return self.folder / "venv-clouds"
+
+    @property
     def stack_file(self) -> Path:
         return self.root / f"Pulumi.{STACK}.yaml"
 

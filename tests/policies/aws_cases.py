@@ -207,6 +207,7 @@ EKS = [
     bad("endpoint/range@cluster")({**PUBLIC, CIDRS: ["192.0.2.0/24"]}),
     good({**PUBLIC, CIDRS: ["192.0.2.7/32"]}, {"endpoint": {"allowed": ["192.0.2.0/24"]}}),
     good({**PUBLIC, CIDRS: ["2001:db8::1/128"]}, {"endpoint": {"allowed": ["2001:db8::/32"]}}),
+    good({**PUBLIC, CIDRS: ["192.0.2.0/24"]}, {"endpoint": {"allowed": ["192.0.2.0/24"]}}),
     bad("endpoint/range@cluster", {"endpoint": {"allowed": ["192.0.2.0/24", "2001:db8::/32"]}})(
         {**PUBLIC, CIDRS: ["192.0.2.0/24", "192.0.3.0/24"]}
     ),
@@ -418,12 +419,16 @@ STORAGE = [
     bad("s3-blocks/absent@bucket")({"block": REMOVED}),
     *[bad("s3-blocks/open@block")({f"block:{name}": False}) for name in FOUR_BLOCKS],
     bad("s3-blocks/absent@bucket")({"block:bucket": "other"}),
+    good({"bucket:id": UNKNOWN}),
     good({"block:bucket": UNKNOWN, "block:made_of": {"bucket": ["bucket"]}}),
     unknown("block:blockPublicAcls", "s3-blocks@block"),
     bad("s3-tls/plain@bucket")({"tls": REMOVED}),
     bad("s3-tls/plain@bucket")({"tls:policy": NO_PLAIN.replace("false", "true")}),
     bad("s3-tls/plain@bucket")({"tls:policy": NO_PLAIN.replace("Deny", "Allow")}),
     bad("s3-tls/plain@bucket")({"tls:policy": NO_PLAIN.replace('"*"', '"someone"')}),
+    bad("s3-tls/plain@bucket")({"tls:policy": NO_PLAIN.replace('"*"', '"arn:aws:iam::1:role/*"')}),
+    bad("s3-tls/plain@bucket")({"tls:policy": NO_PLAIN.replace('"false"', '["true"]')}),
+    good({"tls:policy": NO_PLAIN.replace('"*"', '{"AWS": ["*"]}').replace('"false"', '["false"]')}),
     unknown("tls:policy", "s3-tls@bucket"),
     bad("s3-kms/key@bucket")({"encryption": REMOVED}),
     bad("s3-kms/key@bucket")(
@@ -459,6 +464,9 @@ DATA = [
     bad("backup-coverage/uncovered@volume")({"volume:tags.backup": "weekly"}),
     bad("backup-coverage/uncovered@files")({"selection:made_of": {}, "selection:resources": []}),
     good({"selection:made_of": {}, "selection:resources": ["*"]}),
+    bad("backup-coverage/uncovered@files")(
+        {"selection:made_of": {}, "selection:resources": ["arn:x"], "files:arn": "arn:y"}
+    ),
     good({"selection:made_of": {}, "selection:resources": ["arn:x"], "files:arn": "arn:x"}),
     unknown(
         "selection:selectionTags", "backup-coverage@selection", "backup-coverage/uncovered@volume"

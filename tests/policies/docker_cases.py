@@ -124,6 +124,7 @@ FIXTURE = {
     ),
 }
 
+MADE_OF = {"networksAdvanced": ["backend"], "mounts": ["data"]}
 OTHER_REGISTRY = f"registry.example/team/app@sha256:{HEX}"
 
 PRIVILEGES = [
@@ -255,6 +256,11 @@ MOUNTS = [
         change={"web:mounts[1]": bind(UNKNOWN)},
     ),
     unknown(
+        "web:mounts[1].source",
+        "no-sensitive-bind@web no-runtime-socket@web",
+        change={"web:mounts[1]": bind(UNKNOWN), "web:made_of": {"networksAdvanced": ["backend"]}},
+    ),
+    unknown(
         "web:mounts[1].type",
         "no-sensitive-bind@web no-runtime-socket@web single-writer@web",
     ),
@@ -314,6 +320,10 @@ DEVICES = [
     bad("gpu-explicit/void@web", name="another device is no GPU")(
         {"web:envs": REMOVED, "web:deviceRequests": [{"driver": "cdi", "capabilities": ["x"]}]}
     ),
+    bad("gpu-explicit/void@web", name="another driver is no GPU")(
+        {"web:envs": REMOVED, "web:deviceRequests": [{"driver": "cdi", "count": 1}]}
+    ),
+    bad("gpu-explicit/void@web", name="no text is no GPU")({"web:envs": REMOVED, "web:gpus": ""}),
     good({"web:envs[1]": "OTHER_VISIBLE_DEVICES=all"}),
     unknown("web:envs", "gpu-explicit@web env-secrets@web"),
     unknown("web:envs[1]", "gpu-explicit@web env-secrets@web"),
@@ -438,6 +448,7 @@ IMAGES = [
         {"web:image": OTHER_REGISTRY},
         {"registry": {"registries": ["docker.io/library", "registry.example/team/"]}},
     ),
+    good({"pulled:name": OTHER_REGISTRY}, {"registry": {"registries": ["registry.example/team"]}}),
     bad(
         "registry/registry@web",
         {"registry": {"registries": ["docker.io/library", "registry.example/te"]}},
@@ -532,6 +543,13 @@ STACK = [
     ),
     bad("internal-network/open@database", name="known by the image resource")(
         {"database:labels": REMOVED, "backend:internal": False}
+    ),
+    bad("internal-network/open@database", name="known by one of what the image was made of")(
+        {
+            "database:labels": REMOVED,
+            "backend:internal": False,
+            "database:made_of": {**MADE_OF, "image": ["data", "pulled"]},
+        }
     ),
     good({"backend:internal": False, "database:labels[0].value": "application"}),
     good(

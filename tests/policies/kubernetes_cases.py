@@ -14,6 +14,7 @@ from tests.policies.policy_testing import (
     Suite,
     bad,
     good,
+    secret,
     unknown,
 )
 
@@ -233,7 +234,9 @@ RESTRICTED = [
     bad("host-path/volume@web volume-kinds/kind@web")(
         {f"web:{POD}.volumes[1]": {"name": "n", "hostPath": {"path": "/x"}}}
     ),
-    bad("volume-kinds/kind@web")({f"web:{POD}.volumes[1]": {"name": "n", "nfs": {"server": "s"}}}),
+    bad("volume-kinds/kind@web")(
+        {f"web:{POD}.volumes[1]": {"name": "n", "nfs": {"server": "s", "path": "/x"}}}
+    ),
     good({f"web:{POD}.volumes[1]": {"name": "n"}}),
     unknown(f"web:{POD}.volumes[0]", "host-path@web volume-kinds@web single-writer@web"),
     bad("host-port/port@web")({f"{FIRST}.ports": [{"containerPort": 80, "hostPort": 80}]}),
@@ -265,7 +268,7 @@ RESTRICTED = [
     ),
     bad("seccomp/container@web")({f"{SECURITY}.seccompProfile": {"type": "Unconfined"}}),
     good({f"{POD_SECURITY}.seccompProfile": REMOVED, f"web:{POD}.os": {"name": "windows"}}),
-    good({f"{SECURITY}.seccompProfile": {"type": "Localhost"}}),
+    good({f"{SECURITY}.seccompProfile": {"type": "Localhost", "localhostProfile": "x"}}),
     unknown(f"{POD_SECURITY}.seccompProfile.type", "seccomp@web"),
     bad("caps/drop@web")({f"{SECURITY}.capabilities.drop": ["all"]}),
     bad("caps/add@web")({f"{SECURITY}.capabilities.add": ["CHOWN"]}),
@@ -284,15 +287,17 @@ RESTRICTED = [
             }
         }
     ),
-    good(
-        {
-            "web:spec.template.metadata.annotations": {
-                "prometheus.io/scrape": "true",
-                "container.apparmor.security.beta.kubernetes.io/main": "localhost/mine",
-                "container.apparmor.security.beta.kubernetes.io/two": "runtime/default",
+    *[
+        good(
+            {
+                "web:spec.template.metadata.annotations": {
+                    "prometheus.io/scrape": "true",
+                    "container.apparmor.security.beta.kubernetes.io/main": profile,
+                }
             }
-        }
-    ),
+        )
+        for profile in ("localhost/mine", "runtime/default")
+    ],
     unknown(f"{SECURITY}.appArmorProfile", "apparmor@web"),
     bad("selinux/type@web")({f"{SECURITY}.seLinuxOptions": {"type": "spc_t"}}),
     bad("selinux/user@web")({f"{POD_SECURITY}.seLinuxOptions": {"user": "u"}}),
@@ -309,9 +314,11 @@ RESTRICTED = [
     good({f"{POD_SECURITY}.sysctls": [{"name": "net.ipv4.tcp_rmem"}]}),
     unknown(f"{POD_SECURITY}.sysctls", "sysctls@web"),
     bad("probe-host/host@web")({f"{FIRST}.livenessProbe.httpGet.host": "elsewhere"}),
-    bad("probe-host/host@web")({f"{FIRST}.startupProbe": {"tcpSocket": {"host": "elsewhere"}}}),
     bad("probe-host/host@web")(
-        {f"{FIRST}.lifecycle": {"preStop": {"httpGet": {"host": "elsewhere"}}}}
+        {f"{FIRST}.startupProbe": {"tcpSocket": {"host": "elsewhere", "port": 1}}}
+    ),
+    bad("probe-host/host@web")(
+        {f"{FIRST}.lifecycle": {"preStop": {"httpGet": {"host": "elsewhere", "port": 1}}}}
     ),
     unknown(f"{FIRST}.lifecycle", "probe-host@web"),
 ]
@@ -349,7 +356,9 @@ WORKLOADS = [
     unknown(f"{FIRST}.image", "digest@web registry@web toolkit-floor@web"),
     bad("sa-token/pod@web")({f"web:{POD}.automountServiceAccountToken": REMOVED}),
     bad("sa-token/pod@web")({f"web:{POD}.automountServiceAccountToken": True}),
-    bad("sa-token/account@account")({"account:automountServiceAccountToken": REMOVED}),
+    bad("sa-token/account@account", says=["the account hands"])(
+        {"account:automountServiceAccountToken": REMOVED}
+    ),
     bad("sa-token/account@account")({"account:automountServiceAccountToken": True}),
     unknown(f"web:{POD}.automountServiceAccountToken", "sa-token@web"),
     bad("default-sa/default@web")({f"web:{POD}.serviceAccountName": "default"}),
@@ -358,7 +367,15 @@ WORKLOADS = [
     bad("default-ns/default@role")({"role:metadata.namespace": "default"}),
     bad("default-ns/default@role")({"role:metadata.namespace": REMOVED}),
     unknown("role:metadata.namespace", "default-ns@role"),
-    bad("secret-env/name@web")({f"{FIRST}.env[1]": {"name": "DB_PASSWORD", "value": "x"}}),
+    bad("secret-env/name@web", says=["env[1] (DB_PASSWORD)"])(
+        {f"{FIRST}.env[1]": {"name": "DB_PASSWORD", "value": "x"}}
+    ),
+    bad("secret-env/name@web", name="a name that is a secret", hides=["DB_PASSWORD"])(
+        {f"{FIRST}.env[1]": {"name": secret("DB_PASSWORD"), "value": "x"}}
+    ),
+    bad("secret-env/name@web", name="a name that is none", hides=["my password"])(
+        {f"{FIRST}.env[1]": {"name": "my password", "value": "x"}}
+    ),
     good({f"{FIRST}.env[1]": {"name": "DB_PASSWORD_FILE", "value": "/run/x"}}),
     good(
         {f"{FIRST}.env[1]": {"name": "MAX_TOKEN", "value": "1"}},
@@ -372,7 +389,7 @@ WORKLOADS = [
     bad("secret-env/url@web")({f"{FIRST}.env[1]": {"name": "DB", "value": "pg://me:password@db"}}),
     unknown(f"{FIRST}.env", "secret-env@web gpu-explicit@web"),
     unknown(f"{FIRST}.env[0].value", "secret-env@web gpu-explicit@web"),
-    bad("no-bare-pod/bare@loose")(
+    bad("no-bare-pod/bare@loose", says=["the pod has no owner"])(
         {
             "loose": core(
                 "Pod",
@@ -578,7 +595,12 @@ STACK = [
         {"deny:spec.podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}
     ),
     bad("default-deny/ingress@shop")({"deny:spec.ingress": [{}]}),
-    bad("default-deny/dns@shop")({"dns": REMOVED}),
+    bad("default-deny/dns@shop", says=["no policy allows DNS"])({"dns": REMOVED}),
+    unknown(
+        "deny:metadata.namespace",
+        "default-ns@deny",
+        change={"deny:made_of": {"metadata": ["account", "shop"]}},
+    ),
     bad("default-deny/dns@shop")({"dns:spec.egress[0].ports[0].port": 54}),
     bad("default-deny/egress@shop")(
         {"deny:spec.policyTypes": REMOVED, "dns:spec.podSelector": {"matchLabels": {"app": "web"}}}
@@ -683,6 +705,13 @@ STACK = [
 ]
 
 SHARED = {"nvidia.com/gpu.shared": 1, "cpu": "1", "memory": "1Gi"}
+TWO_TENANTS = {
+    f"{TRAINER}.resources.limits": SHARED,
+    "trainer:spec.template.metadata.labels": {"strata.tenant": "one"},
+    f"{FIRST}.resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": SHARED},
+    f"web:{POD}.tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+    f"web:{POD}.nodeSelector": {"accelerator": "gpu"},
+}
 PRIVILEGED = {
     f"{TRAINER}.securityContext.privileged": True,
     "trainer:metadata.namespace": "gpu-operator",
@@ -731,8 +760,9 @@ GPU = [
         {f"{TRAINER}.env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "ALL"}]}
     ),
     bad("gpu-explicit/void@web")({f"{FIRST}.env": REMOVED}),
+    good({f"{FIRST}.resources.limits": {"cpu": "1", "memory": "256Mi", "nvidia.com/gpu": 0}}),
     bad("gpu-explicit/void@web")({f"{FIRST}.env[0].value": "none"}),
-    bad(["gpu-isolation/shared@trainer gpu-isolation/shared@other", "gpu-explicit/void@web"][0])(
+    bad("gpu-isolation/shared@trainer gpu-isolation/shared@other")(
         {
             f"{TRAINER}.resources.limits": SHARED,
             "trainer:spec.template.metadata.labels": {"strata.kind": "x", "strata.tenant": "one"},
@@ -752,6 +782,12 @@ GPU = [
         }
     ),
     good({f"{TRAINER}.resources.limits": SHARED}),
+    bad("gpu-isolation/shared@trainer gpu-isolation/shared@web", name="two tenants, one namespace")(
+        {**TWO_TENANTS, "web:spec.template.metadata.labels": {"app": "web", "strata.tenant": "two"}}
+    ),
+    good(
+        {**TWO_TENANTS, "web:spec.template.metadata.labels": {"app": "web", "strata.tenant": "one"}}
+    ),
     unknown(
         f"{TRAINER}.resources.limits",
         "gpu-isolation@trainer gpu-explicit@trainer gpu-placement@trainer resources@trainer "

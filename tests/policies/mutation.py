@@ -17,7 +17,16 @@ from dataclasses import dataclass
 
 from policies.crossguard.rule import Rule
 from tests.policies.policy_suites import SUITES
-from tests.policies.policy_testing import Case, Suite, changed, findings, not_judged, violations
+from tests.policies.policy_testing import (
+    Case,
+    Suite,
+    changed,
+    findings,
+    not_judged,
+    told_well,
+    violations,
+)
+from tests.policies.remedy_cases import remedies_hold
 
 SWAPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -161,7 +170,18 @@ def noticed(suite: Suite, rules: tuple[Rule, ...]) -> bool:
         unjudged = {one for one in case.unjudged if one.partition("@")[0] in slugs}
         if violations(found) != wanted or not_judged(found) != unjudged:
             return True
+        # What a case says of messages is of its own rules alone.
+        if named(case) & slugs and not told_well(found, case):
+            return True
     return False
+
+
+def remedy_noticed(suite: Suite) -> bool:
+    """Whether a remedy does otherwise than its cases say."""
+    try:
+        return not remedies_hold(suite)
+    except Exception:
+        return True
 
 
 def named(case: Case) -> set[str]:
@@ -190,7 +210,8 @@ def score(say: Callable[[str], None]) -> tuple[int, int, list[Mutant]]:
                 asked = (rule,) if isinstance(rule, Rule) else own or suite.pack.rules
                 with in_place(mutant):
                     if noticed(suite, asked) or (
-                        not isinstance(rule, Rule) and noticed(suite, suite.pack.rules)
+                        not isinstance(rule, Rule)
+                        and (noticed(suite, suite.pack.rules) or remedy_noticed(suite))
                     ):
                         killed += 1
                     else:
@@ -200,10 +221,10 @@ def score(say: Callable[[str], None]) -> tuple[int, int, list[Mutant]]:
 
 
 def report(survivors: bool = False) -> int:
-    """Prints the score; 0 if at least nine in ten mutants were noticed."""
+    """Prints the score; 0 if every mutant was noticed."""
     killed, total, alive = score(print)
     for mutant in alive if survivors else ():
         place = f"{mutant.module.__name__}:{mutant.line}"
         print(f"survived: {place} {mutant.function}: {mutant.change}")
     print(f"mutation score: {killed} of {total} ({100 * killed / max(total, 1):.1f} %)")
-    return 0 if killed >= 0.9 * total else 1
+    return 0 if killed == total else 1

@@ -62,6 +62,9 @@ class Case:
     unjudged: frozenset[str] = frozenset()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     name: str = ""
+    # Texts that the messages must hold, and texts that none may.
+    says: tuple[str, ...] = ()
+    hides: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -78,7 +81,13 @@ def bad(finds: str, settings: Mapping[str, Mapping[str, Any]] | None = None, **n
 
     def make(change: Mapping[str, Any]) -> Case:
         return Case(
-            change, frozenset(finds.split()), frozenset(), settings or {}, named.get("name", "")
+            change,
+            frozenset(finds.split()),
+            frozenset(),
+            settings or {},
+            named.get("name", ""),
+            tuple(named.get("says", ())),
+            tuple(named.get("hides", ())),
         )
 
     return make
@@ -186,6 +195,12 @@ def violations(found: Iterable[Finding]) -> frozenset[str]:
 def not_judged(found: Iterable[Finding]) -> frozenset[str]:
     """``slug@resource`` of whatever could not be judged."""
     return frozenset(f"{one.rule}@{one.name}" for one in found if one.kind == "unjudged")
+
+
+def told_well(found: Iterable[Finding], case: Case) -> bool:
+    """Whether the messages say what the case asks for, and nothing that it hides."""
+    shown = "\n".join(one.message for one in found)
+    return all(one in shown for one in case.says) and not any(one in shown for one in case.hides)
 
 
 def outcome(rules: Iterable[Rule], fixture: Fixture, case: Case) -> tuple[frozenset[str], ...]:

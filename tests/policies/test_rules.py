@@ -18,9 +18,9 @@ from tests.policies.policy_testing import (
     changed,
     findings,
     not_judged,
-    outcome,
     secret,
     texts,
+    told_well,
     violations,
 )
 
@@ -45,7 +45,9 @@ def test_the_fixture_passes_every_rule(suite: Suite) -> None:
 
 @pytest.mark.parametrize(("suite", "case"), CASES)
 def test_a_change_brings_up_exactly_what_it_should(suite: Suite, case: Case) -> None:
-    assert outcome(suite.pack.rules, suite.fixture, case) == (case.finds, case.unjudged)
+    found = findings(suite.pack.rules, changed(suite.fixture, case.change), case.settings)
+    assert (violations(found), not_judged(found)) == (case.finds, case.unjudged)
+    assert told_well(found, case)
 
 
 @pytest.mark.parametrize(("suite", "case"), BROKEN)

@@ -17,29 +17,11 @@ from policies.crossguard.rule import COULD_NOT_BE_JUDGED
 from policies.crossguard.server import Analyzer, from_struct, set_at
 from policies.crossguard.values import SIGNATURE_KEY, UNKNOWN_TEXT, from_wire, is_secret, is_unknown
 from tests.policies.policy_suites import SUITES
-from tests.policies.policy_testing import Suite, changed, findings, outcome, secret, urn, violations
+from tests.policies.policy_testing import Suite, changed, findings, outcome, secret, violations
+from tests.policies.wire import configured, message, request
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKS = [suite.pack for suite in SUITES]
-
-
-def message(name: str, fixture: Any) -> Any:
-    made = fixture[name]
-    resource = analyzer_pb2.AnalyzerResource(type=made.type, name=name, urn=urn(name, made))
-    resource.properties.update(made.properties)
-    resource.options.protect = made.protect
-    for key, others in made.made_of.items():
-        urns = [urn(other, fixture[other]) for other in others if other in fixture]
-        resource.propertyDependencies[key].urns.extend(urns)
-    return resource
-
-
-def request(name: str, fixture: Any) -> Any:
-    made = fixture[name]
-    asked = analyzer_pb2.AnalyzeRequest(type=made.type, name=name, urn=urn(name, made))
-    asked.properties.update(made.properties)
-    asked.options.protect = made.protect
-    return asked
 
 
 def told(analyzer: Analyzer, fixture: Any) -> list[Any]:
@@ -48,14 +30,6 @@ def told(analyzer: Analyzer, fixture: Any) -> list[Any]:
     for name in fixture:
         diagnostics += analyzer.Analyze(request(name, fixture), None).diagnostics
     return diagnostics
-
-
-def configured(analyzer: Analyzer, **levels: Any) -> Analyzer:
-    asked = analyzer_pb2.ConfigureAnalyzerRequest()
-    for slug, level in levels.items():
-        asked.policyConfig[slug.replace("_", "-")].enforcementLevel = level
-    analyzer.Configure(asked, None)
-    return analyzer
 
 
 def named(diagnostics: list[Any]) -> set[tuple[str, str]]:

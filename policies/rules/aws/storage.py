@@ -8,7 +8,7 @@ from typing import Any
 from policies.crossguard.judge import Judge
 from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule
 from policies.crossguard.values import dig, flag, items, text
-from policies.rules.aws.objects import BUCKETS, belonging, open_to_all, statements
+from policies.rules.aws.objects import BUCKETS, belonging, open_to_all, principals, statements
 
 REPOSITORY = "aws:ecr/repository:Repository"
 PUBLIC_REPOSITORY = "aws:ecrpublic/repository:Repository"
@@ -122,9 +122,13 @@ def s3_tls(stack: Stack, judge: Judge) -> None:
 
 def denies_plain(statement: dict[str, Any]) -> bool:
     """Whether a statement denies everybody who comes without TLS."""
-    secure = dig(statement.get("Condition"), "Bool", "aws:SecureTransport")
-    everybody = "*" in text(statement.get("Principal"))
-    return text(statement.get("Effect")) == "Deny" and everybody and text(secure) == "false"
+    secure = items(dig(statement.get("Condition"), "Bool", "aws:SecureTransport"))
+    everybody = "*" in principals(statement, "AWS")
+    return (
+        text(statement.get("Effect")) == "Deny"
+        and everybody
+        and "false" in (text(one) for one in secure)
+    )
 
 
 @rule(

@@ -187,7 +187,7 @@ def _volumes_by_name(stack: Stack) -> dict[str, Resource]:
 
 def gpu_requests(container: Resource) -> Iterator[Any]:
     """The GPU device requests: the ``gpus`` shorthand as text, and the full form as objects."""
-    if container.get("gpus") is not None and text(container.get("gpus")):
+    if text(container.get("gpus")):
         yield container.get("gpus")
     for request in items(container.get("deviceRequests")):
         names = {
