@@ -73,6 +73,9 @@ class Recorded(Mocks):
     as_sent: dict[str, Any] = field(default_factory=dict)
     """The inputs as the engine gets them, with secrets marked: see `plain`."""
 
+    replacement_triggers: dict[str, Any] = field(default_factory=dict)
+    """What replaces a resource when it changes, besides its inputs."""
+
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         self.inputs[args.name] = dict(args.inputs)
         self.types[args.name] = args.typ
@@ -105,6 +108,10 @@ class _Monitor(MockMonitor):
             recorded.parents[request.name] = _name(request.parent)
             recorded.dependencies[request.name] = frozenset(map(_name, request.dependencies))
             recorded.as_sent[request.name] = MessageToDict(request.object)
+            recorded.replacement_triggers[request.name] = (
+                MessageToDict(request.replacement_trigger),
+                list(request.replaceOnChanges),
+            )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 

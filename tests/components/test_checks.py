@@ -46,7 +46,7 @@ def gpu(**fields: Any) -> Callable[[Platform], None]:
 
 def datastore(engine: Engine, memory_mib: int) -> Callable[[Platform], None]:
     def describe(platform: Platform) -> None:
-        resources = Resources(memory_mib=memory_mib)
+        resources = Resources(memory_mib=memory_mib, shared_memory_mib=1)
         Datastore("data", DatastoreArgs(platform=platform, engine=engine, resources=resources))
 
     return describe

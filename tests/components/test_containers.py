@@ -143,6 +143,16 @@ def test_cores_are_said_as_docker_gives_them_back(cores: float, said: str) -> No
     assert alone(resources=Resources(memory_mib=64, cpu=cores))["cpus"] == said
 
 
+def test_what_docker_cannot_take_back_makes_a_new_container() -> None:
+    def trigger(**fields: Any) -> Any:
+        return composed(**fields).recorded.replacement_triggers["app-1"]
+
+    without, properties = trigger()
+    # The provider keeps the last command where none is given, and Docker the cores.
+    assert trigger(command=("true",))[0] != without
+    assert properties == ["cpuSet"]
+
+
 def test_an_http_probe_asks_within_the_container() -> None:
     tests = alone(probe=Probe(check=HttpProbe(port=8000, path="/ready")))["healthcheck"]["tests"]
     assert tests[:3] == ["CMD", "bash", "-c"]

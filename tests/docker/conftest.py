@@ -1,6 +1,9 @@
 """One reference system on real Docker, for all tests of this layer."""
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +13,15 @@ import pytest
 from docker.errors import DockerException
 
 from tests.project import Project
+
+# Says on which port it listens, then accepts whoever comes.
+ANSWER = """
+import socket, sys
+server = socket.create_server((sys.argv[1], 0))
+print(server.getsockname()[1], flush=True)
+while True:
+    server.accept()[0].close()
+"""
 
 
 def free_port() -> int:
@@ -77,3 +89,38 @@ def containers(engine: Any, stack: str = "pytest") -> dict[str, Any]:
     label = {"label": f"strata.stack={stack}"}
     found = engine.containers.list(filters=label)
     return {one.labels["strata.service"]: one for one in found if "strata.service" in one.labels}
+
+
+@pytest.fixture
+def outside() -> Iterator[tuple[str, int]]:
+    """A host that is not this one: a network namespace that answers behind a link of its own.
+
+    Its address is of TEST-NET-2 (RFC 5737), which is nobody's. Gives its address and port.
+    """
+    # Each run has names and addresses of its own, for it may not be the only one.
+    name, first = f"strata-{os.getpid()}", os.getpid() % 64 * 4
+    near, far = f"198.51.100.{first + 1}", f"198.51.100.{first + 2}"
+    here, there = f"out{os.getpid()}", f"in{os.getpid()}"
+    commands = (
+        f"ip netns add {name}",
+        f"ip link add {here} type veth peer name {there} netns {name}",
+        f"ip address add {near}/30 dev {here}",
+        f"ip link set {here} up",
+        f"ip -n {name} address add {far}/30 dev {there}",
+        f"ip -n {name} link set {there} up",
+        f"ip -n {name} route add default via {near}",
+    )
+    try:
+        for command in commands:
+            subprocess.run(command.split(), check=True)
+        with subprocess.Popen(
+            ["ip", "netns", "exec", name, sys.executable, "-c", ANSWER, far],
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as server:
+            assert server.stdout is not None
+            yield far, int(server.stdout.readline())
+            server.kill()
+    finally:
+        # The link goes with it.
+        subprocess.run(["ip", "netns", "delete", name], check=True)

@@ -19,7 +19,7 @@ def secret_values(project: Project) -> dict[str, str]:
     seed = Path(project.environment["STRATA_SEED_FILE"]).read_text().strip()
     secrets = DerivedSecrets(seed.encode(), project.stack, {})
     owners = ("postgres", "redis", "rabbitmq")
-    key = secrets.private_key(("localhost", "127.0.0.1")).splitlines()[1]
+    key = secrets.private_key("gateway", ("localhost", "127.0.0.1")).splitlines()[1]
     return (
         {f"password of {owner}": secrets.password(owner) for owner in owners}
         | {"private key": key, "seed": seed}

@@ -4,47 +4,11 @@ Every ordered pair of services is tried, on every port that the server listens o
 address it has, from inside the network namespace of the client.
 """
 
-import subprocess
-import sys
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from tests.docker.conftest import containers
+from tests.docker.network import connections, in_network_of
 from tests.project import Project
-
-# Run in the client's network namespace; each line of input is an address and a port.
-CONNECT = """
-import socket, sys
-for line in sys.stdin:
-    address, port = line.split()
-    with socket.socket() as client:
-        client.settimeout(1)
-        print(address, port, client.connect_ex((address, int(port))) == 0)
-"""
-
-# Says on which port it listens, then accepts whoever comes.
-ANSWER = """
-import socket
-server = socket.create_server(("198.51.100.2", 0))
-print(server.getsockname()[1], flush=True)
-while True:
-    server.accept()[0].close()
-"""
-
-
-def in_network_of(container: Any, *command: str, text: str = "") -> str:
-    pid = str(container.attrs["State"]["Pid"])
-    done = subprocess.run(
-        ["nsenter", "--target", pid, "--net", *command],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=600,
-    )
-    return done.stdout
 
 
 def listening(container: Any) -> set[int]:
@@ -79,10 +43,9 @@ def test_every_pair_of_services(engine: Any, reference: Project) -> None:
             for address in addresses(other)
             for port in ports[server]
         ]
-        asked = "".join(f"{address} {port}\n" for _, address, port in targets)
-        answers = in_network_of(container, sys.executable, "-c", CONNECT, text=asked).splitlines()
+        answers = connections(container, *((address, port) for _, address, port in targets))
         for (server, _, port), answer in zip(targets, answers, strict=True):
-            if answer.endswith("True"):
+            if answer:
                 reached.add((client, server, port))
     assert reached == allowed
 
@@ -94,41 +57,12 @@ def test_a_service_resolves_what_it_links_to(engine: Any, reference: Project) ->
         assert status == 0, f"{link['client']} does not resolve {link['server']}"
 
 
-@pytest.fixture
-def outside() -> Iterator[str]:
-    """A host that is not this one: a network namespace that answers behind a link of its own.
-
-    Its address is of TEST-NET-2 (RFC 5737), which is nobody's. Gives `address port`.
-    """
-    commands = (
-        "ip netns add strata-outside",
-        "ip link add strata-out0 type veth peer name strata-out1 netns strata-outside",
-        "ip address add 198.51.100.1/30 dev strata-out0",
-        "ip link set strata-out0 up",
-        "ip -n strata-outside address add 198.51.100.2/30 dev strata-out1",
-        "ip -n strata-outside link set strata-out1 up",
-        "ip -n strata-outside route add default via 198.51.100.1",
-    )
-    subprocess.run(["ip", "netns", "delete", "strata-outside"], check=False, capture_output=True)
-    for command in commands:
-        subprocess.run(command.split(), check=True)
-    server = subprocess.Popen(
-        ["ip", "netns", "exec", "strata-outside", sys.executable, "-c", ANSWER],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdout is not None
-    port = server.stdout.readline().strip()
-    yield f"198.51.100.2 {port}"
-    server.kill()
-    server.wait()
-    subprocess.run(["ip", "netns", "delete", "strata-outside"], check=True)
-
-
-def test_only_the_gateway_has_a_way_out(engine: Any, reference: Project, outside: str) -> None:
+def test_only_the_gateway_has_a_way_out(
+    engine: Any, reference: Project, outside: tuple[str, int]
+) -> None:
     assert reference.stack == "pytest"
     reaches = {
-        name: "True" in in_network_of(container, sys.executable, "-c", CONNECT, text=f"{outside}\n")
+        name: connections(container, outside) == [True]
         for name, container in containers(engine).items()
     }
     assert [name for name, does in reaches.items() if does] == ["gateway"]

@@ -11,7 +11,6 @@ from tests.docker.conftest import containers, free_port, remove
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
-
 GENERATIONS = {"redis": 2, "postgres": 2, "rabbitmq": 2}
 
 

@@ -10,5 +10,7 @@ Compose = Callable[[Platform, Settings], None]
 
 
 def find(name: str) -> Compose:
-    compose: Compose = import_module(f"systems.{name}").compose
+    """The function of a file: `pair` is `compose` of pair.py, `ailing.never` is `never` of ailing.py."""
+    file, _, function = name.partition(".")
+    compose: Compose = getattr(import_module(f"systems.{file}"), function or "compose")
     return compose

@@ -1,0 +1,1 @@
+"""The commands of day two: `python -m ops backup FOLDER`, `python -m ops restore FOLDER`."""

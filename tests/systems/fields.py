@@ -1,0 +1,143 @@
+"""A service for each field that tests see at work."""
+
+from pathlib import Path
+
+from components import AppService, AppServiceArgs, Gateway, GatewayArgs, Route
+from config import Settings
+from platforms.platform import Platform
+from workload import (
+    Endpoint,
+    ExecProbe,
+    File,
+    LogRotation,
+    Probe,
+    Resources,
+    Restart,
+    Tmpfs,
+    Ulimit,
+    Volume,
+)
+
+from .parts import SMALL, service
+
+# Takes its time to end, and leaves a note when it was given that.
+LINGER = """\
+import signal, sys, time
+from pathlib import Path
+def end(number, _):
+    time.sleep(2)
+    Path("/data/ended").write_text(signal.Signals(number).name)
+    sys.exit(0)
+signal.signal(signal.SIGINT, end)
+Path("/tmp/ready").touch()
+while True:
+    signal.pause()
+"""
+
+
+def compose(platform: Platform, settings: Settings) -> None:
+    several = AppService(
+        "several",
+        AppServiceArgs(
+            platform=platform,
+            image="probe-server",
+            resources=SMALL,
+            restart=Restart.ON_FAILURE,
+        ),
+    )
+    slow = AppService(
+        "slow",
+        AppServiceArgs(
+            platform=platform,
+            image="probe-server",
+            resources=Resources(memory_mib=64, cpu=0.05),
+            environment={"START_DELAY_S": "3"},
+        ),
+    )
+    AppService(
+        "client",
+        AppServiceArgs(
+            platform=platform,
+            image="probe-server",
+            resources=SMALL,
+            calls={"SEVERAL_URL": several.endpoint(), "SLOW_URL": slow.endpoint()},
+            egress=True,
+            extra_hosts={"the-host": "host-gateway", "elsewhere": "192.0.2.7"},
+        ),
+    )
+    AppService(
+        "special",
+        AppServiceArgs(
+            platform=platform,
+            image="probe-server",
+            resources=Resources(memory_mib=96, cpu=0.5, shared_memory_mib=16),
+            tmpfs=(
+                Tmpfs(path="/tmp", size_mib=2),
+                Tmpfs(path="/programs", size_mib=1, executable=True),
+            ),
+            ulimits=(
+                Ulimit(name="nofile", soft=1000, hard=2000),
+                Ulimit(name="nproc", soft=3000, hard=3000),
+            ),
+            log_rotation=LogRotation(size_mib=1, files=2),
+            restart=Restart.ALWAYS,
+        ),
+    )
+    AppService(
+        "lingering",
+        AppServiceArgs(
+            platform=platform,
+            image="probe-server",
+            resources=SMALL,
+            command=("python3", "-I", "/opt/lingering/main.py"),
+            files=(File(path="/opt/lingering/main.py", content=LINGER),),
+            port=None,
+            probe=Probe(check=ExecProbe(command=("test", "-e", "/tmp/ready"))),
+            volumes=(Volume(name="notes", path="/data"),),
+            stop_signal="SIGINT",
+            stop_grace_seconds=20,
+        ),
+    )
+    AppService(
+        "optional",
+        AppServiceArgs(
+            platform=platform, image="probe-server", resources=SMALL, profiles=("more",)
+        ),
+    )
+    echo = AppService(
+        "echo",
+        AppServiceArgs(
+            platform=platform,
+            image="probe-server",
+            resources=SMALL,
+            command=("python3", "-I", "/opt/echo/main.py"),
+            files=(
+                File(
+                    path="/opt/echo/main.py",
+                    content=Path(__file__).with_name("echo_server.py").read_text(),
+                ),
+            ),
+        ),
+    )
+    away = service(platform, "away")
+    Gateway(
+        "gateway",
+        GatewayArgs(
+            platform=platform,
+            http=settings.ports.http,
+            https=settings.ports.https,
+            routes=_routes(echo.endpoint(), away.endpoint()),
+        ),
+    )
+
+
+def _routes(echo: Endpoint, away: Endpoint) -> tuple[Route, ...]:
+    return (
+        Route(path="/", endpoint=echo),
+        Route(path="/tree/", endpoint=echo),
+        Route(path="/rare", endpoint=echo, requests_per_second=1, burst=1),
+        Route(path="/small", endpoint=echo, body_kib=1),
+        Route(path="/late", endpoint=echo, timeout_seconds=1),
+        Route(path="/socket", endpoint=echo, websocket=True),
+        Route(path="/away", endpoint=away),
+    )
