@@ -30,6 +30,14 @@ for lock in "$state"/.pulumi/locks/*/*/*/*.json; do
     fi
 done
 
+# Beside the state of a stack lies a file with its content type, which is not written at one go: a kill can leave it empty,
+# and then the state cannot be read. Without it, it can.
+if [ -z "$locked" ]; then
+    for attributes in "$state"/.pulumi/stacks/*/*.attrs; do
+        [ -f "$attributes" ] && [ ! -s "$attributes" ] && rm -f "$attributes"
+    done
+fi
+
 # A destroy does not run the program, so it would not find what a killed run made and did not record.
 case " $* " in
 *" destroy "*)

@@ -93,3 +93,29 @@ def test_the_lock_of_another_host_stays(place: Layout) -> None:
     path = lock(place, NO_PROCESS, "elsewhere")
     assert run(place).stderr == ""
     assert path.exists()
+
+
+def test_an_empty_file_of_attributes_is_removed_and_a_whole_one_stays(place: Layout) -> None:
+    folder = place.state / ".pulumi" / "stacks" / "strata"
+    folder.mkdir(parents=True)
+    (folder / "dev.json.attrs").touch()
+    (folder / "prod.json.attrs").write_text("{}")
+    (folder / "dev.json").write_text("{}")
+    run(place)
+    assert sorted(path.name for path in folder.iterdir()) == ["dev.json", "prod.json.attrs"]
+
+
+def test_an_empty_file_of_attributes_stays_while_a_pulumi_lives(
+    place: Layout, tmp_path: Path
+) -> None:
+    process = named_pulumi(tmp_path)
+    try:
+        lock(place, process.pid, HOST)
+        folder = place.state / ".pulumi" / "stacks" / "strata"
+        folder.mkdir(parents=True)
+        (folder / "dev.json.attrs").touch()
+        run(place)
+        assert (folder / "dev.json.attrs").exists()
+    finally:
+        process.kill()
+        process.wait()
