@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import sys
 
 import pulumi
 from pulumi.runtime.config import CONFIG
@@ -9,6 +10,7 @@ from pulumi.runtime.config import CONFIG
 import config
 import systems
 from platforms import choose
+from platforms.platform import STATUS_SHOWN
 from workload import MistakesError
 
 
@@ -29,4 +31,5 @@ try:
     main()
 except MistakesError as error:
     # What a person reads is the list, not the lines of the program that found it.
-    raise pulumi.RunError(str(error)) from None
+    pulumi.log.error(str(error))
+    sys.exit(STATUS_SHOWN)

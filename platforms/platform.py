@@ -8,6 +8,10 @@ import pulumi
 
 from workload import Service
 
+STATUS_SHOWN = 32
+"""The exit status by which a program tells Pulumi that it has shown the person what is wrong; for
+any other, Pulumi adds an error of its own (pulumi-language-python-exec)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:

@@ -25,7 +25,7 @@ CHECKS_AT_ONCE = 4
 delay what they ask about."""
 
 
-class UnhealthyError(pulumi.RunError):
+class UnhealthyError(Exception):
     """A container did not become healthy in time."""
 
 

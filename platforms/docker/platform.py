@@ -1,5 +1,6 @@
 """The Docker platform: services and links become containers, networks and volumes."""
 
+import sys
 from collections.abc import Sequence
 from ipaddress import IPv4Network
 from typing import Any
@@ -8,12 +9,12 @@ import pulumi
 import pulumi_docker as docker
 
 from platforms.docker import containers, files, gpu, networks
-from platforms.docker.health import Health
+from platforms.docker.health import Health, UnhealthyError
 from platforms.docker.host import Host
 from platforms.docker.images import Images
 from platforms.docker.names import Names
 from platforms.docker.repair import Hooks
-from platforms.platform import Deployment
+from platforms.platform import STATUS_SHOWN, Deployment
 from workload import (
     Budget,
     Certificate,
@@ -268,7 +269,11 @@ class DockerPlatform:
 
         async def when_healthy(identifier: str) -> pulumi.Resource:
             test = containers.health_test(service.probe)
-            await self._health.wait(identifier, name, service.probe, test)
+            try:
+                await self._health.wait(identifier, name, service.probe, test)
+            except UnhealthyError as error:
+                pulumi.log.error(str(error))
+                sys.exit(STATUS_SHOWN)
             return container
 
         return container.id.apply(when_healthy)

@@ -7,11 +7,17 @@ from typing import Any
 # Run in the client's network namespace; each line of input is an address and a port.
 CONNECT = """
 import socket, sys
-for line in sys.stdin:
+from concurrent.futures import ThreadPoolExecutor
+
+def connects(line):
     address, port = line.split()
     with socket.socket() as client:
         client.settimeout(1)
-        print(address, port, client.connect_ex((address, int(port))) == 0)
+        return client.connect_ex((address, int(port))) == 0
+
+with ThreadPoolExecutor(32) as pool:
+    for answer in pool.map(connects, sys.stdin.readlines()):
+        print(answer)
 """
 
 
@@ -34,4 +40,4 @@ def connections(container: Any, *targets: tuple[str, int]) -> list[bool]:
     asked = "".join(f"{address} {port}\n" for address, port in targets)
     answers = in_network_of(container, sys.executable, "-c", CONNECT, text=asked).splitlines()
     assert len(answers) == len(targets)
-    return [answer.endswith("True") for answer in answers]
+    return [answer == "True" for answer in answers]

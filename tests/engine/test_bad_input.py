@@ -37,6 +37,7 @@ def refused(project: Project, settings: Mapping[str, Any]) -> str:
     for result in (project.preview(), project.up()):
         assert result.status != 0, result.output
         assert "Traceback" not in result.output, result.output
+        assert "unhandled" not in result.output, result.output
         assert_nothing_was_made(project, result)
     return result.output
 
