@@ -1,5 +1,6 @@
 """Composes a stack on Pulumi mocks and records every resource that it asks for."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
@@ -144,6 +145,8 @@ def compose(
 ) -> Composed:
     """Runs `describe` against the Docker platform. Raises what the program raises."""
     recorded = recorded or Recorded()
+    # Pulumi takes the current loop of the thread, which a test that ran before may have closed.
+    asyncio.set_event_loop(asyncio.new_event_loop())
     pulumi.runtime.set_mocks(
         recorded, project="strata", stack="test", preview=False, monitor=_Monitor(recorded)
     )
