@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +91,16 @@ class Engine:
         self._process.wait(timeout=60)
 
 
-@pytest.fixture
-def own_engine() -> Iterator[Engine]:
+@contextmanager
+def running_engine(prepare: Callable[[Path], None]) -> Iterator[Engine]:
+    """An engine under a new folder, which `prepare` may change before the engine starts."""
     if shutil.which("dockerd") is None or os.geteuid() != 0:
         pytest.fail("this test starts a Docker engine of its own: it needs dockerd, and root")
     before = default_bridge()
     # A short path: that of a socket has at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="strata-engine-"))
     engine = Engine(folder)
+    prepare(folder)
     try:
         engine.start()
         yield engine
@@ -108,6 +111,12 @@ def own_engine() -> Iterator[Engine]:
                 subprocess.run(["umount", where], check=True)
         shutil.rmtree(folder)
     assert default_bridge() == before, "the bridge of the other engine was touched"
+
+
+@pytest.fixture
+def own_engine() -> Iterator[Engine]:
+    with running_engine(lambda _: None) as engine:
+        yield engine
 
 
 def default_bridge() -> str | None:
@@ -160,3 +169,25 @@ def test_an_engine_that_stops_half_way(
     assert "created" not in again.output, again.output
     destroyed = project.destroy()
     assert destroyed.status == 0, destroyed.output
+
+
+SMALL_DISK_MIB = 900
+
+
+def test_an_engine_whose_disk_is_full(tmp_path: Path) -> None:
+    def small_disk(folder: Path) -> None:
+        (folder / "data").mkdir()
+        options = f"size={SMALL_DISK_MIB}m"
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder / "data")]
+        subprocess.run(command, check=True)
+
+    with running_engine(small_disk) as small:
+        settings = {"system": "pair", "network": {"range": ADDRESSES}, "images": "local"}
+        project = Project(tmp_path / "project", STACK, settings, systems=TEST_SYSTEMS)
+        project.environment["DOCKER_HOST"] = small.url
+        refused = project.up()
+        assert refused.status != 0, refused.output
+        assert "docker: disk: " in refused.output, refused.output
+        assert "MiB are free where Docker keeps its data" in refused.output
+        assert "docker system df" in refused.output
+        assert small.start().api.containers(all=True) == []
