@@ -48,7 +48,7 @@ class Ownership:
         # Always the same name, so that one that an interrupted update left is found here.
         name = f"{container['name']}-volumes"
         with suppress(NotFound):
-            api.remove_container(name)
+            api.remove_container(name, v=True)
         folders = {volume: f"volume-{number}" for number, volume in enumerate(volumes)}
         binds = {volume: {"bind": f"/{folder}", "mode": "rw"} for volume, folder in folders.items()}
         api.create_container(
@@ -62,7 +62,7 @@ class Ownership:
             user, _, group = str(container["user"]).partition(":")
             api.put_archive(name, "/", _archive(folders.values(), int(user), int(group or user)))
         finally:
-            api.remove_container(name)
+            api.remove_container(name, v=True)
 
 
 def _archive(folders: Iterable[str], user: int, group: int) -> bytes:

@@ -60,7 +60,7 @@ class _Repair:
             if self._is_ours(found["Config"]["Labels"] or {}):
                 pulumi.log.info(f"removing container {name}, left by an interrupted update")
                 self._client.api.stop(found["Id"])
-                self._client.api.remove_container(found["Id"], force=True)
+                self._client.api.remove_container(found["Id"], force=True, v=True)
         except NotFound:
             return
 

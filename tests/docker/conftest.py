@@ -47,7 +47,7 @@ def remove(engine: Any, stack: str) -> None:
     """Removes whatever carries the label of a test's stack, should Pulumi have left any."""
     label = {"label": f"strata.stack={stack}"}
     for container in engine.containers.list(all=True, filters=label):
-        container.remove(force=True)
+        container.remove(force=True, v=True)
     for network in engine.networks.list(filters=label):
         network.remove()
     for volume in engine.volumes.list(filters=label):
