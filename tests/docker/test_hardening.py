@@ -17,7 +17,9 @@ def all_containers(engine: Any) -> list[Any]:
 
 def secret_values(project: Project) -> dict[str, str]:
     seed = Path(project.environment["STRATA_SEED_FILE"]).read_text().strip()
-    secrets = DerivedSecrets(seed.encode(), project.stack, {})
+    secrets = DerivedSecrets(
+        seed.encode(), project.stack, project.settings.get("secretGenerations", {})
+    )
     owners = ("postgres", "redis", "rabbitmq")
     key = secrets.private_key("gateway", ("localhost", "127.0.0.1")).splitlines()[1]
     return (

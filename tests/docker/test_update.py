@@ -34,7 +34,8 @@ def test_again_changes_nothing(engine: Any, reference: Project) -> None:
 
 def test_a_rotated_password_replaces_what_uses_it(engine: Any, reference: Project) -> None:
     before = started(engine, "pytest")
-    reference.configure({**reference.settings, "secretGenerations": GENERATIONS})
+    reference.settings = {**reference.settings, "secretGenerations": GENERATIONS}
+    reference.configure(reference.settings)
     up = reference.up()
     assert up.status == 0, up.output
     after = started(engine, "pytest")
@@ -43,7 +44,6 @@ def test_a_rotated_password_replaces_what_uses_it(engine: Any, reference: Projec
     # The API is healthy only if PostgreSQL and RabbitMQ take the new passwords.
     api = containers(engine)["api"]
     until(lambda: api.reload() or api.attrs["State"]["Health"]["Status"] == "healthy", "healthy")
-    reference.configure({**reference.settings, "secretGenerations": GENERATIONS})
 
 
 def test_a_stopped_container_is_started(engine: Any, reference: Project) -> None:
