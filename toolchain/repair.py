@@ -6,7 +6,6 @@ clears its own way by name, in platforms/docker; this is for `destroy`, which do
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -28,7 +27,10 @@ _PENDING = "pending_operations"
 
 def owner(seed: str) -> str:
     """Tells this clone's things from another's of the same stack name: platforms/docker labels them with it."""
-    return hashlib.sha256(b"strata owner" + seed.strip().encode()).hexdigest()[:12]
+    # Imported here: it brings the platform along, and a repair is rare.
+    from platforms.docker.names import owner_of
+
+    return owner_of(seed.strip().encode())
 
 
 @dataclass(frozen=True)
