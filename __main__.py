@@ -2,7 +2,6 @@
 
 import atexit
 import gc
-import sys
 
 import pulumi
 from pulumi.runtime.config import CONFIG
@@ -10,7 +9,7 @@ from pulumi.runtime.config import CONFIG
 import config
 import systems
 from platforms import choose
-from platforms.platform import STATUS_SHOWN
+from platforms.platform import give_up
 from workload import MistakesError
 
 
@@ -31,5 +30,4 @@ try:
     main()
 except MistakesError as error:
     # What a person reads is the list, not the lines of the program that found it.
-    pulumi.log.error(str(error))
-    sys.exit(STATUS_SHOWN)
+    give_up(error)

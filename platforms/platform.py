@@ -1,8 +1,10 @@
 """What a component may ask of a platform."""
 
+import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import pulumi
 
@@ -11,6 +13,14 @@ from workload import Service
 STATUS_SHOWN = 32
 """The exit status by which a program tells Pulumi that it has shown the person what is wrong; for
 any other, Pulumi adds an error of its own (pulumi-language-python-exec)."""
+
+
+def give_up(error: Exception) -> NoReturn:
+    """Shows what is wrong and ends the program, with nothing said beside it."""
+    pulumi.log.error(str(error))
+    # What was under way is dropped on purpose; Python would tell the person of each part of it.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+    sys.exit(STATUS_SHOWN)
 
 
 @dataclass(frozen=True, kw_only=True)

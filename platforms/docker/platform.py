@@ -1,6 +1,5 @@
 """The Docker platform: services and links become containers, networks and volumes."""
 
-import sys
 from collections.abc import Sequence
 from ipaddress import IPv4Network
 from typing import Any
@@ -14,7 +13,7 @@ from platforms.docker.host import Host
 from platforms.docker.images import Images
 from platforms.docker.names import Names
 from platforms.docker.repair import Hooks
-from platforms.platform import STATUS_SHOWN, Deployment
+from platforms.platform import Deployment, give_up
 from workload import (
     Budget,
     Certificate,
@@ -272,8 +271,7 @@ class DockerPlatform:
             try:
                 await self._health.wait(identifier, name, service.probe, test)
             except UnhealthyError as error:
-                pulumi.log.error(str(error))
-                sys.exit(STATUS_SHOWN)
+                give_up(error)
             return container
 
         return container.id.apply(when_healthy)

@@ -38,6 +38,7 @@ def refused(project: Project, settings: Mapping[str, Any]) -> str:
         assert result.status != 0, result.output
         assert "Traceback" not in result.output, result.output
         assert "unhandled" not in result.output, result.output
+        assert "never awaited" not in result.output, result.output
         assert_nothing_was_made(project, result)
     return result.output
 
