@@ -13,6 +13,7 @@ from typing import Any
 from bench.description import Description
 from images.source import Source, resolve
 from platforms.docker import containers
+from platforms.docker.maker import NAME_SERVER
 from platforms.docker.networks import NetworkPlan, PlannedNetwork
 from workload import Placement, Service, is_secret, render
 from workload.secrets import DerivedSecrets
@@ -101,6 +102,8 @@ def _service(
     placement = Placement(
         addresses=lambda port: plan.addresses(service, port, 0),
         secrets=secrets,
+        host_name=lambda name: name,
+        name_server=NAME_SERVER,
         memory_mib=service.resources.memory_mib,
         cpu=service.resources.cpu,
     )

@@ -11,9 +11,8 @@ from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
 from config import Settings
 from platforms.docker import networks
 from platforms.docker.networks import NetworkPlan
-from platforms.docker.platform import DockerPlatform
 from platforms.platform import Deployment, Platform
-from workload import Composition, Overrides, Service, refuse
+from workload import Composition, Job, Overrides, Service, refuse
 
 System = Callable[[Platform, Settings], None]
 
@@ -54,11 +53,13 @@ def describe(
 class _Collector:
     """A platform that only takes in what it is given."""
 
-    name_server: str = DockerPlatform.name_server
     composition: Composition = field(default_factory=lambda: Composition(Overrides()))
 
     def run(self, service: Service, parent: pulumi.Resource) -> None:
         self.composition.add(service)
+
+    def run_job(self, job: Job, parent: pulumi.Resource) -> None:
+        raise ValueError(f"{job.name}: a peer is given no jobs")
 
     def deploy(self) -> Deployment:
         return Deployment(outputs={})

@@ -1,5 +1,6 @@
 """What a person composes a stack of."""
 
+from components.app_job import AppJob, AppJobArgs
 from components.app_service import AppService, AppServiceArgs
 from components.connection import Connection
 from components.datastore import Datastore, DatastoreArgs, Engine
@@ -7,6 +8,8 @@ from components.gateway import Gateway, GatewayArgs, Route
 from components.gpu_service import GpuService, GpuServiceArgs
 
 __all__ = [
+    "AppJob",
+    "AppJobArgs",
     "AppService",
     "AppServiceArgs",
     "Connection",

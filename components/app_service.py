@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pulumi
 
 from components.component import ServiceComponent
-from components.connection import Connection
+from components.connection import Connection, clashes, reach
 from platforms.platform import Platform
 from workload import (
     Capability,
@@ -48,6 +48,9 @@ class AppServiceArgs:
     one that listens on every address whatever it is told. `probe`: by default
     `GET /health` on `port`.
 
+    `after`: names of jobs that have to end well before it starts. `prepare`: a command that is run
+    before it, see `workload.Service`.
+
     `connections`: datastores by the prefix of their variables (see `Connection.environment`);
     `calls`: variable name -> endpoint, set to the endpoint's URL. Both are links: nothing else can
     be reached. `egress` lets it reach the internet. The other fields are those of
@@ -70,7 +73,10 @@ class AppServiceArgs:
     files: tuple[File, ...] = ()
     volumes: tuple[Volume, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = DEFAULT_TMPFS
+    after: tuple[str, ...] = ()
+    prepare: tuple[Text, ...] = ()
     replicas: int = 1
+    replicas_maximum: int | None = None
     profiles: tuple[str, ...] = ()
     restart: Restart = Restart.UNLESS_STOPPED
     user: str = DEFAULT_USER
@@ -102,31 +108,16 @@ def check(name: str, args: AppServiceArgs) -> Iterator[Mistake]:
         )
     if args.port is None and args.published is not None:
         yield Mistake(f"service {name}: published", "there is no port to publish", "give a port")
-    for prefix in args.connections:
-        clash = {key for key in args.environment if key.startswith(f"{prefix}_")}
-        if clash:
-            yield Mistake(
-                f"service {name}: environment",
-                f"{', '.join(sorted(clash))} would be set by connections.{prefix} too",
-                "take it out of one of them",
-            )
+    yield from clashes(f"service {name}", args.connections, args.environment)
 
 
 def describe(name: str, args: AppServiceArgs, gpu: Gpu | None = None) -> Service:
     """The plain data of an application."""
+    reached = reach(args.connections, args.calls)
     environment: dict[str, Text] = {}
-    files = list(args.files)
-    links: list[Endpoint] = []
     if args.port is not None and args.honours_listen:
         environment |= {"LISTEN_ADDRESSES": Listen("http"), "LISTEN_PORT": str(args.port)}
-    for prefix, connection in args.connections.items():
-        environment |= connection.environment(prefix)
-        files.append(connection.file(prefix))
-        links.append(connection.endpoint)
-    for variable, endpoint in args.calls.items():
-        environment[variable] = endpoint.url
-        links.append(endpoint)
-    environment |= args.environment
+    environment |= {**reached.environment, **args.environment}
     return Service(
         name=name,
         image=args.image,
@@ -147,13 +138,16 @@ def describe(name: str, args: AppServiceArgs, gpu: Gpu | None = None) -> Service
         )
         if args.port is not None
         else (),
-        links=tuple(links),
+        links=reached.links,
         egress=args.egress,
         volumes=args.volumes,
         tmpfs=args.tmpfs,
-        files=tuple(files),
+        files=(*args.files, *reached.files),
         gpu=gpu or Gpu(),
+        after=args.after,
+        prepare=args.prepare,
         replicas=args.replicas,
+        replicas_maximum=args.replicas_maximum,
         profiles=args.profiles,
         restart=args.restart,
         read_only_root=args.read_only_root,

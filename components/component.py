@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pulumi
 
 from platforms.platform import Platform
-from workload import Endpoint, Mistake, Service, refuse
+from workload import Endpoint, Job, Mistake, Service, refuse
 from workload.composition import mistakes_of
 
 
@@ -41,3 +41,28 @@ class ServiceComponent(pulumi.ComponentResource):
     def endpoint(self, port: str = "http") -> Endpoint:
         """The endpoint of a port, for a client to link to. Raises KeyError for an unknown name."""
         return self.service.endpoint(port)
+
+
+class JobComponent(pulumi.ComponentResource):
+    """A component that is one job: checked first, then handed to its platform."""
+
+    job: Job
+
+    def __init__(
+        self,
+        type_name: str,
+        job: Job,
+        platform: Platform,
+        mistakes: Iterable[Mistake],
+        opts: pulumi.ResourceOptions | None,
+    ) -> None:
+        refuse([*mistakes, *mistakes_of(job)])
+        platform.run_job(job, self)
+        super().__init__(
+            f"strata:components:{type_name}",
+            job.name,
+            {"image": job.image, "zone": str(job.zone), "schedule": job.schedule},
+            opts,
+        )
+        self.job = job
+        self.register_outputs({"job": job.name})

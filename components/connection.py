@@ -1,9 +1,9 @@
 """How an application reaches a datastore: where, as whom, and with which secret."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from workload import Endpoint, File, Password, Text
+from workload import Endpoint, File, Mistake, Password, Text
 
 SECRETS_FOLDER = "/run/secrets"
 
@@ -31,6 +31,42 @@ class Connection:
     def file(self, prefix: str) -> File:
         """The file that `<prefix>_PASSWORD_FILE` names."""
         return File(path=_password_path(prefix), content=self.password)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """What calling others brings along: variables, password files and links."""
+
+    environment: Mapping[str, Text]
+    files: tuple[File, ...]
+    links: tuple[Endpoint, ...]
+
+
+def reach(connections: Mapping[str, Connection], calls: Mapping[str, Endpoint]) -> Reached:
+    """The datastores by the prefix of their variables, other services by the variable of their
+    URL."""
+    environment: dict[str, Text] = {}
+    for prefix, connection in connections.items():
+        environment |= connection.environment(prefix)
+    return Reached(
+        environment={**environment, **{name: one.url for name, one in calls.items()}},
+        files=tuple(one.file(prefix) for prefix, one in connections.items()),
+        links=(*(one.endpoint for one in connections.values()), *calls.values()),
+    )
+
+
+def clashes(
+    path: str, connections: Mapping[str, Connection], environment: Mapping[str, Text]
+) -> Iterator[Mistake]:
+    """Variables that are given twice."""
+    for prefix in connections:
+        clash = {key for key in environment if key.startswith(f"{prefix}_")}
+        if clash:
+            yield Mistake(
+                f"{path}: environment",
+                f"{', '.join(sorted(clash))} would be set by connections.{prefix} too",
+                "take it out of one of them",
+            )
 
 
 def _password_path(prefix: str) -> str:

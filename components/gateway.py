@@ -14,10 +14,12 @@ from workload import (
     Cores,
     Endpoint,
     File,
+    HostName,
     HttpProbe,
     Kind,
     Listen,
     Mistake,
+    NameServer,
     Port,
     PrivateKey,
     Probe,
@@ -27,6 +29,7 @@ from workload import (
     Tmpfs,
     Zone,
 )
+from workload.text import Part
 
 HTTP_PORT = 8080
 HTTPS_PORT = 8443
@@ -123,6 +126,7 @@ def describe(name: str, args: GatewayArgs) -> Service:
         ports=(
             Port(name="http", number=HTTP_PORT, published=args.http),
             Port(name="https", number=HTTPS_PORT, published=args.https),
+            Port(name="probe", number=PROBE_PORT),
         ),
         links=tuple(dict.fromkeys(route.endpoint for route in args.routes)),
         probe=Probe(check=HttpProbe(port=PROBE_PORT, path="/")),
@@ -148,7 +152,9 @@ def _configuration(args: GatewayArgs) -> Text:
         f" return {status} '{json.dumps({'error': reason})}'; }}\n"
         for status, reason in REASONS.items()
     )
-    locations = "".join(_locations(index, route) for index, route in enumerate(args.routes))
+    locations = [
+        part for index, route in enumerate(args.routes) for part in _locations(index, route)
+    ]
     return (
         "worker_processes ",
         Cores(),
@@ -179,14 +185,19 @@ http {{
 {zones}  map $http_upgrade $connection_header {{ default upgrade; '' ''; }}
   # A name is looked up as it is used, so that a service that moved is found and one that is away
   # does not keep the gateway from starting.
-  resolver {args.platform.name_server} valid=2s ipv6=off;
+  resolver """,
+        NameServer(),
+        """\
+ valid=2s ipv6=off;
   resolver_timeout 3s;
-  server {{
-    listen 127.0.0.1:{PROBE_PORT};
+  server {
+""",
+        Listen("probe", template=f"    listen {{address}}:{PROBE_PORT};\n", separator=""),
+        """\
     access_log off;
-    location = / {{ return 200 "healthy"; }}
-  }}
-  server {{
+    location = / { return 200 "healthy"; }
+  }
+  server {
 """,
         Listen("http", template=f"    listen {{address}}:{HTTP_PORT};\n", separator=""),
         Listen("https", template=f"    listen {{address}}:{HTTPS_PORT} ssl;\n", separator=""),
@@ -202,30 +213,38 @@ http {{
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_connect_timeout 3s;
-{reasons}{locations}    location / {{ return 404; }}
-  }}
-}}
+{reasons}""",
+        *locations,
+        """\
+    location / { return 404; }
+  }
+}
 """,
     )
 
 
-def _locations(index: int, route: Route) -> str:
+def _locations(index: int, route: Route) -> Iterator[Part]:
     upgrade = (
         "      proxy_set_header Upgrade $http_upgrade;\n"
         "      proxy_set_header Connection $connection_header;\n"
         if route.websocket
         else '      proxy_set_header Connection "";\n'
     )
-    body = f"""\
-      limit_req zone=route{index} burst={route.burst} nodelay;
-      client_max_body_size {route.body_kib}k;
-      proxy_read_timeout {route.timeout_seconds}s;
-      proxy_send_timeout {route.timeout_seconds}s;
-{upgrade}      set $upstream {route.endpoint.host}:{route.endpoint.number};
-      proxy_pass http://$upstream;
-"""
     path = route.path.rstrip("/")
     matches = [f"= {path or '/'}"] if not route.path.endswith("/") or not path else []
     if path:
         matches.append(f"{path}/")
-    return "".join(f"    location {match} {{\n{body}    }}\n" for match in matches)
+    for match in matches:
+        yield f"""\
+    location {match} {{
+      limit_req zone=route{index} burst={route.burst} nodelay;
+      client_max_body_size {route.body_kib}k;
+      proxy_read_timeout {route.timeout_seconds}s;
+      proxy_send_timeout {route.timeout_seconds}s;
+{upgrade}      set $upstream \
+"""
+        yield HostName(route.endpoint.service)
+        yield f""":{route.endpoint.number};
+      proxy_pass http://$upstream;
+    }}
+"""

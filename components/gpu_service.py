@@ -8,10 +8,13 @@ import pulumi
 
 from components.app_service import AppServiceArgs, check, describe
 from components.component import ServiceComponent
-from workload import Gpu, GpuMode, Mistake
+from workload import Gpu, GpuMode, GpuSharing, Mistake
 
 # An index or a UUID, of a GPU or of a slice of one: never a word that stands for all of them.
 DEVICE = re.compile(r"\d+(:\d+)?|(GPU|MIG)-[\w/-]+")
+
+# Compute slices, then memory: NVIDIA, "MIG User Guide", profile names.
+MIG_PROFILE = re.compile(r"[1-7]g\.\d+gb(\+me)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +40,14 @@ class GpuService(ServiceComponent):
             "GpuService",
             describe(name, args, args.gpu),
             args.platform,
-            [*check(name, args), *check_gpu(name, args.gpu)],
+            [*check(name, args), *check_gpu(f"service {name}", args.gpu)],
             opts,
         )
 
 
-def check_gpu(name: str, gpu: Gpu) -> Iterator[Mistake]:
-    """What is wrong with a request for GPUs on its own."""
-    path = f"service {name}: gpu"
+def check_gpu(of: str, gpu: Gpu) -> Iterator[Mistake]:
+    """What is wrong with a request for GPUs on its own; `of` is the service or job that has it."""
+    path = f"{of}: gpu"
     if gpu.count < 1:
         yield Mistake(f"{path}.count", f"{gpu.count} is less than 1", "use mode: off for none")
     if gpu.device_ids and gpu.count not in (1, len(gpu.device_ids)):
@@ -62,6 +65,24 @@ def check_gpu(name: str, gpu: Gpu) -> Iterator[Mistake]:
                 f"{device!r} is no device",
                 "name each by its index or its UUID, as `nvidia-smi -L` prints them",
             )
+    if (gpu.sharing is GpuSharing.MIG) != (gpu.mig_profile is not None):
+        yield Mistake(
+            f"{path}.migProfile",
+            "a profile and sharing: mig belong together",
+            "give both, such as migProfile: 1g.10gb, or neither",
+        )
+    if gpu.mig_profile is not None and MIG_PROFILE.fullmatch(gpu.mig_profile) is None:
+        yield Mistake(
+            f"{path}.migProfile",
+            f"{gpu.mig_profile!r} is no profile",
+            "name it as `nvidia-smi mig -lgip` does, such as 1g.10gb",
+        )
+    if gpu.sharing is GpuSharing.TIME_SLICING and gpu.count > 1:
+        yield Mistake(
+            f"{path}.count",
+            "several shares of a GPU that is used in turns may be of the same GPU",
+            "ask for one, or for GPUs of its own",
+        )
     if gpu.mode is not GpuMode.OFF and "utility" not in gpu.capabilities:
         yield Mistake(
             f"{path}.capabilities",

@@ -1,6 +1,20 @@
 """The typed settings of a stack. Nothing below this package reads Pulumi's configuration."""
 
+from config.aws import AwsSettings, Capacity, GpuNodes, Nat, NodeImage, SystemNodes
 from config.load import load, read_seed
-from config.settings import GpuSettings, ImageSource, Settings
+from config.settings import GpuSettings, ImageSource, PlatformName, Settings
 
-__all__ = ["GpuSettings", "ImageSource", "Settings", "load", "read_seed"]
+__all__ = [
+    "AwsSettings",
+    "Capacity",
+    "GpuNodes",
+    "GpuSettings",
+    "ImageSource",
+    "Nat",
+    "NodeImage",
+    "PlatformName",
+    "Settings",
+    "SystemNodes",
+    "load",
+    "read_seed",
+]

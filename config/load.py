@@ -3,7 +3,7 @@
 import difflib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +73,17 @@ def _value(text: str) -> Any:
 def _mistake(error: ErrorDetails, project: str) -> Mistake:
     # pydantic names the branch of a union and the like with parts that are no key of the file.
     location = [str(part) for part in error["loc"]]
-    path = f"{project}:{'.'.join(location)}"
+    path = f"{project}:{_path(error['loc'])}"
     if error["type"] == "extra_forbidden":
         return Mistake(path, "is not a setting", _similar(location))
     message = error["msg"].removeprefix("Value error, ")
     return Mistake(path, message[:1].lower() + message[1:], _remedy(error))
+
+
+def _path(location: Sequence[int | str]) -> str:
+    """`aws.gpuNodes[0].name`: keys with dots, places in a list with brackets."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
 
 
 def _remedy(error: ErrorDetails) -> str:
@@ -90,10 +96,14 @@ def _remedy(error: ErrorDetails) -> str:
             return "write a map of keys and values"
         case "tuple_type" | "list_type":
             return "write a list"
+        case "ip_v4_network":
+            return "write a range such as 10.64.0.0/16, with zeros after its prefix"
+        case "missing":
+            return "add it"
         case "enum" | "literal_error":
             return "choose one of these"
         case _:
-            return "see config/settings.py for what each setting may be"
+            return "see docs/settings.md for what each setting may be"
 
 
 def _similar(location: list[str]) -> str:

@@ -56,7 +56,7 @@ class Services:
                 )
 
     def wait(self, services: Sequence[DataService]) -> None:
-        """Returns when every container is healthy. Raises `UnhealthyError`."""
+        """Returns when every container is healthy. Raises `NotReadyError`."""
         asyncio.run(self._wait([one for service in services for one in service.containers]))
 
     async def _wait(self, containers: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import config
 from images import catalogue
 from platforms.docker import host
-from platforms.docker.names import OWNER, SERVICE, STACK, Names, owner_of
+from platforms.docker.names import BACKUP, OWNER, SERVICE, STACK, Names, owner_of
 from workload import Mistake, MistakesError, refuse
 
 ENGINE_TIMEOUT_SECONDS = 600
@@ -63,8 +63,9 @@ class Stack:
         )
 
     def _volumes(self) -> dict[str, list[str]]:
+        # A cache has no such label: what is in it can be had again.
         found = self.client.api.volumes(
-            filters={"label": [f"{STACK}={self.names.stack}", SERVICE]}
+            filters={"label": [f"{STACK}={self.names.stack}", SERVICE, BACKUP]}
         )["Volumes"]
         by_service: dict[str, list[str]] = {}
         for one in sorted(found or (), key=lambda volume: str(volume["Name"])):

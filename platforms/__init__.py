@@ -1,11 +1,21 @@
-"""Platforms: what turns services and links into resources."""
+"""Platforms: what turns services, jobs and links into resources."""
 
-from config import Settings
+from config import PlatformName, Settings
 from platforms.platform import Platform
 
 
 def choose(settings: Settings, project: str, stack: str) -> Platform:
     """The platform of a stack. Only the one that is used is imported."""
-    from platforms.docker import create
+    match settings.platform:
+        case PlatformName.DOCKER:
+            from platforms import docker
 
-    return create(settings, project, stack)
+            return docker.create(settings, project, stack)
+        case PlatformName.EKS:
+            from platforms import eks
+
+            return eks.create(settings, project, stack)
+        case PlatformName.KUBERNETES:
+            from platforms import kubernetes
+
+            return kubernetes.create(settings, project, stack)

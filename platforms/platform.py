@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Protocol
 
 import pulumi
 
-from workload import Service
+from workload import Job, Service
 
 STATUS_SHOWN = 32
 """The exit status by which a program tells Pulumi that it has shown the person what is wrong; for
@@ -31,19 +31,18 @@ class Deployment:
 
 
 class Platform(Protocol):
-    """Turns services and links into resources.
+    """Turns services, jobs and links into resources.
 
-    Components hand over their services as they are composed; nothing is made before `deploy`,
+    Components hand over their services and jobs as they are composed; nothing is made before `deploy`,
     which first checks the whole and reports every mistake at once.
     """
 
-    @property
-    def name_server(self) -> str:
-        """The address (or name) of the DNS server that the services of the stack ask."""
-        ...
-
     def run(self, service: Service, parent: pulumi.Resource) -> None:
         """Takes a service into the stack; its resources become children of `parent`."""
+        ...
+
+    def run_job(self, job: Job, parent: pulumi.Resource) -> None:
+        """Takes a job into the stack, once or by its schedule, in the same way."""
         ...
 
     def deploy(self) -> Deployment:

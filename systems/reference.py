@@ -40,6 +40,8 @@ def compose(platform: Platform, settings: Settings) -> None:
                 count=settings.gpu.count,
                 device_ids=settings.gpu.device_ids,
                 memory_mib=settings.gpu.memory_mib,
+                sharing=settings.gpu.sharing,
+                mig_profile=settings.gpu.mig_profile,
                 capabilities=settings.gpu.capabilities,
                 image="inference-cuda",
             ),

@@ -5,7 +5,8 @@ Nothing here imports Pulumi, so all of it is tested without an engine.
 
 from workload.budget import Budget, Capacity
 from workload.composition import Composition
-from workload.gpu import Gpu, GpuMode
+from workload.gpu import Gpu, GpuMode, GpuSharing
+from workload.job import Job
 from workload.mistakes import Mistake, MistakesError, refuse
 from workload.overrides import Override, Overrides
 from workload.service import (
@@ -19,6 +20,7 @@ from workload.service import (
     LogRotation,
     Port,
     Probe,
+    Process,
     Resources,
     Restart,
     Service,
@@ -30,8 +32,10 @@ from workload.text import (
     Accelerator,
     Certificate,
     Cores,
+    HostName,
     Listen,
     MemoryMib,
+    NameServer,
     Password,
     PasswordHash,
     Placement,
@@ -55,7 +59,10 @@ __all__ = [
     "File",
     "Gpu",
     "GpuMode",
+    "GpuSharing",
+    "HostName",
     "HttpProbe",
+    "Job",
     "Kind",
     "Link",
     "Listen",
@@ -63,6 +70,7 @@ __all__ = [
     "MemoryMib",
     "Mistake",
     "MistakesError",
+    "NameServer",
     "Override",
     "Overrides",
     "Password",
@@ -71,6 +79,7 @@ __all__ = [
     "Port",
     "PrivateKey",
     "Probe",
+    "Process",
     "Resources",
     "Restart",
     "Service",

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from workload.gpu import GpuSharing
+from workload.job import Job
 from workload.mistakes import Mistake
 from workload.service import Service
 
@@ -27,7 +29,7 @@ class Capacity:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """The sum over all replicas of all services, against the capacity."""
+    """The sum over all jobs and all replicas of all services, against the capacity."""
 
     capacity: Capacity
     memory_mib: int
@@ -39,9 +41,9 @@ class Budget:
 
     @classmethod
     def of(
-        cls, services: Sequence[Service], with_gpu: frozenset[str], capacity: Capacity
+        cls, services: Sequence[Service | Job], with_gpu: frozenset[str], capacity: Capacity
     ) -> "Budget":
-        """Adds up. `with_gpu` names the services that were given their GPUs."""
+        """Adds up services and jobs. `with_gpu` names those that were given their GPUs."""
         return cls(
             capacity=capacity,
             memory_mib=sum(one.resources.memory_mib * one.replicas for one in services),
@@ -50,10 +52,10 @@ class Budget:
             ),
             cpu=round(sum(one.resources.cpu_budget * one.replicas for one in services), 3),
             with_gpu=with_gpu,
-            gpus=sum(one.gpu.wanted * one.replicas for one in services if one.name in with_gpu),
+            gpus=_gpus([one for one in services if one.name in with_gpu]),
         )
 
-    def mistakes(self, services: Sequence[Service]) -> Iterator[Mistake]:
+    def mistakes(self, services: Sequence[Service | Job]) -> Iterator[Mistake]:
         has = self.capacity
         table = _table(services, self.with_gpu)
         if self.memory_mib > has.usable_memory_mib:
@@ -85,7 +87,14 @@ class Budget:
                 )
 
 
-def _table(services: Sequence[Service], with_gpu: frozenset[str]) -> str:
+def _gpus(services: Sequence[Service | Job]) -> int:
+    """How many GPUs they need at least: those that take turns need one between them."""
+    turns = [one for one in services if one.gpu.sharing is GpuSharing.TIME_SLICING]
+    alone = sum(one.gpu.wanted * one.replicas for one in services if one not in turns)
+    return alone + (1 if turns else 0)
+
+
+def _table(services: Sequence[Service | Job], with_gpu: frozenset[str]) -> str:
     width = max(len(one.name) for one in services)
     rows = [f"      {'service':<{width}}  replicas  MiB each  cores reserved each  GPUs each"]
     rows += [

@@ -1,82 +1,101 @@
-"""All services of a stack together, and the mistakes that can only be seen together."""
+"""All services and jobs of a stack together, and the mistakes that can only be seen together."""
 
 import re
 from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from typing import TypeVar
 
+from workload.job import Job
 from workload.mistakes import Mistake, refuse
 from workload.overrides import Overrides
 from workload.secrets import AUTHORITY
 from workload.service import Link, Service
-from workload.text import Certificate, Listen, Text, listens, owner, parts
+from workload.text import Certificate, Listen, Text, owner, parts
 
 # RFC 1123: a label of a host name, which every service is.
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 # Names of users are known in an image alone; volumes and tmpfs are owned by numbers.
 USER = re.compile(r"\d+(:\d+)?")
+# Five fields of cron; what each may be is the platform's to say.
+SCHEDULE = re.compile(r"[\dA-Za-z*/,?-]+( [\dA-Za-z*/,?-]+){4}")
+
+_Kind = TypeVar("_Kind", Service, Job)
 
 
 class Composition:
-    """Collects services, applies the settings of the stack, and checks the whole."""
+    """Collects services and jobs, applies the settings of the stack, and checks the whole."""
 
     def __init__(self, overrides: Overrides) -> None:
         self._overrides = overrides
-        self._services: list[Service] = []
+        self._processes: list[Service | Job] = []
         self._left_out: set[str] = set()
         self._profiles: set[str] = set()
 
-    def add(self, service: Service) -> None:
-        """Takes a service in. Raises `MistakesError` at once for a name that is taken, since an
-        engine that saw a name twice would report that in words of its own."""
-        if service.name in self._left_out or any(
-            one.name == service.name for one in self._services
+    def add(self, process: Service | Job) -> None:
+        """Takes a service or a job in. Raises `MistakesError` at once for a name that is taken,
+        since an engine that saw a name twice would report that in words of its own."""
+        if process.name in self._left_out or any(
+            one.name == process.name for one in self._processes
         ):
             refuse(
                 [
                     Mistake(
-                        f"service {service.name}",
+                        f"{_noun(process)} {process.name}",
                         "is described twice",
-                        "give each service a name of its own",
+                        "give each service and job a name of its own",
                     )
                 ]
             )
-        self._profiles.update(service.profiles)
-        if self._overrides.includes(service):
-            self._services.append(self._overrides.apply(service))
+        self._profiles.update(process.profiles)
+        if self._overrides.includes(process):
+            self._processes.append(self._overrides.apply(process))
         else:
-            self._left_out.add(service.name)
+            self._left_out.add(process.name)
 
     @property
-    def services(self) -> tuple[Service, ...]:
-        """The services in the order in which they can start: servers before clients."""
-        by_name = {service.name: service for service in self._services}
+    def processes(self) -> tuple[Service | Job, ...]:
+        """Services and jobs in the order in which they can start: servers before clients, jobs
+        before the services that wait for them."""
+        by_name = {one.name: one for one in self._processes}
         order = TopologicalSorter(
             {
-                service.name: [link.service for link in service.links if link.service in by_name]
-                for service in self._services
+                one.name: [name for name in waits_for(one) if name in by_name]
+                for one in self._processes
             }
         )
         return tuple(by_name[name] for name in order.static_order())
 
     @property
+    def services(self) -> tuple[Service, ...]:
+        """The services in the order in which they can start."""
+        return tuple(one for one in self.processes if isinstance(one, Service))
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """The jobs in the order in which they can start."""
+        return tuple(one for one in self.processes if isinstance(one, Job))
+
+    @property
     def links(self) -> tuple[Link, ...]:
         return tuple(
             sorted(
-                Link(service.name, endpoint.service, endpoint.number)
-                for service in self._services
-                for endpoint in service.links
+                Link(one.name, endpoint.service, endpoint.number)
+                for one in self._processes
+                for endpoint in one.links
                 # A client of a profile's server works without it when the profile is off.
                 if endpoint.service not in self._left_out
             )
         )
 
     def mistakes(self) -> Iterator[Mistake]:
-        names = {service.name for service in self._services}
+        names = {one.name for one in self._processes}
         published: dict[int, str] = {}
-        for service in self._services:
-            yield from mistakes_of(service)
-            yield from self._link_mistakes(service)
+        for one in self._processes:
+            yield from mistakes_of(one)
+            yield from self._link_mistakes(one)
+        for service in self._described(Service):
+            yield from self._after_mistakes(service)
             for port in service.ports:
                 if port.published is None:
                     continue
@@ -84,7 +103,7 @@ class Composition:
                 if other != service.name:
                     yield Mistake(
                         f"service {service.name}: ports",
-                        f"port {port.published} of the host is already taken by {other}",
+                        f"port {port.published} is already published by {other}",
                         "publish it under another number",
                     )
         yield from self._settings_mistakes()
@@ -95,20 +114,32 @@ class Composition:
                     "the system has no such service",
                     f"use one of: {', '.join(sorted(names))}",
                 )
+        for job in self._described(Job):
+            changed = self._overrides.services.get(job.name)
+            if changed is not None and (changed.replicas or changed.replicas_maximum):
+                yield Mistake(
+                    f"strata:services.{job.name}.replicas",
+                    "is a job, which runs once at a time",
+                    "take the key out",
+                )
         yield from self._cycle()
+
+    def _described(self, kind: type[_Kind]) -> Iterator[_Kind]:
+        """The services, or the jobs, as they were described: they may make a circle."""
+        return (one for one in self._processes if isinstance(one, kind))
 
     def _settings_mistakes(self) -> Iterator[Mistake]:
         owners = {
             name
-            for service in self._services
-            for _, text in _texts(service)
+            for process in self._processes
+            for _, text in _texts(process)
             for part in parts(text)
             if (name := owner(part)) is not None
         }
         if any(
             isinstance(part, Certificate)
-            for service in self._services
-            for _, text in _texts(service)
+            for process in self._processes
+            for _, text in _texts(process)
             for part in parts(text)
         ):
             owners.add(AUTHORITY)
@@ -126,10 +157,10 @@ class Composition:
                 f"use one of: {', '.join(sorted(self._profiles)) or 'there is none'}",
             )
 
-    def _link_mistakes(self, service: Service) -> Iterator[Mistake]:
-        servers = {one.name: one for one in self._services}
-        for index, endpoint in enumerate(service.links):
-            path = f"service {service.name}: links[{index}]"
+    def _link_mistakes(self, process: Service | Job) -> Iterator[Mistake]:
+        servers = {one.name: one for one in self._described(Service)}
+        for index, endpoint in enumerate(process.links):
+            path = f"{_noun(process)} {process.name}: links[{index}]"
             if endpoint.service in self._left_out:
                 continue
             server = servers.get(endpoint.service)
@@ -147,9 +178,28 @@ class Composition:
                     f"link to one of its ports: {listed or 'it has none'}",
                 )
 
+    def _after_mistakes(self, service: Service) -> Iterator[Mistake]:
+        jobs = {one.name: one for one in self._described(Job)}
+        for index, name in enumerate(service.after):
+            path = f"service {service.name}: after[{index}]"
+            if name in self._left_out:
+                continue
+            if name not in jobs:
+                yield Mistake(
+                    path,
+                    f"there is no job {name}",
+                    f"wait for one of: {', '.join(sorted(jobs)) or 'there is none'}",
+                )
+            elif jobs[name].schedule is not None:
+                yield Mistake(
+                    path,
+                    f"{name} has a schedule, so nobody can wait for it",
+                    "take its schedule away, or do not wait for it",
+                )
+
     def _cycle(self) -> Iterator[Mistake]:
         try:
-            _ = self.services
+            _ = self.processes
         except CycleError as error:
             # graphlib gives the cycle with its first node again at the end, servers first.
             path = " -> ".join(reversed(error.args[1]))
@@ -160,53 +210,73 @@ class Composition:
             )
 
 
-def _texts(service: Service) -> Iterator[tuple[str, Text]]:
-    yield from ((f"command[{index}]", text) for index, text in enumerate(service.command))
-    yield from ((f"environment.{name}", text) for name, text in service.environment.items())
-    yield from ((f"files.{file.path}", file.content) for file in service.files)
+def waits_for(process: Service | Job) -> Iterator[str]:
+    """The services that have to be healthy, and the jobs that have to have ended, before it starts."""
+    yield from (link.service for link in process.links)
+    if isinstance(process, Service):
+        yield from process.after
 
 
-def mistakes_of(service: Service) -> Iterator[Mistake]:
-    """What is wrong with a service on its own."""
-    path = f"service {service.name}"
-    if NAME.fullmatch(service.name) is None:
+def _noun(process: Service | Job) -> str:
+    return "service" if isinstance(process, Service) else "job"
+
+
+def _texts(process: Service | Job) -> Iterator[tuple[str, Text]]:
+    yield from ((f"command[{index}]", text) for index, text in enumerate(process.command))
+    if isinstance(process, Service):
+        yield from ((f"prepare[{index}]", text) for index, text in enumerate(process.prepare))
+    yield from ((f"environment.{name}", text) for name, text in process.environment.items())
+    yield from ((f"files.{file.path}", file.content) for file in process.files)
+
+
+def mistakes_of(process: Service | Job) -> Iterator[Mistake]:
+    """What is wrong with a service or a job on its own."""
+    path = f"{_noun(process)} {process.name}"
+    if NAME.fullmatch(process.name) is None:
         yield Mistake(
             path,
             "is no host name",
             "use at most 40 of a-z, 0-9 and '-', beginning with a letter, not ending with '-'",
         )
-    if USER.fullmatch(service.user) is None:
+    if USER.fullmatch(process.user) is None:
         yield Mistake(
             f"{path}: user",
-            f"{service.user!r} is no number",
+            f"{process.user!r} is no number",
             "give the number of the user, and after a ':' that of the group, such as 10001:10001",
         )
-    if service.replicas < 1:
-        yield Mistake(f"{path}: replicas", f"{service.replicas} is less than 1", "use 1 or more")
-    if service.replicas > 1 and any(port.published for port in service.ports):
-        yield Mistake(
-            f"{path}: replicas",
-            "a port of the host leads to one replica only",
-            "use one replica, or put a Gateway before it",
-        )
-    if service.replicas > 1 and any(listens(file.content) for file in service.files):
-        yield Mistake(
-            f"{path}: files",
-            "replicas share their files, and each listens on an address of its own",
-            "use one replica, or pass the addresses in the environment or the command",
-        )
-    if service.replicas > 1 and service.volumes:
-        yield Mistake(
-            f"{path}: replicas",
-            "replicas would write to one volume",
-            "use one replica, or keep the state in a Datastore",
-        )
-    resources = service.resources
-    if resources.memory_mib < service.memory_mib_minimum:
+    yield from _resource_mistakes(path, process)
+    ports = process.ports if isinstance(process, Service) else ()
+    known = {port.name for port in ports}
+    for field, text in _texts(process):
+        for part in parts(text):
+            if isinstance(part, Listen) and part.port not in known:
+                yield Mistake(
+                    f"{path}: {field}",
+                    f"there is no port named {part.port}",
+                    f"use one of: {', '.join(sorted(known)) or 'there is none'}",
+                )
+    volumes = process.volumes if isinstance(process, Service) else ()
+    for kind, keys in (
+        ("ports", [port.name for port in ports]),
+        ("volumes", [volume.name for volume in volumes]),
+        ("files", [file.path for file in process.files]),
+    ):
+        for key, count in Counter(keys).items():
+            if count > 1:
+                yield Mistake(f"{path}: {kind}", f"{key} is there {count} times", "keep one")
+    if isinstance(process, Service):
+        yield from _service_mistakes(path, process)
+    else:
+        yield from _job_mistakes(path, process)
+
+
+def _resource_mistakes(path: str, process: Service | Job) -> Iterator[Mistake]:
+    resources = process.resources
+    if resources.memory_mib < process.memory_mib_minimum:
         yield Mistake(
             f"{path}: memory_mib",
             f"{resources.memory_mib} MiB is less than it works with",
-            f"give it at least {service.memory_mib_minimum} MiB",
+            f"give it at least {process.memory_mib_minimum} MiB",
         )
     if resources.cpu <= 0:
         yield Mistake(f"{path}: cpu", f"{resources.cpu} is not above 0", "give it a share")
@@ -223,20 +293,43 @@ def mistakes_of(service: Service) -> Iterator[Mistake]:
             " service, and do not fit",
             "raise memory_mib or lower shared_memory_mib",
         )
-    known = {port.name for port in service.ports}
-    for field, text in _texts(service):
-        for part in parts(text):
-            if isinstance(part, Listen) and part.port not in known:
-                yield Mistake(
-                    f"{path}: {field}",
-                    f"there is no port named {part.port}",
-                    f"use one of: {', '.join(sorted(known))}",
-                )
-    for kind, keys in (
-        ("ports", [port.name for port in service.ports]),
-        ("volumes", [volume.name for volume in service.volumes]),
-        ("files", [file.path for file in service.files]),
-    ):
-        for key, count in Counter(keys).items():
-            if count > 1:
-                yield Mistake(f"{path}: {kind}", f"{key} is there {count} times", "keep one")
+
+
+def _service_mistakes(path: str, service: Service) -> Iterator[Mistake]:
+    if service.replicas < 1:
+        yield Mistake(f"{path}: replicas", f"{service.replicas} is less than 1", "use 1 or more")
+    most = service.replicas_maximum or service.replicas
+    if most < service.replicas:
+        yield Mistake(
+            f"{path}: replicas_maximum",
+            f"{most} is less than the {service.replicas} replicas that there always are",
+            "raise it, or lower replicas",
+        )
+    if most > 1 and any(not volume.cache for volume in service.volumes):
+        yield Mistake(
+            f"{path}: replicas",
+            "each replica would have a volume, and so data, of its own",
+            "use one replica, or keep the state in a Datastore",
+        )
+    for volume in service.volumes:
+        if volume.size_gib < 1:
+            yield Mistake(
+                f"{path}: volumes.{volume.name}.size_gib",
+                f"{volume.size_gib} is less than 1",
+                "use 1 or more",
+            )
+
+
+def _job_mistakes(path: str, job: Job) -> Iterator[Mistake]:
+    if job.schedule is not None and SCHEDULE.fullmatch(job.schedule) is None:
+        yield Mistake(
+            f"{path}: schedule",
+            f"{job.schedule!r} is no schedule of cron",
+            "give minute, hour, day of the month, month and day of the week: '0 3 * * *'",
+        )
+    if job.retries < 0:
+        yield Mistake(f"{path}: retries", f"{job.retries} is less than 0", "use 0 or more")
+    if job.timeout_seconds < 1:
+        yield Mistake(
+            f"{path}: timeout_seconds", f"{job.timeout_seconds} is less than 1", "use 1 or more"
+        )

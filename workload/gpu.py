@@ -13,12 +13,25 @@ class GpuMode(StrEnum):
     """Run on the CPU."""
 
 
+class GpuSharing(StrEnum):
+    """How a GPU is divided among those that use it."""
+
+    EXCLUSIVE = "exclusive"
+    """Nobody else gets it."""
+    TIME_SLICING = "time-slicing"
+    """Others get it too, in turns: with no wall between their memories."""
+    MIG = "mig"
+    """A slice of it, with memory and compute of its own (NVIDIA Multi-Instance GPU)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
     """A request for GPUs.
 
     Either `count` of any GPUs, or the very ones in `device_ids` (indexes or UUIDs as
     `nvidia-smi -L` prints them). `memory_mib` is the least memory that each GPU must have.
+    `sharing` says whether others may use them too; with `mig`, `count` is of slices of
+    `mig_profile` (such as `1g.10gb`), and `memory_mib` is that of a slice.
     `capabilities` are the driver's capabilities the container gets (NVIDIA container toolkit,
     "Driver Capabilities"). `image` is the logical image that runs when there is a GPU.
     """
@@ -27,6 +40,8 @@ class Gpu:
     count: int = 1
     device_ids: tuple[str, ...] = ()
     memory_mib: int | None = None
+    sharing: GpuSharing = GpuSharing.EXCLUSIVE
+    mig_profile: str | None = None
     capabilities: tuple[str, ...] = ("compute", "utility")
     image: str | None = None
 

@@ -1,14 +1,17 @@
-"""What the settings of a stack change in a service, without touching its code."""
+"""What the settings of a stack change in a service or a job, without touching its code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
-from workload.service import Service
+from workload.service import Process, Service
+
+_Kind = TypeVar("_Kind", bound=Process)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Override:
-    """Settings of one service; None leaves a field as the component made it."""
+    """Settings of one service or job; None leaves a field as the component made it."""
 
     memory_mib: int | None = None
     cpu: float | None = None
@@ -16,6 +19,7 @@ class Override:
     cpu_set: str | None = None
     shared_memory_mib: int | None = None
     replicas: int | None = None
+    replicas_maximum: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,22 +31,24 @@ class Overrides:
     secret_owners: frozenset[str] = frozenset()
     """Whose secrets the settings give a generation."""
 
-    def apply(self, service: Service) -> Service:
-        """The service as this stack wants it."""
-        wanted = self.services.get(service.name)
+    def apply(self, process: _Kind) -> _Kind:
+        """The service or job as this stack wants it."""
+        wanted = self.services.get(process.name)
         if wanted is None:
-            return service
-        resources = replace(
-            service.resources,
-            **{
-                name: value
-                for name in ("memory_mib", "cpu", "cpu_reserved", "cpu_set", "shared_memory_mib")
-                if (value := getattr(wanted, name)) is not None
-            },
-        )
-        replicas = service.replicas if wanted.replicas is None else wanted.replicas
-        return replace(service, resources=resources, replicas=replicas)
+            return process
+        resources = replace(process.resources, **_given(wanted, _RESOURCES))
+        if isinstance(process, Service):
+            return replace(process, resources=resources, **_given(wanted, _REPLICAS))
+        return replace(process, resources=resources)
 
-    def includes(self, service: Service) -> bool:
-        """Whether the stack has the service at all, by its profiles."""
-        return not service.profiles or not self.profiles.isdisjoint(service.profiles)
+    def includes(self, process: Process) -> bool:
+        """Whether the stack has it at all, by its profiles."""
+        return not process.profiles or not self.profiles.isdisjoint(process.profiles)
+
+
+_RESOURCES = ("memory_mib", "cpu", "cpu_reserved", "cpu_set", "shared_memory_mib")
+_REPLICAS = ("replicas", "replicas_maximum")
+
+
+def _given(wanted: Override, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(wanted, name)) is not None}

@@ -26,9 +26,10 @@ class Kind(StrEnum):
 class Port:
     """A TCP port that the process listens on.
 
-    `published` is the port of the host's loopback that leads here; None (the default) publishes
-    nothing. `bound` says that the process listens only on the addresses a `Listen` gave it: where
-    it does not (an image that cannot be told), its networks are not shared.
+    `published` is the port of the host's loopback that leads here, or of a load balancer where
+    there is one; None (the default) publishes nothing. `bound` says that the process listens only
+    on the addresses a `Listen` gave it: where it does not (an image that cannot be told), its
+    networks are not shared.
     """
 
     name: str
@@ -119,10 +120,16 @@ class Resources:
 
 @dataclass(frozen=True, kw_only=True)
 class Volume:
-    """Storage that outlives the container. `name` is unique within the service."""
+    """Storage that outlives the container. `name` is unique within the service.
+
+    `size_gib` is what a platform that provides by size gives it. What a `cache` holds can be had
+    again (models, build results): it is in no backup, and it goes with the stack.
+    """
 
     name: str
     path: str
+    size_gib: int = 10
+    cache: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,45 +195,66 @@ DEFAULT_ULIMITS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
-    """One kind of long-running process.
+class Process:
+    """What a service and a job have in common: what runs, with which rights, and whom it may call.
 
     `image` is a logical image of the catalogue (images/catalogue.py); `command` replaces what it
     runs (its entry point stays, as Kubernetes' `args`). `memory_mib_minimum` is the least that it
-    works with (by default Docker's own floor). `links` are the endpoints the service calls: nothing
-    else can be reached, and it starts after they are healthy. `egress` lets it reach the internet.
-    `profiles` puts it in a stack only when one of them is asked for; a service of no profile is
-    always there. Hardening is the default: root is read-only but for `tmpfs` and `volumes`, all
-    capabilities are dropped but `capabilities`.
+    works with (by default Docker's own floor). `links` are the endpoints it calls: nothing else can
+    be reached, and it starts after they are healthy. `egress` lets it reach the internet.
+    `profiles` puts it in a stack only when one of them is asked for; what has no profile is always
+    there. Hardening is the default: root is read-only but for `tmpfs` and volumes, all capabilities
+    are dropped but `capabilities`.
     """
 
     name: str
     image: str
     zone: Zone
-    probe: Probe
     resources: Resources
     user: str
     memory_mib_minimum: int = 6
-    kind: Kind = Kind.APPLICATION
     command: tuple[Text, ...] = ()
     environment: Mapping[str, Text] = field(default_factory=_nothing)
-    ports: tuple[Port, ...] = ()
     links: tuple[Endpoint, ...] = ()
     egress: bool = False
-    volumes: tuple[Volume, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
     files: tuple[File, ...] = ()
     gpu: Gpu = NO_GPU
-    replicas: int = 1
     profiles: tuple[str, ...] = ()
-    restart: Restart = Restart.UNLESS_STOPPED
     read_only_root: bool = True
     capabilities: tuple[Capability, ...] = ()
-    stop_signal: str = "SIGTERM"
-    stop_grace_seconds: int = 10
     extra_hosts: Mapping[str, str] = field(default_factory=_nothing)
     ulimits: tuple[Ulimit, ...] = DEFAULT_ULIMITS
     log_rotation: LogRotation = LogRotation()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service(Process):
+    """One kind of long-running process.
+
+    `after` names jobs that have to end well before it starts. `prepare` is a command that is run
+    before it in the same image, with the same files, volumes and links, but with no GPU: it fetches
+    a model into a cache, for example. There are `replicas` of it, and on a platform that has an
+    autoscaler up to `replicas_maximum` when it is busy.
+    """
+
+    probe: Probe
+    kind: Kind = Kind.APPLICATION
+    ports: tuple[Port, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    after: tuple[str, ...] = ()
+    prepare: tuple[Text, ...] = ()
+    replicas: int = 1
+    replicas_maximum: int | None = None
+    restart: Restart = Restart.UNLESS_STOPPED
+    stop_signal: str = "SIGTERM"
+    stop_grace_seconds: int = 10
+
+    @property
+    def has_way_out(self) -> bool:
+        """Whether it may open connections to the internet: asked for, or a published frontend."""
+        published = any(port.published is not None for port in self.ports)
+        return self.egress or (self.zone is Zone.FRONTEND and published)
 
     def endpoint(self, port: str) -> Endpoint:
         """The endpoint of a port, by name. Raises KeyError where there is none of that name."""

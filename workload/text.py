@@ -27,6 +27,19 @@ class Listen:
 
 
 @dataclass(frozen=True)
+class HostName:
+    """The full name of a service, for a process that asks a DNS server itself (NGINX) and so knows
+    no search domains. Any other resolves the service's own name (`Endpoint.host`)."""
+
+    service: str
+
+
+@dataclass(frozen=True)
+class NameServer:
+    """The DNS server that the services of the stack ask: an address, or a name."""
+
+
+@dataclass(frozen=True)
 class Password:
     """The password of `owner`, derived from the seed of the stack (see `secrets`)."""
 
@@ -82,6 +95,8 @@ class Cores:
 Part = (
     str
     | Listen
+    | HostName
+    | NameServer
     | Password
     | PasswordHash
     | Certificate
@@ -130,6 +145,9 @@ class Placement:
     addresses: Callable[[str], Sequence[str]]
     """The addresses that a port, given by name, listens on."""
     secrets: SecretSource = field(repr=False)
+    host_name: Callable[[str], str]
+    """The full name of a service."""
+    name_server: str
     memory_mib: int
     cpu: float
     has_gpu: bool = False
@@ -150,6 +168,10 @@ def _render(part: Part, placement: Placement) -> str:
                 part.template.format(address=one, index=index)
                 for index, one in enumerate(addresses, start=1)
             )
+        case HostName():
+            return placement.host_name(part.service)
+        case NameServer():
+            return placement.name_server
         case Password():
             return placement.secrets.password(part.owner)
         case PasswordHash():

@@ -3,16 +3,17 @@
 from config import ImageSource, Settings, read_seed
 from images.choose import choose
 from images.source import Source
-from platforms.docker import host, networks, repair
+from platforms.docker import host, networks, refusals, repair
 from platforms.docker.images import Images
 from platforms.docker.names import Names, owner_of
 from platforms.docker.platform import DockerPlatform
-from workload import Override, Overrides
+from workload import Override, Overrides, refuse
 from workload.secrets import DerivedSecrets
 
 
 def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
     """The platform of a stack by its settings, with what its Docker host is like."""
+    refuse(refusals.of_settings(settings))
     seed = read_seed(settings)
     client = host.connect()
     names = Names(

@@ -1,13 +1,15 @@
-"""What each field of a service becomes on Docker."""
+"""What each field of a service or a job becomes on Docker."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import pulumi
 import pulumi_docker as docker
 
 from platforms.docker.gpu import Devices
-from platforms.docker.names import Names
 from platforms.docker.networks import NetworkPlan, PlannedNetwork
-from workload import HttpProbe, Probe, Service
+from workload import HttpProbe, Job, Placement, Probe, Service, Text, render
 
 CPU_SHARES_OF_A_CORE = 1024
 """Docker's default weight of a container; shares are weights relative to it."""
@@ -56,14 +58,14 @@ def cpus(cores: float) -> str:
     return rounded if float(rounded) == cores else f"{cores + 1e-9:.9f}"
 
 
-def tmpfs(service: Service) -> dict[str, str]:
-    user, _, group = service.user.partition(":")
+def tmpfs(process: Service | Job) -> dict[str, str]:
+    user, _, group = process.user.partition(":")
     owner = f",uid={user},gid={group or user}"
     return {
         # Said either way: Docker's own choice is noexec.
         one.path: f"rw,nosuid,nodev,{'exec' if one.executable else 'noexec'}"
         f",size={one.size_mib}m,mode=0700{owner}"
-        for one in service.tmpfs
+        for one in process.tmpfs
     }
 
 
@@ -78,15 +80,27 @@ def ports(service: Service) -> list[docker.ContainerPortArgs]:
 
 
 def networks(
-    service: Service, replica: int, plan: NetworkPlan, made: Mapping[str, docker.Network]
+    name: str, replica: int, plan: NetworkPlan, made: Mapping[str, docker.Network]
 ) -> list[docker.ContainerNetworksAdvancedArgs]:
+    """The networks of a replica of a service or a job."""
     return [
         docker.ContainerNetworksAdvancedArgs(
             name=made[one.name].name,
-            ipv4_address=one.address(replica) if one.server == service.name else None,
-            aliases=[service.name] if one.server == service.name and one.clients else None,
+            ipv4_address=one.address(replica) if one.server == name else None,
+            aliases=[name] if one.server == name and one.clients else None,
         )
-        for one in plan.of(service.name)
+        for one in plan.of(name)
+    ]
+
+
+def client_networks(
+    name: str, plan: NetworkPlan, made: Mapping[str, docker.Network]
+) -> list[docker.ContainerNetworksAdvancedArgs]:
+    """The networks over which a service opens connections, for what runs before it."""
+    return [
+        docker.ContainerNetworksAdvancedArgs(name=made[one.name].name)
+        for one in plan.of(name)
+        if one.server != name or one.masquerades
     ]
 
 
@@ -99,32 +113,34 @@ def bridge_options(network: PlannedNetwork) -> dict[str, str] | None:
     return {masquerade: str(network.masquerades).lower()}
 
 
-def device_requests(service: Service, devices: Devices) -> list[docker.ContainerDeviceRequestArgs]:
+def device_requests(
+    process: Service | Job, devices: Devices
+) -> list[docker.ContainerDeviceRequestArgs]:
     return [
         docker.ContainerDeviceRequestArgs(
             driver="nvidia",
-            count=None if devices else service.gpu.count,
+            count=None if devices else process.gpu.count,
             device_ids=list(devices) or None,
-            capabilities=["gpu", *service.gpu.capabilities],
+            capabilities=["gpu", *process.gpu.capabilities],
         )
     ]
 
 
-def environment(rendered: Mapping[str, str], service: Service, has_gpu: bool) -> list[str]:
+def environment(rendered: Mapping[str, str], process: Service | Job, has_gpu: bool) -> list[str]:
     """The environment, sorted. Images built for CUDA ask for every GPU by a variable of their own,
     which the NVIDIA runtime obeys: a service that was given none says `void`."""
     values = dict(rendered)
     if has_gpu:
-        values["NVIDIA_DRIVER_CAPABILITIES"] = ",".join(service.gpu.capabilities)
+        values["NVIDIA_DRIVER_CAPABILITIES"] = ",".join(process.gpu.capabilities)
     else:
         values["NVIDIA_VISIBLE_DEVICES"] = "void"
     return [f"{name}={value}" for name, value in sorted(values.items())]
 
 
-def labels(service: Service, names: Names) -> list[docker.ContainerLabelArgs]:
+def labels(labelled: Mapping[str, str]) -> list[docker.ContainerLabelArgs]:
     return [
         docker.ContainerLabelArgs(label=label, value=value)
-        for label, value in sorted(names.service_labels(service).items())
+        for label, value in sorted(labelled.items())
     ]
 
 
@@ -132,19 +148,77 @@ def hosts(extra: Mapping[str, str]) -> list[docker.ContainerHostArgs]:
     return [docker.ContainerHostArgs(host=name, ip=address) for name, address in extra.items()]
 
 
-def ulimits(service: Service) -> list[docker.ContainerUlimitArgs]:
+def ulimits(process: Service | Job) -> list[docker.ContainerUlimitArgs]:
     return [
         docker.ContainerUlimitArgs(name=one.name, soft=one.soft, hard=one.hard)
-        for one in service.ulimits
+        for one in process.ulimits
     ]
 
 
 def volume_mounts(
-    service: Service, made: Mapping[tuple[str, str], docker.Volume]
-) -> Sequence[docker.ContainerMountArgs]:
+    service: Service, replica: int, made: Mapping[tuple[str, str, int], docker.Volume]
+) -> list[docker.ContainerMountArgs]:
     return [
         docker.ContainerMountArgs(
-            type="volume", source=made[service.name, one.name].name, target=one.path
+            type="volume", source=made[service.name, one.name, replica].name, target=one.path
         )
         for one in service.volumes
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One container of a service or a job, and what is its own. `devices` is None without GPUs."""
+
+    process: Service | Job
+    name: str
+    host_name: str
+    image: pulumi.Input[str]
+    command: Sequence[Text]
+    placement: Placement
+    networks: Sequence[docker.ContainerNetworksAdvancedArgs]
+    mounts: Sequence[docker.ContainerMountArgs]
+    labels: Mapping[str, str]
+    devices: Devices | None = None
+
+
+def arguments(run: Run) -> dict[str, Any]:
+    """What any container is asked for, whether it stays or ends."""
+    process, placement = run.process, run.placement
+    resources = process.resources
+    rendered = {key: render(text, placement) for key, text in process.environment.items()}
+    return {
+        "name": run.name,
+        "hostname": run.host_name,
+        "image": run.image,
+        "command": [render(text, placement) for text in run.command] or None,
+        "envs": environment(rendered, process, placement.has_gpu),
+        "user": process.user,
+        "read_only": process.read_only_root,
+        "capabilities": docker.ContainerCapabilitiesArgs(
+            drops=["ALL"], adds=[one.name for one in process.capabilities] or None
+        ),
+        "security_opts": ["no-new-privileges:true"],
+        "memory": resources.memory_mib,
+        # Stated, and equal, so that there is no swap: where it is absent Docker fills in twice
+        # the memory, which the next update would take for a change.
+        "memory_swap": resources.memory_mib,
+        "cpus": cpus(resources.cpu),
+        "cpu_shares": max(2, int(resources.cpu_budget * CPU_SHARES_OF_A_CORE)),
+        "cpu_set": resources.cpu_set,
+        "shm_size": resources.shared_memory_mib,
+        "tmpfs": tmpfs(process) or None,
+        "ulimits": ulimits(process),
+        "device_requests": (None if run.devices is None else device_requests(process, run.devices)),
+        "networks_advanced": list(run.networks),
+        # What has no link at all has no network at all.
+        "network_mode": "bridge" if run.networks else "none",
+        "hosts": hosts(process.extra_hosts) or None,
+        "mounts": list(run.mounts) or None,
+        "log_driver": "json-file",
+        "log_opts": {
+            "max-size": f"{process.log_rotation.size_mib}m",
+            "max-file": str(process.log_rotation.files),
+        },
+        "labels": labels(run.labels),
+    }

@@ -17,7 +17,7 @@ import pulumi_docker as docker
 
 from platforms.docker.names import FILES, KIND, Names
 from platforms.docker.repair import Hooks
-from workload import Placement, Service, is_secret, render
+from workload import Job, Placement, Service, is_secret, render
 from workload.secrets import DerivedSecrets
 
 WRITER_MEMORY_MIB = 6
@@ -26,9 +26,9 @@ WRITER_MEMORY_MIB = 6
 
 @dataclass(frozen=True, kw_only=True)
 class FileVolume:
-    """A volume with the files of one folder of a service."""
+    """A volume with the files of one folder of a service or a job."""
 
-    service: str
+    process: str
     folder: str
     fingerprint: str
     contents: Mapping[str, tuple[str, bool]]
@@ -36,19 +36,21 @@ class FileVolume:
 
     @property
     def key(self) -> str:
-        return f"{self.service}{self.folder.replace('/', '-')}"
+        return f"{self.process}{self.folder.replace('/', '-')}"
 
 
-def plan(service: Service, placement: Placement, secrets: DerivedSecrets) -> tuple[FileVolume, ...]:
-    """The volumes that hold the files of a service, one a folder."""
+def plan(
+    process: Service | Job, placement: Placement, secrets: DerivedSecrets
+) -> tuple[FileVolume, ...]:
+    """The volumes that hold the files of a service or a job, one a folder."""
     folders: dict[str, dict[str, tuple[str, bool]]] = defaultdict(dict)
-    for file in service.files:
+    for file in process.files:
         path = PurePosixPath(file.path)
         content = render(file.content, placement)
         folders[str(path.parent)][path.name] = (content, is_secret(file.content))
     return tuple(
         FileVolume(
-            service=service.name,
+            process=process.name,
             folder=folder,
             fingerprint=secrets.fingerprint(json.dumps(contents, sort_keys=True)),
             contents=contents,
@@ -70,25 +72,25 @@ class Files:
     ) -> None:
         self._volumes: dict[tuple[str, str], docker.Volume] = {}
         for one in volumes:
-            self._volumes[one.service, one.folder] = docker.Volume(
+            self._volumes[one.process, one.folder] = docker.Volume(
                 one.key,
-                name=names.volume(one.service, f"files-{one.fingerprint}"),
+                name=names.volume(one.process, f"files-{one.fingerprint}"),
                 labels=[
                     docker.VolumeLabelArgs(label=label, value=value)
                     for label, value in sorted(names.labels().items())
                 ],
-                opts=pulumi.ResourceOptions(parent=parents[one.service]),
+                opts=pulumi.ResourceOptions(parent=parents[one.process]),
             )
         self.writer = self._writer(volumes, image, names, hooks) if volumes else None
 
-    def mounts(self, service: str) -> list[docker.ContainerMountArgs]:
-        """What a container of the service mounts to have its files."""
+    def mounts(self, process: str) -> list[docker.ContainerMountArgs]:
+        """What a container of the service or job mounts to have its files."""
         return [
             docker.ContainerMountArgs(
                 type="volume", source=volume.name, target=folder, read_only=True
             )
             for (owner, folder), volume in self._volumes.items()
-            if owner == service
+            if owner == process
         ]
 
     def _writer(
@@ -119,7 +121,7 @@ class Files:
             mounts=[
                 docker.ContainerMountArgs(
                     type="volume",
-                    source=self._volumes[one.service, one.folder].name,
+                    source=self._volumes[one.process, one.folder].name,
                     target=f"/{one.key}",
                 )
                 for one in volumes

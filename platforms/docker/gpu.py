@@ -1,10 +1,12 @@
-"""Which services get which GPUs of a Docker host."""
+"""Which services and jobs get which GPUs of a Docker host."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from platforms.docker.host import Host, HostGpu
-from workload import GpuMode, Mistake, Service
+from platforms.docker.names import where
+from workload import GpuMode, GpuSharing, Job, Mistake, Service
 
 Devices = tuple[str, ...]
 """GPUs by index. An empty one leaves the choice to Docker, where there is none to make."""
@@ -31,72 +33,98 @@ class _UnavailableError(Exception):
 
 @dataclass
 class _Free:
-    """The GPUs that nobody has been given yet, and who has the others."""
+    """The GPUs of the host, and who has them: one holder, or several that take turns."""
 
     host: tuple[HostGpu, ...]
+    slices: tuple[HostGpu, ...]
     named: frozenset[str]
-    holder: dict[str, str] = field(default_factory=dict)
+    holders: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    shared: set[str] = field(default_factory=set)
+    """The indexes of the GPUs whose holders take turns."""
 
-    def named_by(self, service: Service) -> tuple[HostGpu, ...]:
+    def named_by(self, process: Service | Job) -> tuple[HostGpu, ...]:
         """The very GPUs that a service names. Raises `_UnavailableError`."""
-        if service.replicas > 1:
+        if process.replicas > 1 and not _takes_turns(process):
             raise _UnavailableError("its replicas would share the GPUs that it names")
-        found = {key: one for one in self.host for key in (one.index, one.uuid)}
-        for name in service.gpu.device_ids:
+        found = {key: one for one in (*self.host, *self.slices) for key in (one.index, one.uuid)}
+        for name in process.gpu.device_ids:
             if name not in found:
                 raise _UnavailableError(f"the host has no GPU {name}")
-            if found[name].index in self.holder:
-                raise _UnavailableError(f"GPU {name} is given to {self.holder[found[name].index]}")
-            if found[name].memory_mib < (service.gpu.memory_mib or 0):
+            if not self._is_open_to(process, found[name]):
+                holders = ", ".join(dict.fromkeys(self.holders[found[name].index]))
+                raise _UnavailableError(f"GPU {name} is given to {holders}")
+            if found[name].memory_mib < (process.gpu.memory_mib or 0):
                 raise _UnavailableError(
                     f"GPU {name} has {found[name].memory_mib} MiB of memory, and"
-                    f" {service.gpu.memory_mib} MiB are asked for"
+                    f" {process.gpu.memory_mib} MiB are asked for"
                 )
-        return tuple(found[name] for name in service.gpu.device_ids)
+        return tuple(found[name] for name in process.gpu.device_ids)
 
-    def any_for(self, service: Service) -> tuple[HostGpu, ...]:
-        """GPUs for all replicas of a service that names none. Raises `_UnavailableError`."""
-        wanted = service.gpu.count * service.replicas
-        least = service.gpu.memory_mib or 0
+    def any_for(self, process: Service | Job) -> tuple[tuple[HostGpu, ...], ...]:
+        """GPUs for each replica of one that names none. Raises `_UnavailableError`."""
+        each, least = process.gpu.count, process.gpu.memory_mib or 0
+        # Those that take turns need one GPU between them, however many they are.
+        wanted = each if _takes_turns(process) else each * process.replicas
         if wanted > len(self.host):
             raise _UnavailableError(f"{_gpus(wanted)} asked for and the host has {len(self.host)}")
         if sum(one.memory_mib >= least for one in self.host) < wanted:
             raise _UnavailableError(f"too few GPUs have {least} MiB of memory")
-        # What others name, and what others may need for its size, is left to them if possible.
+        # What others name, and what others may need for its size, is left to them if possible;
+        # those that take turns go where the fewest do.
         fit = sorted(
-            (one for one in self.host if one.index not in self.holder and one.memory_mib >= least),
-            key=lambda one: (one.index in self.named, one.memory_mib),
+            (
+                one
+                for one in self.host
+                if self._is_open_to(process, one) and one.memory_mib >= least
+            ),
+            key=lambda one: (
+                one.index in self.named,
+                len(self.holders[one.index]),
+                one.memory_mib,
+            ),
         )
         if len(fit) < wanted:
-            holders = ", ".join(sorted(set(self.holder.values())))
+            holders = ", ".join(sorted({name for names in self.holders.values() for name in names}))
             raise _UnavailableError(
                 f"{_gpus(wanted)} asked for and {len(fit)} of the host's {len(self.host)} left"
                 f" (the others are given to {holders})"
             )
-        return tuple(fit[:wanted])
+        return tuple(
+            tuple(fit[(replica * each + number) % len(fit)] for number in range(each))
+            for replica in range(process.replicas)
+        )
 
-    def give(self, service: Service, gpus: Iterable[HostGpu]) -> None:
-        self.holder |= {one.index: service.name for one in gpus}
+    def give(self, process: Service | Job, gpus: Iterable[HostGpu]) -> None:
+        for one in gpus:
+            self.holders[one.index].append(process.name)
+            if _takes_turns(process):
+                self.shared.add(one.index)
+
+    def _is_open_to(self, process: Service | Job, one: HostGpu) -> bool:
+        if not self.holders[one.index]:
+            return True
+        return _takes_turns(process) and one.index in self.shared
 
 
-def decide(services: Sequence[Service], host: Host) -> GpuDecision:
+def decide(processes: Sequence[Service | Job], host: Host) -> GpuDecision:
     """Shares the host's GPUs out: first to those that require theirs, then to those that would
-    rather have some."""
+    rather have some; in each case those that share with nobody come first."""
     devices: dict[str, tuple[Devices, ...]] = {}
     fallen_back: dict[str, str] = {}
     mistakes: list[Mistake] = []
-    asking = sorted((one for one in services if one.gpu.mode is not GpuMode.OFF), key=_precedence)
-    free = _Free(host=host.gpus or (), named=_named(asking, host.gpus or ()))
-    for service in asking:
+    asking = sorted((one for one in processes if one.gpu.mode is not GpuMode.OFF), key=_precedence)
+    gpus = (*(host.gpus or ()), *host.mig_slices)
+    free = _Free(host=host.gpus or (), slices=host.mig_slices, named=_named(asking, gpus))
+    for process in asking:
         try:
-            devices[service.name] = _devices(service, host, free)
+            devices[process.name] = _devices(process, host, free)
         except _UnavailableError as error:
-            if service.gpu.mode is GpuMode.PREFER:
-                fallen_back[service.name] = str(error)
+            if process.gpu.mode is GpuMode.PREFER:
+                fallen_back[process.name] = str(error)
             else:
                 mistakes.append(
                     Mistake(
-                        f"service {service.name}: gpu",
+                        f"{where(process)}: gpu",
                         f"a GPU is required, but {error}",
                         "install the NVIDIA driver and container toolkit and restart Docker, or"
                         " set strata:gpu.mode to prefer or off"
@@ -108,35 +136,42 @@ def decide(services: Sequence[Service], host: Host) -> GpuDecision:
     return GpuDecision(devices=devices, fallen_back=fallen_back, mistakes=tuple(mistakes))
 
 
-def _devices(service: Service, host: Host, free: _Free) -> tuple[Devices, ...]:
+def _devices(process: Service | Job, host: Host, free: _Free) -> tuple[Devices, ...]:
     if not host.has_gpu_runtime:
         raise _UnavailableError("Docker has no NVIDIA runtime (`docker info` lists none)")
     if host.gpus is None:  # Docker is elsewhere: it will say what it lacks.
-        return (service.gpu.device_ids,) * service.replicas
-    if service.gpu.device_ids:
-        free.give(service, free.named_by(service))
-        return (service.gpu.device_ids,)
-    chosen = free.any_for(service)
-    free.give(service, chosen)
-    each = service.gpu.count
-    if each == len(host.gpus):
+        return (process.gpu.device_ids,) * process.replicas
+    if process.gpu.device_ids:
+        free.give(process, free.named_by(process))
+        return (process.gpu.device_ids,) * process.replicas
+    chosen = free.any_for(process)
+    for gpus in chosen:
+        free.give(process, gpus)
+    if process.gpu.count == len(host.gpus) and not _takes_turns(process):
         return ((),)
     # Docker's count means the first ones, to each container that asks: two would share them while
     # others lie idle. So they are named.
-    return tuple(
-        tuple(one.index for one in chosen[replica * each : (replica + 1) * each])
-        for replica in range(service.replicas)
+    return tuple(tuple(one.index for one in gpus) for gpus in chosen)
+
+
+def _takes_turns(process: Service | Job) -> bool:
+    return process.gpu.sharing is GpuSharing.TIME_SLICING
+
+
+def _precedence(process: Service | Job) -> tuple[bool, bool, bool, int]:
+    """Who cannot do without, who shares with nobody, who has no choice, and who needs the largest
+    come first."""
+    gpu = process.gpu
+    return (
+        gpu.mode is GpuMode.PREFER,
+        _takes_turns(process),
+        not gpu.device_ids,
+        -(gpu.memory_mib or 0),
     )
 
 
-def _precedence(service: Service) -> tuple[bool, bool, int]:
-    """Who cannot do without, who has no choice, and who needs the largest come first."""
-    gpu = service.gpu
-    return (gpu.mode is GpuMode.PREFER, not gpu.device_ids, -(gpu.memory_mib or 0))
-
-
-def _named(services: Iterable[Service], gpus: Iterable[HostGpu]) -> frozenset[str]:
-    names = {name for service in services for name in service.gpu.device_ids}
+def _named(processes: Iterable[Service | Job], gpus: Iterable[HostGpu]) -> frozenset[str]:
+    names = {name for process in processes for name in process.gpu.device_ids}
     return frozenset(one.index for one in gpus if names & {one.index, one.uuid})
 
 

@@ -13,11 +13,14 @@ from typing import Any
 
 import pulumi
 
+from platforms.docker.watch import (
+    FIRST_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    NotReadyError,
+    Watch,
+)
 from workload import Probe
 
-FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 1.0
-LOG_LINES = 15
 RESTARTS_MAXIMUM = 5
 """What a service links to is healthy before it starts, so one that ended this often will go on so."""
 CHECKS_AT_ONCE = 4
@@ -25,22 +28,19 @@ CHECKS_AT_ONCE = 4
 delay what they ask about."""
 
 
-class UnhealthyError(Exception):
-    """A container did not become healthy in time."""
-
-
 class Health:
     """The gate that a client waits at for its servers."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._watch = Watch(client)
         self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
 
     async def wait(self, container: str, name: str, probe: Probe, test: Sequence[str]) -> None:
         """Returns when the container is healthy.
 
         `test` is the command of its health check. A stopped container is started. Raises
-        `UnhealthyError` where it is gone, ends again and again, or is not healthy within
+        `NotReadyError` where it is gone, ends again and again, or is not healthy within
         `probe.ready_within_seconds`.
         """
         deadline = time.monotonic() + probe.ready_within_seconds
@@ -49,7 +49,7 @@ class Health:
         last = "it was not asked"
         first_restarts: int | None = None
         while True:
-            inspected = await self._inspect(container, name)
+            inspected = await self._watch.inspect(container, name)
             state = inspected["State"]
             restarts: int = inspected["RestartCount"]
             first_restarts = restarts if first_restarts is None else first_restarts
@@ -62,46 +62,21 @@ class Health:
             elif state["Status"] in ("exited", "created"):
                 if started:  # Docker will not start it again.
                     why = f"ended with status {state['ExitCode']}"
-                    raise UnhealthyError(await self._report(container, name, why, last))
+                    raise NotReadyError(await self._report(container, name, why, last))
                 # Stopped by hand, or a restart policy that gave up: an update sets it right.
                 pulumi.log.info(f"starting {name}, which was {state['Status']}")
-                await self._start(container, name)
+                await self._watch.start(container, name)
                 started = True
                 first_restarts = None  # Docker counts from 0 again.
                 continue
             if restarts - first_restarts >= RESTARTS_MAXIMUM:
                 why = f"ended {restarts} times, the last time with status {state['ExitCode']}"
-                raise UnhealthyError(await self._report(container, name, why, last))
+                raise NotReadyError(await self._report(container, name, why, last))
             if time.monotonic() > deadline:
                 why = f"was not healthy within {probe.ready_within_seconds} s"
-                raise UnhealthyError(await self._report(container, name, why, last))
+                raise NotReadyError(await self._report(container, name, why, last))
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
-
-    async def _inspect(self, container: str, name: str) -> dict[str, Any]:
-        from docker.errors import NotFound
-
-        try:
-            inspected: dict[str, Any] = await self._call(
-                self._client.api.inspect_container, container
-            )
-        except NotFound:
-            raise UnhealthyError(
-                f"{name} is in the state of the stack, but Docker has it no more (was it removed"
-                " by hand?)\n    run `pulumi up --refresh`, which looks first and makes it again"
-            ) from None
-        return inspected
-
-    async def _start(self, container: str, name: str) -> None:
-        from docker.errors import APIError
-
-        try:
-            await self._call(self._client.api.start, container)
-        except APIError as error:
-            raise UnhealthyError(
-                f"{name} could not be started: {error.explanation or error}\n"
-                "    set right what it names, then `pulumi up` again carries on from here"
-            ) from None
 
     async def _check(self, container: str, test: Sequence[str]) -> str:
         """Runs the health check; an empty string says that it succeeded, else what it printed."""
@@ -109,7 +84,7 @@ class Health:
 
         async with self._checks:
             try:
-                return str(await self._call(self._exec, container, test))
+                return str(await self._watch.call(self._exec, container, test))
             except APIError as error:  # It stopped in between.
                 return str(error.explanation or error)
 
@@ -121,28 +96,9 @@ class Health:
         return "" if status == 0 else output or f"status {status}"
 
     async def _report(self, container: str, name: str, why: str, last: str) -> str:
-        logs = await self._call(self._client.api.logs, container, tail=LOG_LINES)
-        lines = logs.decode(errors="replace").rstrip().splitlines() or ["(nothing)"]
-        shown = "\n".join(f"      {line}" for line in lines)
         return (
             f"{name} {why}\n"
             f"    its health check last said: {last}\n"
-            f"    the end of its log:\n{shown}\n"
+            f"    the end of its log:\n{await self._watch.end_of_log(container)}\n"
             f"    see `docker logs {name}`; `pulumi up` again carries on from here"
         )
-
-    async def _call(self, call: Any, *args: Any, **kwargs: Any) -> Any:
-        """What the engine answers. An engine that refuses (`APIError`) is the caller's to judge;
-        one that is gone ends the update."""
-        from docker.errors import APIError, DockerException
-        from requests.exceptions import RequestException
-
-        try:
-            return await asyncio.to_thread(call, *args, **kwargs)
-        except APIError:
-            raise
-        except (DockerException, RequestException) as error:
-            raise UnhealthyError(
-                f"Docker stopped answering: {error}\n"
-                "    start it again, then `pulumi up` again carries on from here"
-            ) from None

@@ -10,8 +10,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from platforms.docker.names import OWNER, STACK, Names
-from workload import Capacity, Mistake, MistakesError, Service
+from platforms.docker.names import OWNER, STACK, Names, where
+from workload import Capacity, Job, Mistake, MistakesError, Service
 
 MIB = 1024 * 1024
 DISK_FREE_MINIMUM_MIB = 1024
@@ -21,8 +21,16 @@ CPU_MINIMUM = 0.01
 """Docker's own floor: "Range of CPUs is from 0.01 to" the host's."""
 
 
+# NVIDIA, "MIG User Guide", `nvidia-smi -L`: `  MIG 3g.20gb     Device  0: (UUID: MIG-c7384736-...)`.
+MIG_LINE = re.compile(
+    r"\s+MIG \S+?\.(?P<gigabytes>\d+)gb\S*\s+Device\s+(?P<device>\d+): \(UUID: (?P<uuid>MIG-[^)]+)\)"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class HostGpu:
+    """A GPU, or a slice of one."""
+
     index: str
     uuid: str
     memory_mib: int
@@ -31,17 +39,20 @@ class HostGpu:
 @dataclass(frozen=True, kw_only=True)
 class Host:
     """Facts of a Docker host. `gpus` and `disk_free_mib` are None where they cannot be known
-    (an engine on another machine). `other_owner` is set where the containers of this stack's name
-    belong to another checkout."""
+    (an engine on another machine). `mig_slices` are slices of GPUs that are divided, which are not
+    among `gpus`. `own_containers` are the ids of this stack's containers; `other_owner` is set
+    where they belong to another checkout."""
 
     memory_mib: int
     cpu: float
     has_gpu_runtime: bool
     gpus: tuple[HostGpu, ...] | None
+    mig_slices: tuple[HostGpu, ...]
     disk_free_mib: int | None
     root_folder: str
     foreign_subnets: Mapping[str, IPv4Network]
     own_published_ports: frozenset[int]
+    own_containers: frozenset[str]
     other_owner: bool
 
     def capacity(self, reserved_memory_mib: int | None) -> Capacity:
@@ -51,10 +62,12 @@ class Host:
             memory_mib=self.memory_mib,
             reserved_memory_mib=kept if reserved_memory_mib is None else reserved_memory_mib,
             cpu=self.cpu,
-            gpus=len(self.gpus) if self.gpus is not None else None,
+            gpus=None if self.gpus is None else len(self.gpus) + len(self.mig_slices),
         )
 
-    def mistakes(self, services: Sequence[Service], addresses: IPv4Network) -> Iterator[Mistake]:
+    def mistakes(
+        self, processes: Sequence[Service | Job], addresses: IPv4Network
+    ) -> Iterator[Mistake]:
         """What of the host is in the way of the stack."""
         if self.other_owner:
             yield Mistake(
@@ -76,26 +89,28 @@ class Host:
                     f"{addresses} overlaps {subnet} of the Docker network {name}",
                     "choose another private /16 here, or remove that network",
                 )
-        for service in services:
-            yield from self._cpu_mistakes(service)
-            for port in service.ports:
+        for process in processes:
+            yield from self._cpu_mistakes(process)
+            if not isinstance(process, Service):
+                continue
+            for port in process.ports:
                 if port.published and port.published not in self.own_published_ports:
-                    yield from _taken(service, port.published)
+                    yield from _taken(process, port.published)
 
-    def _cpu_mistakes(self, service: Service) -> Iterator[Mistake]:
-        resources = service.resources
+    def _cpu_mistakes(self, process: Service | Job) -> Iterator[Mistake]:
+        resources = process.resources
         if resources.cpu < CPU_MINIMUM:
             yield Mistake(
-                f"service {service.name}: cpu",
+                f"{where(process)}: cpu",
                 f"{resources.cpu:g} is less than Docker can give",
                 f"give it at least {CPU_MINIMUM:g}",
             )
         pinned = re.findall(r"\d+", resources.cpu_set or "")
         if any(int(core) >= self.cpu for core in pinned):
             yield Mistake(
-                f"service {service.name}: cpu_set",
+                f"{where(process)}: cpu_set",
                 f"{resources.cpu_set!r} names cores that the host has not",
-                f"set strata:services.{service.name}.cpuSet within 0-{self.cpu - 1:g}",
+                f"set strata:services.{process.name}.cpuSet within 0-{self.cpu - 1:g}",
             )
 
 
@@ -119,17 +134,20 @@ def inspect(client: Any, names: Names) -> Host:
     info = client.info()
     has_gpu_runtime = _has_gpu_runtime(info)
     own = client.api.containers(all=True, filters={"label": f"{STACK}={names.stack}"})
+    gpus, slices = _gpus() if has_gpu_runtime else ((), ())
     return Host(
         memory_mib=info["MemTotal"] // MIB,
         cpu=float(info["NCPU"]),
         has_gpu_runtime=has_gpu_runtime,
-        gpus=_gpus() if has_gpu_runtime else (),
+        gpus=gpus,
+        mig_slices=slices,
         disk_free_mib=_disk_free_mib(Path(info["DockerRootDir"])),
         root_folder=info["DockerRootDir"],
         foreign_subnets=_foreign_subnets(client, names.stack),
         own_published_ports=frozenset(
             port["PublicPort"] for one in own for port in one["Ports"] if "PublicPort" in port
         ),
+        own_containers=frozenset(one["Id"] for one in own),
         other_owner=any(one["Labels"].get(OWNER) != names.owner for one in own),
     )
 
@@ -146,20 +164,50 @@ def _has_gpu_runtime(info: Mapping[str, Any]) -> bool:
     )
 
 
-def _gpus() -> tuple[HostGpu, ...] | None:
+def _gpus() -> tuple[tuple[HostGpu, ...] | None, tuple[HostGpu, ...]]:
+    """The GPUs that can be given whole (None where they cannot be known), and the MIG slices."""
     if shutil.which("nvidia-smi") is None:
-        return None
-    query = subprocess.run(
-        ["nvidia-smi", "--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
+        return None, ()
+    query = _nvidia_smi(
+        "--query-gpu=index,uuid,memory.total,mig.mode.current", "--format=csv,noheader,nounits"
     )
-    if query.returncode != 0:
-        return ()
-    rows = (line.split(", ") for line in query.stdout.splitlines())
-    return tuple(HostGpu(index=row[0], uuid=row[1], memory_mib=int(row[2])) for row in rows)
+    return whole_gpus(query), mig_slices(_nvidia_smi("-L"))
+
+
+def _nvidia_smi(*arguments: str) -> str:
+    done = subprocess.run(
+        ["nvidia-smi", *arguments], capture_output=True, text=True, check=False, timeout=30
+    )
+    return done.stdout if done.returncode == 0 else ""
+
+
+def whole_gpus(query: str) -> tuple[HostGpu, ...]:
+    """The GPUs of `nvidia-smi --query-gpu`, less those that are divided into slices."""
+    rows = (line.split(", ") for line in query.splitlines())
+    return tuple(
+        HostGpu(index=row[0], uuid=row[1], memory_mib=int(row[2]))
+        for row in rows
+        if row[3] != "Enabled"  # "Disabled", or "[N/A]" where there is no MIG.
+    )
+
+
+def mig_slices(listed: str) -> tuple[HostGpu, ...]:
+    """The MIG slices of `nvidia-smi -L`. Their index is that of the GPU and their own (`0:1`);
+    their memory is what the name of the profile says, as GiB."""
+    found: list[HostGpu] = []
+    gpu = ""
+    for line in listed.splitlines():
+        if whole := re.match(r"GPU (\d+):", line):
+            gpu = whole[1]
+        elif part := MIG_LINE.match(line):
+            found.append(
+                HostGpu(
+                    index=f"{gpu}:{part['device']}",
+                    uuid=part["uuid"],
+                    memory_mib=int(part["gigabytes"]) * 1024,
+                )
+            )
+    return tuple(found)
 
 
 def _disk_free_mib(root: Path) -> int | None:

@@ -8,7 +8,8 @@ import pulumi
 
 from images import catalogue
 from images.source import Source, resolve
-from workload import Mistake, MistakesError, Service
+from platforms.docker.names import where
+from workload import Job, Mistake, MistakesError, Service
 
 
 class Images:
@@ -23,12 +24,12 @@ class Images:
         """The reference of a logical image: a tag made here, or a digest upstream."""
         return resolve(image, self._source)
 
-    def mistakes(self, services: Iterable[Service]) -> Iterable[Mistake]:
-        for service in services:
-            for field, image in (("image", service.image), ("gpu.image", service.gpu.image)):
+    def mistakes(self, processes: Iterable[Service | Job]) -> Iterable[Mistake]:
+        for process in processes:
+            for field, image in (("image", process.image), ("gpu.image", process.gpu.image)):
                 if image is not None and image not in catalogue.IMAGES:
                     yield Mistake(
-                        f"service {service.name}: {field}",
+                        f"{where(process)}: {field}",
                         f"the catalogue has no image {image}",
                         f"use one of: {', '.join(catalogue.IMAGES)} (images/catalogue.py)",
                     )

@@ -4,14 +4,20 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from workload import Service
+from workload import Job, Service, Volume
 
 STACK = "strata.stack"
 SYSTEM = "strata.system"
 SERVICE = "strata.service"
+JOB = "strata.job"
 KIND = "strata.kind"
+ZONE = "strata.zone"
 FILES = "files"
 """The kind of the container that fills the volumes of files, and never runs."""
+PREPARE = "prepare"
+"""The kind of the container that runs before that of a service."""
+SCHEDULE = "strata.schedule"
+"""When a job is meant to run: a note for people, since Docker starts nothing by itself."""
 OWNER = "strata.owner"
 BACKUP = "strata.backup"
 CAPABILITY = "strata.capability."
@@ -37,20 +43,56 @@ class Names:
     def prefix(self) -> str:
         return f"{self.project}-{self.stack}"
 
-    def container(self, service: str, replica: int) -> str:
+    def container(self, process: str, replica: int) -> str:
         """The name of a replica, counted from 0, as `docker ps` shows it (from 1)."""
-        return f"{self.prefix}-{service}-{replica + 1}"
+        return f"{self.prefix}-{process}-{replica + 1}"
 
-    def volume(self, service: str, volume: str) -> str:
-        return f"{self.prefix}-{service}-{volume}"
+    def prepare(self, service: str, replica: int) -> str:
+        """The name of the container that runs before a replica."""
+        return f"{self.container(service, replica)}-{PREPARE}"
+
+    def volume(self, service: str, volume: str, replica: int = 0) -> str:
+        """The name of a volume of a replica. One replica is the rule, and has the plain name; a
+        '.' keeps the others apart from volumes whose names end in a number."""
+        plain = f"{self.prefix}-{service}-{volume}"
+        return plain if replica == 0 else f"{plain}.{replica + 1}"
 
     def labels(self) -> Mapping[str, str]:
         return {STACK: self.stack, SYSTEM: self.system, OWNER: self.owner}
 
     def service_labels(self, service: Service) -> Mapping[str, str]:
-        exceptions = {f"{CAPABILITY}{one.name}": one.reason for one in service.capabilities}
-        return {**self.labels(), SERVICE: service.name, KIND: str(service.kind), **exceptions}
+        return {
+            **self.labels(),
+            SERVICE: service.name,
+            KIND: str(service.kind),
+            ZONE: str(service.zone),
+            **_exceptions(service),
+        }
 
-    def data_labels(self, service: Service) -> Mapping[str, str]:
-        """Of a volume that outlives its container: `ops backup` takes it."""
-        return {**self.service_labels(service), BACKUP: "ops"}
+    def prepare_labels(self, service: Service) -> Mapping[str, str]:
+        return {**self.service_labels(service), KIND: PREPARE}
+
+    def job_labels(self, job: Job) -> Mapping[str, str]:
+        schedule = {} if job.schedule is None else {SCHEDULE: job.schedule}
+        return {
+            **self.labels(),
+            JOB: job.name,
+            KIND: "job",
+            ZONE: str(job.zone),
+            **_exceptions(job),
+            **schedule,
+        }
+
+    def volume_labels(self, service: Service, volume: Volume) -> Mapping[str, str]:
+        """Of a volume that outlives its container: `ops backup` takes those with data."""
+        labels = self.service_labels(service)
+        return labels if volume.cache else {**labels, BACKUP: "ops"}
+
+
+def _exceptions(process: Service | Job) -> Mapping[str, str]:
+    return {f"{CAPABILITY}{one.name}": one.reason for one in process.capabilities}
+
+
+def where(process: Service | Job) -> str:
+    """How the path of a mistake begins."""
+    return f"{'service' if isinstance(process, Service) else 'job'} {process.name}"

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from workload import Link, Mistake, Service, Zone
+from platforms.docker.names import where
+from workload import Job, Link, Mistake, Port, Service, Zone
 
 ZONE_PREFIX = 19  # A /16 holds eight: one a zone, one for what leads out of the stack.
 NETWORK_PREFIX = 26
@@ -83,13 +84,13 @@ def default_range(stack: str) -> IPv4Network:
 
 
 def plan(
-    services: Sequence[Service], links: Sequence[Link], prefix: str, addresses: IPv4Network
+    processes: Sequence[Service | Job], links: Sequence[Link], prefix: str, addresses: IPv4Network
 ) -> NetworkPlan:
     """The networks of a stack; `prefix` begins each name, `addresses` is what they are cut from."""
-    by_name = {service.name: service for service in services}
+    by_name = {process.name: process for process in processes}
     zones = list(addresses.subnets(new_prefix=ZONE_PREFIX))
     wanted = sorted(
-        [*_between(by_name, links, prefix), *_outward(services, prefix)], key=lambda one: one.name
+        [*_between(by_name, links, prefix), *_outward(processes, prefix)], key=lambda one: one.name
     )
     taken: set[IPv4Network] = set()
     networks: list[PlannedNetwork] = []
@@ -123,31 +124,35 @@ class _Wanted:
 
 
 def _between(
-    services: Mapping[str, Service], links: Sequence[Link], prefix: str
+    processes: Mapping[str, Service | Job], links: Sequence[Link], prefix: str
 ) -> Iterator[_Wanted]:
     ports: dict[tuple[str, str], set[int]] = defaultdict(set)
     for link in links:
         ports[link.server, link.client].add(link.port)
     clients: dict[tuple[str, frozenset[int], str], list[str]] = defaultdict(list)
     for (server, client), numbers in ports.items():
-        alone = "" if all(port.bound for port in services[client].ports) else client
+        alone = "" if all(port.bound for port in _ports(processes[client])) else client
         clients[server, frozenset(numbers), alone].append(client)
     for (server, leads_to, alone), members in clients.items():
         name = "-".join([prefix, server, *map(str, sorted(leads_to)), *([alone] if alone else [])])
         yield _Wanted(name=name, server=server, ports=leads_to, clients=tuple(sorted(members)))
 
 
-def _outward(services: Sequence[Service], prefix: str) -> Iterator[_Wanted]:
-    for service in services:
-        published = frozenset(port.number for port in service.ports if port.published)
-        if published or service.egress:
+def _outward(processes: Sequence[Service | Job], prefix: str) -> Iterator[_Wanted]:
+    for process in processes:
+        published = frozenset(port.number for port in _ports(process) if port.published)
+        if published or process.egress:
             yield _Wanted(
-                name=f"{prefix}-{service.name}-outward",
-                server=service.name,
+                name=f"{prefix}-{process.name}-outward",
+                server=process.name,
                 ports=published,
                 has_way_out=True,
-                masquerades=service.egress or service.zone is Zone.FRONTEND,
+                masquerades=process.egress or process.zone is Zone.FRONTEND,
             )
+
+
+def _ports(process: Service | Job) -> tuple[Port, ...]:
+    return process.ports if isinstance(process, Service) else ()
 
 
 def _subnet(zone: IPv4Network, name: str, taken: set[IPv4Network]) -> IPv4Network:
@@ -164,13 +169,18 @@ def _subnet(zone: IPv4Network, name: str, taken: set[IPv4Network]) -> IPv4Networ
     raise ValueError(f"zone {zone} has no subnet left")
 
 
-def _too_many(wanted: _Wanted, services: Mapping[str, Service]) -> Iterator[Mistake]:
-    servers = services[wanted.server].replicas
-    clients = sum(services[name].replicas for name in wanted.clients)
+def _too_many(wanted: _Wanted, processes: Mapping[str, Service | Job]) -> Iterator[Mistake]:
+    servers = processes[wanted.server].replicas
+    clients = sum(_client_containers(processes[name]) for name in wanted.clients)
     if servers > SERVERS_MAXIMUM or clients > CLIENTS_MAXIMUM:
         yield Mistake(
-            f"service {wanted.server}",
+            where(processes[wanted.server]),
             f"has {servers} replicas and {clients} replicas of clients, a network on Docker holds"
             f" {SERVERS_MAXIMUM} and {CLIENTS_MAXIMUM}",
             "lower the replicas",
         )
+
+
+def _client_containers(process: Service | Job) -> int:
+    prepared = isinstance(process, Service) and bool(process.prepare)
+    return process.replicas * (2 if prepared else 1)

@@ -52,6 +52,8 @@ class Resource:
     # Property name -> URNs of the resources whose outputs it was made of. Only stack rules have it:
     # it is what tells which network an unknown network id will be.
     property_dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # URNs of all that is made before it. Only stack rules have it.
+    dependencies: tuple[str, ...] = ()
 
     def get(self, *keys: str) -> Any:
         """The value at the end of these property names; None when absent."""

@@ -269,6 +269,7 @@ def resource_of(message: Any, inputs: dict[str, Any] | None = None) -> Resource:
         protect=message.options.protect,
         parent=getattr(message, "parent", "") or message.options.parent,
         property_dependencies={name: tuple(value.urns) for name, value in dependencies.items()},
+        dependencies=tuple(getattr(message, "dependencies", ())),
     )
 
 

@@ -29,16 +29,22 @@ HOST = Host(
     cpu=8,
     has_gpu_runtime=False,
     gpus=(),
+    mig_slices=(),
     disk_free_mib=50000,
     root_folder="/var/lib/docker",
     foreign_subnets={},
     own_published_ports=frozenset({8080, 8443}),
+    own_containers=frozenset(),
     other_owner=False,
 )
 
 
 class _HealthyEngine:
-    """Stands in for the Docker engine: has every image, and every container is healthy."""
+    """Stands in for the Docker engine: has every image; every container is healthy, or has ended
+    well where it need not run."""
+
+    def __init__(self, recorded: "Recorded") -> None:
+        self._recorded = recorded
 
     @property
     def api(self) -> "_HealthyEngine":
@@ -54,7 +60,10 @@ class _HealthyEngine:
             for index, name in enumerate(catalogue.IMAGES)
         ]
 
-    def inspect_container(self, _: str) -> dict[str, Any]:
+    def inspect_container(self, identifier: str) -> dict[str, Any]:
+        container = self._recorded.inputs[identifier.removesuffix("-id")]
+        if not container["mustRun"]:
+            return {"State": {"Running": False, "Status": "exited", "ExitCode": 0}}
         return {
             "RestartCount": 0,
             "State": {"Running": True, "Status": "running", "Health": {"Status": "healthy"}},
@@ -133,6 +142,8 @@ def plain(sent: Any) -> Any:
 class Composed:
     recorded: Recorded
     deployment: Deployment
+    outputs: dict[str, Any]
+    """What the stack shows, resolved."""
 
 
 def compose(
@@ -150,10 +161,12 @@ def compose(
     pulumi.runtime.set_mocks(
         recorded, project="strata", stack="test", preview=False, monitor=_Monitor(recorded)
     )
-    engine = _HealthyEngine()
+    engine = _HealthyEngine(recorded)
+    result: list[Deployment] = []
+    outputs: dict[str, Any] = {}
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
-    def program() -> Deployment:
+    def program() -> Any:
         platform = DockerPlatform(
             client=engine,
             names=NAMES,
@@ -168,11 +181,10 @@ def compose(
         )
         describe(platform)
         result.append(platform.deploy())
-        return result[0]
+        return pulumi.Output.all(**result[0].outputs).apply(outputs.update)
 
-    result: list[Deployment] = []
     program()
-    return Composed(recorded, result[0])
+    return Composed(recorded, result[0], outputs)
 
 
 def refused(describe: Callable[[Platform], None], **options: Any) -> tuple[MistakesError, Recorded]:

@@ -10,9 +10,10 @@ from platforms.docker.host import HostGpu
 from platforms.platform import Platform
 from tests.components.example import on_gpu
 from tests.components.stack import HOST, Recorded, compose, refused
-from workload import GpuMode
+from workload import GpuMode, GpuSharing
 
 REQUIRE, PREFER = GpuMode.REQUIRE, GpuMode.PREFER
+TURNS = GpuSharing.TIME_SLICING
 NO_RUNTIME = "Docker has no NVIDIA runtime"
 
 
@@ -230,3 +231,64 @@ def test_where_the_gpus_cannot_be_known_docker_is_asked_for_as_many() -> None:
     host = replace(HOST, has_gpu_runtime=True, gpus=None)
     recorded = compose(describe_one(REQUIRE, count=2), host=host).recorded
     assert requests(recorded) == {"model-1": 2}
+
+
+def test_those_that_take_turns_share_a_gpu() -> None:
+    def describe(platform: Platform) -> None:
+        on_gpu(platform, "first", REQUIRE, sharing=TURNS)
+        on_gpu(platform, "second", REQUIRE, sharing=TURNS)
+
+    assert requests(composed(describe, 80)) == {"first-1": ["0"], "second-1": ["0"]}
+    assert requests(composed(describe, 80, 80)) == {"first-1": ["0"], "second-1": ["1"]}
+
+
+def test_replicas_may_take_turns() -> None:
+    recorded = composed(describe_one(REQUIRE, sharing=TURNS, replicas=3), 80, 80)
+    assert requests(recorded) == {"model-1": ["0"], "model-2": ["1"], "model-3": ["0"]}
+    recorded = composed(describe_one(REQUIRE, sharing=TURNS, replicas=2, device_ids=("1",)), 80, 80)
+    assert requests(recorded) == {"model-1": ["1"], "model-2": ["1"]}
+
+
+def test_who_shares_with_nobody_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    def describe(platform: Platform) -> None:
+        on_gpu(platform, "first", sharing=TURNS)
+        on_gpu(platform, "second", sharing=TURNS)
+        on_gpu(platform, "alone")
+
+    granted = requests(composed(describe, 80, 80))
+    assert granted == {"alone-1": ["0"], "first-1": ["1"], "second-1": ["1"]}
+    assert requests(composed(describe, 80)) == {"alone-1": 1}
+    assert "first runs on the CPU: 1 GPU is asked for and 0 of the host's 1 left" in caplog.text
+
+
+def test_the_budget_counts_a_gpu_in_turns_once() -> None:
+    def describe(platform: Platform) -> None:
+        for name in ("first", "second", "third"):
+            on_gpu(platform, name, REQUIRE, sharing=TURNS)
+        on_gpu(platform, "alone", REQUIRE)
+
+    outputs = compose(describe, host=host_with(80, 80)).outputs
+    assert outputs["budget"]["used"]["gpu"] == 2
+
+
+SLICE = HostGpu(index="0:1", uuid="MIG-11", memory_mib=10 * 1024)
+
+
+@pytest.mark.parametrize("name", ["MIG-11", "0:1"])
+def test_a_slice_is_given_by_its_name(name: str) -> None:
+    host = replace(host_with(), mig_slices=(SLICE,))
+    recorded = compose(describe_one(REQUIRE, device_ids=(name,)), host=host).recorded
+    assert requests(recorded) == {"model-1": [name]}
+    error, _ = refused(describe_one(REQUIRE), host=host)
+    assert "1 GPU is asked for and the host has 0" in str(error)
+    error, _ = refused(describe_one(REQUIRE, device_ids=(name,), memory_mib=20_000), host=host)
+    assert "has 10240 MiB of memory" in str(error)
+
+
+def test_a_slice_by_its_profile_is_refused_with_the_remedy() -> None:
+    describe = describe_one(PREFER, sharing=GpuSharing.MIG, mig_profile="1g.10gb")
+    error, recorded = refused(describe, host=replace(host_with(80), mig_slices=(SLICE,)))
+    (mistake,) = error.mistakes
+    assert mistake.path == "service model: gpu.sharing"
+    assert "by its UUID in deviceIds" in mistake.remedy
+    assert set(recorded.inputs) == {"model"}

@@ -124,6 +124,13 @@ FIXTURE = {
     ),
 }
 
+# What fills a volume for another, and ends before the other is made.
+WRITES_FILES = {"type": "volume", "source": "strata-files", "target": "/files"}
+PREPARES = {
+    "job:mounts": [WRITES_FILES],
+    "web:mounts[0]": WRITES_FILES,
+    "web:after": ["database", "job"],
+}
 MADE_OF = {"networksAdvanced": ["backend"], "mounts": ["data"]}
 OTHER_REGISTRY = f"registry.example/team/app@sha256:{HEX}"
 
@@ -657,6 +664,17 @@ STACK = [
     ),
     bad("single-writer/writers@files")(
         {"job:volumes": [{"volumeName": "strata-files", "containerPath": "/files"}]}
+    ),
+    # What ends before the other is made writes alone.
+    good(PREPARES),
+    bad("single-writer/writers@files", name="nothing waits for its end")(
+        {**PREPARES, "web:after": ["database"]}
+    ),
+    bad("single-writer/writers@files", name="made before, but it runs on")(
+        {**PREPARES, "job:restart": "always", "job:healthcheck": running()["healthcheck"]}
+    ),
+    bad("single-writer/writers@files", name="one of two waits")(
+        {**PREPARES, "metrics:mounts": [WRITES_FILES]}
     ),
     unknown(
         "web:mounts",

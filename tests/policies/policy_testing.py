@@ -44,6 +44,8 @@ class Made:
     protect: bool = False
     # Property -> names of the fixture's resources it was made of.
     made_of: dict[str, list[str]] = field(default_factory=dict)
+    # Names of the fixture's resources that are made before it.
+    after: list[str] = field(default_factory=list)
 
 
 Fixture = dict[str, Made]
@@ -137,6 +139,8 @@ def changed(fixture: Fixture, change: Mapping[str, Any]) -> Fixture:
             made[name].protect = value
         elif path == "made_of":
             made[name].made_of = value
+        elif path == "after":
+            made[name].after = value
         else:
             set_at(made[name].properties, path, value if value is REMOVED else copy.deepcopy(value))
     return made
@@ -160,6 +164,7 @@ def resources(fixture: Fixture) -> list[Resource]:
                 key: tuple(urn(other, fixture[other]) for other in others if other in fixture)
                 for key, others in made.made_of.items()
             },
+            dependencies=tuple(urn(other, fixture[other]) for other in made.after),
         )
         for name, made in fixture.items()
     ]

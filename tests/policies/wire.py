@@ -18,6 +18,7 @@ def message(name: str, fixture: Any) -> Any:
     for key, others in made.made_of.items():
         urns = [urn(other, fixture[other]) for other in others if other in fixture]
         resource.propertyDependencies[key].urns.extend(urns)
+    resource.dependencies.extend(urn(other, fixture[other]) for other in made.after)
     return resource
 
 

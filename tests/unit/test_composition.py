@@ -67,23 +67,14 @@ def test_links_are_listed_by_name_and_port() -> None:
         ([service("a", replicas=0)], "service a: replicas: 0 is less than 1"),
         (
             [service("a", replicas=2, volumes=(Volume(name="data", path="/data"),))],
-            "service a: replicas: replicas would write to one volume",
-        ),
-        (
-            [service("a", replicas=2, ports=(Port(name="http", number=1, published=1),))],
-            "service a: replicas: a port of the host leads to one replica only",
-        ),
-        (
-            [service("a", replicas=2, files=(File(path="/x/y", content=Listen("http")),))],
-            "service a: files: replicas share their files, and each listens on an address of its"
-            " own",
+            "service a: replicas: each replica would have a volume, and so data, of its own",
         ),
         (
             [
                 service("a", ports=(Port(name="http", number=1, published=80),)),
                 service("b", ports=(Port(name="http", number=1, published=80),)),
             ],
-            "service b: ports: port 80 of the host is already taken by a",
+            "service b: ports: port 80 is already published by a",
         ),
         (
             [service("a", command=(Listen("grpc"),))],

@@ -60,6 +60,39 @@ def test_keys_of_others_are_left_alone() -> None:
         ({"services": {"api": {"cpuSet": "a"}}}, "strata:services.api.cpuSet", "match pattern"),
         ({"secretGenerations": {"db": 0}}, "strata:secretGenerations.db", "greater than or"),
         ({"seed": "short"}, "strata:seed", "at least 32"),
+        ({"platform": "nomad"}, "strata:platform", "'docker', 'eks' or 'kubernetes'"),
+        ({"domain": "localhost"}, "strata:domain", "match pattern"),
+        ({"imageDigests": {"api": "latest"}}, "strata:imageDigests.api", "match pattern"),
+        (
+            {"loadBalancer": {"ranges": ["10.0.0.1/8"]}},
+            "strata:loadBalancer.ranges[0]",
+            "zeros after",
+        ),
+        ({"aws": {"account": "12"}}, "strata:aws.account", "match pattern"),
+        ({"aws": {"region": "Frankfurt"}}, "strata:aws.region", "match pattern"),
+        ({"aws": {"zones": 1}}, "strata:aws.zones", "greater than or equal to 2"),
+        ({"aws": {"zone": 3}}, "strata:aws.zone", "did you mean zones?"),
+        (
+            {"aws": {"gpuNodes": [{"name": "a", "instanceTypes": ["g6.xlarge"], "spot": True}]}},
+            "strata:aws.gpuNodes[0].spot",
+            "capacity",
+        ),
+        ({"aws": {"gpuNodes": [{"name": "a"}]}}, "strata:aws.gpuNodes[0].instanceTypes", "add it"),
+        (
+            {"aws": {"gpuNodes": [{"name": "a", "instanceTypes": ["g6"]}]}},
+            "strata:aws.gpuNodes[0].instanceTypes[0]",
+            "match pattern",
+        ),
+        (
+            {"aws": {"gpuNodes": [{"name": "a", "instanceTypes": []}]}},
+            "strata:aws.gpuNodes[0].instanceTypes",
+            "name at least one",
+        ),
+        (
+            {"aws": {"administrators": ["root"]}},
+            "strata:aws.administrators[0]",
+            "match pattern",
+        ),
     ],
 )
 def test_a_mistake_names_its_key_and_a_remedy(

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from platforms.docker.host import Host
+from platforms.docker.host import Host, HostGpu, mig_slices, whole_gpus
 from tests.components.stack import HOST
 from tests.unit.examples import service
 from workload import Port, Resources
@@ -56,3 +56,30 @@ def test_a_tenth_and_at_least_a_gibibyte_is_kept_for_the_system() -> None:
     assert replace(HOST, memory_mib=30000).capacity(None).usable_memory_mib == 27000
     assert replace(HOST, memory_mib=4096).capacity(None).usable_memory_mib == 3072
     assert replace(HOST, memory_mib=4096).capacity(6).usable_memory_mib == 4090
+
+
+# Of a host whose second GPU is divided, as NVIDIA's "MIG User Guide" shows both commands.
+QUERY = """\
+0, GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77, 81559, Disabled
+1, GPU-e86cb44c-6756-fd30-cd4a-1e6da3caf9b0, 81559, Enabled
+2, GPU-1d217ce4-2b2a-4f6e-9a0f-3c0f8f9d7f11, 24564, [N/A]
+"""
+LISTED = """\
+GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
+GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-e86cb44c-6756-fd30-cd4a-1e6da3caf9b0)
+  MIG 3g.40gb     Device  0: (UUID: MIG-c7384736-a75d-5afc-978f-d2f1294409fd)
+  MIG 1g.10gb+me  Device  1: (UUID: MIG-a28ad590-3fda-56dd-84fc-0a0b96edc58d)
+GPU 2: NVIDIA L4 (UUID: GPU-1d217ce4-2b2a-4f6e-9a0f-3c0f8f9d7f11)
+"""
+
+
+def test_a_gpu_that_is_divided_is_had_by_its_slices() -> None:
+    assert [one.index for one in whole_gpus(QUERY)] == ["0", "2"]
+    assert mig_slices(LISTED) == (
+        HostGpu(index="1:0", uuid="MIG-c7384736-a75d-5afc-978f-d2f1294409fd", memory_mib=40 * 1024),
+        HostGpu(index="1:1", uuid="MIG-a28ad590-3fda-56dd-84fc-0a0b96edc58d", memory_mib=10 * 1024),
+    )
+
+
+def test_where_nothing_answers_there_is_no_gpu() -> None:
+    assert whole_gpus("") == mig_slices("") == ()

@@ -5,8 +5,10 @@ import pytest
 from workload import (
     Accelerator,
     Cores,
+    HostName,
     Listen,
     MemoryMib,
+    NameServer,
     Password,
     Placement,
     Text,
@@ -22,6 +24,8 @@ def placement(*, has_gpu: bool = False) -> Placement:
     return Placement(
         addresses=lambda port: {"http": ("127.0.0.1", "10.1.2.3")}[port],
         secrets=SECRETS,
+        host_name=lambda service: f"{service}.example",
+        name_server="192.0.2.53",
         memory_mib=511,
         cpu=1.25,
         has_gpu=has_gpu,
@@ -35,6 +39,8 @@ def placement(*, has_gpu: bool = False) -> Placement:
         (Listen("http"), "127.0.0.1,10.1.2.3"),
         (("bind ", Listen("http", separator=" ")), "bind 127.0.0.1 10.1.2.3"),
         (Listen("http", template="{index}={address};", separator=""), "1=127.0.0.1;2=10.1.2.3;"),
+        (HostName("api"), "api.example"),
+        (("resolver ", NameServer(), ";"), "resolver 192.0.2.53;"),
         (MemoryMib(0.5), "255"),
         (MemoryMib(0.01, at_least=32), "32"),
         (Cores(), "2"),

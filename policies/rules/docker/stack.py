@@ -233,21 +233,35 @@ def stateful_protect(stack: Stack, judge: Judge) -> None:
     production=MANDATORY,
 )
 def single_writer(stack: Stack, judge: Judge) -> None:
-    """One writer a volume; a container that never runs does not count."""
+    """One writer a volume; a container that never runs does not count, nor does one that ends
+    before the others are made."""
     writers: dict[str, list[Resource]] = {}
+    ending: set[str] = set()
     for container in stack.of(CONTAINER):
         with judge.of(container):
             if never_runs(container):
                 continue
             written = {volume.urn for volume, writable in volumes_of(container, stack) if writable}
+            if written and not stays_up(container):
+                ending.add(container.urn)
             for urn in written:
                 writers.setdefault(urn, []).append(container)
     for urn, containers in writers.items():
-        if len(containers) > 1:
-            names = ", ".join(sorted(container.name for container in containers))
+        together = [
+            one for one in containers if one.urn not in ending or not _is_before(one, containers)
+        ]
+        if len(together) > 1:
+            names = ", ".join(sorted(container.name for container in together))
             judge.violation(
                 "writers", f"more than one container writes: {names}", stack.by_urn[urn]
             )
+
+
+def _is_before(container: Resource, containers: list[Resource]) -> bool:
+    """Whether the container is made before each of the others."""
+    return all(
+        container.urn in other.dependencies for other in containers if other is not container
+    )
 
 
 @rule(

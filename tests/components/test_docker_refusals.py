@@ -1,0 +1,73 @@
+"""What Docker alone cannot carry out is refused by name, before anything is made."""
+
+from typing import Any
+
+import pytest
+
+from config import Settings
+from platforms.docker import refusals
+from tests.components.example import application, composed
+from tests.components.stack import refused
+from workload import File, Listen, Override, Overrides, Password
+
+LISTENING = (File(path="/etc/app/here", content=Listen("http")),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {"replicas": 2, "published": 18000},
+            "service app: replicas: a port of the host leads to one replica only",
+        ),
+        (
+            {"replicas": 2, "files": LISTENING},
+            "service app: files: replicas share their files, and each listens on an address of its"
+            " own",
+        ),
+        ({"replicas_maximum": 2}, "service app: replicas_maximum: Docker has no autoscaler"),
+        (
+            {"environment": {"TOKEN": Password("app")}},
+            "service app: environment.TOKEN: holds a secret, which `docker inspect` would show",
+        ),
+        (
+            {"prepare": ("fetch", Password("app"))},
+            "service app: prepare[1]: holds a secret, which `docker inspect` would show",
+        ),
+    ],
+)
+def test_a_field_that_docker_cannot_honour(fields: dict[str, Any], expected: str) -> None:
+    error, recorded = refused(lambda platform: _app(platform, **fields))
+    assert [f"{one.path}: {one.problem}" for one in error.mistakes] == [expected]
+    assert set(recorded.inputs) == {"app"}, "the component, and nothing of Docker"
+
+
+def test_a_setting_is_named_where_it_is_what_asks() -> None:
+    overrides = Overrides(services={"app": Override(replicas_maximum=4)})
+    error, _ = refused(lambda platform: _app(platform), overrides=overrides)
+    assert [one.path for one in error.mistakes] == ["strata:services.app.replicasMaximum"]
+
+
+def test_a_maximum_that_is_the_number_of_replicas_is_none() -> None:
+    assert set(composed(replicas=2, replicas_maximum=2).recorded.of("Container")) == {
+        "app-1",
+        "app-2",
+    }
+
+
+def test_settings_of_other_platforms_are_refused() -> None:
+    given = {
+        "aws": {"region": "eu-central-1"},
+        "kubernetes": {"context": "there"},
+        "domain": "example.com",
+        "loadBalancer": {"public": True},
+        "imageDigests": {"application": f"sha256:{'0' * 64}"},
+    }
+    found = {one.path: one for one in refusals.of_settings(Settings.model_validate(given))}
+    assert set(found) == {f"strata:{key}" for key in given}
+    assert "strata:images" in found["strata:imageDigests"].remedy
+    assert list(refusals.of_settings(Settings())) == []
+
+
+def _app(platform: Any, **fields: Any) -> None:
+    application(platform, "app", **fields)

@@ -1,0 +1,169 @@
+"""Jobs in a composition: their order, their links, and what is refused."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pulumi
+import pytest
+
+from components import AppJob, AppJobArgs
+from components.app_job import describe
+from platforms.platform import Deployment
+from tests.unit.examples import link, service
+from workload import (
+    Composition,
+    Job,
+    Link,
+    MistakesError,
+    Override,
+    Overrides,
+    Resources,
+    Service,
+    Volume,
+    Zone,
+)
+
+
+def job(name: str, **changed: Any) -> Job:
+    base = Job(
+        name=name,
+        image="probe-server",
+        zone=Zone.BACKEND,
+        resources=Resources(memory_mib=64, cpu=0.5),
+        user="10001:10001",
+        command=("true",),
+    )
+    return replace(base, **changed)
+
+
+def compose(*processes: Service | Job, overrides: Overrides | None = None) -> Composition:
+    composition = Composition(overrides or Overrides())
+    for one in processes:
+        composition.add(one)
+    return composition
+
+
+def problems(composition: Composition) -> list[str]:
+    return [f"{mistake.path}: {mistake.problem}" for mistake in composition.mistakes()]
+
+
+def test_a_job_starts_after_its_servers_and_before_who_waits_for_it() -> None:
+    composition = compose(
+        service("api", after=("migrate",)),
+        job("migrate", links=(link("database"),)),
+        service("database"),
+    )
+    assert [one.name for one in composition.processes] == ["database", "migrate", "api"]
+    assert [one.name for one in composition.services] == ["database", "api"]
+    assert [one.name for one in composition.jobs] == ["migrate"]
+    assert composition.links == (Link("migrate", "database", 8000),)
+    assert problems(composition) == []
+
+
+@pytest.mark.parametrize(
+    ("processes", "expected"),
+    [
+        ([service("a", after=("b",))], "service a: after[0]: there is no job b"),
+        (
+            [service("a", after=("b",)), service("b")],
+            "service a: after[0]: there is no job b",
+        ),
+        (
+            [service("a", after=("b",)), job("b", schedule="0 3 * * *")],
+            "service a: after[0]: b has a schedule, so nobody can wait for it",
+        ),
+        (
+            [service("a", after=("b",)), job("b", links=(link("a"),))],
+            "links: nothing of this circle could start first: a -> b -> a",
+        ),
+        ([job("a", links=(link("b"),)), job("b")], "job a: links[0]: there is no service b"),
+        ([job("a", schedule="daily")], "job a: schedule: 'daily' is no schedule of cron"),
+        ([job("a", retries=-1)], "job a: retries: -1 is less than 0"),
+        ([job("a", timeout_seconds=0)], "job a: timeout_seconds: 0 is less than 1"),
+        (
+            [service("a", replicas=3, replicas_maximum=2)],
+            "service a: replicas_maximum: 2 is less than the 3 replicas that there always are",
+        ),
+        (
+            [service("a", replicas_maximum=2, volumes=(Volume(name="data", path="/data"),))],
+            "service a: replicas: each replica would have a volume, and so data, of its own",
+        ),
+        (
+            [service("a", volumes=(Volume(name="data", path="/data", size_gib=0),))],
+            "service a: volumes.data.size_gib: 0 is less than 1",
+        ),
+    ],
+)
+def test_a_mistake_is_found(processes: list[Service | Job], expected: str) -> None:
+    assert problems(compose(*processes)) == [expected]
+
+
+def test_replicas_may_each_have_a_cache() -> None:
+    cached = service("a", replicas=2, volumes=(Volume(name="models", path="/m", cache=True),))
+    assert problems(compose(cached)) == []
+
+
+def test_settings_change_the_size_of_a_job_and_not_how_many_there_are() -> None:
+    overrides = Overrides(services={"a": Override(memory_mib=128)})
+    assert compose(job("a"), overrides=overrides).jobs[0].resources.memory_mib == 128
+    overrides = Overrides(services={"a": Override(replicas=2)})
+    assert problems(compose(job("a"), overrides=overrides)) == [
+        "strata:services.a.replicas: is a job, which runs once at a time"
+    ]
+
+
+def test_settings_say_how_far_a_service_may_grow() -> None:
+    overrides = Overrides(services={"a": Override(replicas=2, replicas_maximum=5)})
+    changed = compose(service("a"), overrides=overrides).services[0]
+    assert (changed.replicas, changed.replicas_maximum) == (2, 5)
+
+
+def test_a_name_is_of_one_service_or_one_job() -> None:
+    composition = compose(service("a"))
+    with pytest.raises(MistakesError, match="job a: is described twice"):
+        composition.add(job("a"))
+
+
+class _Platform:
+    """Takes nothing, since what is wrong is refused before it is handed over."""
+
+    def run(self, service: Service, parent: pulumi.Resource) -> None:
+        raise AssertionError("a component handed over what is wrong")
+
+    def run_job(self, job: Job, parent: pulumi.Resource) -> None:
+        raise AssertionError("a component handed over what is wrong")
+
+    def deploy(self) -> Deployment:
+        raise AssertionError("nothing is deployed here")
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"environment": {"DATABASE_HOST": "x"}}, None),
+        ({"schedule": "never"}, "job nightly: schedule"),
+    ],
+)
+def test_the_component_checks_before_it_hands_over(
+    changed: dict[str, Any], expected: str | None, arguments: Callable[..., AppJobArgs]
+) -> None:
+    if expected is None:
+        assert describe("nightly", arguments(**changed)).environment == changed["environment"]
+        return
+    with pytest.raises(MistakesError, match=expected):
+        AppJob("nightly", arguments(**changed))
+
+
+@pytest.fixture
+def arguments() -> Callable[..., AppJobArgs]:
+    def make(**changed: Any) -> AppJobArgs:
+        return AppJobArgs(
+            platform=_Platform(),
+            image="application",
+            command=("true",),
+            resources=Resources(memory_mib=64, cpu=0.5),
+            **changed,
+        )
+
+    return make
