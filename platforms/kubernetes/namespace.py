@@ -1,0 +1,121 @@
+"""The namespace of a stack: restricted, bounded, and closed to all traffic."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from platforms.kubernetes.cluster import Allowance, NodeGroup
+from platforms.kubernetes.fit import largest
+from platforms.kubernetes.objects import Objects
+from platforms.kubernetes.quantities import cores, mebibytes
+from workload import Job, Kind, Service
+
+POD_SECURITY = "restricted"
+POD_SECURITY_VERSION = "v1.35"
+"""The version whose checks the policy packs carry out, too."""
+
+PRIORITIES = {Kind.DATASTORE: 3000, Kind.GATEWAY: 2000, Kind.APPLICATION: 1000}
+"""What goes first when there is no room: higher numbers stay. Only their order means anything; all
+are above 0, what a pod without a class has, and below 10^9, where the system's own begin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Home:
+    """`namespace` is protected where data lies in it: with it, all claims would go."""
+
+    namespace: kubernetes.core.v1.Namespace
+    ready: tuple[pulumi.Resource, ...]
+    """What must be there before a pod is: the priority classes and the quota."""
+
+
+def priority_class(namespace: str, process: Service | Job) -> str:
+    kind = process.kind if isinstance(process, Service) else Kind.APPLICATION
+    return f"{namespace}-{kind}"
+
+
+def make(
+    processes: Sequence[Service | Job],
+    gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
+    allowance: Allowance,
+    objects: Objects,
+) -> Home:
+    name = objects.names.namespace
+    modes = ("enforce", "audit", "warn")
+    labels = {f"pod-security.kubernetes.io/{mode}": POD_SECURITY for mode in modes} | {
+        f"pod-security.kubernetes.io/{mode}-version": POD_SECURITY_VERSION for mode in modes
+    }
+    namespace = kubernetes.core.v1.Namespace(
+        name,
+        metadata=objects.metadata(name, labels, cluster_wide=True),
+        opts=objects.options(None, protect=_has_data(processes) or None),
+    )
+    quota = kubernetes.core.v1.ResourceQuota(
+        name,
+        metadata=objects.metadata("stack"),
+        spec=kubernetes.core.v1.ResourceQuotaSpecArgs(
+            hard=bounds(processes, gpu_groups, allowance)
+        ),
+        opts=objects.options(namespace, [namespace]),
+    )
+    classes = [
+        kubernetes.scheduling.v1.PriorityClass(
+            f"{name}-{kind}",
+            metadata=objects.metadata(f"{name}-{kind}", cluster_wide=True),
+            value=value,
+            description=f"Strata: {kind} of the stack {objects.names.stack}",
+            opts=objects.options(namespace),
+        )
+        for kind, value in PRIORITIES.items()
+    ]
+    return Home(namespace=namespace, ready=(quota, *classes))
+
+
+def bounds(
+    processes: Sequence[Service | Job],
+    gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
+    allowance: Allowance,
+) -> dict[str, str]:
+    """What all pods together may have: the sum at the autoscaler's largest, with the pod more that
+    each Deployment has while it is updated, and what the target runs beside them."""
+    total = {"cpu": 0.0, "cpu_limit": 0.0}
+    memory_mib, pods, claims, storage_gib = allowance.memory_mib, allowance.pods, 0, 0
+    gpus: dict[str, int] = {}
+    for process in processes:
+        replicas = largest(process)
+        volumes = process.volumes if isinstance(process, Service) else ()
+        surge = 0 if volumes or isinstance(process, Job) else 1
+        most = replicas + surge
+        total["cpu"] += most * process.resources.cpu_budget
+        total["cpu_limit"] += most * process.resources.cpu
+        memory_mib += most * process.resources.memory_mib
+        pods += most
+        claims += replicas * len(volumes)
+        storage_gib += replicas * sum(volume.size_gib for volume in volumes)
+        for group in gpu_groups.get(process.name, ())[:1]:
+            key = f"requests.{group.gpu_resource}"
+            gpus[key] = gpus.get(key, 0) + most * process.gpu.count
+    published = any(
+        port.published is not None
+        for one in processes
+        if isinstance(one, Service)
+        for port in one.ports
+    )
+    return {
+        "requests.cpu": cores(total["cpu"] + allowance.cpu),
+        "limits.cpu": cores(total["cpu_limit"] + allowance.cpu),
+        "requests.memory": mebibytes(memory_mib),
+        "limits.memory": mebibytes(memory_mib),
+        "pods": str(pods),
+        "persistentvolumeclaims": str(claims),
+        "requests.storage": mebibytes(storage_gib * 1024),
+        "services.loadbalancers": str(int(published)),
+        **{key: str(count) for key, count in sorted(gpus.items())},
+    }
+
+
+def _has_data(processes: Sequence[Service | Job]) -> bool:
+    return any(
+        not volume.cache for one in processes if isinstance(one, Service) for volume in one.volumes
+    )

@@ -1,0 +1,168 @@
+"""Links become NetworkPolicies: nothing passes but what is named here, in both directions."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from platforms.kubernetes.cluster import Exposure
+from platforms.kubernetes.exposure import ports
+from platforms.kubernetes.names import SERVICE, Names, selector
+from platforms.kubernetes.objects import Objects
+from workload import Job, Link, Service
+
+NOT_THE_INTERNET = (
+    "10.0.0.0/8",  # RFC 1918
+    "100.64.0.0/10",  # RFC 6598: shared address space, also what some clusters give pods
+    "127.0.0.0/8",  # RFC 1122: loopback
+    "169.254.0.0/16",  # RFC 3927: link-local, where a cloud's metadata is
+    "172.16.0.0/12",  # RFC 1918
+    "192.168.0.0/16",  # RFC 1918
+)
+"""Ranges that egress to the internet leaves out: the cluster, its network, and the node's own."""
+
+DNS_NAMESPACE = "kube-system"
+DNS_LABELS = {"k8s-app": "kube-dns"}
+"""Of the DNS servers' pods, by that name also where it is CoreDNS (its chart and EKS' add-on)."""
+
+
+def make_defaults(objects: Objects, namespace: pulumi.Resource) -> tuple[pulumi.Resource, ...]:
+    """Denies all pods everything, and allows them to ask for names."""
+    everybody = kubernetes.meta.v1.LabelSelectorArgs()
+    return (
+        kubernetes.networking.v1.NetworkPolicy(
+            "default-deny",
+            metadata=objects.metadata("default-deny"),
+            spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
+                pod_selector=everybody, policy_types=["Ingress", "Egress"]
+            ),
+            opts=objects.options(namespace, [namespace]),
+        ),
+        kubernetes.networking.v1.NetworkPolicy(
+            "dns",
+            metadata=objects.metadata("dns"),
+            spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
+                pod_selector=everybody,
+                policy_types=["Egress"],
+                egress=[
+                    kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(
+                        to=[
+                            kubernetes.networking.v1.NetworkPolicyPeerArgs(
+                                namespace_selector=kubernetes.meta.v1.LabelSelectorArgs(
+                                    match_labels={"kubernetes.io/metadata.name": DNS_NAMESPACE}
+                                ),
+                                pod_selector=kubernetes.meta.v1.LabelSelectorArgs(
+                                    match_labels=DNS_LABELS
+                                ),
+                            )
+                        ],
+                        ports=[_port(53, "UDP"), _port(53, "TCP")],
+                    )
+                ],
+            ),
+            opts=objects.options(namespace, [namespace]),
+        ),
+    )
+
+
+def make(
+    process: Service | Job,
+    ingress: Mapping[int, Sequence[Service | Job]],
+    egress: Sequence[Link],
+    exposure: Exposure,
+    objects: Objects,
+    names: Names,
+    parent: pulumi.Resource,
+    namespace: pulumi.Resource,
+) -> kubernetes.networking.v1.NetworkPolicy | None:
+    """What one service or job may receive (`ingress`: port -> clients) and open (`egress`). None
+    where that is nothing: then the default says it all."""
+    incoming = [
+        kubernetes.networking.v1.NetworkPolicyIngressRuleArgs(
+            from_=[_pods(client) for client in clients], ports=[_port(port)]
+        )
+        for port, clients in sorted(ingress.items())
+    ]
+    published = published_ports(process)
+    if published:
+        incoming.append(
+            kubernetes.networking.v1.NetworkPolicyIngressRuleArgs(
+                from_=[
+                    kubernetes.networking.v1.NetworkPolicyPeerArgs(
+                        ip_block=kubernetes.networking.v1.IPBlockArgs(cidr=cidr)
+                    )
+                    for cidr in exposure.source_ranges
+                ],
+                ports=[_port(number) for number in published],
+            )
+        )
+    outgoing = [
+        kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(
+            to=[_service_pods(link.server)], ports=[_port(link.port)]
+        )
+        for link in egress
+    ]
+    if has_way_out(process):
+        outgoing.append(
+            kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(
+                to=[
+                    kubernetes.networking.v1.NetworkPolicyPeerArgs(
+                        ip_block=kubernetes.networking.v1.IPBlockArgs(
+                            cidr="0.0.0.0/0", except_=list(NOT_THE_INTERNET)
+                        )
+                    )
+                ]
+            )
+        )
+    if not incoming and not outgoing:
+        return None
+    return kubernetes.networking.v1.NetworkPolicy(
+        process.name,
+        metadata=objects.metadata(process.name, names.of(process)),
+        spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
+            pod_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=dict(selector(process))),
+            policy_types=["Ingress", "Egress"],
+            ingress=incoming or None,
+            egress=outgoing or None,
+        ),
+        opts=objects.options(parent, [namespace]),
+    )
+
+
+def has_way_out(process: Service | Job) -> bool:
+    """Whether it may open connections to the internet."""
+    return process.has_way_out if isinstance(process, Service) else process.egress
+
+
+def published_ports(process: Service | Job) -> tuple[int, ...]:
+    """The container's ports that the load balancer leads to: see `exposure.ports`."""
+    if not isinstance(process, Service):
+        return ()
+    return tuple(port.number for _, port in ports(process))
+
+
+def clients_by_port(
+    links: Iterable[Link], processes: Mapping[str, Service | Job]
+) -> dict[str, dict[int, list[Service | Job]]]:
+    """By server and port, who may open connections to it."""
+    found: dict[str, dict[int, list[Service | Job]]] = {}
+    for link in links:
+        by_port = found.setdefault(link.server, {})
+        by_port.setdefault(link.port, []).append(processes[link.client])
+    return found
+
+
+def _pods(process: Service | Job) -> kubernetes.networking.v1.NetworkPolicyPeerArgs:
+    return kubernetes.networking.v1.NetworkPolicyPeerArgs(
+        pod_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=dict(selector(process)))
+    )
+
+
+def _service_pods(name: str) -> kubernetes.networking.v1.NetworkPolicyPeerArgs:
+    return kubernetes.networking.v1.NetworkPolicyPeerArgs(
+        pod_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels={SERVICE: name})
+    )
+
+
+def _port(number: int, protocol: str = "TCP") -> kubernetes.networking.v1.NetworkPolicyPortArgs:
+    return kubernetes.networking.v1.NetworkPolicyPortArgs(port=number, protocol=protocol)

@@ -1,0 +1,216 @@
+"""What Kubernetes cannot do of what a service or a job may ask for: refused, never dropped."""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePosixPath
+
+from config import ImageSource, PlatformName, Settings
+from platforms.kubernetes.names import Names, where
+from workload import (
+    Job,
+    LogRotation,
+    Mistake,
+    Restart,
+    Service,
+    Text,
+    is_secret,
+)
+from workload.text import parts
+
+CAPABILITIES = frozenset({"NET_BIND_SERVICE"})
+"""What the Pod Security profile `restricted` lets a container add (Kubernetes documentation, "Pod
+Security Standards")."""
+
+NOFILE_MAXIMUM = 65536
+"""The open files that every process may have, with no word of its own, on nodes of EKS: 65536:1048576
+(amazon-eks-ami, pull request 1794, and Bottlerocket's oci-defaults). Kubernetes cannot set it."""
+
+FOLDER_BYTES_MAXIMUM = 1024 * 1024
+"""A Secret or a ConfigMap holds at most 1 MiB (Kubernetes API, MaxSecretSize)."""
+
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# IANA_SVC_NAME: at most 15 of a-z, 0-9 and '-', with a letter in it, no '-' at an end or doubled.
+PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?")
+FILE_NAME = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+
+
+def of_stack(names: Names) -> Iterator[Mistake]:
+    """What is wrong with the names that everything carries."""
+    if LABEL.fullmatch(names.namespace) is None:
+        yield Mistake(
+            "stack",
+            f"{names.namespace!r} (project and stack) is no name of a namespace",
+            "name the stack with at most 63 of a-z, 0-9 and '-' in all",
+        )
+
+
+def of_settings(settings: Settings) -> Iterator[Mistake]:
+    """Settings that mean nothing where the stack runs, and yet are there."""
+    other = "kubernetes" if settings.platform is PlatformName.EKS else "aws"
+    for name, remedy in (
+        ("network", "the cluster gives addresses"),
+        ("host", "nodes reserve memory by themselves"),
+        ("ports", "a load balancer answers on 443, or on 80"),
+        (other, f"they mean nothing with strata:platform: {settings.platform}"),
+    ):
+        if name in settings.model_fields_set:
+            yield Mistake(
+                f"strata:{name}", "are settings of another platform", f"take them out: {remedy}"
+            )
+    if settings.images is ImageSource.LOCAL:
+        yield Mistake(
+            "strata:images",
+            "no cluster has the images of this machine",
+            "take it out, and push them: `make push`",
+        )
+
+
+def of_processes(processes: Sequence[Service | Job]) -> Iterator[Mistake]:
+    """What each service and job asks for that cannot be had, and what they cannot have together."""
+    for process in processes:
+        yield from _of(process)
+    publishing = [
+        one.name
+        for one in processes
+        if isinstance(one, Service) and any(port.published is not None for port in one.ports)
+    ]
+    for name in publishing[1:]:
+        yield Mistake(
+            f"service {name}: ports",
+            f"{publishing[0]} is published already, and a stack has one load balancer",
+            f"let {publishing[0]} lead to it, or publish it no more",
+        )
+
+
+def _of(process: Service | Job) -> Iterator[Mistake]:
+    path = where(process)
+    user, _, group = process.user.partition(":")
+    if 0 in (int(user), int(group or user)):
+        yield Mistake(
+            f"{path}: user",
+            "is root, which a namespace with Pod Security `restricted` lets nobody be",
+            "give the number of a user of the image, such as 10001:10001",
+        )
+    if process.resources.cpu_set is not None:
+        yield Mistake(
+            f"{path}: cpu_set",
+            "Kubernetes pins nobody to cores by their numbers",
+            f"take strata:services.{process.name}.cpuSet out",
+        )
+    if process.gpu.device_ids:
+        yield Mistake(
+            f"{path}: gpu.device_ids",
+            "the scheduler chooses the GPU; a pod cannot name one",
+            "ask by strata:gpu.count, memoryMib or migProfile",
+        )
+    for capability in process.capabilities:
+        if capability.name not in CAPABILITIES:
+            yield Mistake(
+                f"{path}: capabilities",
+                f"Pod Security `restricted` allows no {capability.name}",
+                f"use only {', '.join(sorted(CAPABILITIES))}, or none",
+            )
+    for host, address in process.extra_hosts.items():
+        if not _is_address(address):
+            yield Mistake(
+                f"{path}: extra_hosts",
+                f"{host} leads to {address}, which is no address",
+                "give an IP address (a pod has no host gateway)",
+            )
+    yield from _ulimits(path, process)
+    yield from _files(path, process)
+    for field, text in _shown(process):
+        if is_secret(text):
+            yield Mistake(
+                f"{path}: {field}",
+                "holds a secret, which everybody who may read the pod would see",
+                "put it into a file under /run/secrets and name the file",
+            )
+    if isinstance(process, Service):
+        yield from _of_service(path, process)
+
+
+def _of_service(path: str, service: Service) -> Iterator[Mistake]:
+    if service.restart not in (Restart.ALWAYS, Restart.UNLESS_STOPPED):
+        yield Mistake(
+            f"{path}: restart",
+            f"a pod of a Deployment is always started again, not `{service.restart}`",
+            "use always or unless-stopped, or describe a job",
+        )
+    for port in service.ports:
+        if PORT_NAME.fullmatch(port.name) is None:
+            yield Mistake(
+                f"{path}: ports",
+                f"{port.name!r} is no name of a port",
+                "use at most 15 of a-z, 0-9 and '-', with a letter in it",
+            )
+    for volume in service.volumes:
+        if LABEL.fullmatch(volume.name) is None:
+            yield Mistake(
+                f"{path}: volumes.{volume.name}",
+                "is no name of a claim",
+                "use at most 63 of a-z, 0-9 and '-', beginning and ending with none of '-'",
+            )
+
+
+def _ulimits(path: str, process: Service | Job) -> Iterator[Mistake]:
+    for limit in process.ulimits:
+        if limit.name == "nproc":
+            continue  # The node's own limit on the processes of a pod bounds them.
+        if limit.name != "nofile" or limit.hard > NOFILE_MAXIMUM:
+            yield Mistake(
+                f"{path}: ulimits",
+                f"Kubernetes sets no ulimits, and nodes do not give {limit.name}={limit.hard}",
+                f"use only nofile (up to {NOFILE_MAXIMUM}) and nproc",
+            )
+
+
+def _files(path: str, process: Service | Job) -> Iterator[Mistake]:
+    folders: dict[str, int] = {}
+    for file in process.files:
+        place = PurePosixPath(file.path)
+        texts = [part for part in parts(file.content) if isinstance(part, str)]
+        folder = str(place.parent)
+        folders[folder] = folders.get(folder, 0) + sum(len(one.encode()) for one in texts)
+        if FILE_NAME.fullmatch(place.name) is None:
+            yield Mistake(
+                f"{path}: files.{file.path}",
+                f"{place.name!r} is no key of a Secret",
+                "use only letters, digits and any of - . _",
+            )
+    for folder, size in folders.items():
+        if size > FOLDER_BYTES_MAXIMUM:
+            yield Mistake(
+                f"{path}: files",
+                f"those of {folder} have {size} bytes, and a Secret holds {FOLDER_BYTES_MAXIMUM}",
+                "put them into the image, or into several folders",
+            )
+
+
+def log_rotation(processes: Iterable[Service | Job]) -> Iterator[Mistake]:
+    """On nodes that are not ours: the kubelet rotates logs, for all pods of a node alike."""
+    for process in processes:
+        if process.log_rotation != LogRotation():
+            yield Mistake(
+                f"{where(process)}: log_rotation",
+                "the nodes of this cluster rotate logs by settings of their own",
+                "leave it out, and see to containerLogMaxSize and containerLogMaxFiles of kubelet",
+            )
+
+
+def _shown(process: Service | Job) -> Iterator[tuple[str, Text]]:
+    """The texts that a description of a pod holds as they are."""
+    yield from ((f"command[{index}]", text) for index, text in enumerate(process.command))
+    yield from ((f"environment.{name}", text) for name, text in process.environment.items())
+    if isinstance(process, Service):
+        yield from ((f"prepare[{index}]", text) for index, text in enumerate(process.prepare))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,50 @@
+"""What the tests of the Kubernetes platform compose: one application, `app`, or one job."""
+
+from typing import Any
+
+from components import AppJob, AppJobArgs
+from platforms.platform import Platform
+from tests.components.example import SMALL, application
+from tests.components.kubernetes.stack import Composed, compose
+
+JOB = "job"
+
+
+def composed(**changed: Any) -> Composed:
+    """A stack of one application, `app`, changed in a field or two."""
+    return compose(lambda platform: _application(platform, **changed))
+
+
+def container(**changed: Any) -> dict[str, Any]:
+    return composed(**changed).recorded.container("app")
+
+
+def pod(**changed: Any) -> dict[str, Any]:
+    return composed(**changed).recorded.pod("app")
+
+
+def workload(**changed: Any) -> dict[str, Any]:
+    return composed(**changed).recorded.workload("app")
+
+
+def job(platform: Platform, name: str = JOB, **changed: Any) -> AppJob:
+    """A small job."""
+    fields: dict[str, Any] = {
+        "platform": platform,
+        "image": "application",
+        "command": ("python3", "-m", "apps.migrate"),
+        "resources": SMALL,
+    }
+    return AppJob(name, AppJobArgs(**(fields | changed)))
+
+
+def composed_job(**changed: Any) -> Composed:
+    return compose(lambda platform: _job(platform, **changed))
+
+
+def _application(platform: Platform, **changed: Any) -> None:
+    application(platform, "app", **changed)
+
+
+def _job(platform: Platform, **changed: Any) -> None:
+    job(platform, **changed)

@@ -1,0 +1,105 @@
+"""What the policy pack finds in what the platform makes: nothing."""
+
+from datetime import date
+
+import pytest
+
+from components import AppJob, AppJobArgs
+from config import Settings
+from platforms.platform import Platform
+from policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
+from policies.crossguard.rule import Resource, Stack
+from policies.crossguard.values import from_wire
+from policies.rules.kubernetes import PACK
+from systems.reference import compose as reference
+from tests.components.example import SMALL, application, on_gpu
+from tests.components.kubernetes.stack import SYSTEM, FakeCluster, Recorded, compose, gpu_group
+from workload import Capability, GpuMode, Override, Overrides, Resources, Tmpfs
+
+TODAY = date(2026, 6, 30)
+# Nothing scrapes yet, and the users of upstream images are what these images made them.
+OPEN = {"observed", "high-uid"}
+SETTINGS = {"registry": {"registries": ["registry.test/strata", "docker.io"]}}
+
+
+def findings(recorded: Recorded) -> list[Finding]:
+    """Everything that any rule finds in the objects."""
+    resources = [
+        Resource(
+            type=recorded.types[key],
+            name=key[1],
+            urn=f"urn:pulumi:test::strata::{recorded.types[key]}::{key[1]}",
+            properties=from_wire(recorded.as_sent[key]),
+            protect=key in recorded.protected,
+        )
+        for key in recorded.objects
+    ]
+    found: list[Finding] = []
+    for rule in PACK.rules:
+        settings = merged_settings(rule, SETTINGS.get(rule.slug))
+        if rule.accepts is None:
+            found += judge_stack(rule, Stack(resources), settings, TODAY)
+            continue
+        for resource in resources:
+            if rule.accepts(resource.type):
+                found += judge_resource(rule, resource, settings, TODAY)
+    return found
+
+
+def everything(platform: Platform) -> None:
+    """Each kind of object that there is."""
+    reference(platform, Settings())
+    AppJob(
+        "migrate",
+        AppJobArgs(platform=platform, image="application", command=("true",), resources=SMALL),
+    )
+    AppJob(
+        "nightly",
+        AppJobArgs(
+            platform=platform,
+            image="application",
+            command=("true",),
+            resources=SMALL,
+            schedule="0 3 * * *",
+        ),
+    )
+    on_gpu(platform, "model", GpuMode.REQUIRE)
+    application(
+        platform,
+        "large",
+        after=("migrate",),
+        prepare=("true",),
+        replicas=2,
+        replicas_maximum=5,
+        egress=True,
+        capabilities=(Capability(name="NET_BIND_SERVICE", reason="port 53"),),
+        tmpfs=(Tmpfs(path="/scratch"),),
+        resources=Resources(memory_mib=256, shared_memory_mib=128),
+    )
+
+
+@pytest.mark.parametrize("has_gpu", [True, False])
+def test_the_rules_find_nothing_in_the_reference_system(has_gpu: bool) -> None:
+    groups = (SYSTEM, gpu_group()) if has_gpu else (SYSTEM,)
+    recorded = compose(
+        lambda platform: reference(platform, Settings()),
+        cluster=FakeCluster(groups=groups),
+        overrides=Overrides(
+            services={"api": Override(replicas=2), "gateway": Override(replicas=2)}
+        ),
+    ).recorded
+    assert [str(one) for one in findings(recorded) if one.rule not in OPEN] == []
+
+
+def test_the_rules_find_nothing_in_what_else_there_can_be() -> None:
+    recorded = compose(everything, cluster=FakeCluster(groups=(SYSTEM, gpu_group(gpus=2)))).recorded
+    kinds = {kind for kind, _ in recorded.objects}
+    assert {"CronJob", "Job", "HorizontalPodAutoscaler", "PodDisruptionBudget"} <= kinds
+    assert [str(one) for one in findings(recorded) if one.rule not in OPEN] == []
+
+
+def test_a_rule_would_find_something() -> None:
+    recorded = compose(everything, cluster=FakeCluster(groups=(SYSTEM, gpu_group(gpus=2)))).recorded
+    pod = recorded.as_sent["Deployment", "api"]["spec"]["template"]["spec"]
+    pod["containers"][0]["securityContext"]["privileged"] = True
+    assert "privileged" in {one.rule for one in findings(recorded)}

@@ -1,0 +1,62 @@
+"""Images: every reference has a digest, and what was never pushed is said."""
+
+import pytest
+
+from platforms.kubernetes.images import NOT_PUSHED, Images
+from platforms.platform import Platform
+from tests.components.example import application
+from tests.components.kubernetes.stack import DIGEST, FakeCluster, compose, refused
+from tests.unit.examples import service
+from workload import Gpu
+
+PUSHED = Images(registry="registry.test/strata", digests={"application": DIGEST, "redis": DIGEST})
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("application", f"registry.test/strata/application@{DIGEST}"),
+        # What a person mirrored comes from there.
+        ("redis", f"registry.test/strata/redis@{DIGEST}"),
+        ("inference", f"registry.test/strata/inference@{NOT_PUSHED}"),
+    ],
+)
+def test_a_reference(name: str, reference: str) -> None:
+    assert PUSHED.reference(name) == reference
+
+
+def test_an_engine_comes_from_upstream_by_digest() -> None:
+    assert PUSHED.reference("postgres").startswith("docker.io/pgvector/pgvector@sha256:")
+
+
+def test_an_update_needs_what_it_names() -> None:
+    error, recorded = refused(_describe, cluster=FakeCluster(digests={}))
+    (mistake,) = error.mistakes
+    assert mistake.path == "strata:imageDigests.probe-server"
+    assert "make push STACK=test" in mistake.remedy
+    assert recorded.objects == {}
+
+
+def test_a_preview_says_it_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    made = compose(_describe, cluster=FakeCluster(digests={}), preview=True)
+    assert made.recorded.container("app")["image"].endswith(NOT_PUSHED)
+    (said,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert "strata:imageDigests.probe-server" in said
+    assert "make push STACK=test" in said
+
+
+def test_names_that_nobody_knows() -> None:
+    unknown = service("app", image="nowhere", gpu=Gpu(image="neither"))
+    paths = {one.path for one in PUSHED.mistakes([unknown])}
+    assert paths == {"service app: image", "service app: gpu.image"}
+    typo = Images(
+        registry="r", digests={"aplication": DIGEST, "extra": DIGEST}, others=frozenset({"extra"})
+    )
+    assert [one.path for one in typo.mistakes([])] == ["strata:imageDigests.aplication"]
+    nowhere = Images(registry=None, digests={"application": DIGEST})
+    (mistake,) = nowhere.mistakes([])
+    assert "strata:kubernetes.registry" in mistake.remedy
+
+
+def _describe(platform: Platform) -> None:
+    application(platform, "app")

@@ -1,0 +1,219 @@
+"""What Kubernetes cannot do is refused with its field, and nothing is made."""
+
+from typing import Any
+
+import pytest
+
+from config import Settings
+from platforms.kubernetes import refusals
+from platforms.kubernetes.names import Names
+from platforms.platform import Platform
+from tests.components.example import application, on_gpu
+from tests.components.kubernetes.example import job
+from tests.components.kubernetes.stack import FakeCluster, compose, refused
+from tests.unit.examples import service
+from workload import (
+    Capability,
+    File,
+    GpuMode,
+    LogRotation,
+    Mistake,
+    Password,
+    Resources,
+    Restart,
+    Ulimit,
+    Volume,
+)
+
+LARGE = "x" * (1024 * 1024 + 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "problem"),
+    [
+        (
+            {"resources": Resources(memory_mib=64, cpu_set="0")},
+            "service app: cpu_set",
+            "pins nobody to cores",
+        ),
+        ({"user": "0:0"}, "service app: user", "is root"),
+        ({"user": "10001:0"}, "service app: user", "is root"),
+        (
+            {"capabilities": (Capability(name="SYS_ADMIN", reason="no"),)},
+            "service app: capabilities",
+            "allows no SYS_ADMIN",
+        ),
+        ({"restart": Restart.NO}, "service app: restart", "always started again"),
+        ({"restart": Restart.ON_FAILURE}, "service app: restart", "always started again"),
+        (
+            {"extra_hosts": {"here": "host-gateway"}},
+            "service app: extra_hosts",
+            "here leads to host-gateway",
+        ),
+        (
+            {"ulimits": (Ulimit(name="core", soft=0, hard=1),)},
+            "service app: ulimits",
+            "do not give core=1",
+        ),
+        (
+            {"ulimits": (Ulimit(name="nofile", soft=1, hard=65537),)},
+            "service app: ulimits",
+            "do not give nofile=65537",
+        ),
+        (
+            {"environment": {"PASSWORD": Password("app")}},
+            "service app: environment.PASSWORD",
+            "holds a secret",
+        ),
+        ({"command": (Password("app"),)}, "service app: command[0]", "holds a secret"),
+        ({"prepare": (Password("app"),)}, "service app: prepare[0]", "holds a secret"),
+        (
+            {"volumes": (Volume(name="My_data", path="/data", cache=True),)},
+            "service app: volumes.My_data",
+            "no name of a claim",
+        ),
+        (
+            {"files": (File(path="/etc/app/a b", content=""),)},
+            "service app: files./etc/app/a b",
+            "no key of a Secret",
+        ),
+        (
+            {"files": (File(path="/etc/app/a", content=LARGE),)},
+            "service app: files",
+            "have 1048577 bytes",
+        ),
+    ],
+)
+def test_a_field(fields: dict[str, Any], path: str, problem: str) -> None:
+    error, recorded = refused(lambda platform: _application(platform, **fields))
+    (mistake,) = error.mistakes
+    assert mistake.path == path
+    assert problem in mistake.problem
+    assert recorded.objects == {}
+
+
+def test_a_device_cannot_be_named() -> None:
+    error, _ = refused(lambda platform: _gpu(platform))
+    assert "service model: gpu.device_ids" in {one.path for one in error.mistakes}
+
+
+def test_a_job_is_refused_alike() -> None:
+    error, _ = refused(lambda platform: _job(platform, user="0"))
+    assert [one.path for one in error.mistakes] == ["job job: user"]
+
+
+@pytest.mark.parametrize("name", ["UPPER", "1234", "sixteen-letters-x", "a--b", "-a"])
+def test_a_port_has_a_name_of_a_service(name: str) -> None:
+    from workload import Port
+
+    one = service("app", ports=(Port(name=name, number=8000),))
+    (mistake,) = refusals.of_processes([one])
+    assert mistake.path == "service app: ports"
+
+
+@pytest.mark.parametrize("name", ["http", "a", "fifteen-letters", "h2"])
+def test_a_name_that_is_one_is_taken(name: str) -> None:
+    from workload import Port
+
+    one = service("app", ports=(Port(name=name, number=8000),))
+    assert list(refusals.of_processes([one])) == []
+
+
+def test_one_service_is_published() -> None:
+    def describe(platform: Platform) -> None:
+        application(platform, "first", published=18000)
+        application(platform, "second", published=18001)
+
+    error, _ = refused(describe)
+    (mistake,) = error.mistakes
+    assert mistake.path == "service second: ports"
+    assert "first is published already" in mistake.problem
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    def describe(platform: Platform) -> None:
+        application(platform, "app", user="0", after=("nothing",))
+        on_gpu(platform, "model", GpuMode.REQUIRE)
+        application(platform, "huge", resources=Resources(memory_mib=999_999))
+
+    error, recorded = refused(
+        describe,
+        cluster=FakeCluster(found=(Mistake("strata:aws.account", "is missing", "say it"),)),
+    )
+    assert [one.path for one in error.mistakes] == [
+        "service app: after[0]",
+        "service app: user",
+        "service huge: resources",
+        "service model: gpu",
+        "strata:aws.account",
+    ]
+    assert recorded.objects == {}
+
+
+def test_a_circle_is_told_with_the_rest() -> None:
+    from workload import Endpoint
+
+    def describe(platform: Platform) -> None:
+        for name, other in (("a", "b"), ("b", "a")):
+            application(platform, name, Endpoint(service=other, port="http", number=8000))
+
+    error, _ = refused(describe)
+    assert "nothing of this circle could start first" in str(error)
+
+
+def test_rotation_of_logs_is_the_nodes_own() -> None:
+    changed = service("app", log_rotation=LogRotation(size_mib=5))
+    (mistake,) = refusals.log_rotation([changed, service("other")])
+    assert mistake.path == "service app: log_rotation"
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        ({"images": "local"}, "strata:images"),
+        ({"network": {"range": "10.200.0.0/16"}}, "strata:network"),
+        ({"host": {"reservedMemoryMib": 1}}, "strata:host"),
+        ({"ports": {"http": 8080}}, "strata:ports"),
+        ({"platform": "kubernetes", "aws": {"region": "eu-west-1"}}, "strata:aws"),
+        ({"platform": "eks", "kubernetes": {"context": "here"}}, "strata:kubernetes"),
+    ],
+)
+def test_a_setting_of_another_platform(settings: dict[str, Any], path: str) -> None:
+    (mistake,) = refusals.of_settings(Settings.model_validate(settings))
+    assert mistake.path == path
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"platform": "eks", "aws": {"region": "eu-west-1"}},
+        {"platform": "kubernetes", "kubernetes": {"registry": "registry.test"}},
+    ],
+)
+def test_a_setting_of_this_platform(settings: dict[str, Any]) -> None:
+    assert list(refusals.of_settings(Settings.model_validate(settings))) == []
+
+
+def test_a_stack_is_a_namespace() -> None:
+    (mistake,) = refusals.of_stack(Names(project="strata", stack="My_Stack", system="example"))
+    assert "strata-My_Stack" in mistake.problem
+
+
+def test_what_docker_refuses_with_replicas_is_had_here() -> None:
+    recorded = compose(
+        lambda platform: _application(platform, published=18000, replicas=2)
+    ).recorded
+    assert recorded.workload("app")["spec"]["replicas"] == 2
+
+
+def _application(platform: Platform, **fields: Any) -> None:
+    application(platform, "app", **fields)
+
+
+def _gpu(platform: Platform) -> None:
+    on_gpu(platform, "model", GpuMode.PREFER, device_ids=("0",))
+
+
+def _job(platform: Platform, **fields: Any) -> None:
+    job(platform, **fields)

@@ -1,0 +1,185 @@
+"""Which workload a service becomes, how many of it there are, and how it is updated."""
+
+from typing import Any
+
+import pytest
+
+from components import Datastore, DatastoreArgs, Engine
+from platforms.platform import Platform
+from tests.components.example import application, on_gpu
+from tests.components.kubernetes.example import composed, pod, workload
+from tests.components.kubernetes.stack import SYSTEM, FakeCluster, compose, gpu_group
+from workload import GpuMode, HttpProbe, Probe, Volume
+
+CACHE = Volume(name="models", path="/models", size_gib=3, cache=True)
+
+
+def test_an_update_takes_nothing_away_before_it_has_added() -> None:
+    spec = workload(replicas=2)["spec"]
+    assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    assert spec["replicas"] == 2
+
+
+def test_without_a_gpu_to_spare_an_update_takes_one_away_first() -> None:
+    def strategy(nodes: int) -> dict[str, Any]:
+        group = gpu_group(nodes_maximum=nodes)
+        recorded = compose(
+            lambda platform: _model(platform), cluster=FakeCluster(groups=(SYSTEM, group))
+        ).recorded
+        return dict(recorded.workload("model")["spec"]["strategy"]["rollingUpdate"])
+
+    assert strategy(1) == {"maxUnavailable": 1, "maxSurge": 0}
+    assert strategy(2) == {"maxUnavailable": 0, "maxSurge": 1}
+
+
+def test_a_single_one_has_no_budget_that_would_hold_up_a_node() -> None:
+    assert composed().recorded.of("PodDisruptionBudget") == {}
+
+
+def test_replicas_are_apart_and_not_taken_away_together() -> None:
+    recorded = composed(replicas=3).recorded
+    budget = recorded.only("PodDisruptionBudget")["spec"]
+    assert budget["maxUnavailable"] == 1
+    assert budget["selector"] == {"matchLabels": {"strata.service": "app"}}
+    spread = recorded.pod("app")["topologySpreadConstraints"]
+    assert [one["topologyKey"] for one in spread] == [
+        "topology.kubernetes.io/zone",
+        "kubernetes.io/hostname",
+    ]
+
+
+def test_an_autoscaler_has_the_say_over_the_number() -> None:
+    recorded = composed(replicas=2, replicas_maximum=5).recorded
+    assert "replicas" not in recorded.workload("app")["spec"]
+    scaler = recorded.only("HorizontalPodAutoscaler")["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 5)
+    assert scaler["scaleTargetRef"] == {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "name": "app",
+    }
+    assert recorded.only("PodDisruptionBudget")
+
+
+def test_data_is_a_protected_claim_that_is_kept() -> None:
+    def describe(platform: Platform) -> None:
+        Datastore("db", DatastoreArgs(platform=platform, engine=Engine.POSTGRES))
+
+    recorded = compose(describe).recorded
+    spec = recorded.inputs["StatefulSet", "db"]["spec"]
+    (claim,) = spec["volumeClaimTemplates"]
+    assert claim["metadata"]["name"] == "data"
+    assert claim["metadata"]["labels"]["strata.backup"] == "a-backup"
+    assert claim["spec"] == {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "strata-data",
+        "resources": {"requests": {"storage": "10Gi"}},
+    }
+    assert spec["persistentVolumeClaimRetentionPolicy"] == {
+        "whenDeleted": "Retain",
+        "whenScaled": "Retain",
+    }
+    assert ("StatefulSet", "db") in recorded.protected
+    # With the namespace, the claims in it would go.
+    assert any(kind == "Namespace" for kind, _ in recorded.protected)
+
+
+def test_a_cache_goes_with_its_service() -> None:
+    recorded = composed(volumes=(CACHE,), replicas=2).recorded
+    spec = recorded.inputs["StatefulSet", "app"]["spec"]
+    (claim,) = spec["volumeClaimTemplates"]
+    assert claim["spec"]["storageClassName"] == "strata-cache"
+    assert claim["spec"]["resources"]["requests"] == {"storage": "3Gi"}
+    assert "strata.backup" not in claim["metadata"]["labels"]
+    assert claim["metadata"]["labels"]["strata.cache"] == "true"
+    assert spec["persistentVolumeClaimRetentionPolicy"] == {
+        "whenDeleted": "Delete",
+        "whenScaled": "Delete",
+    }
+    assert recorded.protected == set()
+
+
+def test_pods_with_volumes_have_names() -> None:
+    recorded = composed(volumes=(CACHE,)).recorded
+    name = recorded.workload("app")["spec"]["serviceName"]
+    headless = recorded.inputs["Service", name]
+    assert headless["metadata"]["name"] == name
+    assert headless["spec"]["clusterIP"] == "None"
+    mounts = recorded.container("app")["volumeMounts"]
+    assert {"name": "models", "mountPath": "/models"} in mounts
+
+
+def test_the_provider_waits_for_a_start_and_for_a_node() -> None:
+    probe = Probe(check=HttpProbe(port=8000), ready_within_seconds=100)
+    recorded = composed(probe=probe, replicas=2).recorded
+    assert recorded.workload("app")["spec"]["progressDeadlineSeconds"] == 400
+    assert recorded.timeouts["Deployment", "app"] == "800s"
+
+
+def test_what_prepares_it_has_the_time_of_a_job() -> None:
+    spec = workload(prepare=("fetch",))["spec"]
+    assert spec["progressDeadlineSeconds"] == 300 + 3600 + 120
+
+
+def test_a_gpu_node_may_come_from_none() -> None:
+    recorded = compose(
+        lambda platform: _model(platform), cluster=FakeCluster(groups=(SYSTEM, gpu_group()))
+    ).recorded
+    assert recorded.workload("model")["spec"]["progressDeadlineSeconds"] == 900 + 120
+
+
+def test_clients_start_after_their_servers() -> None:
+    def describe(platform: Platform) -> None:
+        server = application(platform, "server")
+        application(platform, "client", server.endpoint())
+
+    recorded = compose(describe).recorded
+    assert ("Deployment", "server") in recorded.dependencies["Deployment", "client"]
+    assert ("Deployment", "client") not in recorded.dependencies["Deployment", "server"]
+
+
+def test_a_pod_starts_after_there_are_nodes() -> None:
+    assert ("ConfigMap", "nodes") in composed().recorded.dependencies["Deployment", "app"]
+
+
+def test_a_pod_starts_after_what_it_names_and_what_bounds_it() -> None:
+    recorded = composed().recorded
+    needed = {kind for kind, _ in recorded.dependencies["Deployment", "app"]}
+    assert {"ServiceAccount", "NetworkPolicy", "ResourceQuota", "PriorityClass"} <= needed
+
+
+@pytest.mark.parametrize("kind", ["application", "datastore"])
+def test_data_comes_before_applications(kind: str) -> None:
+    def describe(platform: Platform) -> None:
+        if kind == "datastore":
+            Datastore("app", DatastoreArgs(platform=platform, engine=Engine.REDIS))
+        else:
+            application(platform, "app")
+
+    recorded = compose(describe).recorded
+    named = recorded.pod("app")["priorityClassName"]
+    values = {
+        one["metadata"]["name"]: one["value"] for one in recorded.of("PriorityClass").values()
+    }
+    assert named == f"strata-test-{kind}"
+    assert (
+        values["strata-test-datastore"]
+        > values["strata-test-gateway"]
+        > values["strata-test-application"]
+        > 0
+    )
+
+
+def test_every_resource_has_the_provider_of_the_cluster_and_its_component() -> None:
+    recorded = composed(replicas=2, published=8080).recorded
+    for key in recorded.objects:
+        assert "::cluster::" in recorded.providers[key], key
+    assert recorded.parents["Deployment", "app"] == "app"
+
+
+def _model(platform: Platform) -> None:
+    on_gpu(platform, "model", GpuMode.REQUIRE)
+
+
+def test_one_replica_is_spread_nowhere() -> None:
+    assert "topologySpreadConstraints" not in pod()
