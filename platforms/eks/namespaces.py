@@ -1,0 +1,94 @@
+"""The namespaces beside that of the workloads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from platforms.eks.objects import ClusterObjects
+from platforms.kubernetes.namespace import POD_SECURITY_VERSION
+
+SYSTEM_NAMESPACE = "strata-system"
+"""What keeps the cluster going, such as the autoscaler. Restricted."""
+
+GPU_NAMESPACE = "strata-gpu"
+"""What has to reach into the node for its GPUs, and nothing else: the one privileged namespace."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterNamespaceArgs:
+    """`pod_security`: `restricted` or `privileged`. `quota`: what all pods together may have."""
+
+    objects: ClusterObjects
+    name: str
+    pod_security: str
+    quota: Mapping[str, str]
+
+
+class ClusterNamespace(pulumi.ComponentResource):
+    """A namespace with a profile of Pod Security, a quota, and no traffic but questions for names.
+
+    `name` is plain, so that a plan can be judged by it: what is in the namespace has to wait for
+    `namespace`, and a pod for all of `ready`.
+    """
+
+    def __init__(
+        self, name: str, args: ClusterNamespaceArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("strata:eks:ClusterNamespace", name, {}, opts)
+        objects = args.objects
+        modes = ("enforce", "audit", "warn")
+        labels = {f"pod-security.kubernetes.io/{mode}": args.pod_security for mode in modes} | {
+            f"pod-security.kubernetes.io/{mode}-version": POD_SECURITY_VERSION for mode in modes
+        }
+        self.namespace = kubernetes.core.v1.Namespace(
+            name,
+            metadata=objects.metadata(args.name, labels=labels),
+            opts=objects.options(self),
+        )
+        self.name = args.name
+        inside = objects.options(self, [self.namespace])
+        quota = kubernetes.core.v1.ResourceQuota(
+            name,
+            metadata=objects.metadata("all", self.name),
+            spec=kubernetes.core.v1.ResourceQuotaSpecArgs(hard=dict(args.quota)),
+            opts=inside,
+        )
+        deny = kubernetes.networking.v1.NetworkPolicy(
+            f"{name}-deny",
+            metadata=objects.metadata("deny-all", self.name),
+            spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
+                pod_selector=kubernetes.meta.v1.LabelSelectorArgs(),
+                policy_types=["Ingress", "Egress"],
+            ),
+            opts=inside,
+        )
+        names = kubernetes.networking.v1.NetworkPolicy(
+            f"{name}-names",
+            metadata=objects.metadata("allow-names", self.name),
+            spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
+                pod_selector=kubernetes.meta.v1.LabelSelectorArgs(),
+                policy_types=["Egress"],
+                egress=[_name_servers()],
+            ),
+            opts=inside,
+        )
+        self.ready: tuple[pulumi.Resource, ...] = (quota, deny, names)
+        self.register_outputs({"name": self.name})
+
+
+def _name_servers() -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgs:
+    peer = kubernetes.networking.v1.NetworkPolicyPeerArgs(
+        namespace_selector=kubernetes.meta.v1.LabelSelectorArgs(
+            match_labels={"kubernetes.io/metadata.name": "kube-system"}
+        ),
+        pod_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels={"k8s-app": "kube-dns"}),
+    )
+    return kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(
+        to=[peer],
+        ports=[
+            kubernetes.networking.v1.NetworkPolicyPortArgs(protocol=protocol, port=53)
+            for protocol in ("UDP", "TCP")
+        ],
+    )

@@ -1,0 +1,1 @@
+"""The parts of a stack on EKS, on Pulumi mocks."""
