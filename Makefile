@@ -4,7 +4,7 @@
 PYTHON ?= python3
 # Only the tests of one folder of tests/: make test LAYER=unit
 LAYER ?=
-# The stack that audit, backup and restore are about.
+# The stack that setup, preview, push, audit, backup and restore are about.
 STACK ?= dev
 
 base = $(PYTHON) toolchain/bootstrap.py base
@@ -12,7 +12,7 @@ test = $(base) && $(PYTHON) toolchain/bootstrap.py test
 toolchain = .toolchain/venv/bin/python -m toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help up down setup test images bench policy audit backup restore lint format lock clean
+.PHONY: help up down setup preview push test images bench policy audit backup restore lint format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -23,8 +23,14 @@ up: ## do all set-up that is missing, then bring the dev stack up
 down: ## destroy the dev stack
 	@$(base) && $(toolchain) down
 
-setup: ## do all set-up that is missing, and no more
-	@$(base) && $(toolchain) setup
+setup: ## do all set-up that is missing, and no more (STACK=dev)
+	@$(base) && $(toolchain) setup --stack $(STACK)
+
+preview: ## do all set-up that is missing, then preview a stack with its policy packs (STACK=dev)
+	@$(base) && $(toolchain) preview --stack $(STACK)
+
+push: ## push the images of a stack to its registry and note their digests (STACK=prod IMAGES=...)
+	@$(base) && $(toolchain) push --stack $(STACK) $(IMAGES)
 
 test: ## do all set-up that is missing, then run every test (LAYER=unit: one layer)
 	@$(test) && $(toolchain) test $(if $(LAYER),--layer $(LAYER))

@@ -1,7 +1,6 @@
 """Docker Compose, which Strata is measured against: brought for the benchmarks only."""
 
 import platform
-import shutil
 from pathlib import Path
 
 from toolchain import download, golang, source
@@ -59,4 +58,4 @@ def _build(layout: Layout, module: Path, target: Path) -> None:
         what = golang.Build(module, _PACKAGE, target, {_VERSION_VARIABLE: f"v{COMPOSE}"})
         golang.build(layout, what, log, progress)
         # Gigabytes of modules and compiled packages, of no more use.
-        shutil.rmtree(layout.go)
+        golang.remove_caches(layout)

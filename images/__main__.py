@@ -1,12 +1,15 @@
-"""`python -m images build|list|clean`: the images of a stack, made where they are missing."""
+"""`python -m images build|list|push|clean`: the images of a stack, made where they are missing."""
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Annotated
 
+import docker
 import typer
 from rich.console import Console
 from rich.live import Live
@@ -33,10 +36,12 @@ SourceOption = Annotated[
 
 
 class Progress:
-    """One line an image while it is built: live on a terminal, a line at the start and the end
-    elsewhere."""
+    """One line an image while it is built or pushed: live on a terminal, a line at the start and the
+    end elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, doing: str = "building", done: str = "ready") -> None:
+        self._doing = doing
+        self._done = done
         self._lock = threading.Lock()
         self._started: dict[str, float] = {}
         self._now: dict[str, str] = {}
@@ -60,13 +65,13 @@ class Progress:
             if name not in self._started:
                 self._started[name] = time.monotonic()
                 if not self._live:
-                    console.print(f"  {name}: building")
+                    console.print(f"  {name}: {self._doing}")
             if text:
                 self._now[name] = text
                 return
             self._now.pop(name, None)
             seconds = time.monotonic() - self._started[name]
-        console.print(f"  [green]{name}[/green]: ready after {seconds:.0f} s")
+        console.print(f"  [green]{name}[/green]: {self._done} after {seconds:.0f} s")
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -83,6 +88,23 @@ def _refuse(error: Exception) -> typer.Exit:
     return typer.Exit(1)
 
 
+def _make(client: docker.DockerClient, names: list[str], chosen: Source, reason: str) -> None:
+    """Makes the images that are missing. Raises `ImageError`."""
+    from images import build as builder
+
+    todo = builder.plan(names, chosen, present(client))
+    if not todo.steps:
+        return
+    console.print(f"images: {chosen} ({reason}); {len(todo.steps)} to make")
+    try:
+        with Progress() as progress:
+            builder.run(client, todo, chosen, progress.say)
+    except KeyboardInterrupt:
+        errors.print("interrupted; what was built stays, and the next run goes on from there")
+        # At once: builder threads would otherwise be waited for.
+        os._exit(130)
+
+
 @app.command()
 def build(
     names: Annotated[
@@ -92,7 +114,6 @@ def build(
     source: SourceOption = None,
 ) -> None:
     """Make the images that are missing."""
-    from images import build as builder
     from images.choose import choose
 
     started_at = time.monotonic()
@@ -104,19 +125,49 @@ def build(
             catalogue.get(name)
         client = connect()
         chosen, reason = choose(source)
-        todo = builder.plan(wanted, chosen, present(client))
-        if todo.steps:
-            console.print(f"images: {chosen} ({reason}); {len(todo.steps)} to make")
-            with Progress() as progress:
-                builder.run(client, todo, chosen, progress.say)
+        _make(client, wanted, chosen, reason)
     except (ImageError, KeyError) as error:
         raise _refuse(error) from None
-    except KeyboardInterrupt:
-        errors.print("interrupted; what was built stays, and the next run goes on from there")
-        # At once: builder threads would otherwise be waited for.
-        os._exit(130)
     seconds = time.monotonic() - started_at
     console.print(f"images: {len(wanted)} ready ({chosen}, {seconds:.1f} s)")
+
+
+@app.command()
+def push(
+    names: Annotated[list[str], typer.Argument(help="Logical images.")],
+    account: Annotated[str, typer.Option(help="The AWS account: 12 digits.")],
+    region: Annotated[str, typer.Option()],
+    prefix: Annotated[str, typer.Option(help="What comes before the name of each repository.")],
+    digests: Annotated[Path, typer.Option(help="The file that gets their digests, as JSON.")],
+    source: SourceOption = None,
+) -> None:
+    """Push images to AWS ECR, those that are not there yet; make those that are missing here."""
+    from images import push as pushing
+    from images.choose import choose
+
+    found: dict[str, str] = {}
+    pushed = 0
+    try:
+        client = connect()
+        chosen, reason = choose(source)
+        ecr = pushing.client_of(region)
+        registry = pushing.log_in(ecr, account, region, prefix)
+        missing = pushing.missing_repositories(ecr, account, registry, names)
+        if missing:
+            console.print(f"images: there is no repository yet for {', '.join(missing)}")
+            raise typer.Exit(pushing.NO_REPOSITORY)
+        # Not before: to build takes minutes.
+        _make(client, names, chosen, reason)
+        with Progress("pushing", "pushed") as progress:
+            for name in names:
+                found[name], new = pushing.push(client, registry, name, chosen, progress.say)
+                if new:
+                    progress.say(name, "")
+                pushed += new
+    except (ImageError, KeyError) as error:
+        raise _refuse(error) from None
+    digests.write_text(json.dumps(found))
+    console.print(f"images: {pushed} pushed, {len(found) - pushed} were there")
 
 
 @app.command("list")

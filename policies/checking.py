@@ -9,14 +9,17 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from policies.packs import FOLDER, ROOT, level_file, platforms_for
+from toolchain import clouds, source
+from toolchain.errors import SetupError
+from toolchain.layout import here
+from toolchain.stack import on_docker
 
-PLAN_PROVIDER = ROOT / "toolchain" / "plan_provider"
 # Environment of a preview that must neither ask a person anything nor touch anybody's state.
 QUIET = {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 
@@ -64,11 +67,47 @@ def pulumi() -> str:
 
 
 def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
-    """This process's environment, with this Python first: the packs run in it."""
+    """This process's environment, with this Python first: packs and programs of others run in it.
+
+    For a stack of this project the wrapper of the CLI puts that of its platform before it.
+    """
     path = os.pathsep.join(
         [str(Path(pulumi()).parent), str(Path(sys.executable).parent), os.environ.get("PATH", "")]
     )
     return {**os.environ, **QUIET, "PATH": path, **(extra or {})}
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What an engine's run came to: the steps it plans by their kind, and what the packs said."""
+
+    steps: Counter[str]
+    levels: Counter[str]
+    unjudged: int
+
+    @classmethod
+    def of(cls, stream: Iterable[dict[str, Any]]) -> Tally:
+        """Counts the events of a run."""
+        steps: Counter[str] = Counter()
+        levels: Counter[str] = Counter()
+        unjudged = 0
+        for event in stream:
+            if policy := event.get("policyEvent"):
+                if policy["policyName"] == "could-not-be-judged":
+                    unjudged += 1
+                else:
+                    levels[policy["enforcementLevel"]] += 1
+            elif step := event.get("resourcePreEvent"):
+                steps[step["metadata"]["op"]] += 1
+        return cls(steps, levels, unjudged)
+
+    def line(self) -> str:
+        """One line: resources, violations, advisory findings, and what could not be judged."""
+        planned = ", ".join(f"{count} {kind}" for kind, count in sorted(self.steps.items()))
+        return (
+            f"{self.steps.total()} resources ({planned or 'none'}), {self.levels['mandatory']} violations, "
+            f"{self.levels['advisory']} advisory, {self.unjudged} could not be judged"
+        )
 
 
 def pack_arguments(stack: str, configuration: Path) -> list[str]:
@@ -105,7 +144,7 @@ def report_of(subject: str, done: subprocess.CompletedProcess[str]) -> Report:
         elif (note := event.get("diagnosticEvent")) and note.get("severity") == "error":
             report.output += plain(note["message"])
     if not report.succeeded and not report.output and not report.counts["mandatory"]:
-        report.output = (done.stderr or done.stdout)[-3000:]
+        report.output = (done.stderr + done.stdout)[-3000:]
     report.lines.sort(key=lambda line: (not line.startswith("mandatory"), line))
     return report
 
@@ -168,8 +207,7 @@ def check(system: str, stack: str, strict: bool = False) -> Report:
         if not own_secrets:
             extra["PULUMI_CONFIG_PASSPHRASE"] = THROWN_AWAY
         env = environment(extra)
-        if set(platforms_for(stack)) - {"docker"}:
-            install_plan_providers(env)
+        ensure_clouds(stack)
         named = ["--stack", stack]
         for arguments in (
             ["stack", "init", stack],
@@ -204,28 +242,14 @@ def mirror(project: Path, stack: str) -> bool:
     return own_secrets
 
 
-def install_plan_providers(env: dict[str, str]) -> None:
-    """Puts the plan-only provider where the engine looks for the Kubernetes and AWS plugins.
-
-    Only for versions that are not installed: a real provider is never replaced. What it plans is
-    what the program states; nothing of it was checked by the platform.
-    """
-    from importlib.metadata import PackageNotFoundError, version
-
-    for name in ("kubernetes", "aws"):
-        try:
-            wanted = version(f"pulumi-{name}")
-        except PackageNotFoundError:
-            continue
-        listed = run(["plugin", "ls", "--json"], ROOT, env)
-        present = json.loads(listed.stdout) if listed.returncode == 0 else []
-        if any(one["name"] == name and one["version"] == wanted for one in present):
-            continue
-        done = run(
-            ["plugin", "install", "resource", name, wanted, "--file", str(PLAN_PROVIDER)], ROOT, env
-        )
-        if done.returncode:
-            raise CheckError(f"The plan-only {name} provider was not installed: {done.stderr}")
+def ensure_clouds(stack: str) -> None:
+    """Makes what a stack that is not on Docker is planned with, where it is missing."""
+    layout = here()
+    try:
+        if not on_docker(layout, stack):
+            clouds.ensure(layout, source.remembered(layout) == source.OFFICIAL)
+    except SetupError as error:
+        raise CheckError(str(error)) from error
 
 
 def audit(stack: str, strict: bool = False, project: Path = ROOT) -> Report:

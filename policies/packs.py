@@ -12,8 +12,8 @@ from policies.crossguard.rule import Pack, Rule, could_not_be_judged
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "policies"
 PLATFORMS = ("docker", "kubernetes", "aws")
-# Levels by stack: the dev stack is on Docker, every other stack is on Kubernetes in AWS.
-PACKS_OF_STACK = {"dev": ("docker",), "prod": ("kubernetes", "aws")}
+# The dev stack is on Docker and has nothing else; a pack judges no resource of another platform.
+PACKS_OF_STACK = {"dev": ("docker",), "prod": PLATFORMS}
 
 
 def pack_of(platform: str) -> Pack:

@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 
 from toolchain import checks, clean, engine, layers, repair, stack, steps
+from toolchain import preview as previews
 from toolchain.errors import SetupError
-from toolchain.layout import here
+from toolchain.layout import DEV, here
 from toolchain.report import say
 
 Layer = Annotated[str, typer.Option(help="Only the tests of this folder of tests/, without lint.")]
+
 
 application = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -27,25 +29,48 @@ def up() -> None:
     layout = here()
     ready = steps.ensure(layout)
     steps.build_images(layout, ready)
-    stack.become(layout, ready.environment, "up", "--yes", "--skip-preview")
+    stack.become(layout, ready.environment, DEV, "up", "--yes", "--skip-preview")
 
 
 @application.command()
-def setup() -> None:
-    """Set up what is missing, and no more: then `source .toolchain/env`."""
-    steps.ensure(here())
-    say("Ready. `source .toolchain/env` makes the plain commands work: pulumi up --stack dev")
+def setup(name: Annotated[str, typer.Option("--stack")] = DEV) -> None:
+    """Set up what is missing for a stack, and no more: then `source .toolchain/env`."""
+    steps.ensure(here(), name)
+    command = "up" if name == DEV else "preview"
+    say(
+        f"Ready. `source .toolchain/env` makes the plain commands work: pulumi {command} --stack {name}"
+    )
+
+
+@application.command()
+def preview(name: Annotated[str, typer.Option("--stack")] = DEV) -> None:
+    """Set up what is missing for a stack, and preview it with its policy packs."""
+    layout = here()
+    ready = steps.ensure(layout, name)
+    raise typer.Exit(previews.preview(layout, ready.environment, name))
+
+
+@application.command("push")
+def push_images(
+    name: Annotated[str, typer.Option("--stack")],
+    images: Annotated[list[str] | None, typer.Argument(help="Others besides our own.")] = None,
+) -> None:
+    """Push the images of a stack to its registry, and note their digests in its file."""
+    # Imported here: it brings the systems along, and to push is rare.
+    from toolchain import push
+
+    push.push(here(), name, images or [])
 
 
 @application.command()
 def down() -> None:
     """Destroy the dev stack; set-up and images stay."""
     layout = here()
-    if not stack.exists(layout):
+    if not stack.exists(layout, DEV):
         say("There is no stack: nothing to destroy.")
         return
     ready = steps.ensure(layout)
-    stack.become(layout, ready.environment, "destroy", "--yes", "--skip-preview")
+    stack.become(layout, ready.environment, DEV, "destroy", "--yes", "--skip-preview")
 
 
 @application.command("repair", hidden=True)

@@ -102,14 +102,22 @@ def make_environment(group: str) -> None:
             *pip,
             "--no-deps",
             "--require-hashes",
-            # The SDK of AWS has thousands of modules, of which a program imports a few.
-            *(["--no-compile"] if group == "clouds" else []),
+            *(["--no-compile"] if group != "base" else []),
             *(word for lock in locks for word in ("--requirement", str(lock))),
         ],
         log,
         "installing the packages",
         environment,
     )
+    if group != "base":
+        # The SDKs of clouds have thousands of modules, of which a program imports a few: those are
+        # compiled now, and not at each run, whatever this shell says of writing them down.
+        run(
+            [str(folder / "bin" / "python"), "-c", "import platforms.eks"],
+            log,
+            "compiling the SDKs of clouds",
+            {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(layout.root)},
+        )
     started.replace(finished)
     print(f"    ready in {time.monotonic() - begin:.0f} s", flush=True)
 

@@ -13,19 +13,20 @@ import requests.exceptions
 from toolchain import debian, engine, repair, stack
 from toolchain.errors import SetupError
 from toolchain.files import write
-from toolchain.layout import Layout, process_environment
+from toolchain.layout import DEV, Layout, process_environment
 from toolchain.report import say, step
 
 
 def clean(layout: Layout) -> None:
     """Destroys the stack, then removes what carries its label, the engine and packages that we brought, the folder."""
+    refuse_to_orphan(layout)
     source = layout.source_file.read_text().strip() if layout.source_file.is_file() else ""
     address = engine.host()
     answers = engine.ask(address).problem is None
     environment = process_environment(
         layout, source, None if address == engine.DEFAULT_HOST else address
     )
-    if stack.exists(layout) and (layout.pulumi_folder / "pulumi").is_file():
+    if stack.exists(layout, DEV) and (layout.pulumi_folder / "pulumi").is_file():
         _destroy(layout, environment)
     if answers and layout.seed.is_file():
         with step("Removing what carries the label of this clone"):
@@ -44,18 +45,29 @@ def clean(layout: Layout) -> None:
         if left:
             say(f"Left the Debian packages as they are: {left}")
     stack.unconfigure_git(layout)
-    if layout.stack_file.is_file():
-        text = layout.stack_file.read_text()
+    for name in layout.stacks:
+        text = layout.stack_file(name).read_text()
         if stack.without_salt(text) != text:
-            write(layout.stack_file, stack.without_salt(text))
-            stack.refresh_index(layout)
+            write(layout.stack_file(name), stack.without_salt(text))
+            stack.refresh_index(layout, name)
     # Last, and with nothing said after it: this very program lies in there.
     say(f"Removing {layout.folder.name}")
     shutil.rmtree(layout.folder)
 
 
+def refuse_to_orphan(layout: Layout) -> None:
+    """The state goes with the folder, and a stack that is not on this machine's Docker would be orphaned."""
+    for one in repair.stacks(layout.state):
+        types = [each["type"] for each in one.deployment.get("resources") or ()]
+        if any(type_.startswith(("aws:", "kubernetes:")) for type_ in types):
+            raise SetupError(
+                f"the stack {one.name} has resources, and its state lies in {layout.folder.name}",
+                f"destroy it first: `pulumi destroy --stack {one.name}`; then run `make clean` again",
+            )
+
+
 def _destroy(layout: Layout, environment: dict[str, str]) -> None:
-    if stack.run(layout, environment, "destroy", "--yes", "--skip-preview"):
+    if stack.run(layout, environment, DEV, "destroy", "--yes", "--skip-preview"):
         raise SetupError(
             "`pulumi destroy` failed, so nothing was removed: without its state the stack would be orphaned",
             "its own message above says why; then run `make clean` again",

@@ -1,8 +1,7 @@
-"""The API server of Kubernetes and its store, from pinned Go modules: for the tests in tests/kubernetes alone."""
+"""A control plane of Kubernetes and what plays its nodes, from pinned Go modules: for tests/kubernetes alone."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from toolchain import golang
@@ -10,10 +9,14 @@ from toolchain.layout import Layout
 from toolchain.report import step
 from toolchain.stamps import Stamp, digest
 
-# The versions are in go.mod, for the modules below them are pinned there too.
+# By the folder of the module that pins it; the versions are in its go.mod, for the modules below are pinned there too.
+# kwok is built with older modules of Kubernetes, so it cannot share a module with the control plane.
 _PACKAGES = {
-    "etcd": "go.etcd.io/etcd/server/v3",
-    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "etcd": ("kubernetes", "go.etcd.io/etcd/server/v3"),
+    "kube-apiserver": ("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    "kube-controller-manager": ("kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+    "kube-scheduler": ("kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler"),
+    "kwok": ("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
 }
 
 
@@ -23,19 +26,23 @@ def programs(layout: Layout) -> dict[str, Path]:
 
 
 def ensure(layout: Layout) -> None:
-    """Builds both where they are missing."""
-    module = layout.go_sources / "kubernetes"
+    """Builds all of them where one is missing."""
+    modules = {module: layout.go_sources / module for module, _ in _PACKAGES.values()}
     targets = programs(layout)
-    stamp = Stamp(layout.stamps, "kubernetes", digest(module), targets.values())
+    stamp = Stamp(layout.stamps, "kubernetes", digest(*modules.values()), targets.values())
     if stamp.valid():
         return
     golang.check(layout)
     log = layout.logs / "kubernetes.log"
-    for name, package in _PACKAGES.items():
-        with step(
-            f"{name}: building it from its Go modules, for tests/kubernetes, minutes the first time"
-        ) as progress:
-            golang.build(layout, golang.Build(module, package, targets[name]), log, progress)
-    # A gigabyte of modules and compiled packages, of no more use.
-    shutil.rmtree(layout.go)
+    # What is compiled for one of them is most of the others.
+    with golang.caches(layout):
+        for name, (module, package) in _PACKAGES.items():
+            with step(
+                f"{name}: building it from its Go modules, for tests/kubernetes, minutes the first time"
+            ) as progress:
+                golang.build(
+                    layout, golang.Build(modules[module], package, targets[name]), log, progress
+                )
+    # Gigabytes of modules and compiled packages, of no more use.
+    golang.remove_caches(layout)
     stamp.set()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +48,27 @@ def environment(layout: Layout) -> dict[str, str]:
     }
 
 
+@contextmanager
+def caches(layout: Layout) -> Iterator[None]:
+    """Keeps the caches where they are while something is built from them: another set-up may be done by then."""
+    layout.folder.mkdir(parents=True, exist_ok=True)
+    with (layout.folder / "go.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def remove_caches(layout: Layout) -> bool:
+    """Removes gigabytes of modules and compiled packages; leaves them, and says so, where another build uses them."""
+    layout.folder.mkdir(parents=True, exist_ok=True)
+    with (layout.folder / "go.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        shutil.rmtree(layout.go, ignore_errors=True)
+    return True
+
+
 def version(text: str) -> tuple[int, int] | None:
     """(1, 26) of `go version go1.26.8 linux/amd64`."""
     found = re.search(r"\bgo(\d+)\.(\d+)", text)
@@ -74,6 +98,11 @@ def check(layout: Layout) -> None:
 
 def build(layout: Layout, what: Build, log: Path, progress: Progress) -> None:
     """Builds one binary; an interrupted build goes on from its cache."""
+    with caches(layout):
+        _build(layout, what, log, progress)
+
+
+def _build(layout: Layout, what: Build, log: Path, progress: Progress) -> None:
     settings = environment(layout)
     progress.update("reading the modules")
     list_command = [

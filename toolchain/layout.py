@@ -10,7 +10,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-STACK = "dev"
+# The stack of this machine's Docker engine: the one that `make up` brings up.
+DEV = "dev"
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,12 @@ class Layout:
         return self.folder / "seed"
 
     @property
-    def salt(self) -> Path:
-        """The line that Pulumi wants in the stack file and that git must not see."""
-        return self.folder / "encryption-salt"
+    def salts(self) -> Path:
+        return self.folder / "encryption-salts"
+
+    def salt(self, stack: str) -> Path:
+        """The line that Pulumi wants in the stack file and that git must not see; git's filter finds it by its name."""
+        return self.salts / self.stack_file(stack).name
 
     @property
     def source_file(self) -> Path:
@@ -106,12 +110,20 @@ class Layout:
 
     @property
     def clouds_venv(self) -> Path:
-        """What programs with the SDKs of AWS and Kubernetes run in: tests/foreign only."""
+        """What programs with the SDKs of AWS and Kubernetes run in: every stack that is not on Docker."""
         return self.folder / "venv-clouds"
 
+    def stack_file(self, stack: str) -> Path:
+        return self.root / f"Pulumi.{stack}.yaml"
+
     @property
-    def stack_file(self) -> Path:
-        return self.root / f"Pulumi.{STACK}.yaml"
+    def stacks(self) -> list[str]:
+        """The stacks that this clone has settings for."""
+        return sorted(path.name.split(".")[1] for path in self.root.glob("Pulumi.*.yaml"))
+
+    def plugin(self, name: str, version: str) -> Path:
+        """The folder in which the engine looks for the plugin of a provider."""
+        return self.pulumi_home / "plugins" / f"resource-{name}-v{version}"
 
 
 def here() -> Layout:

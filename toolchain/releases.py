@@ -12,7 +12,7 @@ from toolchain import download
 from toolchain.errors import SetupError
 from toolchain.layout import Layout
 from toolchain.report import Progress
-from toolchain.versions import DOCKER_PLUGIN, PULUMI
+from toolchain.versions import PULUMI
 
 _MEBIBYTE = 1 << 20
 
@@ -59,12 +59,13 @@ def cli() -> Release:
     )
 
 
-def docker_plugin() -> Release:
+def plugin(name: str, version: str) -> Release:
+    """Of a provider: docker, aws or kubernetes."""
     system, processor = _system()
     return Release(
-        folder=f"https://github.com/pulumi/pulumi-docker/releases/download/v{DOCKER_PLUGIN}",
-        archive=f"pulumi-resource-docker-v{DOCKER_PLUGIN}-{system}-{processor}.tar.gz",
-        checksums=f"pulumi-docker_{DOCKER_PLUGIN}_checksums.txt",
+        folder=f"https://github.com/pulumi/pulumi-{name}/releases/download/v{version}",
+        archive=f"pulumi-resource-{name}-v{version}-{system}-{processor}.tar.gz",
+        checksums=f"pulumi-{name}_{version}_checksums.txt",
     )
 
 

@@ -36,17 +36,22 @@ def choose(layout: Layout, probe: Callable[[], bool] = official_answers) -> str:
             f"{VARIABLE}={forced} is no source",
             f"set it to {OFFICIAL} or {REGISTRIES}, or unset it",
         )
-    remembered = layout.source_file.read_text().strip() if layout.source_file.is_file() else ""
+    before = remembered(layout)
     if forced:
         chosen, reason = forced, f"forced by {VARIABLE}"
-    elif remembered in (OFFICIAL, REGISTRIES):
-        chosen, reason = remembered, "as before"
+    elif before in (OFFICIAL, REGISTRIES):
+        chosen, reason = before, "as before"
     elif probe():
         chosen, reason = OFFICIAL, "the release site answers"
     else:
         chosen, reason = REGISTRIES, "the release site does not answer, package registries are used"
     say(f"Source of the parts: {chosen} ({reason}; {VARIABLE}={OFFICIAL}|{REGISTRIES} forces one)")
     return chosen
+
+
+def remembered(layout: Layout) -> str:
+    """The source of the parts that are there; empty before there are any."""
+    return layout.source_file.read_text().strip() if layout.source_file.is_file() else ""
 
 
 def remember(layout: Layout, chosen: str) -> None:

@@ -1,4 +1,4 @@
-"""The local state and the stack in it."""
+"""The local state and the stacks in it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import yaml
+
 from toolchain.errors import SetupError
 from toolchain.files import ensure_secret, write
-from toolchain.layout import STACK, Layout
+from toolchain.layout import DEV, Layout
 
 FILTER = "filter.strata-machine"
 _SALT = "encryptionsalt:"
@@ -36,7 +38,8 @@ def configure_git(layout: Layout) -> None:
     """Defines the filter of .gitattributes, in a git checkout only: git takes the salt off, a checkout puts it back."""
     if not _in_git(layout):
         return
-    kept = shlex.quote(str(layout.salt.relative_to(layout.root)))
+    # Git writes the name of the stack file, quoted, for %f.
+    kept = f"{shlex.quote(str(layout.salts.relative_to(layout.root)))}/%f"
     for name, command in (
         ("clean", f"sed '/^{_SALT}/d'"),
         ("smudge", f"cat; cat {kept} 2>/dev/null || true"),
@@ -49,9 +52,9 @@ def unconfigure_git(layout: Layout) -> None:
         _git(layout, "config", "--remove-section", FILTER)
 
 
-def refresh_index(layout: Layout) -> None:
-    """Lets git notice that the stack file is as committed: by its size alone git takes it for modified."""
-    name = layout.stack_file.name
+def refresh_index(layout: Layout, stack: str) -> None:
+    """Lets git notice that a stack file is as committed: by its size alone git takes it for modified."""
+    name = layout.stack_file(stack).name
     if (
         _in_git(layout)
         and _git(layout, "diff", "--quiet", "--", name)
@@ -70,72 +73,92 @@ def _git(layout: Layout, *arguments: str) -> bool:
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
-def exists(layout: Layout) -> bool:
-    return bool(_states(layout))
+def on_docker(layout: Layout, stack: str) -> bool:
+    """Whether a stack runs on this machine's Docker engine, by its settings."""
+    path = layout.stack_file(stack)
+    if not path.is_file():
+        raise SetupError(
+            f"there is no stack {stack!r}: no file {path.name}",
+            f"choose one of: {', '.join(layout.stacks)}",
+        )
+    try:
+        read = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise SetupError(f"{path.name} is no YAML: {error}", "repair it") from error
+    settings = (read.get("config") if isinstance(read, dict) else None) or {}
+    # What else it may be, the program itself says (config/settings.py).
+    return settings.get("strata:platform", "docker") not in ("eks", "kubernetes")
 
 
-def ensure(layout: Layout, environment: dict[str, str]) -> None:
+def exists(layout: Layout, stack: str) -> bool:
+    return bool(_states(layout, stack))
+
+
+def ensure(layout: Layout, environment: dict[str, str], stack: str) -> None:
     """Makes the secrets, the state and the stack where they are missing; never replaces one."""
     ensure_secret(layout.passphrase)
     ensure_secret(layout.seed)
     layout.state.mkdir(parents=True, exist_ok=True)
     configure_git(layout)
-    if not exists(layout) or not layout.salt.is_file():
-        _make(layout, environment)
-    text = layout.stack_file.read_text() if layout.stack_file.is_file() else ""
-    wanted = with_salt(text, layout.salt.read_text())
+    if not exists(layout, stack) or not layout.salt(stack).is_file():
+        _make(layout, environment, stack)
+    text = layout.stack_file(stack).read_text()
+    wanted = with_salt(text, layout.salt(stack).read_text())
     if text != wanted:
-        write(layout.stack_file, wanted)
-    refresh_index(layout)
+        write(layout.stack_file(stack), wanted)
+    refresh_index(layout, stack)
 
 
-def _make(layout: Layout, environment: dict[str, str]) -> None:
+def _make(layout: Layout, environment: dict[str, str], stack: str) -> None:
     """Makes the stack and keeps the salt that Pulumi writes into its file; of a stack that is there, finds its salt."""
-    original = layout.stack_file.read_text() if layout.stack_file.is_file() else ""
-    if exists(layout):
-        write(layout.salt, salt_of(original) or _salt_of_state(layout))
+    file, salt_file = layout.stack_file(stack), layout.salt(stack)
+    original = file.read_text()
+    if exists(layout, stack):
+        write(salt_file, salt_of(original) or _salt_of_state(layout, stack))
         return
     # The salt of an earlier state fits no new passphrase.
-    write(layout.stack_file, without_salt(original))
-    command = [str(layout.bin / "pulumi"), "stack", "init", STACK, "--non-interactive"]
+    write(file, without_salt(original))
+    command = [str(layout.bin / "pulumi"), "stack", "init", stack, "--non-interactive"]
+    if stack != DEV:
+        command.append("--no-select")  # the commands of a person who names none are about dev
     done = subprocess.run(
         command, cwd=layout.root, env=environment, text=True, capture_output=True, check=False
     )
-    salt = salt_of(layout.stack_file.read_text())
+    salt = salt_of(file.read_text())
     # Pulumi rewrites values when it writes (20 becomes "20"), which git would show as a change.
-    write(layout.stack_file, without_salt(original))
+    write(file, without_salt(original))
     if done.returncode or not salt:
         raise SetupError(
-            f"`pulumi stack init {STACK}` failed:\n    {(done.stderr or done.stdout).strip()}",
-            f"look at {layout.root / 'Pulumi.yaml'} and {layout.stack_file}, then run the same command again",
+            f"`pulumi stack init {stack}` failed:\n    {(done.stderr or done.stdout).strip()}",
+            f"look at {layout.root / 'Pulumi.yaml'} and {file}, then run the same command again",
         )
-    write(layout.salt, salt)
+    write(salt_file, salt)
 
 
-def _salt_of_state(layout: Layout) -> str:
-    for path in _states(layout):
+def _salt_of_state(layout: Layout, stack: str) -> str:
+    for path in _states(layout, stack):
         deployment = json.loads(path.read_text())["checkpoint"]["latest"] or {}
         salt = deployment.get("secrets_providers", {}).get("state", {}).get("salt")
         if salt:
             return f"{_SALT} {salt}\n"
     raise SetupError(
-        f"the stack {STACK} has lost its encryption salt: it is neither in {layout.stack_file.name} nor in the state",
-        f"it has no resources: remove it with `pulumi stack rm {STACK} --yes` and run the same command again",
+        f"the stack {stack} has lost its encryption salt: neither {layout.stack_file(stack).name} nor the state has it",
+        f"it has no resources: remove it with `pulumi stack rm {stack} --yes` and run the same command again",
     )
 
 
-def _states(layout: Layout) -> list[Path]:
-    return sorted((layout.state / ".pulumi" / "stacks").glob(f"*/{STACK}.json"))
+def _states(layout: Layout, stack: str) -> list[Path]:
+    return sorted((layout.state / ".pulumi" / "stacks").glob(f"*/{stack}.json"))
 
 
-def run(layout: Layout, environment: dict[str, str], *arguments: str) -> int:
-    """Runs the CLI for the stack, its output going straight to the person."""
-    command = [str(layout.bin / "pulumi"), *arguments, "--stack", STACK]
+def run(layout: Layout, environment: dict[str, str], stack: str, *arguments: str) -> int:
+    """Runs the CLI for a stack, its output going straight to the person."""
+    command = [str(layout.bin / "pulumi"), *arguments, "--stack", stack]
     return subprocess.run(command, cwd=layout.root, env=environment, check=False).returncode
 
 
-def become(layout: Layout, environment: dict[str, str], *arguments: str) -> None:
+def become(layout: Layout, environment: dict[str, str], stack: str, *arguments: str) -> None:
     """Turns this process into the CLI: signals, terminal and exit status are its own."""
     os.chdir(layout.root)
-    command = [str(layout.bin / "pulumi"), *arguments, "--stack", STACK]
+    command = [str(layout.bin / "pulumi"), *arguments, "--stack", stack]
     os.execve(command[0], command, environment)  # noqa: S606 (no shell is wanted)

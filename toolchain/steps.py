@@ -8,10 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain import debian, docker_plugin, engine, golang, releases, source, stack
+from toolchain import clouds, debian, docker_plugin, engine, golang, releases, source, stack
 from toolchain.errors import SetupError
 from toolchain.files import write
-from toolchain.layout import Layout, process_environment, shell_file
+from toolchain.layout import DEV, Layout, process_environment, shell_file
 from toolchain.report import step
 from toolchain.stamps import Stamp, digest
 from toolchain.versions import DOCKER_PLUGIN, PULUMI, UPSTREAM_VERSION
@@ -29,23 +29,32 @@ class Ready:
     environment: dict[str, str]
 
 
-def ensure(layout: Layout) -> Ready:
-    """Everything that `pulumi up` needs apart from the images."""
+def ensure(layout: Layout, name: str = DEV) -> Ready:
+    """Everything that `pulumi up` of a stack needs apart from the images; only one on Docker needs its engine."""
+    on_docker = stack.on_docker(layout, name)
     chosen = source.choose(layout)
     if chosen == source.OFFICIAL:
         _official(layout)
     else:
-        _registries(layout)
+        _registries(layout, on_docker)
+    if not on_docker:
+        clouds.ensure(layout, chosen == source.OFFICIAL)
     source.remember(layout, chosen)
     _wrapper(layout)
-    address = engine.ensure(layout)
-    if chosen == source.REGISTRIES:
-        _base_image_tool(layout)
+    address = ensure_engine(layout, chosen) if on_docker else engine.host()
     docker_host = None if address == engine.DEFAULT_HOST else address
     write(layout.environment_file, shell_file(layout, chosen, docker_host), 0o644)
     environment = process_environment(layout, chosen, docker_host)
-    stack.ensure(layout, environment)
+    stack.ensure(layout, environment, name)
     return Ready(chosen, environment)
+
+
+def ensure_engine(layout: Layout, chosen: str) -> str:
+    """The address of a Docker engine that can build the images."""
+    address = engine.ensure(layout)
+    if chosen == source.REGISTRIES:
+        _base_image_tool(layout)
+    return address
 
 
 def build_images(layout: Layout, ready: Ready, *arguments: str) -> None:
@@ -59,10 +68,11 @@ def build_images(layout: Layout, ready: Ready, *arguments: str) -> None:
 
 
 def plugin_folder(layout: Layout) -> Path:
-    return layout.pulumi_home / "plugins" / f"resource-docker-v{DOCKER_PLUGIN}"
+    return layout.plugin("docker", DOCKER_PLUGIN)
 
 
 def _official(layout: Layout) -> None:
+    """Always with the Docker plugin: the official language host wants the plugin of each SDK that is installed."""
     cli = Stamp(
         layout.stamps, "pulumi", digest(source.OFFICIAL, PULUMI), [layout.pulumi_folder / "pulumi"]
     )
@@ -74,16 +84,20 @@ def _official(layout: Layout) -> None:
     plugin = Stamp(layout.stamps, "docker-plugin", digest(source.OFFICIAL, DOCKER_PLUGIN), [binary])
     if not plugin.valid():
         with step(f"Docker plugin {DOCKER_PLUGIN}: official release") as progress:
-            releases.install(releases.docker_plugin(), "", plugin_folder(layout), layout, progress)
+            release = releases.plugin("docker", DOCKER_PLUGIN)
+            releases.install(release, "", plugin_folder(layout), layout, progress)
             plugin.set()
 
 
-def _registries(layout: Layout) -> None:
-    built = [_build_cli(layout), _build_language_host(layout), _build_docker_plugin(layout)]
+def _registries(layout: Layout, on_docker: bool) -> None:
+    with golang.caches(layout):
+        built = [_build_cli(layout), _build_language_host(layout)]
+        if on_docker:
+            built.append(_build_docker_plugin(layout))
     if any(built):
-        # 4.7 GB of modules and compiled packages, of use only until all three are there.
+        # 4.7 GB of modules and compiled packages, of use only until all are there.
         with step("Removing the caches of the Go builds"):
-            shutil.rmtree(layout.go)
+            golang.remove_caches(layout)
 
 
 def _build_cli(layout: Layout) -> bool:

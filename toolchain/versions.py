@@ -5,6 +5,9 @@ from __future__ import annotations
 # The CLI, the SDK (requirements/base.in), the language host and the runner script are of one version.
 PULUMI = "3.250.0"
 DOCKER_PLUGIN = "5.2.0"
+# As the SDKs in requirements/clouds.in.
+AWS_PLUGIN = "7.51.1"
+KUBERNETES_PLUGIN = "4.34.2"
 
 # Where the modules of registries lead to, with the checksum that Go's own database has for it. The module carries the
 # upstream provider that the official plugin of the version above is made from.

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from policies import checking
-from policies.checking import PLAN_PROVIDER, Report, report_of
+from policies.checking import Report, report_of
 from policies.packs import FOLDER
+from toolchain.clouds import PLAN_PROVIDER
 from toolchain.layout import here
 from toolchain.steps import plugin_folder
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from policies import checking
-from policies.checking import PLAN_PROVIDER, Report, report_of
+from policies.checking import Report, report_of
 from policies.packs import FOLDER
 from tests.policies.engine_stacks import breaking_everything, broken_rules, write_program
 from tests.policies.policy_suites import SUITES
 from tests.policies.policy_testing import Fixture, Suite, changed
+from toolchain.clouds import PLAN_PROVIDER
 
 VERSION = "0.0.1"
 BY_NAME = [pytest.param(suite, id=suite.pack.name) for suite in SUITES]

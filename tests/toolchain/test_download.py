@@ -230,7 +230,13 @@ def test_releases_are_named_as_upstream_names_them(
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setattr("platform.machine", lambda: machine)
     assert releases.cli().archive.endswith(f"-{cli}.tar.gz")
-    assert releases.docker_plugin().archive.endswith(f"-{plugin}.tar.gz")
+    for name in ("docker", "aws", "kubernetes"):
+        found = releases.plugin(name, "1.2.3")
+        assert found.archive == f"pulumi-resource-{name}-v1.2.3-{plugin}.tar.gz"
+        assert found.archive_url == (
+            f"https://github.com/pulumi/pulumi-{name}/releases/download/v1.2.3/{found.archive}"
+        )
+        assert found.checksums == f"pulumi-{name}_1.2.3_checksums.txt"
 
 
 def test_a_system_without_releases_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

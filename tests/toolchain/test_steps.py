@@ -13,6 +13,8 @@ import pytest
 from toolchain import (
     bootstrap,
     checks,
+    clean,
+    clouds,
     debian,
     docker_plugin,
     files,
@@ -71,6 +73,7 @@ def test_a_write_goes_on_over_an_interrupted_one(tmp_path: Path) -> None:
 
 STACK_FILE = "# why\nconfig:\n  strata:count: 20 # twenty\n"
 SALT = "encryptionsalt: v1:abc\n"
+OTHER_SALT = "encryptionsalt: v1:xyz\n"
 
 
 def test_the_salt_is_one_line_at_the_end() -> None:
@@ -93,29 +96,38 @@ def test_git_never_sees_the_salt(tmp_path: Path) -> None:
     git("init", "--quiet")
     (tmp_path / ".gitignore").write_text("/.toolchain/\n")
     (tmp_path / ".gitattributes").write_text((layout.here().root / ".gitattributes").read_text())
-    place.stack_file.write_text(STACK_FILE)
+    stack_file, other = place.stack_file("dev"), place.stack_file("prod")
+    stack_file.write_text(STACK_FILE)
+    other.write_text(STACK_FILE)
     git("add", ".")
     git("commit", "--quiet", "--message", "first")
 
-    files.write(place.salt, SALT)
+    files.write(place.salt("dev"), SALT)
+    files.write(place.salt("prod"), OTHER_SALT)
     stack.configure_git(place)
-    place.stack_file.write_text(STACK_FILE + SALT)
-    stack.refresh_index(place)
+    stack_file.write_text(STACK_FILE + SALT)
+    other.write_text(STACK_FILE + OTHER_SALT)
+    for name in ("dev", "prod"):
+        stack.refresh_index(place, name)
     assert git("status", "--porcelain") == ""
 
     changed = STACK_FILE + "more: x\n" + SALT
-    place.stack_file.write_text(changed)
-    stack.refresh_index(place)
-    assert git("status", "--porcelain") == f" M {place.stack_file.name}\n"
+    stack_file.write_text(changed)
+    stack.refresh_index(place, "dev")
+    assert git("status", "--porcelain") == f" M {stack_file.name}\n"
     assert "more" in git("diff")
     assert "encryptionsalt" not in git("diff")
+    other.unlink()
     git("checkout", "--", ".")
-    assert place.stack_file.read_text() == STACK_FILE + SALT
+    # Each gets back its own.
+    assert stack_file.read_text() == STACK_FILE + SALT
+    assert other.read_text() == STACK_FILE + OTHER_SALT
     assert git("status", "--porcelain") == ""
 
-    place.stack_file.write_text(changed)
+    stack_file.write_text(changed)
     git("commit", "--quiet", "--all", "--message", "second")
-    assert "encryptionsalt" not in git("show", f"HEAD:{place.stack_file.name}")
+    assert "encryptionsalt" not in git("show", f"HEAD:{stack_file.name}")
+    assert "encryptionsalt" not in git("show", f"HEAD:{other.name}")
     stack.unconfigure_git(place)
     assert "strata-machine" not in git("config", "--list", "--local")
 
@@ -241,17 +253,93 @@ def test_an_interrupted_stack_is_told_by_its_state(tmp_path: Path) -> None:
 def test_the_locks_pin_hashes_and_name_no_place() -> None:
     requirements = layout.here().root / "toolchain" / "requirements"
     pinned: dict[str, set[str]] = {}
-    for group in ("base", "test"):
+    for group in ("base", "clouds", "test"):
         text = (requirements / f"{group}.lock").read_text()
         assert "://" not in text
         pinned[group] = {
             line.removesuffix(" \\") for line in text.splitlines() if re.match(r"\w", line)
         }
         assert all("==" in line for line in pinned[group])
-    # The tests run with the very versions that the stack runs with.
-    assert pinned["base"] <= pinned["test"]
+    # The tests run with the very versions that the stacks run with.
+    assert pinned["base"] <= pinned["clouds"] <= pinned["test"]
+    assert {f"pulumi-{name}=={version}" for name, version in clouds.PLUGINS.items()} <= pinned[
+        "clouds"
+    ]
     assert not [
         line
         for line in pinned["base"]
         if line.startswith(("pulumi-aws", "pulumi-kubernetes", "pulumi-eks"))
     ]
+
+
+def test_a_stack_is_on_docker_unless_its_settings_say_otherwise(tmp_path: Path) -> None:
+    place = Layout(tmp_path)
+    for name, text in (
+        ("dev", STACK_FILE),
+        ("empty", ""),
+        ("said", "config:\n  strata:platform: docker\n"),
+        ("prod", "config:\n  strata:platform: eks\n"),
+        ("any", "config: {'strata:platform': kubernetes}\n"),
+    ):
+        place.stack_file(name).write_text(text)
+    assert place.stacks == ["any", "dev", "empty", "prod", "said"]
+    assert {name for name in place.stacks if stack.on_docker(place, name)} == {
+        "dev",
+        "empty",
+        "said",
+    }
+
+
+def test_a_stack_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    place = Layout(tmp_path)
+    place.stack_file("dev").write_text(STACK_FILE)
+    with pytest.raises(SetupError, match="no stack 'prdo'") as error:
+        stack.on_docker(place, "prdo")
+    assert error.value.remedy == "choose one of: dev"
+
+
+def test_the_plan_only_provider_takes_no_place_of_a_real_one(tmp_path: Path) -> None:
+    plugin = tmp_path / "plugins" / "resource-aws-v1.0.0"
+    clouds.plan_only(plugin, "aws", tmp_path / "stamps")
+    provider = plugin / "provider.py"
+    assert os.access(plugin / "pulumi-resource-aws", os.X_OK)
+    # What changed is brought again, and what was brought is left.
+    provider.write_text("old")
+    clouds.plan_only(plugin, "aws", tmp_path / "stamps")
+    assert provider.read_text() == "old"
+    (tmp_path / "stamps" / "aws-plugin").unlink()
+    clouds.plan_only(plugin, "aws", tmp_path / "stamps")
+    assert provider.read_text() == (clouds.PLAN_PROVIDER / "provider.py").read_text()
+
+    real = tmp_path / "plugins" / "resource-kubernetes-v1.0.0"
+    real.mkdir()
+    (real / "pulumi-resource-kubernetes").write_text("real")
+    clouds.plan_only(real, "kubernetes", tmp_path / "stamps")
+    assert [path.name for path in real.iterdir()] == ["pulumi-resource-kubernetes"]
+
+
+def test_caches_of_go_stay_while_something_is_built_from_them(tmp_path: Path) -> None:
+    place = Layout(tmp_path)
+    place.go.mkdir(parents=True)
+    with golang.caches(place), golang.caches(place):
+        assert not golang.remove_caches(place)
+        assert place.go.is_dir()
+    assert golang.remove_caches(place)
+    assert not place.go.exists()
+
+
+def test_what_lies_in_a_cloud_is_not_orphaned_by_make_clean(tmp_path: Path) -> None:
+    place = Layout(tmp_path)
+    folder = place.state / ".pulumi" / "stacks" / "strata"
+    folder.mkdir(parents=True)
+
+    def holds(*types: str) -> None:
+        resources = [{"urn": type_, "type": type_} for type_ in types]
+        deployment = {"checkpoint": {"latest": {"resources": resources}}}
+        (folder / "prod.json").write_text(json.dumps(deployment))
+
+    holds("pulumi:pulumi:Stack", "aws:ec2/vpc:Vpc")
+    with pytest.raises(SetupError, match="the stack prod has resources"):
+        clean.clean(place)
+    holds("pulumi:pulumi:Stack", "docker:index/container:Container")
+    clean.refuse_to_orphan(place)

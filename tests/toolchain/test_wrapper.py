@@ -1,5 +1,6 @@
-"""The wrapper of the CLI removes the lock of a killed run, and no other."""
+"""The wrapper of the CLI: it removes the lock of a killed run and no other, and chooses the Python environment."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from toolchain import files
 from toolchain.layout import Layout, here
 
 HOST = os.uname().nodename
@@ -119,3 +121,121 @@ def test_an_empty_file_of_attributes_stays_while_a_pulumi_lives(
     finally:
         process.kill()
         process.wait()
+
+
+PROJECT = "name: strata\nruntime: python\n"
+SETTINGS = {
+    "dev": "# strata:platform: eks, one day\nconfig:\n  strata:system: reference\n",
+    "prod": "config:\n  strata:system: reference\n  strata:platform: eks\n",
+    "any": 'config:\n  "strata:platform": "kubernetes" # any\n',
+    "foreign": "config:\n  aws:region: us-east-1\n",
+}
+
+
+@pytest.fixture
+def project(place: Layout) -> Layout:
+    """A project with stacks, all set up, and a CLI that tells where its Python comes from."""
+    (place.root / "Pulumi.yaml").write_text(PROJECT)
+    for name, text in SETTINGS.items():
+        place.stack_file(name).write_text(text)
+    files.write(place.clouds_venv / "strata-installed", "")
+    files.write(place.stamps / "aws-plugin", "")
+    script = '#!/bin/sh\necho "${PATH%%:*}"\n'
+    (place.pulumi_folder / "pulumi").write_text(script)
+    return place
+
+
+def chosen(
+    project: Layout, *arguments: str, folder: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(project.root),
+        "PULUMI_HOME": str(project.pulumi_home),
+        "PULUMI_BACKEND_URL": f"file://{project.state}",
+        **variables,
+    }
+    return subprocess.run(
+        [str(project.bin / "pulumi"), *arguments],
+        cwd=project.root / folder,
+        env=environment,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+def environment_of(done: subprocess.CompletedProcess[str]) -> str:
+    assert (done.returncode, done.stderr) == (0, "")
+    path = done.stdout.strip()
+    return Path(path).parent.name if path.endswith("/bin") and path != "/usr/bin" else ""
+
+
+@pytest.mark.parametrize(
+    ("stack", "expected"),
+    [
+        ("dev", "venv"),
+        ("prod", "venv-clouds"),
+        ("any", "venv-clouds"),
+        ("foreign", ""),
+        ("new", ""),
+    ],
+)
+def test_the_environment_is_that_of_the_platform(
+    project: Layout, stack: str, expected: str
+) -> None:
+    for arguments in (
+        ("preview", "--stack", stack),
+        ("--stack", stack, "up", "--yes"),
+        ("preview", f"--stack={stack}"),
+        ("preview", "-s", stack),
+        ("preview", f"-s{stack}", "--diff"),
+        ("preview", "--stack", f"organization/strata/{stack}"),
+    ):
+        assert environment_of(chosen(project, *arguments)) == expected, arguments
+    assert environment_of(chosen(project, "preview", PULUMI_STACK=stack)) == expected
+    over = chosen(project, "preview", "--stack", stack, PULUMI_STACK="dev")
+    assert environment_of(over) == expected
+
+
+def test_the_project_may_lie_above_or_be_named(project: Layout, tmp_path: Path) -> None:
+    (project.root / "a" / "b").mkdir(parents=True)
+    assert environment_of(chosen(project, "up", "-s", "prod", folder="a/b")) == "venv-clouds"
+    for cwd in (["--cwd", ".."], ["-C", str(project.root)], ["--cwd=../../a/.."]):
+        done = chosen(project, *cwd, "up", "-s", "prod", folder="a")
+        assert environment_of(done) == "venv-clouds", cwd
+
+
+def test_the_selected_stack_counts_where_none_is_named(project: Layout) -> None:
+    name = hashlib.sha1(f"{project.root}/Pulumi.yaml".encode()).hexdigest()  # noqa: S324
+    workspaces = project.pulumi_home / "workspaces"
+    files.write(
+        workspaces / f"strata-{name}-workspace.json",
+        '{\n    "stack": "organization/strata/prod"\n}',
+    )
+    assert environment_of(chosen(project, "preview")) == "venv-clouds"
+    assert environment_of(chosen(project, "preview", "--stack", "dev")) == "venv"
+
+
+@pytest.mark.parametrize("missing", ["venv-clouds/strata-installed", "stamps/aws-plugin"])
+def test_what_is_not_set_up_is_said_with_the_command_that_does(
+    project: Layout, missing: str
+) -> None:
+    (project.folder / missing).unlink()
+    for arguments in (("preview", "--stack", "prod"), ("--stack", "prod", "up", "--yes")):
+        done = chosen(project, *arguments)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert "the stack prod needs the SDKs of AWS and Kubernetes" in done.stderr
+        assert "`make setup STACK=prod`" in done.stderr
+    # What runs no program needs none of it.
+    assert chosen(project, "stack", "ls", "--stack", "prod").returncode == 0
+    assert environment_of(chosen(project, "preview", "--stack", "dev")) == "venv"
+
+
+def test_a_plan_by_the_plan_only_provider_says_so_in_one_line(project: Layout) -> None:
+    files.write(project.plugin("aws", "7.51.1") / "provider.py", "")
+    assert chosen(project, "preview", "--stack", "prod").stderr.splitlines() == [
+        "Plan only: what AWS and Kubernetes would check of it themselves is not checked."
+    ]
+    assert chosen(project, "preview", "--stack", "dev").stderr == ""

@@ -1,18 +1,23 @@
 """A resource provider that plans and refuses to do: see the README beside it.
 
-Check and Create in preview give back the inputs. Functions that programs call while planning get
-plain, fixed answers. It says at its start what it is, for a plan it makes was checked by nobody.
+Check and Create in preview give back the inputs, with the tags that an AWS provider puts on
+everything and the name that Kubernetes' gives. Functions that programs call while planning get
+plain, fixed answers. A plan it makes was checked by nobody.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import json
+import re
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -94,6 +99,7 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
     def __init__(self, name: str, version: str) -> None:
         self.name = name
         self.version = version
+        self.default_tags: dict[str, str] = {}
         self.stopped = threading.Event()
 
     def refuse(self, context: grpc.ServicerContext, action: str) -> None:
@@ -116,9 +122,11 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=request.news)
 
     def DiffConfig(self, request: Any, context: Any) -> Any:
-        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+        return self.Diff(request, context)
 
     def Configure(self, request: Any, context: Any) -> Any:
+        if self.name == "aws":
+            self.default_tags = default_tags(json_format.MessageToDict(request.args))
         return provider_pb2.ConfigureResponse(
             acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=False
         )
@@ -128,6 +136,8 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
         inputs.CopyFrom(request.news)
         if self.name == "kubernetes":
             name_object(inputs, request.urn)
+        if self.default_tags and takes_tags(type_of(request.urn)):
+            add_tags(inputs, self.default_tags)
         return provider_pb2.CheckResponse(inputs=inputs)
 
     def Diff(self, request: Any, context: Any) -> Any:
@@ -138,12 +148,20 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Create(self, request: Any, context: Any) -> Any:
         if not request.preview:
             self.refuse(context, "create")
-        return provider_pb2.CreateResponse(properties=request.properties)
+        return provider_pb2.CreateResponse(properties=self.planned(request.properties, request.urn))
 
     def Update(self, request: Any, context: Any) -> Any:
         if not request.preview:
             self.refuse(context, "update")
-        return provider_pb2.UpdateResponse(properties=request.news)
+        return provider_pb2.UpdateResponse(properties=self.planned(request.news, request.urn))
+
+    def planned(self, inputs: struct_pb2.Struct, urn: str) -> struct_pb2.Struct:
+        """What a resource will have: its inputs, and for AWS all its tags once more by that name."""
+        outputs = struct_pb2.Struct()
+        outputs.CopyFrom(inputs)
+        if self.name == "aws" and "tags" in inputs.fields and takes_tags(type_of(urn)):
+            outputs.fields["tagsAll"].CopyFrom(inputs.fields["tags"])
+        return outputs
 
     def Delete(self, request: Any, context: Any) -> Any:
         self.refuse(context, "delete")
@@ -163,9 +181,49 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
 
+def type_of(urn: str) -> str:
+    """`aws:ec2/vpc:Vpc` of the URN of a resource, whatever its parents are."""
+    return urn.split("::")[2].rsplit("$", 1)[-1]
+
+
+def default_tags(configuration: dict[str, Any]) -> dict[str, str]:
+    """The tags for everything; a provider's settings come as text, those with parts as JSON."""
+    found = configuration.get("defaultTags") or {}
+    if isinstance(found, str):
+        try:
+            found = json.loads(found)
+        except ValueError:
+            return {}  # unknown until an update
+    tags = found.get("tags") if isinstance(found, dict) else None
+    return tags if isinstance(tags, dict) else {}
+
+
+@lru_cache
+def takes_tags(kind: str) -> bool:
+    """Whether a type of AWS has tags, read in the SDK's text: to import it takes a second."""
+    package = importlib.util.find_spec("pulumi_aws")
+    module = kind.split(":")[1] if kind.count(":") == 2 else ""
+    if package is None or package.origin is None or "/" not in module:
+        return False
+    folder, name = module.split("/", 1)
+    snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+    file = Path(package.origin).parent / folder / f"{snake}.py"
+    return file.is_file() and "tags_all" in file.read_text()
+
+
+def add_tags(inputs: struct_pb2.Struct, tags: dict[str, str]) -> None:
+    """Adds tags to those of a resource, whose own win; leaves those alone that are unknown yet."""
+    own = inputs.fields["tags"]
+    if own.WhichOneof("kind") not in (None, "null_value", "struct_value"):
+        return
+    merged = {**tags, **json_format.MessageToDict(own.struct_value)}
+    own.struct_value.Clear()
+    own.struct_value.update(merged)
+
+
 def name_object(inputs: struct_pb2.Struct, urn: str) -> None:
     """Names a Kubernetes object as the real provider does: known at preview, unique by its URN."""
-    kind = urn.split("::")[2].rsplit("$", 1)[-1]
+    kind = type_of(urn)
     if any(part in kind for part in KUBERNETES_WITHOUT_NAMES) or kind.endswith("List"):
         return
     metadata = inputs.fields["metadata"]
@@ -179,7 +237,9 @@ def name_object(inputs: struct_pb2.Struct, urn: str) -> None:
 
 def main() -> None:
     """Serves until the engine is done. Prints the port, as every plugin does."""
-    provider = PlanProvider(sys.argv[1], "0.0.0")
+    # The engine wants the version that the plugin is installed under, which its folder is named by.
+    version = Path(__file__).resolve().parent.name.rpartition("-v")[2]
+    provider = PlanProvider(sys.argv[1], version if version[:1].isdigit() else "0.0.0")
     server = grpc.server(
         ThreadPoolExecutor(max_workers=8),
         options=[("grpc.max_receive_message_length", 400 * 1024 * 1024)],

@@ -355,10 +355,11 @@ func stop(command *exec.Cmd) error {
 	return syscall.Kill(-command.Process.Pid, syscall.SIGTERM)
 }
 
-// python is an interpreter and, where the runtime options name one, its virtual environment.
+// python is an interpreter and the virtual environment that it is of: the one that the runtime options name, else that
+// of the first python3 on the PATH.
 type python struct {
 	executable         string
-	virtualEnvironment string // "" for the interpreter that is on the PATH
+	virtualEnvironment string // "" for an interpreter on the PATH that is in none
 }
 
 func findPython(info *pulumirpc.ProgramInfo) (python, error) {
@@ -368,7 +369,12 @@ func findPython(info *pulumirpc.ProgramInfo) (python, error) {
 		if err != nil {
 			return python{}, status.Error(codes.FailedPrecondition, "there is no python3 on the PATH: install it")
 		}
-		return python{executable: executable}, nil
+		// The interpreter of a virtual environment lies in it, as a link to another one.
+		folder := filepath.Dir(filepath.Dir(executable))
+		if _, err := os.Stat(filepath.Join(folder, "pyvenv.cfg")); err != nil {
+			folder = ""
+		}
+		return python{executable: executable, virtualEnvironment: folder}, nil
 	}
 	folder := option
 	if !filepath.IsAbs(folder) {

@@ -1,0 +1,69 @@
+"""Which images a stack needs: its system composed on a platform that only listens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import pulumi
+from pulumi.runtime import Mocks, set_mocks
+
+import systems
+from config import Settings
+from images import catalogue
+from platforms.platform import Deployment
+from toolchain.errors import SetupError
+from workload import GpuMode, Job, Service
+
+
+class _Nothing(Mocks):
+    """Components are registered with nobody, and no resource is made."""
+
+    def new_resource(self, args: Any) -> tuple[str | None, dict[Any, Any]]:
+        return "", {}
+
+    def call(self, args: Any) -> tuple[dict[Any, Any], None]:
+        return {}, None
+
+
+class _Listener:
+    """A platform that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.given: list[Service | Job] = []
+
+    def run(self, service: Service, parent: pulumi.Resource) -> None:
+        self.given.append(service)
+
+    def run_job(self, job: Job, parent: pulumi.Resource) -> None:
+        self.given.append(job)
+
+    def deploy(self) -> Deployment:
+        return Deployment(outputs={})
+
+
+def own_images(settings: Settings) -> set[str]:
+    """The images of a stack that no public registry has. Raises `MistakesError`."""
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    set_mocks(_Nothing(), project="strata", stack="images", preview=True)
+    listener = _Listener()
+    systems.find(settings.system)(listener, settings)
+    names: set[str] = set()
+    for one in listener.given:
+        if one.gpu.mode is not GpuMode.REQUIRE or one.gpu.image is None:
+            names.add(one.image)
+        if one.gpu.mode is not GpuMode.OFF and one.gpu.image is not None:
+            names.add(one.gpu.image)
+    return {name for name in names if catalogue.get(name).upstream is None}
+
+
+def known(names: Iterable[str]) -> set[str]:
+    """Images by name. Raises `SetupError` for one that the catalogue lacks."""
+    chosen = set(names)
+    for name in sorted(chosen):
+        if name not in catalogue.IMAGES:
+            raise SetupError(
+                f"no image is called {name!r}", f"choose of: {', '.join(catalogue.IMAGES)}"
+            )
+    return chosen
