@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import re
-import secrets
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 import requests
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
-from toolchain import control_plane
-from toolchain.layout import here
+from tests.kubernetes.processes import Processes, free_ports, new_token, processes, write_key
+from tests.wait import until
 
 START_SECONDS = 120
-STOP_SECONDS = 20
 REQUEST_SECONDS = 30
+APPLY = "application/apply-patch+yaml"
 # What admission says, in an error or a warning: the level, then its reasons with details in brackets.
 VIOLATION = re.compile(r'violates? PodSecurity "[^"]+": (.*)', re.DOTALL)
 WARNING = re.compile(r'299 - "((?:[^"\\]|\\.)*)"')
@@ -32,7 +26,8 @@ class ApiServer:
     """Answers of the server, each as JSON."""
 
     def __init__(self, address: str, token: str, certificate: Path) -> None:
-        self._address = address
+        self.address = address
+        self.certificate = certificate
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {token}"
         self._session.verify = str(certificate)
@@ -44,12 +39,21 @@ class ApiServer:
         except (requests.ConnectionError, OSError):
             return False  # not listening yet, or the certificate is not written yet
 
-    def send(self, method: str, path: str, body: Any = None, dry_run: bool = False) -> Any:
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        dry_run: bool = False,
+        parameters: Mapping[str, str] | None = None,
+        content: str = "application/json",
+    ) -> Any:
         return self._session.request(
             method,
-            f"{self._address}{path}",
+            f"{self.address}{path}",
             json=body,
-            params={"dryRun": "All"} if dry_run else None,
+            params={**({"dryRun": "All"} if dry_run else {}), **(parameters or {})},
+            headers={"Content-Type": content},
             timeout=REQUEST_SECONDS,
         )
 
@@ -57,86 +61,77 @@ class ApiServer:
         answer = self.send("POST", path, body)
         assert answer.status_code == 201, answer.text
 
+    def get(self, path: str) -> Any:
+        answer = self.send("GET", path)
+        assert answer.ok, f"GET {path}: {answer.text}"
+        return answer.json()
+
+    def items(self, path: str) -> list[Any]:
+        """What is in a list, such as `/api/v1/pods`."""
+        found: list[Any] = self.get(path)["items"]
+        return found
+
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[ApiServer]:
-    """Starts both programs and ends them again; everything that they write is in the folder."""
-    programs = control_plane.programs(here())
-    missing = [name for name, path in programs.items() if not path.is_file()]
-    if missing:
-        pytest.fail(f"{' and '.join(missing)} not built: run `make test LAYER=kubernetes`")
-    token = secrets.token_hex(16)
-    (folder / "tokens.csv").write_text(f"{token},tester,1,system:masters\n")
+    """The server and its store; everything that they write is in the folder."""
+    with processes(folder) as programs:
+        token = new_token()
+        # A controller, which is not here, would make the account that every pod is given.
+        yield start(
+            programs,
+            {"tester,1,system:masters": token},
+            "--disable-admission-plugins=ServiceAccount",
+        )
+
+
+def start(programs: Processes, users: Mapping[str, str], *options: str) -> ApiServer:
+    """Starts both programs and waits until the server is ready.
+
+    `users`: the token by the user, as `name,id,group`; the first one's is that of the answer.
+    """
+    folder = programs.folder
+    lines = [f"{token},{user}\n" for user, token in users.items()]
+    (folder / "tokens.csv").write_text("".join(lines))
     write_key(folder / "accounts.key")
-    # Ports that nobody has right now; a server that finds one taken meanwhile says so in its log.
     client, peer, secure = free_ports(3)
-    store = [
-        *(str(programs["etcd"]), "--data-dir", str(folder / "store")),
+    programs.start(
+        "etcd",
+        *("--data-dir", str(folder / "store")),
         *("--listen-client-urls", f"http://127.0.0.1:{client}"),
         *("--advertise-client-urls", f"http://127.0.0.1:{client}"),
         *("--listen-peer-urls", f"http://127.0.0.1:{peer}"),
         *("--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}"),
         *("--initial-cluster", f"default=http://127.0.0.1:{peer}"),
         "--unsafe-no-fsync",  # what it holds is thrown away
-    ]
-    server = [
-        *(str(programs["kube-apiserver"]), f"--etcd-servers=http://127.0.0.1:{client}"),
+    )
+    programs.start(
+        "kube-apiserver",
+        f"--etcd-servers=http://127.0.0.1:{client}",
         *("--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", f"--secure-port={secure}"),
         *(f"--cert-dir={folder}", f"--token-auth-file={folder / 'tokens.csv'}"),
-        *("--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/24"),
-        *("--service-account-issuer=https://kubernetes.default.svc",),
-        *(f"--service-account-key-file={folder / 'accounts.key'}",),
-        *(f"--service-account-signing-key-file={folder / 'accounts.key'}",),
+        *("--authorization-mode=RBAC", "--service-cluster-ip-range=172.20.0.0/16"),
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={folder / 'accounts.key'}",
+        f"--service-account-signing-key-file={folder / 'accounts.key'}",
+        "--endpoint-reconciler-type=none",  # pods cannot reach loopback, so it is nobody's endpoint
         "--allow-privileged",  # else validation refuses such a pod before admission sees it
-        # A controller, which is not here, would make the account that every pod is given.
-        "--disable-admission-plugins=ServiceAccount",
-    ]
-    with contextlib.ExitStack() as stack:
-        log = stack.enter_context((folder / "log").open("wb"))
-        started = [stack.enter_context(program(command, log)) for command in (store, server)]
-        api = ApiServer(f"https://127.0.0.1:{secure}", token, folder / "apiserver.crt")
-        deadline = time.monotonic() + START_SECONDS
-        while not api.ready():
-            ended = [one for one in started if one.poll() is not None]
-            if ended or time.monotonic() > deadline:
-                last = (folder / "log").read_text(errors="replace")[-3000:]
-                pytest.fail(f"the API server did not start in {START_SECONDS} s:\n{last}")
-            time.sleep(0.1)
-        yield api
-
-
-@contextlib.contextmanager
-def program(command: list[str], log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def write_key(file: Path) -> None:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
+        *options,
+    )
+    api = ApiServer(
+        f"https://127.0.0.1:{secure}", next(iter(users.values())), folder / "apiserver.crt"
     )
 
+    def ready() -> bool:
+        if programs.ended():
+            pytest.fail(f"{' and '.join(programs.ended())} ended:\n{programs.logs()}")
+        return api.ready()
 
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        found = []
-        for _ in range(count):
-            one = stack.enter_context(socket.socket())
-            one.bind(("127.0.0.1", 0))
-            found.append(int(one.getsockname()[1]))
-        return found
+    try:
+        until(ready, "the API server is ready", START_SECONDS)
+    except AssertionError as error:
+        pytest.fail(f"{error}:\n{programs.logs()}")
+    return api
 
 
 def objections(answer: requests.Response) -> frozenset[str]:
