@@ -6,6 +6,7 @@ import sys
 BENCHMARKS = {
     "up": "pulumi up against docker compose up",
     "inference": "the inference service against calling its model in a loop",
+    "plan": "a preview of 10, 100 and 1,000 services on EKS against the same resources without Strata",
     "policies": "what a policy pack adds to a run",
 }
 

@@ -29,6 +29,7 @@ from tests.policies.docker_cases import FIXTURE, SUITE  # noqa: E402
 from tests.policies.engine_stacks import write_program  # noqa: E402
 from tests.policies.policy_suites import SUITES  # noqa: E402
 from tests.policies.wire import message, request  # noqa: E402
+from toolchain.clouds import PLAN_PROVIDER  # noqa: E402
 
 SIZES = (20, 200, 2000)
 VERSION = "0.0.1"
@@ -119,7 +120,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
         plugin = ["plugin", "install", "resource", "docker", VERSION]
-        where = ["--file", str(checking.PLAN_PROVIDER)]
+        where = ["--file", str(PLAN_PROVIDER)]
         checking.run([*plugin, *where], home, environment(home, home))
         print(f"{'containers':>12}{'without, s':>12}{'with, s':>10}{'ms a resource more':>20}")
         for count in sizes:

@@ -636,6 +636,32 @@ STACK = [
         }
     ),
     unknown("claim:metadata.annotations", "backup-coverage@claim"),
+    good(
+        {
+            "claim:metadata.annotations": REMOVED,
+            "claim:metadata.labels": {"strata.cache": "true"},
+            "claim:protect": False,
+        }
+    ),
+    good(
+        {
+            "database:spec.volumeClaimTemplates[0].metadata.labels": {"strata.cache": "true"},
+            "database:protect": False,
+        }
+    ),
+    bad("backup-coverage/uncovered@claim stateful-protect/unprotected@claim")(
+        {
+            "claim:metadata.annotations": REMOVED,
+            "claim:metadata.labels": {"strata.cache": "false"},
+            "claim:protect": False,
+        }
+    ),
+    unknown(
+        "claim:metadata.labels",
+        "backup-coverage@claim",
+        "stateful-protect/unprotected@claim",
+        change={"claim:metadata.annotations": REMOVED, "claim:protect": False},
+    ),
     bad("stateful-protect/unprotected@claim")({"claim:protect": False}),
     bad("stateful-protect/unprotected@database")({"database:protect": False}),
     bad("single-writer/writers@web single-writer/writers@trainer single-writer/replicas@web")(

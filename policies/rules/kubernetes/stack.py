@@ -7,7 +7,16 @@ from typing import Any
 
 from policies.crossguard.judge import Judge
 from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
-from policies.crossguard.values import dig, flag, items, known_items, mapping, number, text
+from policies.crossguard.values import (
+    dig,
+    flag,
+    is_unknown,
+    items,
+    known_items,
+    mapping,
+    number,
+    text,
+)
 from policies.rules.kubernetes.objects import (
     ENDING_KINDS,
     IS_WORKLOAD,
@@ -32,6 +41,7 @@ DATASTORES = setting(
     "label says, whatever its image.",
 )
 BACKUP_LABEL = setting("string", "strata.backup", "The label that names a volume's backup.")
+CACHE_LABEL = "strata.cache"
 MEBIBYTE = 1024 * 1024
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9}
 
@@ -177,13 +187,24 @@ def allows_dns(grant: Any) -> bool:
     return any(number(dig(port, "port")) == 53 for port in ports)
 
 
-def claims(stack: Stack) -> Iterator[tuple[Resource, dict[str, Any], Any]]:
-    """Every claim: PersistentVolumeClaims, and StatefulSets by their templates, with metadata."""
-    for claim in stack.matching(is_kind("PersistentVolumeClaim")):
-        yield claim, claim.properties, claim.get("metadata")
+def claims(stack: Stack) -> Iterator[tuple[Resource, Any]]:
+    """Every claim for data: PersistentVolumeClaims, and StatefulSets by their templates, with their
+    metadata. What a cache holds can be had again."""
+    found: list[tuple[Resource, Any]] = [
+        (claim, claim.get("metadata")) for claim in stack.matching(is_kind("PersistentVolumeClaim"))
+    ]
     for workload in stack.matching(is_kind("StatefulSet")):
-        for template in known_items(workload.get("spec", "volumeClaimTemplates")):
-            yield workload, mapping(template), dig(template, "metadata")
+        templates = known_items(workload.get("spec", "volumeClaimTemplates"))
+        found += [(workload, dig(template, "metadata")) for template in templates]
+    for resource, metadata in found:
+        if not is_cache(metadata):
+            yield resource, metadata
+
+
+def is_cache(metadata: Any) -> bool:
+    """Whether a claim says that it holds a cache. One that is not known yet holds data."""
+    said = dig(metadata, "labels", CACHE_LABEL)
+    return not is_unknown(said) and text(said) == "true"
 
 
 @rule(
@@ -192,7 +213,7 @@ def claims(stack: Stack) -> Iterator[tuple[Resource, dict[str, Any], Any]]:
     stops="Data that is lost with its volume.",
     comply="Label or annotate the claim (or its template) `strata.backup` with the backup's name, "
     "or "
-    "make a Velero Schedule for its namespace.",
+    "make a Velero Schedule for its namespace. A claim labelled `strata.cache: true` holds no data.",
     benchmark=(),
     severity="high",
     development=ADVISORY,
@@ -207,7 +228,7 @@ def backup_coverage(stack: Stack, judge: Judge) -> None:
             named = {text(one) for one in items(dig(template_of(schedule), "includedNamespaces"))}
             spaces |= named or {"*"}
     name = judge.settings["label"]
-    for resource, _claim, metadata in claims(stack):
+    for resource, metadata in claims(stack):
         with judge.of(resource):
             marks = (labels(metadata).get(name), mapping(dig(metadata, "annotations")).get(name))
             if any(text(mark) not in {"", "none"} for mark in marks) or "*" in spaces:
@@ -233,7 +254,7 @@ def template_of(schedule: Resource) -> Any:
 )
 def stateful_protect(stack: Stack, judge: Judge) -> None:
     """Every resource with a claim is protected."""
-    for urn in dict.fromkeys(resource.urn for resource, _, _ in claims(stack)):
+    for urn in dict.fromkeys(resource.urn for resource, _ in claims(stack)):
         if not stack.by_urn[urn].protect:
             judge.violation("unprotected", "the claim is not protected", stack.by_urn[urn])
 
