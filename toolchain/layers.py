@@ -8,7 +8,7 @@ from toolchain.layout import Layout
 
 def ensure(layout: Layout, layer: str = "") -> None:
     """The parts of one layer; of all of them where none is named."""
-    if layer in ("", "foreign", "toolchain"):
+    if layer in ("", "engine", "foreign", "policies", "toolchain"):
         clouds.ensure(layout, source.remembered(layout) == source.OFFICIAL)
     if layer in ("", "kubernetes"):
         control_plane.ensure(layout)

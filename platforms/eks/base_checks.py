@@ -12,6 +12,7 @@ from ipaddress import IPv4Network
 from config.aws import AwsSettings
 from config.settings import Settings
 from platforms.eks import addresses
+from platforms.eks.images import AUTOSCALERS
 from platforms.eks.regions import REGIONS
 from platforms.eks.versions import END_OF_STANDARD_SUPPORT, supported
 from workload import Mistake
@@ -110,7 +111,7 @@ def _ranges(aws: AwsSettings) -> Iterator[Mistake]:
         yield Mistake(
             "strata:aws.serviceRange",
             f"{aws.service_range} overlaps with the range of the VPC, {aws.range}",
-            "give services a range of their own, such as 172.20.0.0/16",
+            f"give services a range of their own, such as {_free_of(aws.range)}",
         )
 
 
@@ -127,10 +128,17 @@ def _range(
         yield Mistake(path, f"{network} is larger than AWS takes", remedy)
 
 
+def _free_of(taken: IPv4Network) -> IPv4Network:
+    """One of the two ranges that EKS itself would choose for services."""
+    first, second = IPv4Network("172.20.0.0/16"), IPv4Network("10.100.0.0/16")
+    return second if first.overlaps(taken) else first
+
+
 def _version(aws: AwsSettings, today: date) -> Iterator[Mistake]:
     version = aws.kubernetes_version
-    remedy = f"take one that has standard support today: {', '.join(supported(today))}"
-    if not supported(today):
+    known = [one for one in supported(today) if one in AUTOSCALERS]
+    remedy = f"take one that has standard support today: {', '.join(known)}"
+    if not known:
         remedy = "this version of the program is older than every version EKS supports: update it"
     end = END_OF_STANDARD_SUPPORT.get(version)
     if end is None:
@@ -141,6 +149,13 @@ def _version(aws: AwsSettings, today: date) -> Iterator[Mistake]:
         yield Mistake(
             "strata:aws.kubernetesVersion",
             f"{version} has been out of EKS's standard support since {end}",
+            remedy,
+        )
+    elif version not in AUTOSCALERS:
+        # It is made for one version; one of another may not know what this one asks for.
+        yield Mistake(
+            "strata:aws.kubernetesVersion",
+            f"no Cluster Autoscaler for {version} is known here",
             remedy,
         )
 

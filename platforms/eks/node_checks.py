@@ -6,10 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from config.aws import AwsSettings, Capacity, GpuNodes, NodeImage, SystemNodes
 from platforms.eks.add_ons import ADD_ONS
-from platforms.eks.images import AUTOSCALERS
 from platforms.eks.instances import TYPES, InstanceType
 from platforms.eks.node_groups import SYSTEM
-from platforms.eks.versions import END_OF_STANDARD_SUPPORT
 from workload import GpuSharing, Mistake
 
 # 1.35.6-20260818 is a release of Amazon Linux, 1.54.0-6ee0d8e7 one of Bottlerocket.
@@ -27,7 +25,6 @@ RESERVED = (Capacity.RESERVATION, Capacity.CAPACITY_BLOCK)
 
 def mistakes(aws: AwsSettings, zones: tuple[str, ...]) -> Iterator[Mistake]:
     """Every mistake about nodes and add-ons. `zones` are the letters of the zones of the stack."""
-    yield from _version_mistakes(aws.kubernetes_version)
     yield from _system_mistakes(aws)
     names = [one.name for one in aws.gpu_nodes]
     for index, nodes in enumerate(aws.gpu_nodes):
@@ -40,16 +37,6 @@ def mistakes(aws: AwsSettings, zones: tuple[str, ...]) -> Iterator[Mistake]:
             )
         yield from _gpu_mistakes(path, nodes, zones, aws.kubernetes_version)
     yield from _add_on_mistakes(aws.add_ons)
-
-
-def _version_mistakes(version: str) -> Iterator[Mistake]:
-    # A version that EKS does not support is told of by base_checks.py.
-    if version in END_OF_STANDARD_SUPPORT and version not in AUTOSCALERS:
-        yield Mistake(
-            "strata:aws.kubernetesVersion",
-            f"no Cluster Autoscaler for {version} is known here",
-            f"use one of: {', '.join(AUTOSCALERS)} (platforms/eks/images.py)",
-        )
 
 
 def _system_mistakes(aws: AwsSettings) -> Iterator[Mistake]:
@@ -132,7 +119,7 @@ def _no_such_type(path: str, name: str, suitable: Iterable[InstanceType]) -> Mis
         )
     return Mistake(
         path,
-        f"there is no instance type {name} to choose",
+        f"{name} is no instance type that this group can have",
         f"the nearest are {_nearest(name, (one.name for one in types))};"
         f" the families are: {', '.join(families)}",
     )

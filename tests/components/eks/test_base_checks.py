@@ -108,6 +108,12 @@ CASES = {
         "aws.kubernetesVersion",
         "1.33 has been out of EKS's standard support since 2026-07-29",
     ),
+    "a version without an autoscaler": (
+        {"kubernetesVersion": "1.34"},
+        {},
+        "aws.kubernetesVersion",
+        "no Cluster Autoscaler for 1.34 is known here",
+    ),
     "a version that nobody knows": (
         {"kubernetesVersion": "1.99"},
         {},
