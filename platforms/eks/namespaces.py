@@ -8,6 +8,7 @@ import pulumi_kubernetes as kubernetes
 
 from platforms.eks.objects import ClusterObjects
 from platforms.kubernetes.namespace import POD_SECURITY_VERSION
+from platforms.kubernetes.network_policies import to_name_servers
 
 SYSTEM_NAMESPACE = "strata-system"
 """What keeps the cluster going, such as the autoscaler. Restricted."""
@@ -70,25 +71,9 @@ class ClusterNamespace(pulumi.ComponentResource):
             spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
                 pod_selector=kubernetes.meta.v1.LabelSelectorArgs(),
                 policy_types=["Egress"],
-                egress=[_name_servers()],
+                egress=[to_name_servers()],
             ),
             opts=inside,
         )
         self.ready: tuple[pulumi.Resource, ...] = (quota, deny, names)
         self.register_outputs({"name": self.name})
-
-
-def _name_servers() -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgs:
-    peer = kubernetes.networking.v1.NetworkPolicyPeerArgs(
-        namespace_selector=kubernetes.meta.v1.LabelSelectorArgs(
-            match_labels={"kubernetes.io/metadata.name": "kube-system"}
-        ),
-        pod_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels={"k8s-app": "kube-dns"}),
-    )
-    return kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(
-        to=[peer],
-        ports=[
-            kubernetes.networking.v1.NetworkPolicyPortArgs(protocol=protocol, port=53)
-            for protocol in ("UDP", "TCP")
-        ],
-    )

@@ -44,24 +44,23 @@ def make_defaults(objects: Objects, namespace: pulumi.Resource) -> tuple[pulumi.
             spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
                 pod_selector=everybody,
                 policy_types=["Egress"],
-                egress=[
-                    kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(
-                        to=[
-                            kubernetes.networking.v1.NetworkPolicyPeerArgs(
-                                namespace_selector=kubernetes.meta.v1.LabelSelectorArgs(
-                                    match_labels={"kubernetes.io/metadata.name": DNS_NAMESPACE}
-                                ),
-                                pod_selector=kubernetes.meta.v1.LabelSelectorArgs(
-                                    match_labels=DNS_LABELS
-                                ),
-                            )
-                        ],
-                        ports=[_port(53, "UDP"), _port(53, "TCP")],
-                    )
-                ],
+                egress=[to_name_servers()],
             ),
             opts=objects.options(namespace, [namespace]),
         ),
+    )
+
+
+def to_name_servers() -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgs:
+    """What a pod needs to ask for names, and no more."""
+    peer = kubernetes.networking.v1.NetworkPolicyPeerArgs(
+        namespace_selector=kubernetes.meta.v1.LabelSelectorArgs(
+            match_labels={"kubernetes.io/metadata.name": DNS_NAMESPACE}
+        ),
+        pod_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=DNS_LABELS),
+    )
+    return kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(
+        to=[peer], ports=[_port(53, "UDP"), _port(53, "TCP")]
     )
 
 

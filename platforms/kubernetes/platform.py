@@ -41,6 +41,9 @@ from workload.secrets import DerivedSecrets
 
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - who may connect is said by a NetworkPolicy
 
+NODE_SETTINGS = ("strata:aws.gpuNodes", "strata:aws.systemNodes")
+"""The settings that node groups come from."""
+
 
 class KubernetesPlatform:
     """Runs a stack in a namespace of a cluster. See `Platform` for how components use it."""
@@ -88,8 +91,9 @@ class KubernetesPlatform:
             gpu_groups=decision.groups,
         )
         of_cluster = tuple(self._cluster.mistakes(plan.services, plan.jobs))
-        # Of a cluster that is described wrongly nobody can say what fits into it.
-        of_room = () if of_cluster else (*decision.mistakes, *room.mistakes)
+        # Of nodes that are described wrongly nobody can say what fits on them.
+        wrong_nodes = any(one.path.startswith(NODE_SETTINGS) for one in of_cluster)
+        of_room = () if wrong_nodes else (*decision.mistakes, *room.mistakes)
         refuse([*mistakes, *refusals.of_processes(processes), *of_cluster, *of_room])
         references = {name: self._cluster.image(name) for name in set(plan.images.values())}
         self._expect_pushed(references)
