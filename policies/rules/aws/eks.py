@@ -151,7 +151,7 @@ def auth(cluster: Resource, judge: Judge) -> None:
     production=ADVISORY,
     accepts=CLUSTER,
     settings={
-        "supported": setting("array", ["1.33", "1.34", "1.35", "1.36"], "Versions that pass.")
+        "supported": setting("array", ["1.34", "1.35", "1.36"], "Versions that pass.")
     },
 )
 def version(cluster: Resource, judge: Judge) -> None:
