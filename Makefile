@@ -42,7 +42,7 @@ bench: ## run the benchmarks
 	@$(test) && $(toolchain) bench
 
 policy: ## preview every system on every stack with the policy packs
-	@$(base) && $(toolchain) setup && . .toolchain/env && python -m policies check
+	@$(base) && $(toolchain) setup && $(toolchain) setup --stack prod && . .toolchain/env && python -m policies check
 
 audit: ## judge a stack as it stands with the policy packs (STACK=dev)
 	@$(base) && $(toolchain) setup && . .toolchain/env && python -m policies audit $(STACK)
