@@ -1,6 +1,8 @@
 """Kubernetes: the platform of a stack in any cluster that a kubeconfig leads to, and what EKS is
 built on."""
 
+import pulumi
+
 from config import Settings, read_seed
 from platforms.kubernetes import refusals
 from platforms.kubernetes.cluster import Cluster
@@ -33,5 +35,9 @@ def assemble(settings: Settings, project: str, stack: str, cluster: Cluster) -> 
             profiles=frozenset(settings.profiles),
             secret_owners=frozenset(settings.secret_generations),
         ),
-        mistakes=tuple(refusals.of_settings(settings)),
+        mistakes=(
+            *refusals.of_settings(settings),
+            # A plan is the same with any seed.
+            *(() if pulumi.runtime.is_dry_run() else refusals.of_seed(settings)),
+        ),
     )

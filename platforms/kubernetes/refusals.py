@@ -46,6 +46,16 @@ def of_stack(names: Names) -> Iterator[Mistake]:
         )
 
 
+def of_seed(settings: Settings) -> Iterator[Mistake]:
+    """An update with the seed of one machine: another machine's would replace every secret."""
+    if settings.seed is None:
+        yield Mistake(
+            "strata:seed",
+            "the stack has no seed of its own, and this machine's is no other's",
+            "set one: openssl rand -hex 32 | pulumi config set --secret strata:seed",
+        )
+
+
 def of_settings(settings: Settings) -> Iterator[Mistake]:
     """Settings that mean nothing where the stack runs, and yet are there."""
     other = "kubernetes" if settings.platform is PlatformName.EKS else "aws"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.planned import PUSHED
 from tests.project import REPOSITORY, Project
 from toolchain import preview
 from toolchain.layout import Layout
@@ -65,7 +66,7 @@ def test_the_plan_is_whole_and_the_packs_find_nothing(
 def refused(project: Project, changes: Mapping[str, Any]) -> str:
     """What a preview and an update say; neither makes anything."""
     wanted = {**settings(), **changes}
-    project.configure({key: value for key, value in wanted.items() if value is not None})
+    project.configure({"seed": 32 * "s", **{k: v for k, v in wanted.items() if v is not None}})
     for result in (project.preview(), project.up()):
         assert result.status != 0, result.output
         for word in ("Traceback", "unhandled", "never awaited"):
@@ -129,9 +130,17 @@ def test_a_cluster_that_does_not_answer_is_one_clear_error(
 
 
 def test_images_that_were_never_pushed_are_named_by_an_update(project: Project) -> None:
-    project.configure(settings())
+    project.configure({**settings(), "seed": 32 * "s"})
     result = project.up()
     assert result.status != 0
     assert "strata:imageDigests.application: the image was never pushed" in result.output
     assert "make push STACK=prod" in result.output
     assert '"aws:' not in project.state_text()
+
+
+def test_an_update_wants_a_seed_that_is_the_stacks_own(project: Project) -> None:
+    project.configure({**settings(), "imageDigests": PUSHED})
+    result = project.up()
+    assert result.status != 0
+    assert "1 mistake; nothing was changed" in result.output
+    assert "strata:seed: the stack has no seed of its own" in result.output
