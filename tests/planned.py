@@ -4,7 +4,6 @@
 of a cluster. Other mocks may carry the resources out (tests/aws).
 """
 
-import asyncio
 import hashlib
 import json
 import threading
@@ -23,6 +22,7 @@ import platforms
 import systems
 from images import catalogue
 from platforms.platform import Platform
+from tests.loop import own_loop
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "strata"
@@ -224,6 +224,7 @@ def plan(
     return record(program, make=make, preview=preview, stack=stack)
 
 
+@own_loop()
 def record(
     program: Callable[[], Mapping[str, pulumi.Input[Any]]],
     *,
@@ -233,8 +234,6 @@ def record(
 ) -> Program:
     """Runs any program, such as one that makes a single component. What it gives are its outputs."""
     recorded = Program()
-    # Pulumi takes the current loop of the thread, which a test that ran before may have closed.
-    asyncio.set_event_loop(asyncio.new_event_loop())
     pulumi.runtime.set_mocks(
         _Mocks(make),
         project=PROJECT,

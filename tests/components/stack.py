@@ -1,6 +1,5 @@
 """Composes a stack on Pulumi mocks and records every resource that it asks for."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
@@ -19,6 +18,7 @@ from platforms.docker.names import Names
 from platforms.docker.platform import DockerPlatform
 from platforms.docker.repair import Hooks
 from platforms.platform import Deployment, Platform
+from tests.loop import own_loop
 from workload import MistakesError, Overrides
 from workload.secrets import DerivedSecrets
 
@@ -146,6 +146,7 @@ class Composed:
     """What the stack shows, resolved."""
 
 
+@own_loop()
 def compose(
     describe: Callable[[Platform], None],
     *,
@@ -156,8 +157,6 @@ def compose(
 ) -> Composed:
     """Runs `describe` against the Docker platform. Raises what the program raises."""
     recorded = recorded or Recorded()
-    # Pulumi takes the current loop of the thread, which a test that ran before may have closed.
-    asyncio.set_event_loop(asyncio.new_event_loop())
     pulumi.runtime.set_mocks(
         recorded, project="strata", stack="test", preview=False, monitor=_Monitor(recorded)
     )

@@ -3,7 +3,6 @@
 The twin of tests/components/stack.py, with a plain cluster instead of a real one.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +29,7 @@ from platforms.kubernetes.images import Images
 from platforms.kubernetes.names import Names
 from platforms.kubernetes.platform import KubernetesPlatform
 from platforms.platform import Deployment, Platform
+from tests.loop import own_loop
 from workload import Job, Mistake, MistakesError, Overrides, Service
 from workload.secrets import DerivedSecrets
 
@@ -212,6 +212,7 @@ class Composed:
     """What the stack shows, resolved."""
 
 
+@own_loop()
 def compose(
     describe: Callable[[Platform], None],
     *,
@@ -223,8 +224,6 @@ def compose(
 ) -> Composed:
     """Runs `describe` against the Kubernetes platform. Raises what the program raises."""
     recorded = recorded or Recorded()
-    # Pulumi takes the current loop of the thread, which a test that ran before may have closed.
-    asyncio.set_event_loop(asyncio.new_event_loop())
     pulumi.runtime.set_mocks(
         recorded, project="strata", stack="test", preview=preview, monitor=_Monitor(recorded)
     )
