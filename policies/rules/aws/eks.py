@@ -150,9 +150,7 @@ def auth(cluster: Resource, judge: Judge) -> None:
     development=ADVISORY,
     production=ADVISORY,
     accepts=CLUSTER,
-    settings={
-        "supported": setting("array", ["1.34", "1.35", "1.36"], "Versions that pass.")
-    },
+    settings={"supported": setting("array", ["1.34", "1.35", "1.36"], "Versions that pass.")},
 )
 def version(cluster: Resource, judge: Judge) -> None:
     """One of the supported ones."""
