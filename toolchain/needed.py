@@ -45,10 +45,18 @@ class _Listener:
 
 def own_images(settings: Settings) -> set[str]:
     """The images of a stack that no public registry has. Raises `MistakesError`."""
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    set_mocks(_Nothing(), project="strata", stack="images", preview=True)
     listener = _Listener()
-    systems.find(settings.system)(listener, settings)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        set_mocks(_Nothing(), project="strata", stack="images", preview=True)
+        systems.find(settings.system)(listener, settings)
+    finally:
+        # Components are still being registered, which nobody waits for.
+        registering = asyncio.all_tasks(loop)
+        for task in registering:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*registering, return_exceptions=True))
     names: set[str] = set()
     for one in listener.given:
         if one.gpu.mode is not GpuMode.REQUIRE or one.gpu.image is None:
