@@ -46,17 +46,15 @@ class _Listener:
 def own_images(settings: Settings) -> set[str]:
     """The images of a stack that no public registry has. Raises `MistakesError`."""
     listener = _Listener()
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        set_mocks(_Nothing(), project="strata", stack="images", preview=True)
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    set_mocks(_Nothing(), project="strata", stack="images", preview=True)
+
+    # Waits until every component is registered, so that nothing is left behind.
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def compose() -> None:
         systems.find(settings.system)(listener, settings)
-    finally:
-        # Components are still being registered, which nobody waits for.
-        registering = asyncio.all_tasks(loop)
-        for task in registering:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*registering, return_exceptions=True))
+
+    compose()
     names: set[str] = set()
     for one in listener.given:
         if one.gpu.mode is not GpuMode.REQUIRE or one.gpu.image is None:
