@@ -41,7 +41,7 @@ class Composition:
             refuse(
                 [
                     Mistake(
-                        f"{_noun(process)} {process.name}",
+                        where(process),
                         "is described twice",
                         "give each service and job a name of its own",
                     )
@@ -160,7 +160,7 @@ class Composition:
     def _link_mistakes(self, process: Service | Job) -> Iterator[Mistake]:
         servers = {one.name: one for one in self._described(Service)}
         for index, endpoint in enumerate(process.links):
-            path = f"{_noun(process)} {process.name}: links[{index}]"
+            path = f"{where(process)}: links[{index}]"
             if endpoint.service in self._left_out:
                 continue
             server = servers.get(endpoint.service)
@@ -217,21 +217,27 @@ def waits_for(process: Service | Job) -> Iterator[str]:
         yield from process.after
 
 
-def _noun(process: Service | Job) -> str:
-    return "service" if isinstance(process, Service) else "job"
+def where(process: Service | Job) -> str:
+    """How the path of a mistake begins."""
+    return f"{'service' if isinstance(process, Service) else 'job'} {process.name}"
+
+
+def shown_texts(process: Service | Job) -> Iterator[tuple[str, Text]]:
+    """The texts, by field, that a platform shows to whoever looks at a container or a pod."""
+    yield from ((f"command[{index}]", text) for index, text in enumerate(process.command))
+    yield from ((f"environment.{name}", text) for name, text in process.environment.items())
+    if isinstance(process, Service):
+        yield from ((f"prepare[{index}]", text) for index, text in enumerate(process.prepare))
 
 
 def _texts(process: Service | Job) -> Iterator[tuple[str, Text]]:
-    yield from ((f"command[{index}]", text) for index, text in enumerate(process.command))
-    if isinstance(process, Service):
-        yield from ((f"prepare[{index}]", text) for index, text in enumerate(process.prepare))
-    yield from ((f"environment.{name}", text) for name, text in process.environment.items())
+    yield from shown_texts(process)
     yield from ((f"files.{file.path}", file.content) for file in process.files)
 
 
 def mistakes_of(process: Service | Job) -> Iterator[Mistake]:
     """What is wrong with a service or a job on its own."""
-    path = f"{_noun(process)} {process.name}"
+    path = where(process)
     if NAME.fullmatch(process.name) is None:
         yield Mistake(
             path,

@@ -227,6 +227,10 @@ class Process:
     ulimits: tuple[Ulimit, ...] = DEFAULT_ULIMITS
     log_rotation: LogRotation = LogRotation()
 
+    def image_on(self, has_gpu: bool) -> str:
+        """The logical image that runs, by whether GPUs were given."""
+        return self.gpu.image or self.image if has_gpu else self.image
+
 
 @dataclass(frozen=True, kw_only=True)
 class Service(Process):

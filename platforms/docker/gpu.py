@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from platforms.docker.host import Host, HostGpu
-from platforms.docker.names import where
 from workload import GpuMode, GpuSharing, Job, Mistake, Service
+from workload.composition import where
 
 Devices = tuple[str, ...]
 """GPUs by index. An empty one leaves the choice to Docker, where there is none to make."""

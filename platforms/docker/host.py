@@ -10,8 +10,9 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from platforms.docker.names import OWNER, STACK, Names, where
+from platforms.docker.names import OWNER, STACK, Names
 from workload import Capacity, Job, Mistake, MistakesError, Service
+from workload.composition import where
 
 MIB = 1024 * 1024
 DISK_FREE_MINIMUM_MIB = 1024

@@ -8,8 +8,8 @@ import pulumi
 
 from images import catalogue
 from images.source import Source, resolve
-from platforms.docker.names import where
 from workload import Job, Mistake, MistakesError, Service
+from workload.composition import where
 
 
 class Images:

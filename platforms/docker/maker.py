@@ -49,7 +49,7 @@ class Maker:
         """Makes all of them. `processes` come in the order in which they can start."""
         made_networks = {one.name: self._network(one) for one in self.plan.networks}
         made_volumes = self._volumes(processes)
-        wanted = {one.name: image(one, self.decision.granted) for one in processes}
+        wanted = {one.name: one.image_on(one.name in self.decision.granted) for one in processes}
         self.images.ensure(wanted.values())
         images = {name: self.images.of(image) for name, image in wanted.items()}
         made_files = self._files(processes, images)
@@ -308,8 +308,3 @@ def _gate(container: docker.Container, wait: Callable[[str], Awaitable[None]]) -
 def prepare_placement(placement: Placement) -> Placement:
     """That of what runs before a service: it has no GPU, and listens to nobody."""
     return replace(placement, has_gpu=False, addresses=lambda port: (networks.LOOPBACK,))
-
-
-def image(process: Service | Job, granted: frozenset[str]) -> str:
-    """The logical image that runs, by whether GPUs were given."""
-    return process.gpu.image or process.image if process.name in granted else process.image

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from platforms.docker.names import where
 from workload import Job, Link, Mistake, Port, Service, Zone
+from workload.composition import where
 
 ZONE_PREFIX = 19  # A /16 holds eight: one a zone, one for what leads out of the stack.
 NETWORK_PREFIX = 26

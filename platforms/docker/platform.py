@@ -11,11 +11,12 @@ from platforms.docker.ending import Ending
 from platforms.docker.health import Health
 from platforms.docker.host import Host
 from platforms.docker.images import Images
-from platforms.docker.maker import Maker, Ready, image
+from platforms.docker.maker import Maker, Ready
 from platforms.docker.names import Names
 from platforms.docker.repair import Hooks
+from platforms.outputs import common
 from platforms.platform import Deployment
-from workload import Budget, Certificate, Composition, Job, Overrides, Service, refuse
+from workload import Budget, Composition, Job, Overrides, Service, refuse
 from workload.secrets import DerivedSecrets
 
 
@@ -101,23 +102,12 @@ class DockerPlatform:
         ready: Sequence[Ready],
     ) -> Deployment:
         services = [one for one in processes if isinstance(one, Service)]
+        images = {
+            one.name: self._images.reference(one.image_on(one.name in granted)) for one in services
+        }
         plain: dict[str, Any] = {
             "urls": urls(services),
-            "links": [
-                {"client": link.client, "server": link.server, "port": link.port}
-                for link in self._composition.links
-            ],
-            "services": [
-                {
-                    "name": service.name,
-                    "replicas": service.replicas,
-                    "image": self._images.reference(image(service, granted)),
-                    "memoryMib": service.resources.memory_mib,
-                    "cpu": service.resources.cpu,
-                    "gpu": service.gpu.wanted if service.name in granted else 0,
-                }
-                for service in services
-            ],
+            **common(processes, self._composition.links, images, granted, self._secrets),
             "budget": {
                 "host": {"memoryMib": budget.capacity.memory_mib, "cpu": budget.capacity.cpu},
                 "reserved": {"memoryMib": budget.capacity.reserved_memory_mib},
@@ -129,8 +119,6 @@ class DockerPlatform:
                 },
             },
         }
-        if any(isinstance(file.content, Certificate) for one in processes for file in one.files):
-            plain["certificateAuthority"] = self._secrets.authority_certificate()
         if pulumi.runtime.is_dry_run():
             return Deployment(outputs=plain)
         # What is shown is so: the outputs wait until services are healthy, and jobs have ended.

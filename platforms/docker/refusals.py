@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from config import Settings
-from platforms.docker.names import where
-from workload import GpuMode, GpuSharing, Job, Mistake, Override, Service, Text, is_secret
+from workload import GpuMode, GpuSharing, Job, Mistake, Override, Service, is_secret
+from workload.composition import shown_texts, where
 from workload.text import listens
 
 OTHER_PLATFORMS = ("aws", "kubernetes", "domain", "load_balancer", "image_digests")
@@ -31,7 +31,7 @@ def of_processes(
     """Fields that Docker cannot honour. `overrides` are the settings by name."""
     for process in processes:
         yield from _gpu(process)
-        for field, text in _shown(process):
+        for field, text in shown_texts(process):
             if is_secret(text):
                 yield Mistake(
                     f"{where(process)}: {field}",
@@ -40,14 +40,6 @@ def of_processes(
                 )
         if isinstance(process, Service):
             yield from _replicas(process, overrides)
-
-
-def _shown(process: Service | Job) -> Iterator[tuple[str, Text]]:
-    """The texts that a container's description holds as they are."""
-    yield from ((f"command[{index}]", text) for index, text in enumerate(process.command))
-    yield from ((f"environment.{name}", text) for name, text in process.environment.items())
-    if isinstance(process, Service):
-        yield from ((f"prepare[{index}]", text) for index, text in enumerate(process.prepare))
 
 
 def _gpu(process: Service | Job) -> Iterator[Mistake]:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from platforms.kubernetes.cluster import NodeGroup
-from platforms.kubernetes.names import where
 from platforms.kubernetes.quantities import cores
 from workload import Job, Mistake, Service
+from workload.composition import where
 
 # What the DaemonSets of a cluster request of each node. Those of EKS: kube-proxy 100m (add-on
 # default), aws-node 50m (25m for the CNI and 25m for its policy agent), ebs-csi-node 30m and 120 MiB,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from platforms.kubernetes.cluster import GPU_PRESENT, GPU_RESOURCE, NodeGroup
 from platforms.kubernetes.fit import Nodes, Pod, largest
-from platforms.kubernetes.names import where
 from workload import Gpu, GpuMode, GpuSharing, Job, Mistake, Service
+from workload.composition import where
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from images import catalogue
-from platforms.kubernetes.names import where
 from workload import Job, Mistake, Service
+from workload.composition import where
 
 NOT_PUSHED = f"sha256:{'0' * 64}"
 """Stands for the digest of an image that was never pushed, in a preview."""

@@ -51,11 +51,6 @@ def selector(process: Service | Job) -> Mapping[str, str]:
     return {SERVICE if isinstance(process, Service) else JOB: process.name}
 
 
-def where(process: Service | Job) -> str:
-    """How a mistake names a service or a job."""
-    return f"{'service' if isinstance(process, Service) else 'job'} {process.name}"
-
-
 def headless(service: str) -> str:
     """The Service that gives the pods of a StatefulSet their names."""
     return f"{service}-pods"

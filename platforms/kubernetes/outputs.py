@@ -1,4 +1,4 @@
-"""What a stack shows when it is up, by the same names as on Docker."""
+"""What a stack shows when it is up."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,9 +8,9 @@ import pulumi
 from platforms.kubernetes import exposure, fit
 from platforms.kubernetes.cluster import NodeGroup, Workloads
 from platforms.kubernetes.pods import Placed
-from workload import Certificate, Job, Link, Service
+from platforms.outputs import common
+from workload import Job, Link, Service
 from workload.secrets import DerivedSecrets
-from workload.text import parts
 
 
 def of(
@@ -23,24 +23,12 @@ def of(
     secrets: DerivedSecrets,
 ) -> dict[str, Any]:
     """The outputs. `hosts`: of what is published, by service."""
-    shown: dict[str, Any] = {
+    images = {name: one.image for name, one in placed.items()}
+    return {
         "urls": {
             one.name: _url(one, hosts[one.name]) for one in plan.services if one.name in hosts
         },
-        "links": [
-            {"client": link.client, "server": link.server, "port": link.port} for link in links
-        ],
-        "services": [
-            {
-                "name": one.name,
-                "replicas": one.replicas,
-                "image": placed[one.name].image,
-                "memoryMib": one.resources.memory_mib,
-                "cpu": one.resources.cpu,
-                "gpu": one.gpu.count if one.name in plan.gpu_groups else 0,
-            }
-            for one in plan.services
-        ],
+        **common(processes, links, images, plan.gpu_groups, secrets),
         "budget": {
             "nodeGroups": [
                 {
@@ -56,14 +44,6 @@ def of(
             "used": _used(processes, plan),
         },
     }
-    if any(
-        isinstance(part, Certificate)
-        for one in processes
-        for file in one.files
-        for part in parts(file.content)
-    ):
-        shown["certificateAuthority"] = secrets.authority_certificate()
-    return shown
 
 
 def _url(service: Service, host: pulumi.Input[str]) -> pulumi.Output[str]:

@@ -87,7 +87,7 @@ class KubernetesPlatform:
             namespace=self._names.namespace,
             services=self._composition.services,
             jobs=self._composition.jobs,
-            images={one.name: _image(one, decision.granted) for one in processes},
+            images={one.name: one.image_on(one.name in decision.granted) for one in processes},
             gpu_groups=decision.groups,
         )
         of_cluster = tuple(self._cluster.mistakes(plan.services, plan.jobs))
@@ -234,7 +234,3 @@ class KubernetesPlatform:
                 )
                 hosts[process.name] = connection.exposure.host or reached
         return hosts
-
-
-def _image(process: Service | Job, granted: frozenset[str]) -> str:
-    return process.gpu.image or process.image if process.name in granted else process.image

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from config import ImageSource, PlatformName, Settings
-from platforms.kubernetes.names import Names, where
+from platforms.kubernetes.names import Names
 from workload import (
     Job,
     LogRotation,
     Mistake,
     Restart,
     Service,
-    Text,
     is_secret,
 )
+from workload.composition import shown_texts, where
 from workload.text import parts
 
 CAPABILITIES = frozenset({"NET_BIND_SERVICE"})
@@ -131,7 +131,7 @@ def _of(process: Service | Job) -> Iterator[Mistake]:
             )
     yield from _ulimits(path, process)
     yield from _files(path, process)
-    for field, text in _shown(process):
+    for field, text in shown_texts(process):
         if is_secret(text):
             yield Mistake(
                 f"{path}: {field}",
@@ -208,14 +208,6 @@ def log_rotation(processes: Iterable[Service | Job]) -> Iterator[Mistake]:
                 "the nodes of this cluster rotate logs by settings of their own",
                 "leave it out, and see to containerLogMaxSize and containerLogMaxFiles of kubelet",
             )
-
-
-def _shown(process: Service | Job) -> Iterator[tuple[str, Text]]:
-    """The texts that a description of a pod holds as they are."""
-    yield from ((f"command[{index}]", text) for index, text in enumerate(process.command))
-    yield from ((f"environment.{name}", text) for name, text in process.environment.items())
-    if isinstance(process, Service):
-        yield from ((f"prepare[{index}]", text) for index, text in enumerate(process.prepare))
 
 
 def _is_address(text: str) -> bool:
