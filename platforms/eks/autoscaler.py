@@ -20,6 +20,7 @@ from platforms.eks.node_groups import SYSTEM
 from platforms.eks.objects import (
     NO_GPU,
     ClusterObjects,
+    account,
     environment,
     no_privileges,
     pod_labels,
@@ -186,13 +187,10 @@ class Autoscaler(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self),
         )
-        account = kubernetes.core.v1.ServiceAccount(
-            name,
-            metadata=objects.metadata(AUTOSCALER, namespace.name),
-            automount_service_account_token=False,
-            opts=objects.options(self, [namespace.namespace]),
+        own_account = account(
+            objects, AUTOSCALER, namespace.name, self, name, [namespace.namespace]
         )
-        rights = self._rights(namespace, account)
+        rights = self._rights(namespace, own_account)
         order = kubernetes.core.v1.ConfigMap(
             f"{name}-priorities",
             metadata=objects.metadata(PRIORITIES, namespace.name),
@@ -202,12 +200,12 @@ class Autoscaler(pulumi.ComponentResource):
         way_out = self._way_out(namespace)
         self.deployment = self._deployment(
             namespace,
-            [*args.ready, *namespace.ready, *role.ready, *rights, account, order, way_out],
+            [*args.ready, *namespace.ready, *role.ready, *rights, own_account, order, way_out],
         )
         self.register_outputs({})
 
     def _rights(
-        self, namespace: ClusterNamespace, account: kubernetes.core.v1.ServiceAccount
+        self, namespace: ClusterNamespace, own_account: kubernetes.core.v1.ServiceAccount
     ) -> list[pulumi.Resource]:
         objects = self._args.objects
         subject = kubernetes.rbac.v1.SubjectArgs(
@@ -255,7 +253,7 @@ class Autoscaler(pulumi.ComponentResource):
                     name=f"strata-{AUTOSCALER}",
                 ),
                 subjects=[subject],
-                opts=objects.options(self, [account, cluster_role]),
+                opts=objects.options(self, [own_account, cluster_role]),
             ),
             kubernetes.rbac.v1.RoleBinding(
                 self._name,
@@ -264,7 +262,7 @@ class Autoscaler(pulumi.ComponentResource):
                     api_group="rbac.authorization.k8s.io", kind="Role", name=AUTOSCALER
                 ),
                 subjects=[subject],
-                opts=objects.options(self, [account, role]),
+                opts=objects.options(self, [own_account, role]),
             ),
         ]
 

@@ -5,18 +5,14 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from platforms.eks.daemon_set import NodePods, on_gpu_nodes, root_pod
 from platforms.eks.images import DCGM_EXPORTER
 from platforms.eks.namespaces import ClusterNamespace
 from platforms.eks.objects import (
     ClusterObjects,
-    account,
     environment,
-    gpu_toleration,
     no_privileges,
-    on_groups,
-    pod_labels,
     resources,
-    selector,
 )
 
 PORT = 9400
@@ -51,54 +47,37 @@ class DcgmExporter(pulumi.ComponentResource):
         self, name: str, args: DcgmExporterArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("strata:eks:DcgmExporter", name, {}, opts)
-        objects, space = args.objects, args.namespace.name
-        own_account = account(objects, DCGM_EXPORTER, space, self, name, [args.namespace.namespace])
-        self.daemon_set = kubernetes.apps.v1.DaemonSet(
-            name,
-            metadata=objects.metadata(DCGM_EXPORTER, space, pod_labels(DCGM_EXPORTER)),
-            spec=kubernetes.apps.v1.DaemonSetSpecArgs(
-                selector=selector(DCGM_EXPORTER),
-                template=kubernetes.core.v1.PodTemplateSpecArgs(
-                    metadata=objects.pod_metadata(
-                        DCGM_EXPORTER,
-                        {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT)},
-                    ),
-                    spec=kubernetes.core.v1.PodSpecArgs(
-                        service_account_name=DCGM_EXPORTER,
-                        automount_service_account_token=False,
-                        enable_service_links=False,
-                        priority_class_name="system-node-critical",
-                        affinity=on_groups(args.groups),
-                        tolerations=[gpu_toleration()],
-                        security_context=kubernetes.core.v1.PodSecurityContextArgs(
-                            # Kubelet's folder is root's.
-                            run_as_user=0,
-                            seccomp_profile=kubernetes.core.v1.SeccompProfileArgs(
-                                type="RuntimeDefault"
-                            ),
-                        ),
-                        containers=[_container(objects)],
-                        volumes=[
-                            kubernetes.core.v1.VolumeArgs(
-                                name="pod-resources",
-                                host_path=kubernetes.core.v1.HostPathVolumeSourceArgs(
-                                    path=POD_RESOURCES, type="Directory"
-                                ),
-                            ),
-                            *(
-                                kubernetes.core.v1.VolumeArgs(
-                                    name=one,
-                                    empty_dir=kubernetes.core.v1.EmptyDirVolumeSourceArgs(
-                                        size_limit="64Mi"
-                                    ),
-                                )
-                                for one in ("log", "tmp")
-                            ),
-                        ],
+        objects, namespace = args.objects, args.namespace
+        self.daemon_set = on_gpu_nodes(
+            self,
+            NodePods(
+                name=name,
+                app=DCGM_EXPORTER,
+                objects=objects,
+                namespace=namespace.namespace,
+                space=namespace.name,
+                groups=args.groups,
+                ready=(*args.ready, *namespace.ready),
+            ),
+            containers=[_container(objects)],
+            security_context=root_pod(),
+            volumes=[
+                kubernetes.core.v1.VolumeArgs(
+                    name="pod-resources",
+                    host_path=kubernetes.core.v1.HostPathVolumeSourceArgs(
+                        path=POD_RESOURCES, type="Directory"
                     ),
                 ),
-            ),
-            opts=objects.options(self, [*args.ready, *args.namespace.ready, own_account]),
+                *(
+                    kubernetes.core.v1.VolumeArgs(
+                        name=one,
+                        empty_dir=kubernetes.core.v1.EmptyDirVolumeSourceArgs(size_limit="64Mi"),
+                    )
+                    for one in ("log", "tmp")
+                ),
+            ],
+            priority_class="system-node-critical",
+            pod_annotations={"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT)},
         )
         self.register_outputs({})
 

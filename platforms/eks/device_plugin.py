@@ -7,18 +7,14 @@ import pulumi_kubernetes as kubernetes
 
 from config.aws import GpuNodes, NodeImage
 from platforms.eks import gpu_sharing
+from platforms.eks.daemon_set import NodePods, on_gpu_nodes, root_pod
 from platforms.eks.images import DEVICE_PLUGIN
 from platforms.eks.namespaces import ClusterNamespace
 from platforms.eks.objects import (
     ClusterObjects,
-    account,
     environment,
-    gpu_toleration,
     no_privileges,
-    on_groups,
-    pod_labels,
     resources,
-    selector,
 )
 
 SOCKETS = "/var/lib/kubelet/device-plugins"
@@ -58,39 +54,23 @@ class DevicePlugin(pulumi.ComponentResource):
         self, name: str, args: DevicePluginArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("strata:eks:DevicePlugin", name, {}, opts)
-        objects, space = args.objects, args.namespace.name
-        app = f"{DEVICE_PLUGIN}-mig" if args.mig else DEVICE_PLUGIN
-        own_account = account(objects, app, space, self, name, [args.namespace.namespace])
+        objects, namespace = args.objects, args.namespace
         config = gpu_sharing.MIG_CONFIG if args.mig else gpu_sharing.CONFIG
-        self.daemon_set = kubernetes.apps.v1.DaemonSet(
-            name,
-            metadata=objects.metadata(app, space, pod_labels(app)),
-            spec=kubernetes.apps.v1.DaemonSetSpecArgs(
-                selector=selector(app),
-                template=kubernetes.core.v1.PodTemplateSpecArgs(
-                    metadata=objects.pod_metadata(app),
-                    spec=kubernetes.core.v1.PodSpecArgs(
-                        service_account_name=app,
-                        automount_service_account_token=False,
-                        enable_service_links=False,
-                        priority_class_name="system-node-critical",
-                        affinity=on_groups(args.groups),
-                        tolerations=[gpu_toleration()],
-                        security_context=kubernetes.core.v1.PodSecurityContextArgs(
-                            run_as_user=0,
-                            seccomp_profile=kubernetes.core.v1.SeccompProfileArgs(
-                                type="RuntimeDefault"
-                            ),
-                        ),
-                        containers=[_container(objects, args.mig, config)],
-                        volumes=[
-                            _host("sockets", SOCKETS, "Directory"),
-                            _host("config", config, "File"),
-                        ],
-                    ),
-                ),
+        self.daemon_set = on_gpu_nodes(
+            self,
+            NodePods(
+                name=name,
+                app=f"{DEVICE_PLUGIN}-mig" if args.mig else DEVICE_PLUGIN,
+                objects=objects,
+                namespace=namespace.namespace,
+                space=namespace.name,
+                groups=args.groups,
+                ready=(*args.ready, *namespace.ready),
             ),
-            opts=objects.options(self, [*args.ready, *args.namespace.ready, own_account]),
+            containers=[_container(objects, args.mig, config)],
+            security_context=root_pod(),
+            volumes=[_host("sockets", SOCKETS, "Directory"), _host("config", config, "File")],
+            priority_class="system-node-critical",
         )
         self.register_outputs({})
 

@@ -6,21 +6,18 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from platforms.eks.daemon_set import NodePods, on_gpu_nodes
 from platforms.eks.images import PAUSE
 from platforms.eks.objects import (
     NO_GPU,
     ClusterObjects,
-    account,
     environment,
-    gpu_toleration,
     no_privileges,
-    on_groups,
-    pod_labels,
     resources,
     restricted_pod,
-    selector,
 )
 from platforms.kubernetes.cluster import Allowance
+from platforms.kubernetes.objects import SKIP_AWAIT
 
 POD_CPU = 0.01
 POD_MEMORY_MIB = 16
@@ -58,35 +55,26 @@ class ImagePull(pulumi.ComponentResource):
     ) -> None:
         super().__init__("strata:eks:ImagePull", name, {}, opts)
         objects = args.objects
-        space = objects.names.namespace
-        own_account = account(objects, APP, space, self, name, [args.namespace])
-        self.daemon_set = kubernetes.apps.v1.DaemonSet(
-            name,
+        self.daemon_set = on_gpu_nodes(
+            self,
+            NodePods(
+                name=name,
+                app=APP,
+                objects=objects,
+                namespace=args.namespace,
+                space=objects.names.namespace,
+                groups=args.groups,
+                ready=args.ready,
+            ),
+            containers=[_container(PAUSE, objects.images[PAUSE], None)],
+            init_containers=[
+                _container(f"pull-{image}", reference, ["true"])
+                for image, reference in sorted(args.images.items())
+            ],
+            security_context=restricted_pod(),
+            grace_seconds=0,
             # Nobody waits for it: an update is done when the services are there.
-            metadata=objects.metadata(
-                APP, space, pod_labels(APP), {"pulumi.com/skipAwait": "true"}
-            ),
-            spec=kubernetes.apps.v1.DaemonSetSpecArgs(
-                selector=selector(APP),
-                template=kubernetes.core.v1.PodTemplateSpecArgs(
-                    metadata=objects.pod_metadata(APP),
-                    spec=kubernetes.core.v1.PodSpecArgs(
-                        service_account_name=APP,
-                        automount_service_account_token=False,
-                        enable_service_links=False,
-                        affinity=on_groups(args.groups),
-                        tolerations=[gpu_toleration()],
-                        termination_grace_period_seconds=0,
-                        security_context=restricted_pod(),
-                        init_containers=[
-                            _container(f"pull-{image}", reference, ["true"])
-                            for image, reference in sorted(args.images.items())
-                        ],
-                        containers=[_container(PAUSE, objects.images[PAUSE], None)],
-                    ),
-                ),
-            ),
-            opts=objects.options(self, [*args.ready, own_account]),
+            annotations=SKIP_AWAIT,
         )
         self.register_outputs({})
 

@@ -225,11 +225,6 @@ def mig_memory_mib(profile: str) -> int:
     return math.floor(int(size) * MEBIBYTES_OF_GIGABYTE)
 
 
-def mig_resource(profile: str) -> str:
-    """The resource under which the device plugin offers slices (`+` is none of its letters)."""
-    return f"nvidia.com/mig-{profile.replace('+', '.')}"
-
-
 def pods_of(one: InstanceType) -> int:
     """How many pods a node takes: one for each address, and at most 110 below 30 vCPU, else 250.
 

@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from platforms.eks.objects import ClusterObjects
-from platforms.kubernetes.namespace import POD_SECURITY_VERSION
+from platforms.kubernetes.namespace import pod_security
 from platforms.kubernetes.network_policies import to_name_servers
 
 SYSTEM_NAMESPACE = "strata-system"
@@ -39,13 +39,9 @@ class ClusterNamespace(pulumi.ComponentResource):
     ) -> None:
         super().__init__("strata:eks:ClusterNamespace", name, {}, opts)
         objects = args.objects
-        modes = ("enforce", "audit", "warn")
-        labels = {f"pod-security.kubernetes.io/{mode}": args.pod_security for mode in modes} | {
-            f"pod-security.kubernetes.io/{mode}-version": POD_SECURITY_VERSION for mode in modes
-        }
         self.namespace = kubernetes.core.v1.Namespace(
             name,
-            metadata=objects.metadata(args.name, labels=labels),
+            metadata=objects.metadata(args.name, labels=pod_security(args.pod_security)),
             opts=objects.options(self),
         )
         self.name = args.name

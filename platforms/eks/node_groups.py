@@ -19,11 +19,11 @@ from platforms.eks.instances import (
     cpu_for_pods,
     memory_for_pods,
     mig_memory_mib,
-    mig_resource,
 )
 from platforms.eks.launch_templates import LaunchTemplate, LaunchTemplateArgs
 from platforms.eks.user_data import NodeSettings
 from platforms.kubernetes.cluster import GPU_PRESENT, GPU_RESOURCE, NODE_GROUP, NodeGroup, Taint
+from platforms.kubernetes.gpu import mig_resource
 from workload import GpuSharing
 
 SYSTEM = "system"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from platforms.kubernetes.cluster import GPU_RESOURCE, NODE_GROUP
 from platforms.kubernetes.names import KIND, Names
 
 APP = "app.kubernetes.io/name"
@@ -77,31 +76,6 @@ def account(
         metadata=objects.metadata(app, namespace),
         automount_service_account_token=False,
         opts=objects.options(parent, depends_on),
-    )
-
-
-def gpu_toleration() -> kubernetes.core.v1.TolerationArgs:
-    """Of the taint that GPU nodes have, whatever its value."""
-    return kubernetes.core.v1.TolerationArgs(
-        key=GPU_RESOURCE, operator="Exists", effect="NoSchedule"
-    )
-
-
-def on_groups(groups: Sequence[str]) -> kubernetes.core.v1.AffinityArgs:
-    """To the nodes of these groups, and to no others."""
-    among = kubernetes.core.v1.NodeSelectorRequirementArgs(
-        key=NODE_GROUP, operator="In", values=list(groups)
-    )
-    return kubernetes.core.v1.AffinityArgs(
-        node_affinity=kubernetes.core.v1.NodeAffinityArgs(
-            required_during_scheduling_ignored_during_execution=(
-                kubernetes.core.v1.NodeSelectorArgs(
-                    node_selector_terms=[
-                        kubernetes.core.v1.NodeSelectorTermArgs(match_expressions=[among])
-                    ]
-                )
-            )
-        )
     )
 
 

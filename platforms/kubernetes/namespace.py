@@ -35,6 +35,14 @@ def priority_class(namespace: str, process: Service | Job) -> str:
     return f"{namespace}-{kind}"
 
 
+def pod_security(profile: str) -> Mapping[str, str]:
+    """The labels by which a namespace enforces a profile of Pod Security, and warns by it."""
+    modes = ("enforce", "audit", "warn")
+    return {f"pod-security.kubernetes.io/{mode}": profile for mode in modes} | {
+        f"pod-security.kubernetes.io/{mode}-version": POD_SECURITY_VERSION for mode in modes
+    }
+
+
 def make(
     processes: Sequence[Service | Job],
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
@@ -42,13 +50,9 @@ def make(
     objects: Objects,
 ) -> Home:
     name = objects.names.namespace
-    modes = ("enforce", "audit", "warn")
-    labels = {f"pod-security.kubernetes.io/{mode}": POD_SECURITY for mode in modes} | {
-        f"pod-security.kubernetes.io/{mode}-version": POD_SECURITY_VERSION for mode in modes
-    }
     namespace = kubernetes.core.v1.Namespace(
         name,
-        metadata=objects.metadata(name, labels, cluster_wide=True),
+        metadata=objects.metadata(name, pod_security(POD_SECURITY), cluster_wide=True),
         opts=objects.options(None, protect=_has_data(processes) or None),
     )
     quota = kubernetes.core.v1.ResourceQuota(

@@ -9,7 +9,7 @@ import pulumi_kubernetes as kubernetes
 from platforms.kubernetes.names import Names
 
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
-"""Nobody waits for a Service to have endpoints: it is there before its pods, on purpose."""
+"""Nobody waits for it, such as a Service for endpoints: it is there before its pods, on purpose."""
 
 
 @dataclass(frozen=True, kw_only=True)

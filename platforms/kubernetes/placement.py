@@ -4,24 +4,26 @@ from collections.abc import Sequence
 
 import pulumi_kubernetes as kubernetes
 
-from platforms.kubernetes.cluster import GPU_PRESENT, NODE_GROUP, NodeGroup
+from platforms.kubernetes.cluster import GPU_PRESENT, GPU_RESOURCE, NODE_GROUP, NodeGroup
 from platforms.kubernetes.fit import largest
 from platforms.kubernetes.names import selector
 from workload import Job, Service
 
-GPU_TAINT = "nvidia.com/gpu"
-"""The taint of GPU nodes, everywhere: EKS Blueprints, GKE, NVIDIA's own charts tolerate it."""
+GPU_TAINT = GPU_RESOURCE
+"""The key of the taint of GPU nodes, everywhere: EKS Blueprints, GKE, NVIDIA's own charts tolerate
+it."""
 ZONE = "topology.kubernetes.io/zone"
 HOST = "kubernetes.io/hostname"
 
 
+def gpu_toleration() -> kubernetes.core.v1.TolerationArgs:
+    """Of the taint that GPU nodes have, whatever its value."""
+    return kubernetes.core.v1.TolerationArgs(key=GPU_TAINT, operator="Exists", effect="NoSchedule")
+
+
 def tolerations(groups: Sequence[NodeGroup]) -> list[kubernetes.core.v1.TolerationArgs]:
-    """Of the GPU taint, for who was given GPUs; nobody else goes there."""
-    if not groups:
-        return []
-    return [
-        kubernetes.core.v1.TolerationArgs(key=GPU_TAINT, operator="Exists", effect="NoSchedule")
-    ]
+    """For who was given GPUs; nobody else goes there."""
+    return [gpu_toleration()] if groups else []
 
 
 def node_selector(groups: Sequence[NodeGroup]) -> dict[str, str] | None:
@@ -34,9 +36,22 @@ def affinity(groups: Sequence[NodeGroup]) -> kubernetes.core.v1.AffinityArgs | N
     if not groups:
         return None
     if all(NODE_GROUP in group.labels for group in groups):
-        terms = [[(NODE_GROUP, [group.labels[NODE_GROUP] for group in groups])]]
-    else:
-        terms = [[(key, [value]) for key, value in sorted(one.labels.items())] for one in groups]
+        return on_groups([group.labels[NODE_GROUP] for group in groups])
+    return _on_nodes(
+        [[(key, [value]) for key, value in sorted(one.labels.items())] for one in groups]
+    )
+
+
+def on_groups(names: Sequence[str]) -> kubernetes.core.v1.AffinityArgs:
+    """To nodes that carry the name of one of these groups, and to no others."""
+    return _on_nodes([[(NODE_GROUP, list(names))]])
+
+
+def _on_nodes(
+    terms: Sequence[Sequence[tuple[str, list[str]]]],
+) -> kubernetes.core.v1.AffinityArgs:
+    """To nodes for which one of the terms holds, of which each part has to: a label, and what it
+    may be."""
     return kubernetes.core.v1.AffinityArgs(
         node_affinity=kubernetes.core.v1.NodeAffinityArgs(
             required_during_scheduling_ignored_during_execution=kubernetes.core.v1.NodeSelectorArgs(

@@ -13,9 +13,9 @@ from platforms.eks.instances import (
     cpu_for_pods,
     memory_for_pods,
     mig_memory_mib,
-    mig_resource,
     pods_of,
 )
+from platforms.kubernetes.gpu import mig_resource
 
 
 @pytest.fixture(scope="module")
