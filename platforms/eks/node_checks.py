@@ -24,7 +24,7 @@ RESERVED = (Capacity.RESERVATION, Capacity.CAPACITY_BLOCK)
 
 
 def mistakes(aws: AwsSettings, zones: tuple[str, ...]) -> Iterator[Mistake]:
-    """Every mistake about nodes and add-ons. `zones` are the letters of the zones of the stack."""
+    """Every mistake about nodes. `zones` are the letters of the zones of the stack."""
     yield from _system_mistakes(aws)
     names = [one.name for one in aws.gpu_nodes]
     for index, nodes in enumerate(aws.gpu_nodes):
@@ -36,7 +36,6 @@ def mistakes(aws: AwsSettings, zones: tuple[str, ...]) -> Iterator[Mistake]:
                 "give each group a name of its own",
             )
         yield from _gpu_mistakes(path, nodes, zones, aws.kubernetes_version)
-    yield from _add_on_mistakes(aws.add_ons)
 
 
 def _system_mistakes(aws: AwsSettings) -> Iterator[Mistake]:
@@ -278,7 +277,7 @@ def _bottlerocket_release_mistakes(path: str, release: str | None) -> Iterator[M
         )
 
 
-def _add_on_mistakes(versions: dict[str, str]) -> Iterator[Mistake]:
+def of_add_ons(versions: dict[str, str]) -> Iterator[Mistake]:
     for name, version in versions.items():
         path = f"strata:aws.addOns.{name}"
         if name not in ADD_ONS:

@@ -52,10 +52,13 @@ class EksTarget:
     def image(self, name: str) -> str:
         return self._images.reference(name)
 
+    def node_mistakes(self) -> Iterator[Mistake]:
+        return node_checks.mistakes(self._settings.aws, self._aws.zone_letters)
+
     def mistakes(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterator[Mistake]:
         yield from base_checks.mistakes(self._settings, self._today)
         yield from backups.mistakes(self._place)
-        yield from node_checks.mistakes(self._settings.aws, self._aws.zone_letters)
+        yield from node_checks.of_add_ons(self._settings.aws.add_ons)
         yield from self._images.mistakes([*services, *jobs])
 
     def connect(self, workloads: Workloads) -> Connection:

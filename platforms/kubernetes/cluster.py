@@ -131,6 +131,10 @@ class Cluster(Protocol):
         """The full reference, by digest, of a logical image that `mistakes` has not complained of."""
         ...
 
+    def node_mistakes(self) -> Iterable[Mistake]:
+        """Why `groups` are not what was asked for: then nobody can say what fits on them."""
+        ...
+
     def mistakes(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Mistake]:
         """Why the stack cannot be carried out on this target."""
         ...

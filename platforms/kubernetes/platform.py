@@ -41,9 +41,6 @@ from workload.secrets import DerivedSecrets
 
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - who may connect is said by a NetworkPolicy
 
-NODE_SETTINGS = ("strata:aws.gpuNodes", "strata:aws.systemNodes")
-"""The settings that node groups come from."""
-
 
 class KubernetesPlatform:
     """Runs a stack in a namespace of a cluster. See `Platform` for how components use it."""
@@ -90,11 +87,9 @@ class KubernetesPlatform:
             images={one.name: one.image_on(one.name in decision.granted) for one in processes},
             gpu_groups=decision.groups,
         )
-        of_cluster = tuple(self._cluster.mistakes(plan.services, plan.jobs))
-        # Of nodes that are described wrongly nobody can say what fits on them.
-        wrong_nodes = any(one.path.startswith(NODE_SETTINGS) for one in of_cluster)
-        of_room = () if wrong_nodes else (*decision.mistakes, *room.mistakes)
-        refuse([*mistakes, *refusals.of_processes(processes), *of_cluster, *of_room])
+        of_cluster = self._cluster.mistakes(plan.services, plan.jobs)
+        of_nodes = tuple(self._cluster.node_mistakes()) or (*decision.mistakes, *room.mistakes)
+        refuse([*mistakes, *refusals.of_processes(processes), *of_cluster, *of_nodes])
         references = {name: self._cluster.image(name) for name in set(plan.images.values())}
         self._expect_pushed(references)
         for name, reason in decision.fallen_back.items():

@@ -11,7 +11,11 @@ ZONES = ("a", "b", "c")
 
 
 def found(**aws: Any) -> list[tuple[str, str, str]]:
-    mistakes = node_checks.mistakes(AwsSettings.model_validate(aws), ZONES)
+    settings = AwsSettings.model_validate(aws)
+    mistakes = [
+        *node_checks.mistakes(settings, ZONES),
+        *node_checks.of_add_ons(settings.add_ons),
+    ]
     return [(one.path, one.problem, one.remedy) for one in mistakes]
 
 

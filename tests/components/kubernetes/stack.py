@@ -68,6 +68,7 @@ class FakeCluster:
     digests: Mapping[str, str] | None = None
     exposure: Exposure = EXPOSURE
     found: tuple[Mistake, ...] = ()
+    wrong_nodes: tuple[Mistake, ...] = ()
     allowance: Allowance = NO_ALLOWANCE
     in_namespace: Callable[[pulumi_kubernetes.core.v1.Namespace], None] | None = None
 
@@ -83,6 +84,9 @@ class FakeCluster:
 
     def image(self, name: str) -> str:
         return self.images.reference(name)
+
+    def node_mistakes(self) -> Iterable[Mistake]:
+        return self.wrong_nodes
 
     def mistakes(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Mistake]:
         return [*self.images.mistakes([*services, *jobs]), *self.found]

@@ -217,3 +217,14 @@ def _gpu(platform: Platform) -> None:
 
 def _job(platform: Platform, **fields: Any) -> None:
     job(platform, **fields)
+
+
+def test_of_nodes_that_are_described_wrongly_it_is_not_said_what_fits() -> None:
+    def describe(platform: Platform) -> None:
+        on_gpu(platform, "model", GpuMode.REQUIRE)
+        application(platform, "app", user="0")
+
+    wrong = Mistake("strata:aws.gpuNodes[0].instanceTypes[0]", "is none", "take another")
+    error, recorded = refused(describe, cluster=FakeCluster(wrong_nodes=(wrong,)))
+    assert [one.path for one in error.mistakes] == ["service app: user", wrong.path]
+    assert recorded.objects == {}
