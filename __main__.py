@@ -6,11 +6,11 @@ import gc
 import pulumi
 from pulumi.runtime.config import CONFIG
 
-import config
 import systems
-from platforms import choose
-from platforms.platform import give_up
-from workload import MistakesError
+from strata import config
+from strata.model import InvalidStackError
+from strata.platforms import choose
+from strata.platforms.platform import fail
 
 
 def main() -> None:
@@ -28,6 +28,6 @@ def main() -> None:
 
 try:
     main()
-except MistakesError as error:
+except InvalidStackError as error:
     # What a person reads is the list, not the lines of the program that found it.
-    give_up(error)
+    fail(error)

@@ -1,11 +1,11 @@
 """What a person composes a stack of."""
 
-from components.app_job import AppJob, AppJobArgs
-from components.app_service import AppService, AppServiceArgs
-from components.connection import Connection
-from components.datastore import Datastore, DatastoreArgs, Engine
-from components.gateway import Gateway, GatewayArgs, Route
-from components.gpu_service import GpuService, GpuServiceArgs
+from strata.components.app_job import AppJob, AppJobArgs
+from strata.components.app_service import AppService, AppServiceArgs
+from strata.components.connection import Connection
+from strata.components.datastore import Datastore, DatastoreArgs, Engine
+from strata.components.gateway import Gateway, GatewayArgs, Route
+from strata.components.gpu_service import GpuService, GpuServiceArgs
 
 __all__ = [
     "AppJob",

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components.app_service import DEFAULT_TMPFS, DEFAULT_USER
-from components.component import JobComponent
-from components.connection import Connection, clashes, reach
-from components.gpu_service import check_gpu
-from platforms.platform import Platform
-from workload import Endpoint, File, Gpu, Job, Resources, Text, Tmpfs, Zone
+from strata.components.app_service import DEFAULT_TMPFS, DEFAULT_USER
+from strata.components.component import JobComponent
+from strata.components.connection import Connection, clashes, reach
+from strata.components.gpu_service import check_gpu
+from strata.model import Endpoint, File, Gpu, Job, Resources, Text, Tmpfs, Zone
+from strata.platforms.platform import Platform
 
 NO_GPU = Gpu()
 
@@ -20,7 +20,7 @@ class AppJobArgs:
     """What a job needs. `platform`, `image`, `command` and `resources` have no default.
 
     `connections`, `calls` and `egress` are those of `AppServiceArgs`; `schedule` (cron, in UTC),
-    `retries` and `timeout_seconds` those of `workload.Job`. A service waits for a job that has no
+    `retries` and `timeout_seconds` those of `strata.model.Job`. A service waits for a job that has no
     schedule by its `after`.
     """
 
@@ -49,11 +49,11 @@ class AppJob(JobComponent):
     def __init__(
         self, name: str, args: AppJobArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        mistakes = [
+        problems = [
             *clashes(f"job {name}", args.connections, args.environment),
             *check_gpu(f"job {name}", args.gpu),
         ]
-        super().__init__("AppJob", describe(name, args), args.platform, mistakes, opts)
+        super().__init__("AppJob", describe(name, args), args.platform, problems, opts)
 
 
 def describe(name: str, args: AppJobArgs) -> Job:

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components.component import ServiceComponent
-from components.connection import Connection, clashes, reach
-from platforms.platform import Platform
-from workload import (
+from strata.components.component import ServiceComponent
+from strata.components.connection import Connection, clashes, reach
+from strata.model import (
     Capability,
     Endpoint,
     ExecProbe,
@@ -18,9 +17,9 @@ from workload import (
     Kind,
     Listen,
     LogRotation,
-    Mistake,
     Port,
     Probe,
+    Problem,
     Resources,
     Restart,
     Service,
@@ -30,7 +29,8 @@ from workload import (
     Volume,
     Zone,
 )
-from workload.service import DEFAULT_ULIMITS
+from strata.model.service import DEFAULT_ULIMITS
+from strata.platforms.platform import Platform
 
 DEFAULT_USER = "10001:10001"
 """Above the host's accounts, so that a way out of the container is nobody's account."""
@@ -42,19 +42,19 @@ DEFAULT_LOG_ROTATION = LogRotation()
 class AppServiceArgs:
     """What an application needs. Only `platform`, `image` and `resources` have no default.
 
-    `image`: logical image (images/catalogue.py). `port`: where it serves HTTP, under the port name
+    `image`: logical image (strata/images/catalogue.py). `port`: where it serves HTTP, under the port name
     `http`; None for an application that only calls others. It is told where to listen by the
     variables LISTEN_ADDRESSES (comma-separated) and LISTEN_PORT; set `honours_listen` to False for
     one that listens on every address whatever it is told. `probe`: by default
     `GET /health` on `port`.
 
     `after`: names of jobs that have to end well before it starts. `prepare`: a command that is run
-    before it, see `workload.Service`.
+    before it, see `strata.model.Service`.
 
     `connections`: datastores by the prefix of their variables (see `Connection.environment`);
     `calls`: variable name -> endpoint, set to the endpoint's URL. Both are links: nothing else can
     be reached. `egress` lets it reach the internet. The other fields are those of
-    `workload.Service`.
+    `strata.model.Service`.
     """
 
     platform: Platform
@@ -98,16 +98,16 @@ class AppService(ServiceComponent):
         super().__init__("AppService", describe(name, args), args.platform, check(name, args), opts)
 
 
-def check(name: str, args: AppServiceArgs) -> Iterator[Mistake]:
+def check(name: str, args: AppServiceArgs) -> Iterator[Problem]:
     """What is wrong with the arguments on their own."""
     if args.port is None and args.probe is None:
-        yield Mistake(
+        yield Problem(
             f"service {name}: probe",
             "there is no port to ask for health",
             "give a probe, for example Probe(check=ExecProbe(command=(...)))",
         )
     if args.port is None and args.published is not None:
-        yield Mistake(f"service {name}: published", "there is no port to publish", "give a port")
+        yield Problem(f"service {name}: published", "there is no port to publish", "give a port")
     yield from clashes(f"service {name}", args.connections, args.environment)
 
 

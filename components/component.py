@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import pulumi
 
-from platforms.platform import Platform
-from workload import Endpoint, Job, Mistake, Service, refuse
-from workload.composition import mistakes_of
+from strata.model import Endpoint, Job, Problem, Service, raise_problems
+from strata.model.composition import workload_problems
+from strata.platforms.platform import Platform
 
 
 class ServiceComponent(pulumi.ComponentResource):
@@ -23,12 +23,12 @@ class ServiceComponent(pulumi.ComponentResource):
         type_name: str,
         service: Service,
         platform: Platform,
-        mistakes: Iterable[Mistake],
+        problems: Iterable[Problem],
         opts: pulumi.ResourceOptions | None,
     ) -> None:
-        refuse([*mistakes, *mistakes_of(service)])
+        raise_problems([*problems, *workload_problems(service)])
         # Before the engine hears of it, so that a name that is taken is refused in our words.
-        platform.run(service, self)
+        platform.add(service, self)
         super().__init__(
             f"strata:components:{type_name}",
             service.name,
@@ -53,11 +53,11 @@ class JobComponent(pulumi.ComponentResource):
         type_name: str,
         job: Job,
         platform: Platform,
-        mistakes: Iterable[Mistake],
+        problems: Iterable[Problem],
         opts: pulumi.ResourceOptions | None,
     ) -> None:
-        refuse([*mistakes, *mistakes_of(job)])
-        platform.run_job(job, self)
+        raise_problems([*problems, *workload_problems(job)])
+        platform.add(job, self)
         super().__init__(
             f"strata:components:{type_name}",
             job.name,

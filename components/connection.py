@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from workload import Endpoint, File, Mistake, Password, Text
+from strata.model import Endpoint, File, Password, Problem, Text
 
 SECRETS_FOLDER = "/run/secrets"
 
@@ -57,12 +57,12 @@ def reach(connections: Mapping[str, Connection], calls: Mapping[str, Endpoint]) 
 
 def clashes(
     path: str, connections: Mapping[str, Connection], environment: Mapping[str, Text]
-) -> Iterator[Mistake]:
+) -> Iterator[Problem]:
     """Variables that are given twice."""
     for prefix in connections:
         clash = {key for key in environment if key.startswith(f"{prefix}_")}
         if clash:
-            yield Mistake(
+            yield Problem(
                 f"{path}: environment",
                 f"{', '.join(sorted(clash))} would be set by connections.{prefix} too",
                 "take it out of one of them",

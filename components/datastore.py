@@ -7,11 +7,11 @@ from types import MappingProxyType
 
 import pulumi
 
-from components.component import ServiceComponent
-from components.connection import Connection
-from components.engines import postgres, rabbitmq, redis
-from platforms.platform import Platform
-from workload import Password, Resources, Service
+from strata.components.component import ServiceComponent
+from strata.components.connection import Connection
+from strata.components.engines import postgres, rabbitmq, redis
+from strata.model import Password, Resources, Service
+from strata.platforms.platform import Platform
 
 
 class Engine(StrEnum):
@@ -58,7 +58,7 @@ ENGINES: Mapping[Engine, EngineRecord] = MappingProxyType(
 @dataclass(frozen=True, kw_only=True)
 class DatastoreArgs:
     """`engine`: postgres (17, with pgvector), redis or rabbitmq. `resources`: by default those of
-    the engine's record. `profiles`: see `workload.Service`."""
+    the engine's record. `profiles`: see `strata.model.Service`."""
 
     platform: Platform
     engine: Engine

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.component import ServiceComponent
-from platforms.platform import Platform
-from workload import (
+from strata.components.component import ServiceComponent
+from strata.model import (
     Certificate,
     Cores,
     Endpoint,
@@ -18,18 +17,19 @@ from workload import (
     HttpProbe,
     Kind,
     Listen,
-    Mistake,
     NameServer,
     Port,
     PrivateKey,
     Probe,
+    Problem,
     Resources,
     Service,
     Text,
     Tmpfs,
     Zone,
 )
-from workload.text import Part
+from strata.model.text import Part
+from strata.platforms.platform import Platform
 
 HTTP_PORT = 8080
 HTTPS_PORT = 8443
@@ -89,28 +89,28 @@ class Gateway(ServiceComponent):
         super().__init__("Gateway", describe(name, args), args.platform, check(name, args), opts)
 
 
-def check(name: str, args: GatewayArgs) -> Iterator[Mistake]:
+def check(name: str, args: GatewayArgs) -> Iterator[Problem]:
     """What is wrong with the arguments on their own."""
     if not args.routes:
-        yield Mistake(f"service {name}: routes", "there is none", "give at least one Route")
+        yield Problem(f"service {name}: routes", "there is none", "give at least one Route")
     if not args.names:
-        yield Mistake(f"service {name}: names", "there is none", "name what clients will ask for")
+        yield Problem(f"service {name}: names", "there is none", "name what clients will ask for")
     for path, count in Counter(route.path.rstrip("/") for route in args.routes).items():
         if count > 1:
-            yield Mistake(
+            yield Problem(
                 f"service {name}: routes", f"{path or '/'} is there {count} times", "keep one"
             )
     for index, route in enumerate(args.routes):
         where = f"service {name}: routes[{index}]"
         if not route.path.startswith("/") or set(route.path) & set(" \t\n;{}\"'$\\"):
-            yield Mistake(
+            yield Problem(
                 f"{where}.path",
                 f"{route.path!r} is no path",
                 "begin with '/', and leave out blanks, quotes and any of ; { } $ \\",
             )
         for field in ("requests_per_second", "burst", "body_kib", "timeout_seconds"):
             if getattr(route, field) < 1:
-                yield Mistake(f"{where}.{field}", "is less than 1", "use 1 or more")
+                yield Problem(f"{where}.{field}", "is less than 1", "use 1 or more")
 
 
 def describe(name: str, args: GatewayArgs) -> Service:

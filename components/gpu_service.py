@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.app_service import AppServiceArgs, check, describe
-from components.component import ServiceComponent
-from workload import Gpu, GpuMode, GpuSharing, Mistake
+from strata.components.app_service import AppServiceArgs, check, describe
+from strata.components.component import ServiceComponent
+from strata.model import Gpu, GpuMode, GpuSharing, Problem
 
 # An index or a UUID, of a GPU or of a slice of one: never a word that stands for all of them.
 DEVICE = re.compile(r"\d+(:\d+)?|(GPU|MIG)-[\w/-]+")
@@ -19,9 +19,9 @@ MIG_PROFILE = re.compile(r"[1-7]g\.\d+gb(\+me)?")
 
 @dataclass(frozen=True, kw_only=True)
 class GpuServiceArgs(AppServiceArgs):
-    """What a GPU service needs beyond an application: `gpu`, see `workload.Gpu`.
+    """What a GPU service needs beyond an application: `gpu`, see `strata.model.Gpu`.
 
-    `image` runs on the CPU, `gpu.image` (by default the same) on the GPU; an `Accelerator` in the
+    `image` runs on the CPU, `gpu.image` (by default the same) on the GPU; an `ByDevice` in the
     environment tells the process which it got. The service's health must ask the accelerator, so
     that a container that has lost its GPU turns unhealthy: `GET /health` is expected to compute
     something on the device that was granted.
@@ -45,46 +45,46 @@ class GpuService(ServiceComponent):
         )
 
 
-def check_gpu(of: str, gpu: Gpu) -> Iterator[Mistake]:
+def check_gpu(of: str, gpu: Gpu) -> Iterator[Problem]:
     """What is wrong with a request for GPUs on its own; `of` is the service or job that has it."""
     path = f"{of}: gpu"
     if gpu.count < 1:
-        yield Mistake(f"{path}.count", f"{gpu.count} is less than 1", "use mode: off for none")
+        yield Problem(f"{path}.count", f"{gpu.count} is less than 1", "use mode: off for none")
     if gpu.device_ids and gpu.count not in (1, len(gpu.device_ids)):
-        yield Mistake(
+        yield Problem(
             f"{path}.count",
             f"{gpu.count} GPUs and {len(gpu.device_ids)} device ids contradict each other",
             "give one of the two",
         )
     if len(set(gpu.device_ids)) < len(gpu.device_ids):
-        yield Mistake(f"{path}.deviceIds", "a device is there twice", "name each device once")
+        yield Problem(f"{path}.deviceIds", "a device is there twice", "name each device once")
     for device in gpu.device_ids:
         if DEVICE.fullmatch(device) is None:
-            yield Mistake(
+            yield Problem(
                 f"{path}.deviceIds",
                 f"{device!r} is no device",
                 "name each by its index or its UUID, as `nvidia-smi -L` prints them",
             )
     if (gpu.sharing is GpuSharing.MIG) != (gpu.mig_profile is not None):
-        yield Mistake(
+        yield Problem(
             f"{path}.migProfile",
             "a profile and sharing: mig belong together",
             "give both, such as migProfile: 1g.10gb, or neither",
         )
     if gpu.mig_profile is not None and MIG_PROFILE.fullmatch(gpu.mig_profile) is None:
-        yield Mistake(
+        yield Problem(
             f"{path}.migProfile",
             f"{gpu.mig_profile!r} is no profile",
             "name it as `nvidia-smi mig -lgip` does, such as 1g.10gb",
         )
     if gpu.sharing is GpuSharing.TIME_SLICING and gpu.count > 1:
-        yield Mistake(
+        yield Problem(
             f"{path}.count",
             "several shares of a GPU that is used in turns may be of the same GPU",
             "ask for one, or for GPUs of its own",
         )
     if gpu.mode is not GpuMode.OFF and "utility" not in gpu.capabilities:
-        yield Mistake(
+        yield Problem(
             f"{path}.capabilities",
             "without `utility` the container cannot be asked whether it has its GPU",
             "add utility",

@@ -1,4 +1,4 @@
-"""The commands: ``python -m policies check | audit STACK | docs | mutation``."""
+"""The commands: ``python -m strata.policies check | audit STACK | docs | mutation``."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from policies import checking, documentation
-from policies.checking import CheckError, Report
-from policies.packs import ROOT
+from strata.policies import checking, documentation
+from strata.policies.checking import CheckError, Report
+from strata.policies.packs import ROOT
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; the result is the process's exit status."""
-    parser = argparse.ArgumentParser(prog="python -m policies", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m strata.policies", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="preview every system on every stack with the packs")
     check.add_argument("--system", action="append", help="only this system (may be repeated)")
@@ -77,7 +77,7 @@ def write_docs(only_check: bool) -> int:
     for file in changed:
         print(f"{'stale' if only_check else 'wrote'} {file.relative_to(ROOT)}")
     if only_check and changed:
-        print("Run `python -m policies docs`.", file=sys.stderr)
+        print("Run `python -m strata.policies docs`.", file=sys.stderr)
     return 1 if only_check and changed else 0
 
 

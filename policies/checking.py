@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from policies.packs import FOLDER, ROOT, level_file, platforms_for
+from strata.policies.packs import FOLDER, ROOT, level_file, platforms_for
 from toolchain import clouds, source
 from toolchain.errors import SetupError
 from toolchain.layout import here

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from policies.crossguard.rule import Pack, Rule, could_not_be_judged
+from strata.policies.crossguard.rule import Pack, Rule, could_not_be_judged
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "policies"
@@ -18,7 +18,7 @@ PACKS_OF_STACK = {"dev": ("docker",), "prod": PLATFORMS}
 
 def pack_of(platform: str) -> Pack:
     """The pack of a platform."""
-    pack: Pack = importlib.import_module(f"policies.rules.{platform}").PACK
+    pack: Pack = importlib.import_module(f"strata.policies.rules.{platform}").PACK
     return pack
 
 

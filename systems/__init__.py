@@ -5,9 +5,9 @@ from collections.abc import Callable
 from importlib import import_module
 from pkgutil import iter_modules
 
-from config import Settings
-from platforms.platform import Platform
-from workload import Mistake, MistakesError
+from strata.config import Settings
+from strata.model import InvalidStackError, Problem
+from strata.platforms.platform import Platform
 
 Compose = Callable[[Platform, Settings], None]
 
@@ -18,14 +18,14 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> Compose:
-    """The function that composes the system. Raises `MistakesError` for an unknown name."""
+    """The function that composes the system. Raises `InvalidStackError` for an unknown name."""
     known = names()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise MistakesError(
+        raise InvalidStackError(
             [
-                Mistake(
+                Problem(
                     "strata:system",
                     f"there is no system {name!r}",
                     f"{hint}the systems are: {', '.join(known)}",

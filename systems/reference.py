@@ -3,7 +3,7 @@
 gateway -> api -> rabbitmq -> worker -> inference -> postgres; redis keeps embeddings of queries.
 """
 
-from components import (
+from strata.components import (
     AppService,
     AppServiceArgs,
     Datastore,
@@ -15,9 +15,9 @@ from components import (
     GpuServiceArgs,
     Route,
 )
-from config import Settings
-from platforms.platform import Platform
-from workload import Accelerator, Gpu, Resources, Zone
+from strata.config import Settings
+from strata.model import ByDevice, Gpu, Resources, Zone
+from strata.platforms.platform import Platform
 
 
 def compose(platform: Platform, settings: Settings) -> None:
@@ -32,8 +32,8 @@ def compose(platform: Platform, settings: Settings) -> None:
             zone=Zone.COMPUTE,
             resources=Resources(memory_mib=768, cpu=2, cpu_reserved=0.5),
             environment={
-                "EXPECT_DEVICE": Accelerator(gpu="cuda", cpu="cpu"),
-                "DEVICE": Accelerator(gpu="cuda", cpu="cpu"),
+                "EXPECT_DEVICE": ByDevice(gpu="cuda", cpu="cpu"),
+                "DEVICE": ByDevice(gpu="cuda", cpu="cpu"),
             },
             gpu=Gpu(
                 mode=settings.gpu.mode,

@@ -17,11 +17,10 @@ import yaml
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
-import config
-import platforms
 import systems
-from images import catalogue
-from platforms.platform import Platform
+from strata import config, platforms
+from strata.images import catalogue
+from strata.platforms.platform import Platform
 from tests.loop import own_loop
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PROGRAM = ("__main__.py", "config", "workload", "components", "platforms", "images", "apps")
+PROGRAM = ("__main__.py", "strata", "apps")
 TEST_SYSTEMS = Path(__file__).resolve().parent / "systems"
 UP_TIMEOUT_SECONDS = 600
 

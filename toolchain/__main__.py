@@ -96,7 +96,7 @@ def bench() -> None:
     layout = here()
     ready = steps.ensure(layout)
     steps.build_images(layout, ready)
-    command = [str(layout.test_venv / "bin" / "python"), "-m", "bench"]
+    command = [str(layout.test_venv / "bin" / "python"), "-m", "benchmarks"]
     raise typer.Exit(
         subprocess.run(command, cwd=layout.root, env=ready.environment, check=False).returncode
     )

@@ -113,7 +113,7 @@ def make_environment(group: str) -> None:
         # The SDKs of clouds have thousands of modules, of which a program imports a few: those are
         # compiled now, and not at each run, whatever this shell says of writing them down.
         run(
-            [str(folder / "bin" / "python"), "-c", "import platforms.eks"],
+            [str(folder / "bin" / "python"), "-c", "import strata.platforms.eks"],
             log,
             "compiling the SDKs of clouds",
             {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(layout.root)},

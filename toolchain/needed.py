@@ -10,11 +10,11 @@ import pulumi
 from pulumi.runtime import Mocks, set_mocks
 
 import systems
-from config import Settings
-from images import catalogue
-from platforms.platform import Deployment
+from strata.config import Settings
+from strata.images import catalogue
+from strata.model import GpuMode, Workload
+from strata.platforms.platform import Deployment
 from toolchain.errors import SetupError
-from workload import GpuMode, Job, Service
 
 
 class _Nothing(Mocks):
@@ -31,20 +31,17 @@ class _Listener:
     """A platform that keeps what it is given."""
 
     def __init__(self) -> None:
-        self.given: list[Service | Job] = []
+        self.given: list[Workload] = []
 
-    def run(self, service: Service, parent: pulumi.Resource) -> None:
-        self.given.append(service)
-
-    def run_job(self, job: Job, parent: pulumi.Resource) -> None:
-        self.given.append(job)
+    def add(self, workload: Workload, parent: pulumi.Resource) -> None:
+        self.given.append(workload)
 
     def deploy(self) -> Deployment:
         return Deployment(outputs={})
 
 
 def own_images(settings: Settings) -> set[str]:
-    """The images of a stack that no public registry has. Raises `MistakesError`."""
+    """The images of a stack that no public registry has. Raises `InvalidStackError`."""
     listener = _Listener()
     asyncio.set_event_loop(asyncio.new_event_loop())
     set_mocks(_Nothing(), project="strata", stack="images", preview=True)

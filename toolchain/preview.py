@@ -8,8 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from policies import checking
-from policies.packs import level_file
+from strata.policies import checking
+from strata.policies.packs import level_file
 from toolchain import clouds
 from toolchain.layout import Layout
 from toolchain.report import say

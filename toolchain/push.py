@@ -11,19 +11,19 @@ from typing import Any
 
 import yaml
 
-from config import Settings, load
-from images.push import NO_REPOSITORY
+from strata.config import Settings, load
+from strata.images.push import NO_REPOSITORY
+from strata.model import InvalidStackError
 from toolchain import needed, steps
 from toolchain.errors import SetupError
 from toolchain.files import write
 from toolchain.layout import Layout
 from toolchain.report import say
-from workload import MistakesError
 
 KEY = "strata:imageDigests"
 REPOSITORIES = "STRATA_REPOSITORIES"
 """Tells the program which repositories to make, and to make nothing else: see
-platforms/eks/registry_alone.py, which this environment cannot import."""
+strata/platforms/eks/registry_alone.py, which this environment cannot import."""
 
 
 def push(layout: Layout, stack: str, more: list[str]) -> None:
@@ -45,7 +45,7 @@ def push(layout: Layout, stack: str, more: list[str]) -> None:
         )
     try:
         names = sorted({*needed.own_images(settings), *needed.known(more)})
-    except MistakesError as error:
+    except InvalidStackError as error:
         raise SetupError(str(error), f"repair {file.name}") from error
     ready = steps.ensure(layout, stack)
     steps.ensure_engine(layout, ready.source)
@@ -119,7 +119,7 @@ def settings_of(file: Path, project: str) -> Settings:
     }
     try:
         return load(raw, project)
-    except MistakesError as error:
+    except InvalidStackError as error:
         raise SetupError(str(error), f"repair {file.name}") from error
 
 

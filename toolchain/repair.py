@@ -1,7 +1,7 @@
 """After a killed `pulumi up`: what it made and did not record goes, and with it the notes of it in the state.
 
 Such leftovers keep networks from being removed, and Pulumi itself would warn of them at every run. (The next `up`
-clears its own way by name, in platforms/docker; this is for `destroy`, which does not run the program.)
+clears its own way by name, in strata/platforms/docker; this is for `destroy`, which does not run the program.)
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _PENDING = "pending_operations"
 
 
 def owner(seed: str) -> str:
-    """Tells this clone's things from another's of the same stack name: platforms/docker labels them with it."""
+    """Tells this clone's things from another's of the same stack name: strata/platforms/docker labels them with it."""
     # Imported here: it brings the platform along, and a repair is rare.
-    from platforms.docker.names import owner_of
+    from strata.platforms.docker.names import owner_of
 
     return owner_of(seed.strip().encode())
 

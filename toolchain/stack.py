@@ -86,7 +86,7 @@ def on_docker(layout: Layout, stack: str) -> bool:
     except yaml.YAMLError as error:
         raise SetupError(f"{path.name} is no YAML: {error}", "repair it") from error
     settings = (read.get("config") if isinstance(read, dict) else None) or {}
-    # What else it may be, the program itself says (config/settings.py).
+    # What else it may be, the program itself says (strata/config/settings.py).
     return settings.get("strata:platform", "docker") not in ("eks", "kubernetes")
 
 

@@ -62,7 +62,7 @@ def build_images(layout: Layout, ready: Ready, *arguments: str) -> None:
     done = subprocess.run(command, cwd=layout.root, env=ready.environment, check=False)
     if done.returncode:
         raise SetupError(
-            f"`python -m images build` ended with status {done.returncode}",
+            f"`python -m strata.images build` ended with status {done.returncode}",
             "its own message above says why; then run the same command again: finished images are kept",
         )
 

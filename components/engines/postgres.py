@@ -1,6 +1,6 @@
 """PostgreSQL with pgvector."""
 
-from workload import (
+from strata.model import (
     ExecProbe,
     File,
     Kind,

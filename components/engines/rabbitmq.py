@@ -2,7 +2,7 @@
 
 import json
 
-from workload import (
+from strata.model import (
     ExecProbe,
     File,
     Kind,

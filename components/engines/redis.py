@@ -1,6 +1,6 @@
 """Redis."""
 
-from workload import (
+from strata.model import (
     ExecProbe,
     File,
     Kind,
@@ -21,7 +21,7 @@ PORT = 6379
 PASSWORD_FILE = "/run/secrets/password"  # noqa: S105 - a path
 CONFIGURATION_FILE = "/run/secrets/redis.conf"
 
-# The password is read by a builtin into the environment of this one process: it is in no argument
+# The password is read by a builtin into the environment of this one workload: it is in no argument
 # list, and not in the environment of the container.
 ASK = f"REDISCLI_AUTH=$(<{PASSWORD_FILE}) redis-cli -h 127.0.0.1 -p {PORT} ping | grep -qx PONG"
 

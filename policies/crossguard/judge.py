@@ -12,8 +12,8 @@ from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Literal
 
-from policies.crossguard.rule import Resource, Rule, Stack
-from policies.crossguard.values import Unknown
+from strata.policies.crossguard.rule import Resource, Rule, Stack
+from strata.policies.crossguard.values import Unknown
 
 Kind = Literal["violation", "exempt", "unjudged"]
 

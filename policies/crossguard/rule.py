@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from policies.crossguard.values import dig
+from strata.policies.crossguard.values import dig
 
 if TYPE_CHECKING:
-    from policies.crossguard.judge import Judge
+    from strata.policies.crossguard.judge import Judge
 
 Level = Literal["advisory", "mandatory"]
 Severity = Literal["low", "medium", "high", "critical"]
@@ -181,7 +181,7 @@ def could_not_be_judged() -> Rule:
         "than the rule that could not be judged.",
         comply="Make the value known at preview (state it, or take it from config), or judge the "
         "state "
-        "after `up` with `python -m policies audit STACK`. In CI set this rule to mandatory: "
+        "after `up` with `python -m strata.policies audit STACK`. In CI set this rule to mandatory: "
         '`{"could-not-be-judged": "mandatory"}` in the pack\'s configuration.',
         benchmark=(),
         severity="medium",

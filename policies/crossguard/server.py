@@ -19,8 +19,8 @@ import grpc
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, plugin_pb2
 
-from policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
-from policies.crossguard.rule import (
+from strata.policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
+from strata.policies.crossguard.rule import (
     COULD_NOT_BE_JUDGED,
     Pack,
     Resource,
@@ -28,7 +28,7 @@ from policies.crossguard.rule import (
     Stack,
     could_not_be_judged,
 )
-from policies.crossguard.values import (
+from strata.policies.crossguard.values import (
     SECRET_SIGNATURE,
     SIGNATURE_KEY,
     UNKNOWN_MARKERS,

@@ -3,9 +3,15 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+# In a wheel it is importable; in a checkout or a copy it is beside a parent folder.
+sys.path.insert(
+    0,
+    str(
+        next(one for one in Path(__file__).resolve().parents if (one / "strata/policies").is_dir())
+    ),
+)
 
-from policies.crossguard.server import serve
-from policies.rules.kubernetes import PACK
+from strata.policies.crossguard.server import serve
+from strata.policies.rules.kubernetes import PACK
 
 serve(PACK)

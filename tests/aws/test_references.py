@@ -14,10 +14,10 @@ from tests.aws.references import ARN, ID
 from tests.aws.test_reference_system import GPU_NODES, aws_settings
 from tests.planned import plan
 
-Place = tuple[str | int, ...]
+AwsLocation = tuple[str | int, ...]
 
 
-def places(value: Any, place: Place = ()) -> Iterator[Place]:
+def places(value: Any, place: AwsLocation = ()) -> Iterator[AwsLocation]:
     """Where in some inputs there is an id or an ARN."""
     if isinstance(value, str):
         if ID.fullmatch(value) or ARN.fullmatch(value):
@@ -30,7 +30,7 @@ def places(value: Any, place: Place = ()) -> Iterator[Place]:
             yield from places(one, (*place, index))
 
 
-def broken(aws: Account, inputs: Any, place: Place) -> Any:
+def broken(aws: Account, inputs: Any, place: AwsLocation) -> Any:
     """The inputs with another id or ARN at a place, which nothing has."""
     changed = copy.deepcopy(inputs)
     inside = changed

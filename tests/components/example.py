@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from components import AppService, AppServiceArgs, GpuService, GpuServiceArgs
-from platforms.platform import Platform
+from strata.components import AppService, AppServiceArgs, GpuService, GpuServiceArgs
+from strata.model import Endpoint, Gpu, GpuMode, Resources
+from strata.platforms.platform import Platform
 from tests.components.stack import Composed, compose
-from workload import Endpoint, Gpu, GpuMode, Resources
 
 SMALL = Resources(memory_mib=64, cpu=0.5)
 

@@ -11,16 +11,16 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
-from images.source import Source
-from platforms.docker.host import Host
-from platforms.docker.images import Images
-from platforms.docker.names import Names
-from platforms.docker.platform import DockerPlatform
-from platforms.docker.repair import Hooks
-from platforms.platform import Deployment, Platform
+from strata.images.source import Source
+from strata.model import InvalidStackError, Overrides
+from strata.model.secrets import DerivedSecrets
+from strata.platforms.docker.host import Host
+from strata.platforms.docker.images import Images
+from strata.platforms.docker.names import Names
+from strata.platforms.docker.platform import DockerPlatform
+from strata.platforms.docker.repair import Hooks
+from strata.platforms.platform import Deployment, Platform
 from tests.loop import own_loop
-from workload import MistakesError, Overrides
-from workload.secrets import DerivedSecrets
 
 SEED = b"a seed that only tests use......"
 NAMES = Names(project="strata", stack="test", system="example", owner="tests")
@@ -51,8 +51,8 @@ class _HealthyEngine:
         return self
 
     def images(self) -> list[dict[str, Any]]:
-        from images import catalogue
-        from images.source import resolve
+        from strata.images import catalogue
+        from strata.images.source import resolve
 
         return [
             {"Id": f"sha256:{index:064x}", "RepoTags": [resolve(name, Source.LOCAL)]}
@@ -186,9 +186,11 @@ def compose(
     return Composed(recorded, result[0], outputs)
 
 
-def refused(describe: Callable[[Platform], None], **options: Any) -> tuple[MistakesError, Recorded]:
+def refused(
+    describe: Callable[[Platform], None], **options: Any
+) -> tuple[InvalidStackError, Recorded]:
     """The error that `describe` ends with, and what the engine had heard by then."""
     recorded = Recorded()
-    with pytest.raises(MistakesError) as caught:
+    with pytest.raises(InvalidStackError) as caught:
         compose(describe, recorded=recorded, **options)
     return caught.value, recorded

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from components import (
+from strata.components import (
     AppService,
     AppServiceArgs,
     Datastore,
@@ -17,10 +17,10 @@ from components import (
     GpuServiceArgs,
     Route,
 )
-from platforms.platform import Platform
+from strata.model import Endpoint, Gpu, GpuMode, Resources
+from strata.platforms.platform import Platform
 from tests.components.example import SMALL
 from tests.components.stack import refused
-from workload import Endpoint, Gpu, GpuMode, Resources
 
 API = Endpoint(service="api", port="http", number=8000)
 
@@ -151,8 +151,8 @@ def route(path: str = "/", **fields: Any) -> Route:
 )
 def test_arguments(describe: Callable[[Platform], None], expected: list[str]) -> None:
     error, recorded = refused(describe)
-    assert [f"{one.path}: {one.problem}" for one in error.mistakes] == expected
-    assert all(one.remedy for one in error.mistakes)
+    assert [f"{one.path}: {one.message}" for one in error.problems] == expected
+    assert all(one.fix for one in error.problems)
     assert recorded.inputs == {}, "the engine has heard of something"
 
 
@@ -178,7 +178,7 @@ def test_a_variable_that_a_connection_sets_too() -> None:
 def test_the_error_is_one_text_with_the_count_the_paths_and_the_remedies() -> None:
     error, _ = refused(application(port=None, published=8080))
     assert str(error) == (
-        "2 mistakes; nothing was changed.\n"
+        "2 problems; nothing was changed.\n"
         "  service app: probe: there is no port to ask for health\n"
         "    give a probe, for example Probe(check=ExecProbe(command=(...)))\n"
         "  service app: published: there is no port to publish\n"

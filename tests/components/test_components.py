@@ -3,7 +3,7 @@
 import pytest
 
 import systems
-from components import (
+from strata.components import (
     AppService,
     AppServiceArgs,
     Datastore,
@@ -15,11 +15,11 @@ from components import (
     GpuServiceArgs,
     Route,
 )
-from config import Settings
-from platforms.platform import Platform
+from strata.config import Settings
+from strata.model import Gpu, Override, Overrides, Resources, Volume
+from strata.platforms.platform import Platform
 from tests.components.example import SMALL, application, composed
 from tests.components.stack import Composed, compose
-from workload import Gpu, Override, Overrides, Resources, Volume
 
 
 def one_of_each(platform: Platform) -> None:

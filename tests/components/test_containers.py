@@ -4,11 +4,8 @@ from typing import Any
 
 import pytest
 
-from components import Gateway, GatewayArgs, Route
-from platforms.platform import Platform
-from tests.components.example import SMALL, alone, application, composed
-from tests.components.stack import compose, plain
-from workload import (
+from strata.components import Gateway, GatewayArgs, Route
+from strata.model import (
     Capability,
     Endpoint,
     ExecProbe,
@@ -22,6 +19,9 @@ from workload import (
     Tmpfs,
     Ulimit,
 )
+from strata.platforms.platform import Platform
+from tests.components.example import SMALL, alone, application, composed
+from tests.components.stack import compose, plain
 
 PROBE = Probe(
     check=ExecProbe(command=("test", "-e", "/tmp/ready")),

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from components import AppJob, AppJobArgs, GpuService, GpuServiceArgs
-from platforms.docker.host import HostGpu
-from platforms.platform import Platform
+from strata.components import AppJob, AppJobArgs, GpuService, GpuServiceArgs
+from strata.model import Gpu, GpuMode, Volume
+from strata.platforms.docker.host import HostGpu
+from strata.platforms.platform import Platform
 from tests.components.example import SMALL, application, composed
 from tests.components.stack import HOST, Recorded, compose
-from workload import Gpu, GpuMode, Volume
 
 PREPARE = ("fetch", "a model")
 

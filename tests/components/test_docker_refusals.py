@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from config import Settings
-from platforms.docker import refusals
+from strata.config import Settings
+from strata.model import File, Listen, Override, Overrides, Password
+from strata.platforms.docker import refusals
 from tests.components.example import application, composed
 from tests.components.stack import refused
-from workload import File, Listen, Override, Overrides, Password
 
 LISTENING = (File(path="/etc/app/here", content=Listen("http")),)
 
@@ -38,14 +38,14 @@ LISTENING = (File(path="/etc/app/here", content=Listen("http")),)
 )
 def test_a_field_that_docker_cannot_honour(fields: dict[str, Any], expected: str) -> None:
     error, recorded = refused(lambda platform: _app(platform, **fields))
-    assert [f"{one.path}: {one.problem}" for one in error.mistakes] == [expected]
+    assert [f"{one.path}: {one.message}" for one in error.problems] == [expected]
     assert set(recorded.inputs) == {"app"}, "the component, and nothing of Docker"
 
 
 def test_a_setting_is_named_where_it_is_what_asks() -> None:
     overrides = Overrides(services={"app": Override(replicas_maximum=4)})
     error, _ = refused(lambda platform: _app(platform), overrides=overrides)
-    assert [one.path for one in error.mistakes] == ["strata:services.app.replicasMaximum"]
+    assert [one.path for one in error.problems] == ["strata:services.app.replicasMaximum"]
 
 
 def test_a_maximum_that_is_the_number_of_replicas_is_none() -> None:
@@ -65,7 +65,7 @@ def test_settings_of_other_platforms_are_refused() -> None:
     }
     found = {one.path: one for one in refusals.of_settings(Settings.model_validate(given))}
     assert set(found) == {f"strata:{key}" for key in given}
-    assert "strata:images" in found["strata:imageDigests"].remedy
+    assert "strata:images" in found["strata:imageDigests"].fix
     assert list(refusals.of_settings(Settings())) == []
 
 

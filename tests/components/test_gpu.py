@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from platforms.docker.host import HostGpu
-from platforms.platform import Platform
+from strata.model import GpuMode, GpuSharing
+from strata.platforms.docker.host import HostGpu
+from strata.platforms.platform import Platform
 from tests.components.example import on_gpu
 from tests.components.stack import HOST, Recorded, compose, refused
-from workload import GpuMode, GpuSharing
 
 REQUIRE, PREFER = GpuMode.REQUIRE, GpuMode.PREFER
 TURNS = GpuSharing.TIME_SLICING
@@ -41,7 +41,7 @@ def requests(recorded: Recorded) -> dict[str, Any]:
 
 
 def image(recorded: Recorded, name: str) -> str:
-    from images import catalogue
+    from strata.images import catalogue
 
     number = int(recorded.service(name)["image"].removeprefix("sha256:"), 16)
     return list(catalogue.IMAGES)[number]
@@ -56,10 +56,10 @@ def describe_one(mode: GpuMode, **gpu: Any) -> Callable[[Platform], None]:
 
 def test_without_a_gpu_require_is_refused_before_anything_is_made() -> None:
     error, recorded = refused(describe_one(REQUIRE))
-    (mistake,) = error.mistakes
-    assert mistake.path == "service model: gpu"
-    assert NO_RUNTIME in mistake.problem
-    assert "container toolkit" in mistake.remedy
+    (problem,) = error.problems
+    assert problem.path == "service model: gpu"
+    assert NO_RUNTIME in problem.message
+    assert "container toolkit" in problem.fix
     assert set(recorded.inputs) == {"model"}, "the component, and nothing of Docker"
 
 
@@ -100,7 +100,7 @@ def test_with_a_gpu_the_container_asks_for_it(
 
 @pytest.mark.parametrize(("gpus", "expected"), [((), "DEVICE=cpu"), ((80_000,), "DEVICE=cuda")])
 def test_a_process_is_told_which_device_it_got(gpus: tuple[int, ...], expected: str) -> None:
-    from config import Settings
+    from strata.config import Settings
     from systems.reference import compose as reference
 
     recorded = composed(lambda platform: reference(platform, Settings()), *gpus)
@@ -194,8 +194,8 @@ def test_two_that_require_more_than_there_is_are_refused() -> None:
         on_gpu(platform, "second", REQUIRE)
 
     error, recorded = refused(describe, host=host_with(80))
-    (mistake,) = error.mistakes
-    assert (mistake.path, "given to first" in mistake.problem) == ("service second: gpu", True)
+    (problem,) = error.problems
+    assert (problem.path, "given to first" in problem.message) == ("service second: gpu", True)
     assert set(recorded.inputs) == {"first", "second"}
 
 
@@ -288,7 +288,7 @@ def test_a_slice_is_given_by_its_name(name: str) -> None:
 def test_a_slice_by_its_profile_is_refused_with_the_remedy() -> None:
     describe = describe_one(PREFER, sharing=GpuSharing.MIG, mig_profile="1g.10gb")
     error, recorded = refused(describe, host=replace(host_with(80), mig_slices=(SLICE,)))
-    (mistake,) = error.mistakes
-    assert mistake.path == "service model: gpu.sharing"
-    assert "by its UUID in deviceIds" in mistake.remedy
+    (problem,) = error.problems
+    assert problem.path == "service model: gpu.sharing"
+    assert "by its UUID in deviceIds" in problem.fix
     assert set(recorded.inputs) == {"model"}

@@ -10,16 +10,16 @@ from typing import Any
 import pulumi
 import pytest
 
-from config import Settings
-from platforms.platform import Deployment, Platform
+from strata.config import Settings
+from strata.model import InvalidStackError, Job, Overrides, Service, Workload
+from strata.platforms.platform import Deployment, Platform
 from systems import reference
 from tests.components import stack as on_docker
 from tests.components.kubernetes import stack as on_kubernetes
 from tests.parity import described
 from tests.parity.page import PAGE, text
-from tests.parity.row import Check, Made, Process, Refused, Row, Same, Seen
+from tests.parity.row import Check, Made, Refused, Row, Same, Seen
 from tests.parity.table import ROWS
-from workload import Job, MistakesError, Overrides, Service
 
 PLATFORMS = {"docker": described.docker, "kubernetes": described.kubernetes}
 
@@ -46,7 +46,7 @@ def known_fields() -> Iterator[str]:
 
 def test_the_table_has_every_field_once() -> None:
     known = list(known_fields())
-    assert {"Process.user", "Service.after", "Job.schedule", "Gpu.sharing", "Cores"} <= set(known)
+    assert {"Workload.user", "Service.after", "Job.schedule", "Gpu.sharing", "Cores"} <= set(known)
     assert sorted(row.field for row in ROWS) == sorted(known)
 
 
@@ -65,7 +65,7 @@ def _before(check: Check, platform: str, name: str) -> Made | None:
         return _base(platform)
     try:
         return PLATFORMS[platform](described.changed(name, [check.given], check.others))
-    except MistakesError:
+    except InvalidStackError:
         return None
 
 
@@ -80,16 +80,16 @@ CHECKS = [
 
 @pytest.mark.parametrize(("row", "check", "name", "platform"), CHECKS)
 def test_a_field_is_honoured_or_refused(row: Row, check: Check, name: str, platform: str) -> None:
-    make: Callable[[Iterable[Process]], Made] = PLATFORMS[platform]
+    make: Callable[[Iterable[Workload]], Made] = PLATFORMS[platform]
     processes = described.changed(name, [check.given, check.change], check.others)
     outcome = getattr(check, platform)
     before = _before(check, platform, name)
     if isinstance(outcome, Refused):
-        with pytest.raises(MistakesError) as caught:
+        with pytest.raises(InvalidStackError) as caught:
             make(processes)
         noun = "service" if isinstance(described.base()[name], Service) else "job"
         path = outcome.path.format(noun=noun, name=name)
-        assert path in {mistake.path for mistake in caught.value.mistakes}, str(caught.value)
+        assert path in {problem.path for problem in caught.value.problems}, str(caught.value)
         return
     made = make(processes)
     if isinstance(outcome, Same):
@@ -110,13 +110,9 @@ class _Listening:
         self._platform = platform
         self._profiles = profiles
 
-    def run(self, service: Service, parent: pulumi.Resource) -> None:
-        self._profiles.update(service.profiles)
-        self._platform.run(service, parent)
-
-    def run_job(self, job: Job, parent: pulumi.Resource) -> None:
-        self._profiles.update(job.profiles)
-        self._platform.run_job(job, parent)
+    def add(self, workload: Workload, parent: pulumi.Resource) -> None:
+        self._profiles.update(workload.profiles)
+        self._platform.add(workload, parent)
 
     def deploy(self) -> Deployment:
         return self._platform.deploy()

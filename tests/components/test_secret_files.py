@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from components import AppService, AppServiceArgs, Datastore, DatastoreArgs, Engine
-from config import Settings
-from platforms.platform import Platform
+from strata.components import AppService, AppServiceArgs, Datastore, DatastoreArgs, Engine
+from strata.config import Settings
+from strata.model.secrets import DerivedSecrets
+from strata.platforms.platform import Platform
 from systems.reference import compose as reference
 from tests.components.example import SMALL, application
 from tests.components.stack import SEED, Recorded, compose, plain
-from workload.secrets import DerivedSecrets
 
 OWNERS = ("postgres", "redis", "rabbitmq")
 

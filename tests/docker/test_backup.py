@@ -17,8 +17,8 @@ from typing import Any
 import pika  # type: ignore[import-untyped]
 import pytest
 
-from ops import content
-from ops.stack import engine_of
+from strata.ops import content
+from strata.ops.stack import engine_of
 from tests.docker.conftest import containers, free_port, remove
 from tests.project import REPOSITORY, TEST_SYSTEMS, Project, Result
 from tests.wait import until
@@ -29,11 +29,11 @@ SERVICES = ("keeper", "postgres", "rabbitmq", "redis")
 
 
 def command(project: Project, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "ops", *arguments, "--stack", project.stack]
+    return [sys.executable, "-m", "strata.ops", *arguments, "--stack", project.stack]
 
 
 def start(project: Project, *arguments: str) -> "subprocess.Popen[str]":
-    """Starts `python -m ops` in the folder of the project."""
+    """Starts `python -m strata.ops` in the folder of the project."""
     return subprocess.Popen(
         command(project, *arguments),
         cwd=project.folder,
@@ -346,7 +346,7 @@ def test_a_backup_never_replaces_another(engine: Any, stack: Project, backup: Pa
 
 def test_a_stack_that_is_not_there_is_refused(stack: Project, tmp_path: Path) -> None:
     process = subprocess.run(
-        [sys.executable, "-m", "ops", "backup", str(tmp_path / "b"), "--stack", "nobody"],
+        [sys.executable, "-m", "strata.ops", "backup", str(tmp_path / "b"), "--stack", "nobody"],
         cwd=stack.folder,
         env={**stack.environment, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,

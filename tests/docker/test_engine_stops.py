@@ -16,7 +16,7 @@ import docker
 import pytest
 from docker.errors import DockerException
 
-from images.source import Source, resolve
+from strata.images.source import Source, resolve
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 

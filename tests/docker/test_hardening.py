@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from strata.model.secrets import DerivedSecrets
 from tests.docker.conftest import containers
 from tests.project import Project
-from workload.secrets import DerivedSecrets
 
 
 def all_containers(engine: Any) -> list[Any]:

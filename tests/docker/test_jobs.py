@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from ops.stack import Stack
-from platforms.docker.names import Names
+from strata.model import InvalidStackError
+from strata.ops.stack import Stack
+from strata.platforms.docker.names import Names
 from tests.docker.conftest import remove
 from tests.project import REPOSITORY, TEST_SYSTEMS, Project
 from tests.wait import until
-from workload import MistakesError
 
 STACK = "pytest-jobs"
 PACK = REPOSITORY / "policies"
@@ -110,7 +110,7 @@ def test_a_service_starts_after_its_jobs_and_again_changes_nothing(
     assert "strata.backup" not in cache.attrs["Labels"]
     owner = cache.attrs["Labels"]["strata.owner"]
     names = Names(project="strata", stack=STACK, system="jobs.well", owner=owner)
-    with pytest.raises(MistakesError, match="has no volume with data"):
+    with pytest.raises(InvalidStackError, match="has no volume with data"):
         Stack(engine, names).services()
 
     before = states(engine)

@@ -75,7 +75,7 @@ def assert_nothing_was_made(project: Project, result: Result) -> None:
         ),
         (
             {"prots": 1, "images": "x", "gpu": {"mode": "x"}},
-            ["3 mistakes; nothing was changed", "strata:prots", "strata:images", "strata:gpu.mode"],
+            ["3 problems; nothing was changed", "strata:prots", "strata:images", "strata:gpu.mode"],
         ),
         (
             {"services": {"apo": {"replicas": 2}}},

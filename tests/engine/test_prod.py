@@ -105,14 +105,14 @@ def test_a_mistake_is_one_clear_error(
     project: Project, changes: Mapping[str, Any], says: list[str]
 ) -> None:
     output = refused(project, changes)
-    assert "1 mistake; nothing was changed" in output
+    assert "1 problem; nothing was changed" in output
     for part in says:
         assert part in output
 
 
 def test_all_mistakes_are_told_at_once(project: Project) -> None:
     output = refused(project, {**aws(account=None, kubernetesVersion="1.20"), "domain": None})
-    assert "3 mistakes; nothing was changed" in output
+    assert "3 problems; nothing was changed" in output
 
 
 def test_a_cluster_that_does_not_answer_is_one_clear_error(
@@ -124,7 +124,7 @@ def test_a_cluster_that_does_not_answer_is_one_clear_error(
         file.write_text(KUBECONFIG.format(port=free.getsockname()[1]))
         monkeypatch.setitem(project.environment, "KUBECONFIG", str(file))
         output = refused(project, {"platform": "kubernetes", "aws": None, "domain": None})
-    assert "1 mistake; nothing was changed" in output
+    assert "1 problem; nothing was changed" in output
     assert "does not answer" in output
     assert "strata:kubernetes" in output
 
@@ -142,5 +142,5 @@ def test_an_update_wants_a_seed_that_is_the_stacks_own(project: Project) -> None
     project.configure({**settings(), "imageDigests": PUSHED})
     result = project.up()
     assert result.status != 0
-    assert "1 mistake; nothing was changed" in result.output
+    assert "1 problem; nothing was changed" in result.output
     assert "strata:seed: the stack has no seed of its own" in result.output

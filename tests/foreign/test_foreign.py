@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from policies import checking
-from policies.checking import Report, report_of
-from policies.packs import FOLDER
+from strata.policies import checking
+from strata.policies.checking import Report, report_of
+from strata.policies.packs import FOLDER
 from toolchain.clouds import PLAN_PROVIDER
 from toolchain.layout import here
 from toolchain.steps import plugin_folder

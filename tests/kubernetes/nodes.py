@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network
 from typing import Any
 
-from platforms.kubernetes.cluster import NodeGroup
+from strata.platforms.kubernetes.cluster import NodeGroup
 from tests.kubernetes.cluster import FAKE_NODE
 
 ZONE = "topology.kubernetes.io/zone"

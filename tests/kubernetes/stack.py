@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any
 
-import config
 import systems
-from platforms.eks.objects import APP
-from platforms.kubernetes.cluster import NodeGroup
-from platforms.kubernetes.names import JOB, SERVICE
-from platforms.kubernetes.platform import KubernetesPlatform
-from platforms.platform import Platform
+from strata import config
+from strata.model import Job, Service
+from strata.platforms.eks.objects import APP
+from strata.platforms.kubernetes.cluster import NodeGroup
+from strata.platforms.kubernetes.names import JOB, SERVICE
+from strata.platforms.kubernetes.platform import KubernetesPlatform
+from strata.platforms.platform import Platform
 from tests import planned
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.nodes import nodes
-from workload import Job, Service
 
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
 # Pods of EKS have addresses of the VPC: half of the default range, as its private subnets.

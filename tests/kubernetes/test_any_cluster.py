@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from kubernetes.config import kube_config
 
-from components import (
+from strata.components import (
     AppJob,
     AppJobArgs,
     AppService,
@@ -27,24 +27,24 @@ from components import (
     GpuServiceArgs,
     Route,
 )
-from config import Settings
-from platforms.kubernetes.cluster import NodeGroup, Taint
-from platforms.platform import Platform
-from tests.kubernetes import cluster as clusters
-from tests.kubernetes.network import Network, compare
-from tests.kubernetes.reachability import outside
-from tests.kubernetes.stack import Stack, furnish, plan, up
-from workload import (
+from strata.config import Settings
+from strata.model import (
     Capability,
     File,
     Gpu,
     GpuMode,
-    MistakesError,
+    InvalidStackError,
     Resources,
     Tmpfs,
     Volume,
     Zone,
 )
+from strata.platforms.kubernetes.cluster import NodeGroup, Taint
+from strata.platforms.platform import Platform
+from tests.kubernetes import cluster as clusters
+from tests.kubernetes.network import Network, compare
+from tests.kubernetes.reachability import outside
+from tests.kubernetes.stack import Stack, furnish, plan, up
 
 SMALL = Resources(memory_mib=64, cpu=0.5)
 INTERNET = "93.184.215.14"
@@ -265,7 +265,7 @@ def test_a_request_that_no_node_can_satisfy_is_refused_and_would_wait(stack: Sta
     """What the plan refuses by name, the scheduler of the cluster leaves pending."""
     cluster = stack.cluster
     three = {**ON_KUBERNETES, "gpu": {"mode": "require", "count": 3}}
-    with using(cluster), pytest.raises(MistakesError, match="inference"):
+    with using(cluster), pytest.raises(InvalidStackError, match="inference"):
         plan(three, stack="dev")
     pod = stack.pods("inference")[0]["spec"]
     container = {**pod["containers"][0], "volumeMounts": []}

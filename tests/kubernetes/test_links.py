@@ -76,7 +76,9 @@ def test_the_internet_is_for_those_who_asked(reference: Stack, network: Network)
         for name, one in network.pods.items()
         if network.open(one, outside(INTERNET))
     }
-    assert reaching == {name for name, one in reference.plan.services.items() if one.has_way_out}
+    assert reaching == {
+        name for name, one in reference.plan.services.items() if one.has_internet_egress
+    }
     assert reaching < set(processes)
     for one in network.pods.values():
         for address in NOT_THE_INTERNET:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from platforms.kubernetes.names import SERVICE, selector
+from strata.model import Kind
+from strata.platforms.kubernetes.names import SERVICE, selector
 from tests.kubernetes.stack import KUBE_SYSTEM, ZONES, Stack, owner_of
-from workload import Kind
 
 # The one namespace whose pods may do more than `restricted` allows, and what runs there.
 PRIVILEGED_NAMESPACE = "strata-gpu"

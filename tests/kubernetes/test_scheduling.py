@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from platforms.kubernetes.cluster import NodeGroup, Taint
+from strata.platforms.kubernetes.cluster import NodeGroup, Taint
 from tests.kubernetes.cluster import Cluster, RefusedError
 from tests.kubernetes.nodes import nodes
 

@@ -7,25 +7,26 @@ from unittest.mock import patch
 
 import pulumi
 
-from platforms.docker.host import HostGpu
-from platforms.kubernetes import refusals
-from platforms.kubernetes.cluster import GPU_RESOURCE
-from platforms.platform import Platform
-from tests.components import stack as on_docker
-from tests.components.kubernetes import stack as on_kubernetes
-from tests.parity.row import Change, Made, Process
-from workload import (
+from strata.model import (
     Endpoint,
     GpuSharing,
     HttpProbe,
     Job,
-    Mistake,
     Port,
     Probe,
+    Problem,
     Resources,
     Service,
+    Workload,
     Zone,
 )
+from strata.platforms.docker.host import HostGpu
+from strata.platforms.kubernetes import refusals
+from strata.platforms.kubernetes.cluster import GPU_RESOURCE
+from strata.platforms.platform import Platform
+from tests.components import stack as on_docker
+from tests.components.kubernetes import stack as on_kubernetes
+from tests.parity.row import Change, Made
 
 PORTS = (Port(name="http", number=8000), Port(name="admin", number=9000))
 GPUS = (
@@ -55,7 +56,7 @@ GROUPS = (
 )
 
 
-def base() -> dict[str, Process]:
+def base() -> dict[str, Workload]:
     """`client` calls `app`, which calls `server`; so does the job `task`. `store` is another."""
     return {
         "server": _service("server"),
@@ -90,7 +91,7 @@ def _link(server: str) -> Endpoint:
     return Endpoint(service=server, port="http", number=8000)
 
 
-def changed(name: str, changes: Iterable[Change], others: Mapping[str, Change]) -> list[Process]:
+def changed(name: str, changes: Iterable[Change], others: Mapping[str, Change]) -> list[Workload]:
     """The base description with these changes to one service or job, and to others."""
     described = base()
     for change in changes:
@@ -100,20 +101,17 @@ def changed(name: str, changes: Iterable[Change], others: Mapping[str, Change]) 
     return list(described.values())
 
 
-def _describe(processes: Iterable[Process]) -> Callable[[Platform], None]:
+def _describe(processes: Iterable[Workload]) -> Callable[[Platform], None]:
     def describe(platform: Platform) -> None:
         for process in processes:
             parent = pulumi.ComponentResource("tests:parity:Part", process.name)
-            if isinstance(process, Service):
-                platform.run(process, parent)
-            else:
-                platform.run_job(process, parent)
+            platform.add(process, parent)
 
     return describe
 
 
-def docker(processes: Iterable[Process]) -> Made:
-    """What Docker makes of it. Raises `MistakesError`."""
+def docker(processes: Iterable[Workload]) -> Made:
+    """What Docker makes of it. Raises `InvalidStackError`."""
     gates: dict[str, Any] = {}
 
     class Healthy:
@@ -132,15 +130,15 @@ def docker(processes: Iterable[Process]) -> Made:
             gates[name] = asked
 
     with (
-        patch("platforms.docker.platform.Health", Healthy),
-        patch("platforms.docker.platform.Ending", Ended),
+        patch("strata.platforms.docker.platform.Health", Healthy),
+        patch("strata.platforms.docker.platform.JobWaiter", Ended),
     ):
         made = on_docker.compose(_describe(processes), host=HOST)
     return Made(recorded=made.recorded, outputs=made.outputs, gates=gates)
 
 
-def kubernetes(processes: Iterable[Process]) -> Made:
-    """What Kubernetes makes of it. Raises `MistakesError`."""
+def kubernetes(processes: Iterable[Workload]) -> Made:
+    """What Kubernetes makes of it. Raises `InvalidStackError`."""
     cluster = _AnyCluster(groups=GROUPS)
     made = on_kubernetes.compose(_describe(processes), cluster=cluster)
     return Made(recorded=made.recorded, outputs=made.outputs)
@@ -150,7 +148,7 @@ def kubernetes(processes: Iterable[Process]) -> Made:
 class _AnyCluster(on_kubernetes.FakeCluster):
     """One whose nodes are not the stack's own, as of any kubeconfig."""
 
-    def mistakes(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Mistake]:
-        processes: list[Process] = [*services, *jobs]
-        yield from super().mistakes(services, jobs)
+    def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Problem]:
+        processes: list[Workload] = [*services, *jobs]
+        yield from super().problems(services, jobs)
         yield from refusals.log_rotation(processes)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from images import catalogue
+from strata.images import catalogue
 from tests.components.kubernetes.stack import DIGEST
 from tests.parity.row import Find, Made, dig
 
@@ -45,14 +45,14 @@ def label(key: str, logical: str = "{name}-1") -> Find:
     return find
 
 
-def upload(ending: str) -> Find:
+def upload(job_waiter: str) -> Find:
     """The content of the file whose path in the volumes of files ends so."""
 
     def find(made: Made, name: str) -> str | None:
         uploads = dig(made.recorded.inputs, "files", "uploads") or ()
         # All of them are marked as a secret where one is.
         uploads = uploads["value"] if isinstance(uploads, dict) else uploads
-        return next((one["content"] for one in uploads if one["file"].endswith(ending)), None)
+        return next((one["content"] for one in uploads if one["file"].endswith(job_waiter)), None)
 
     return find
 

@@ -8,7 +8,7 @@ PAGE = REPOSITORY / "docs" / "parity.md"
 HEAD = """\
 # What each field becomes
 
-A service or a job is plain data (`workload/service.py`, `workload/job.py`). Each platform must honour
+A service or a job is plain data (`strata/model/service.py`, `strata/model/job.py`). Each platform must honour
 every field of it, or refuse it with an error; nothing is dropped in silence. This page has a row for
 each field and for each part of a text.
 
@@ -28,7 +28,7 @@ a ServiceAccount of its own with no token, and a namespace that enforces Pod Sec
 """,
     "Parts of a text": """\
 A command argument, an environment value and the content of a file may hold parts that are known only when the service
-is placed (`workload/text.py`).
+is placed (`strata/model/text.py`).
 """,
 }
 

@@ -1,23 +1,7 @@
 """What services and jobs are made of: limits, storage, GPUs, exceptions, and the parts of a text."""
 
-from tests.components.stack import SEED
-from tests.parity import finds
-from tests.parity.finds import container, in_pod
-from tests.parity.row import (
-    Change,
-    Check,
-    Find,
-    Made,
-    Process,
-    Refused,
-    Row,
-    Same,
-    Seen,
-    fields,
-    within,
-)
-from workload import (
-    Accelerator,
+from strata.model import (
+    ByDevice,
     Capability,
     Certificate,
     Cores,
@@ -36,8 +20,24 @@ from workload import (
     Tmpfs,
     Ulimit,
     Volume,
+    Workload,
 )
-from workload.secrets import DerivedSecrets
+from strata.model.secrets import DerivedSecrets
+from tests.components.stack import SEED
+from tests.parity import finds
+from tests.parity.finds import container, in_pod
+from tests.parity.row import (
+    Change,
+    Check,
+    Find,
+    Made,
+    Refused,
+    Row,
+    Same,
+    Seen,
+    fields,
+    within,
+)
 
 BOTH = ("app", "task")
 SECRETS = DerivedSecrets(SEED, "test", {})
@@ -582,7 +582,7 @@ def _kept(text: Text) -> Change:
     return fields(files=(File(path="/run/secrets/kept", content=text),))
 
 
-def _unchanged(process: Process) -> Process:
+def _unchanged(process: Workload) -> Workload:
     return process
 
 
@@ -623,7 +623,7 @@ def _on_own_address(made: Made, name: str) -> int:
 
 
 def _both(*changes: Change) -> Change:
-    def change(process: Process) -> Process:
+    def change(process: Workload) -> Workload:
         for one in changes:
             process = one(process)
         return process
@@ -751,25 +751,25 @@ TEXT = (
         ),
     ),
     _part(
-        "Accelerator.gpu",
+        "ByDevice.gpu",
         "the text where GPUs were given",
         "as on Docker",
         _becomes(
-            _said(Accelerator(gpu="cuda:0", cpu="cpu")),
+            _said(ByDevice(gpu="cuda:0", cpu="cpu")),
             "cuda:0",
             "cuda:0",
-            given=_both(ON_GPU, _said(Accelerator(gpu="cuda", cpu="cpu"))),
+            given=_both(ON_GPU, _said(ByDevice(gpu="cuda", cpu="cpu"))),
         ),
     ),
     _part(
-        "Accelerator.cpu",
+        "ByDevice.cpu",
         "the text where they were not",
         "as on Docker",
         _becomes(
-            _said(Accelerator(gpu="cuda", cpu="none")),
+            _said(ByDevice(gpu="cuda", cpu="none")),
             "none",
             "none",
-            given=_said(Accelerator(gpu="cuda", cpu="cpu")),
+            given=_said(ByDevice(gpu="cuda", cpu="cpu")),
         ),
     ),
     _part(

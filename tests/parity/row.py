@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from workload import Job, Service
+from strata.model import Workload
 
-Process = Service | Job
-Change = Callable[[Process], Process]
+Change = Callable[[Workload], Workload]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +75,7 @@ def fields(**changed: Any) -> Change:
 def within(of: str, **changed: Any) -> Change:
     """A change of these fields of what a field holds, or of the last of several."""
 
-    def change(process: Process) -> Process:
+    def change(process: Workload) -> Workload:
         held = getattr(process, of)
         several = isinstance(held, tuple)
         new = (*held[:-1], replace(held[-1], **changed)) if several else replace(held, **changed)

@@ -1,9 +1,6 @@
 """What services alone have: their ports and probes, and what jobs alone have."""
 
-from tests.parity import finds
-from tests.parity.finds import container, in_pod, pod
-from tests.parity.row import Check, Made, Refused, Row, Same, Seen, fields, within
-from workload import (
+from strata.model import (
     Endpoint,
     ExecProbe,
     File,
@@ -15,6 +12,9 @@ from workload import (
     Restart,
     Volume,
 )
+from tests.parity import finds
+from tests.parity.finds import container, in_pod, pod
+from tests.parity.row import Check, Made, Refused, Row, Same, Seen, fields, within
 
 HTTP = Port(name="http", number=8000)
 ADMIN = Port(name="admin", number=9000)
@@ -106,11 +106,11 @@ SERVICE = (
     Row(
         field="Service.prepare",
         docker="a container `PROJECT-STACK-NAME-1-prepare` that runs to its end before: same image,"
-        " files, volumes and links, no GPU (an `Accelerator` in it is the CPU's). It runs when it is"
+        " files, volumes and links, no GPU (an `ByDevice` in it is the CPU's). It runs when it is"
         " made and when it is changed, which replaces the service's container too; tried and timed"
         " as a job is by default",
         kubernetes="an init container `prepare`: same image, files, volumes and links, no GPU (an"
-        " `Accelerator` in it is the CPU's). It runs at the start of every pod",
+        " `ByDevice` in it is the CPU's). It runs at the start of every pod",
         on=("app",),
         checks=(
             Check(

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from tests.parity import parts, processes, services
+from tests.parity import parts, services, workloads
 from tests.parity.row import Row
 
 TABLE: Mapping[str, tuple[Row, ...]] = {
-    "Services and jobs alike": processes.ROWS,
+    "Services and jobs alike": workloads.ROWS,
     "Service": services.SERVICE,
     "Job": services.JOB,
     "Port": services.PORT,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from policies.rules.aws import PACK
-from policies.rules.aws.data import LOG_GROUP, SELECTION
-from policies.rules.aws.identity import ROLE
-from policies.rules.aws.network import (
+from strata.policies.rules.aws import PACK
+from strata.policies.rules.aws.data import LOG_GROUP, SELECTION
+from strata.policies.rules.aws.identity import ROLE
+from strata.policies.rules.aws.network import (
     DEFAULT_GROUP,
     EGRESS_RULE,
     FLOW_LOG,
@@ -16,7 +16,7 @@ from policies.rules.aws.network import (
     GROUP_RULE,
     INGRESS_RULE,
 )
-from policies.rules.aws.objects import (
+from strata.policies.rules.aws.objects import (
     BUCKETS,
     CLUSTER,
     DATABASES,
@@ -29,7 +29,7 @@ from policies.rules.aws.objects import (
     VOLUME,
     VPC,
 )
-from policies.rules.aws.storage import (
+from strata.policies.rules.aws.storage import (
     BLOCK,
     BUCKET_POLICY,
     ENCRYPTIONS,

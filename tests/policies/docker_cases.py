@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from policies.rules.docker import PACK
-from policies.rules.docker.container import CONTAINER, IMAGE, NETWORK, VOLUME
+from strata.policies.rules.docker import PACK
+from strata.policies.rules.docker.container import CONTAINER, IMAGE, NETWORK, VOLUME
 from tests.policies.policy_testing import (
     HEX,
     REMOVED,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from policies.rules.kubernetes import PACK
+from strata.policies.rules.kubernetes import PACK
 from tests.policies.policy_testing import (
     HEX,
     REMOVED,

@@ -15,7 +15,7 @@ import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from policies.crossguard.rule import Rule
+from strata.policies.crossguard.rule import Rule
 from tests.policies.policy_suites import SUITES
 from tests.policies.policy_testing import (
     Case,

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
-from policies.crossguard.rule import Pack, Resource, Rule, Stack
-from policies.crossguard.values import (
+from strata.policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
+from strata.policies.crossguard.rule import Pack, Resource, Rule, Stack
+from strata.policies.crossguard.values import (
     SECRET_SIGNATURE,
     SIGNATURE_KEY,
     UNKNOWN_TEXT,

@@ -6,11 +6,11 @@ from typing import Any
 
 from pulumi.runtime.proto import analyzer_pb2
 
-from policies.crossguard.judge import judge_resource, merged_settings
-from policies.crossguard.rule import Rule
-from policies.crossguard.server import Analyzer, resource_of
-from policies.crossguard.values import UNKNOWN_TEXT
-from policies.rules.aws.storage import PUBLIC_REPOSITORY
+from strata.policies.crossguard.judge import judge_resource, merged_settings
+from strata.policies.crossguard.rule import Rule
+from strata.policies.crossguard.server import Analyzer, resource_of
+from strata.policies.crossguard.values import UNKNOWN_TEXT
+from strata.policies.rules.aws.storage import PUBLIC_REPOSITORY
 from tests.policies.policy_suites import SUITES
 from tests.policies.policy_testing import REMOVED, TODAY, Made, Suite, changed, secret
 from tests.policies.wire import configured, request

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from policies import checking
-from policies.checking import Report, report_of
-from policies.packs import FOLDER
+from strata.policies import checking
+from strata.policies.checking import Report, report_of
+from strata.policies.packs import FOLDER
 from tests.policies.engine_stacks import breaking_everything, broken_rules, write_program
 from tests.policies.policy_suites import SUITES
 from tests.policies.policy_testing import Fixture, Suite, changed

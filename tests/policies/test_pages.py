@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from policies import documentation
-from policies.crossguard.rule import COULD_NOT_BE_JUDGED
-from policies.packs import ROOT, all_packs, configuration, level_file
+from strata.policies import documentation
+from strata.policies.crossguard.rule import COULD_NOT_BE_JUDGED
+from strata.policies.packs import ROOT, all_packs, configuration, level_file
 
 
 def test_no_page_is_stale() -> None:
     stale = [str(file.relative_to(ROOT)) for file in documentation.stale()]
-    assert stale == [], "run `python -m policies docs`"
+    assert stale == [], "run `python -m strata.policies docs`"
 
 
 def test_every_rule_is_on_its_page() -> None:

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
-from policies.crossguard.judge import judge_resource, merged_settings
-from policies.crossguard.rule import Resource
-from policies.rules.kubernetes import pod_security
-from policies.rules.kubernetes.objects import POD_PATHS
+from strata.policies.crossguard.judge import judge_resource, merged_settings
+from strata.policies.crossguard.rule import Resource
+from strata.policies.rules.kubernetes import pod_security
+from strata.policies.rules.kubernetes.objects import POD_PATHS
 from tests.policies.policy_testing import TODAY
 
 MODULE = "k8s.io/pod-security-admission@v0.36.3"

@@ -8,8 +8,8 @@ import pytest
 from google.protobuf import json_format
 from pulumi.runtime.proto import analyzer_pb2
 
-from policies.crossguard.server import Analyzer
-from policies.crossguard.values import UNKNOWN_TEXT
+from strata.policies.crossguard.server import Analyzer
+from strata.policies.crossguard.values import UNKNOWN_TEXT
 from tests.policies.policy_suites import SUITES
 from tests.policies.policy_testing import Suite, changed
 from tests.policies.remedy_cases import FIXED, LEFT, fixed_by, is_mended

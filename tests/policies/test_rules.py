@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from policies.crossguard.rule import EXEMPTIONS, Rule
-from policies.crossguard.values import SIGNATURE_KEY
+from strata.policies.crossguard.rule import EXEMPTIONS, Rule
+from strata.policies.crossguard.values import SIGNATURE_KEY
 from tests.policies.policy_suites import SUITES
 from tests.policies.policy_testing import (
     Case,

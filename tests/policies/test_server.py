@@ -13,9 +13,15 @@ import pytest
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
-from policies.crossguard.rule import COULD_NOT_BE_JUDGED
-from policies.crossguard.server import Analyzer, from_struct, set_at
-from policies.crossguard.values import SIGNATURE_KEY, UNKNOWN_TEXT, from_wire, is_secret, is_unknown
+from strata.policies.crossguard.rule import COULD_NOT_BE_JUDGED
+from strata.policies.crossguard.server import Analyzer, from_struct, set_at
+from strata.policies.crossguard.values import (
+    SIGNATURE_KEY,
+    UNKNOWN_TEXT,
+    from_wire,
+    is_secret,
+    is_unknown,
+)
 from tests.policies.policy_suites import SUITES
 from tests.policies.policy_testing import Suite, changed, findings, outcome, secret, violations
 from tests.policies.wire import configured, message, request
@@ -159,8 +165,8 @@ def test_a_pack_starts_alone_and_fast(pack: Any) -> None:
 @pytest.mark.parametrize("pack", PACKS, ids=lambda pack: pack.name)
 def test_a_pack_imports_no_provider(pack: Any) -> None:
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import policies.crossguard.server;"
-        f"import policies.rules.{pack.platform};"
+        "import sys; sys.path.insert(0, sys.argv[1]); import strata.policies.crossguard.server;"
+        f"import strata.policies.rules.{pack.platform};"
         "print([m for m in sys.modules if m.startswith('pulumi_')])"
     )
     done = subprocess.run(

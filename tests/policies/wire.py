@@ -6,7 +6,7 @@ from typing import Any
 
 from pulumi.runtime.proto import analyzer_pb2
 
-from policies.crossguard.server import Analyzer
+from strata.policies.crossguard.server import Analyzer
 from tests.policies.policy_testing import urn
 
 

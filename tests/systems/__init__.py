@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from importlib import import_module
 
-from config import Settings
-from platforms.platform import Platform
+from strata.config import Settings
+from strata.platforms.platform import Platform
 
 Compose = Callable[[Platform, Settings], None]
 

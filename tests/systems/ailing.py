@@ -1,9 +1,9 @@
 """A server that ails, one way or another, and a client that waits for it."""
 
-from components import AppService, AppServiceArgs
-from config import Settings
-from platforms.platform import Platform
-from workload import ExecProbe, HttpProbe, Probe, Restart, Text
+from strata.components import AppService, AppServiceArgs
+from strata.config import Settings
+from strata.model import ExecProbe, HttpProbe, Probe, Restart, Text
+from strata.platforms.platform import Platform
 
 from .parts import SMALL, service
 

@@ -1,8 +1,8 @@
 """Wrong: two services that each wait for the other."""
 
-from config import Settings
-from platforms.platform import Platform
-from workload import Endpoint
+from strata.config import Settings
+from strata.model import Endpoint
+from strata.platforms.platform import Platform
 
 from .parts import service
 

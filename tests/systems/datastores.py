@@ -1,9 +1,9 @@
 """Everything that keeps data: a datastore of each engine, and an application with a volume."""
 
-from components import AppService, AppServiceArgs, Datastore, DatastoreArgs, Engine
-from config import Settings
-from platforms.platform import Platform
-from workload import Resources, Volume
+from strata.components import AppService, AppServiceArgs, Datastore, DatastoreArgs, Engine
+from strata.config import Settings
+from strata.model import Resources, Volume
+from strata.platforms.platform import Platform
 
 
 def compose(platform: Platform, settings: Settings) -> None:

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from components import AppService, AppServiceArgs, Gateway, GatewayArgs, Route
-from config import Settings
-from platforms.platform import Platform
-from workload import (
+from strata.components import AppService, AppServiceArgs, Gateway, GatewayArgs, Route
+from strata.config import Settings
+from strata.model import (
     Endpoint,
     ExecProbe,
     File,
@@ -17,6 +16,7 @@ from workload import (
     Ulimit,
     Volume,
 )
+from strata.platforms.platform import Platform
 
 from .parts import SMALL, service
 

@@ -2,10 +2,10 @@
 
 Tests change a copy of this file, as a person would."""
 
-from components import AppJob, AppJobArgs, AppService, AppServiceArgs
-from config import Settings
-from platforms.platform import Platform
-from workload import File, HttpProbe, Password, Probe, Volume
+from strata.components import AppJob, AppJobArgs, AppService, AppServiceArgs
+from strata.config import Settings
+from strata.model import File, HttpProbe, Password, Probe, Volume
+from strata.platforms.platform import Platform
 
 from .parts import SMALL, service
 

@@ -1,8 +1,8 @@
 """Wrong: links to a port that nobody has, and to a service that is not there."""
 
-from config import Settings
-from platforms.platform import Platform
-from workload import Endpoint
+from strata.config import Settings
+from strata.model import Endpoint
+from strata.platforms.platform import Platform
 
 from .parts import service
 

@@ -1,7 +1,7 @@
 """Two services: a client of a server."""
 
-from config import Settings
-from platforms.platform import Platform
+from strata.config import Settings
+from strata.platforms.platform import Platform
 
 from .parts import service
 

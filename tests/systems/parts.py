@@ -1,8 +1,8 @@
 """What the test systems are made of."""
 
-from components import AppService, AppServiceArgs
-from platforms.platform import Platform
-from workload import Endpoint, Resources
+from strata.components import AppService, AppServiceArgs
+from strata.model import Endpoint, Resources
+from strata.platforms.platform import Platform
 
 SMALL = Resources(memory_mib=64, cpu=0.5)
 

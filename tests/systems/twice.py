@@ -1,7 +1,7 @@
 """Wrong: two services of one name."""
 
-from config import Settings
-from platforms.platform import Platform
+from strata.config import Settings
+from strata.platforms.platform import Platform
 
 from .parts import service
 

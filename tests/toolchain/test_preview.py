@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from policies import checking
-from policies.checking import Tally
+from strata.policies import checking
+from strata.policies.checking import Tally
 from toolchain import clouds, preview
 from toolchain.layout import Layout, here
 

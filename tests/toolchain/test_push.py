@@ -17,11 +17,11 @@ import yaml
 from moto import mock_aws
 from typer.testing import CliRunner
 
-from images import push
-from images.__main__ import app
-from images.engine import ImageError
-from images.source import Source
-from platforms.eks import registry_alone
+from strata.images import push
+from strata.images.__main__ import app
+from strata.images.engine import ImageError
+from strata.images.source import Source
+from strata.platforms.eks import registry_alone
 from tests.toolchain.image_registry import ImageRegistry, serving
 from toolchain import needed, steps
 from toolchain import push as command
@@ -131,7 +131,7 @@ def test_the_command_pushes_what_is_new_and_writes_every_digest(
     options = {"account": ACCOUNT, "region": REGION, "prefix": PREFIX, "digests": str(file)}
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     # Where the catalogue's own image is missing it would be built.
-    monkeypatch.setattr("images.__main__._make", lambda *_: None)
+    monkeypatch.setattr("strata.images.__main__._make", lambda *_: None)
     for expected in ("1 pushed, 0 were there", "0 pushed, 1 were there"):
         done = CliRunner().invoke(app, ["push", "application", *arguments, "--source", "local"])
         assert done.exit_code == 0, done.output
@@ -181,7 +181,9 @@ def test_a_push_with_a_repository_missing_pushes_nothing_and_says_so(
     ecr: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     ecr.create_repository(repositoryName="strata-prod/application")
-    monkeypatch.setattr("images.__main__._make", lambda *_: pytest.fail("nothing is to be built"))
+    monkeypatch.setattr(
+        "strata.images.__main__._make", lambda *_: pytest.fail("nothing is to be built")
+    )
     options = {"account": ACCOUNT, "region": REGION, "prefix": PREFIX, "digests": str(tmp_path)}
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     names = ["application", "inference", "redis"]

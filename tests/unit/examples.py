@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from workload import Endpoint, HttpProbe, Port, Probe, Resources, Service, Zone
+from strata.model import Endpoint, HttpProbe, Port, Probe, Resources, Service, Zone
 
 
 def service(name: str, **changed: Any) -> Service:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import scripts
+from strata.ops import scripts
 
 OLD = {"same": "old", "folder/inner": "old", ".hidden": "old"}
 NEW = {"same": "new", "other/inner": "new"}

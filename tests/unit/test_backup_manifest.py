@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from images import catalogue
-from images.source import Source, resolve
-from ops import content, manifest
-from ops.errors import OpsError
-from ops.manifest import Archive, Content, Manifest
-from ops.report import Report
-from ops.restore import check_archives, differences, match
-from ops.stack import DataService, DataVolume, engine_of
-from workload import MistakesError
+from strata.images import catalogue
+from strata.images.source import Source, resolve
+from strata.model import InvalidStackError
+from strata.ops import content, manifest
+from strata.ops.errors import OpsError
+from strata.ops.manifest import Archive, Content, Manifest
+from strata.ops.report import Report
+from strata.ops.restore import check_archives, differences, match
+from strata.ops.stack import DataService, DataVolume, engine_of
 
 BYTES = b"what an archive is made of"
 
@@ -177,7 +177,7 @@ def test_a_manifest_that_was_changed_is_refused(
     plain = json.loads(path.read_text())
     change(plain)
     path.write_text(json.dumps(plain))
-    with pytest.raises(MistakesError, match="nothing was changed") as refused:
+    with pytest.raises(InvalidStackError, match="nothing was changed") as refused:
         manifest.read(tmp_path)
     assert said in str(refused.value)
     assert str(path) in str(refused.value)
@@ -187,7 +187,7 @@ def test_a_manifest_that_was_changed_is_refused(
 def test_a_folder_without_a_manifest_is_no_backup(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(MistakesError, match="nothing was changed"):
+    with pytest.raises(InvalidStackError, match="nothing was changed"):
         manifest.read(tmp_path)
 
 
@@ -206,7 +206,7 @@ def test_each_archive_finds_its_volume() -> None:
     ],
 )
 def test_an_archive_that_fits_no_volume_is_refused(found: DataService, said: str) -> None:
-    with pytest.raises(MistakesError, match="1 mistake; nothing was changed") as refused:
+    with pytest.raises(InvalidStackError, match="1 problem; nothing was changed") as refused:
         match(backup_of(archive()), [found])
     assert said in str(refused.value)
 
@@ -237,7 +237,7 @@ def test_an_archive_that_is_not_what_was_written_is_refused(
     if content_of_file is not None:
         path.write_bytes(content_of_file)
     report = Report(Console(file=io.StringIO()))
-    with pytest.raises(MistakesError, match="nothing was changed") as refused:
+    with pytest.raises(InvalidStackError, match="nothing was changed") as refused:
         check_archives(tmp_path, targets, report)
     assert f"{path}: " in str(refused.value)
     assert said in str(refused.value)

@@ -2,15 +2,15 @@
 
 import pytest
 
+from strata.model import Budget, Capacity, Gpu, GpuMode, Resources, Service
 from tests.unit.examples import service
-from workload import Budget, Capacity, Gpu, GpuMode, Resources, Service
 
 HOST = Capacity(memory_mib=4096, reserved_memory_mib=1024, cpu=2, gpus=1)
 
 
-def mistakes(*services: Service, granted: frozenset[str] = frozenset()) -> list[str]:
+def problems(*services: Service, granted: frozenset[str] = frozenset()) -> list[str]:
     budget = Budget.of(services, granted, HOST)
-    return [mistake.path for mistake in budget.mistakes(services)]
+    return [problem.path for problem in budget.problems(services)]
 
 
 def sized(memory_mib: int, **resources: float) -> Resources:
@@ -29,17 +29,17 @@ def sized(memory_mib: int, **resources: float) -> Resources:
     ],
 )
 def test_the_host_is_the_limit(one: Service, expected: list[str]) -> None:
-    assert mistakes(one) == expected
+    assert problems(one) == expected
 
 
 def test_gpus_count_only_where_they_were_granted() -> None:
     two = service("a", gpu=Gpu(mode=GpuMode.PREFER, count=2))
-    assert mistakes(two) == []
-    assert mistakes(two, granted=frozenset({"a"})) == ["budget: gpu"]
+    assert problems(two) == []
+    assert problems(two, granted=frozenset({"a"})) == ["budget: gpu"]
 
 
 def test_the_refusal_shows_the_largest_first() -> None:
     services = (service("small"), service("large", resources=sized(9999)))
-    (mistake,) = Budget.of(services, frozenset(), HOST).mistakes(services)
-    assert "10063 MiB" in mistake.problem
-    assert mistake.problem.index("large") < mistake.problem.index("small")
+    (problem,) = Budget.of(services, frozenset(), HOST).problems(services)
+    assert "10063 MiB" in problem.message
+    assert problem.message.index("large") < problem.message.index("small")

@@ -2,13 +2,12 @@
 
 import pytest
 
-from tests.unit.examples import link, service
-from workload import (
+from strata.model import (
     Composition,
     File,
+    InvalidStackError,
     Link,
     Listen,
-    MistakesError,
     Override,
     Overrides,
     Password,
@@ -17,6 +16,7 @@ from workload import (
     Service,
     Volume,
 )
+from tests.unit.examples import link, service
 
 
 def compose(*services: Service, overrides: Overrides | None = None) -> Composition:
@@ -27,10 +27,10 @@ def compose(*services: Service, overrides: Overrides | None = None) -> Compositi
 
 
 def problems(composition: Composition) -> list[str]:
-    return [f"{mistake.path}: {mistake.problem}" for mistake in composition.mistakes()]
+    return [f"{problem.path}: {problem.message}" for problem in composition.problems()]
 
 
-def test_a_sound_stack_has_no_mistakes() -> None:
+def test_a_sound_stack_has_no_problems() -> None:
     assert problems(compose(service("a", links=(link("b"),)), service("b"))) == []
 
 
@@ -134,13 +134,13 @@ def test_a_service_of_a_profile_is_there_when_it_is_asked_for() -> None:
 
 
 def test_a_name_that_is_taken_is_refused_at_once() -> None:
-    with pytest.raises(MistakesError, match="service a: is described twice"):
+    with pytest.raises(InvalidStackError, match="service a: is described twice"):
         compose(service("a"), service("a"))
-    with pytest.raises(MistakesError, match="service a: is described twice"):
+    with pytest.raises(InvalidStackError, match="service a: is described twice"):
         compose(service("a", profiles=("x",)), service("a"))
 
 
-def test_generations_and_profiles_that_nothing_goes_by_are_mistakes() -> None:
+def test_generations_and_profiles_that_nothing_goes_by_are_problems() -> None:
     described = (
         service("a", files=(File(path="/run/secrets/b", content=Password("b")),)),
         service("c", profiles=("extra",)),

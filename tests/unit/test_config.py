@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-import config
 import systems
-from workload import MistakesError
+from strata import config
+from strata.model import InvalidStackError
 
 
 def load(**values: Any) -> config.Settings:
@@ -19,10 +19,10 @@ def load(**values: Any) -> config.Settings:
     return config.load(raw, "strata")
 
 
-def mistakes(**values: Any) -> dict[str, str]:
-    with pytest.raises(MistakesError) as caught:
+def problems(**values: Any) -> dict[str, str]:
+    with pytest.raises(InvalidStackError) as caught:
         load(**values)
-    return {one.path: f"{one.problem}; {one.remedy}" for one in caught.value.mistakes}
+    return {one.path: f"{one.message}; {one.fix}" for one in caught.value.problems}
 
 
 def test_nothing_set_is_the_reference_system_on_its_ports() -> None:
@@ -98,21 +98,21 @@ def test_keys_of_others_are_left_alone() -> None:
 def test_a_mistake_names_its_key_and_a_remedy(
     values: dict[str, Any], path: str, words: str
 ) -> None:
-    found = mistakes(**values)
+    found = problems(**values)
     assert set(found) == {path}
     assert words in found[path]
 
 
 def test_all_mistakes_are_reported_at_once() -> None:
-    assert len(mistakes(prots=1, images="x", ports={"http": "x", "https": 0})) == 4
+    assert len(problems(prots=1, images="x", ports={"http": "x", "https": 0})) == 4
 
 
 def test_a_mistake_never_shows_the_seed() -> None:
-    assert "hunter2" not in json.dumps(mistakes(seed="hunter2"))
+    assert "hunter2" not in json.dumps(problems(seed="hunter2"))
 
 
 def test_an_unknown_system_is_refused_with_those_there_are() -> None:
-    with pytest.raises(MistakesError, match=r"strata:system(.|\n)*did you mean reference\?"):
+    with pytest.raises(InvalidStackError, match=r"strata:system(.|\n)*did you mean reference\?"):
         systems.find("refrence")
 
 
@@ -128,7 +128,7 @@ def test_no_seed_is_a_mistake_with_a_remedy(tmp_path: Path, content: str | None)
     file = tmp_path / "seed"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(MistakesError, match=r"source \.toolchain/env"):
+    with pytest.raises(InvalidStackError, match=r"source \.toolchain/env"):
         config.read_seed(load(), {"STRATA_SEED_FILE": str(file)})
-    with pytest.raises(MistakesError, match=r"source \.toolchain/env"):
+    with pytest.raises(InvalidStackError, match=r"source \.toolchain/env"):
         config.read_seed(load(), {})

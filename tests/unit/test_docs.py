@@ -15,9 +15,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-import components
-import workload
-from components import (
+from strata import components, model
+from strata.components import (
     AppJobArgs,
     AppServiceArgs,
     Connection,
@@ -26,11 +25,11 @@ from components import (
     GpuServiceArgs,
     Route,
 )
-from config import Settings
-from platforms.platform import Deployment, Platform
+from strata.config import Settings
+from strata.model import Composition, Gpu, Overrides, Service, Workload
+from strata.platforms.platform import Deployment, Platform
 from systems import reference
 from tests.components.stack import compose
-from workload import Composition, Gpu, Job, Overrides, Service
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 DOCS = REPOSITORY / "docs"
@@ -109,7 +108,7 @@ def test_every_argument_has_its_row_with_its_default(page: str, heading: str, ki
     )
     wanted = {field.name: field for field in fields(kind) if field.name not in inherited}
     assert set(shown) == set(wanted)
-    names = {**vars(workload), **vars(components), **vars(workload.service)}
+    names = {**vars(model), **vars(components), **vars(model.service)}
     for name, field in wanted.items():
         said = shown[name][0].strip("`")
         if field.default is MISSING and field.default_factory is MISSING:
@@ -149,12 +148,10 @@ class _Listening:
         self._platform = platform
         self._services = services
 
-    def run(self, service: Service, parent: pulumi.Resource) -> None:
-        self._services.append(service)
-        self._platform.run(service, parent)
-
-    def run_job(self, job: Job, parent: pulumi.Resource) -> None:
-        self._platform.run_job(job, parent)
+    def add(self, workload: Workload, parent: pulumi.Resource) -> None:
+        if isinstance(workload, Service):
+            self._services.append(workload)
+        self._platform.add(workload, parent)
 
     def deploy(self) -> Deployment:
         return self._platform.deploy()

@@ -6,16 +6,16 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from platforms.docker.host import Host, HostGpu, mig_slices, whole_gpus
+from strata.model import Port, Resources
+from strata.platforms.docker.host import Host, HostGpu, mig_slices, whole_gpus
 from tests.components.stack import HOST
 from tests.unit.examples import service
-from workload import Port, Resources
 
 RANGE = IPv4Network("10.200.0.0/16")
 
 
 def paths(host: Host, *services: object) -> list[str]:
-    return [one.path for one in host.mistakes(services, RANGE)]  # type: ignore[arg-type]
+    return [one.path for one in host.problems(services, RANGE)]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

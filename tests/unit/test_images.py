@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from images import catalogue, choose, content, host, root
-from images.build import plan
-from images.content import File
-from images.engine import ImageError
-from images.log import Tail
-from images.source import Source, parent_reference, resolve, root_reference
+from strata.images import catalogue, choose, content, host, root
+from strata.images.build import plan
+from strata.images.content import File
+from strata.images.engine import ImageError
+from strata.images.log import Tail
+from strata.images.source import Source, parent_reference, resolve, root_reference
 
 NAMES = tuple(catalogue.IMAGES)
 
@@ -277,8 +277,8 @@ def test_the_tail_keeps_the_end() -> None:
 def test_naming_an_image_needs_no_docker() -> None:
     """The program of a stack imports this at every run."""
     script = (
-        "import sys, images.catalogue, images.source\n"
-        "images.source.resolve('application', 'local')\n"
+        "import sys, strata.images.catalogue, strata.images.source\n"
+        "strata.images.source.resolve('application', 'local')\n"
         "sys.exit('docker' in sys.modules or 'rich' in sys.modules)"
     )
     assert (
@@ -291,7 +291,7 @@ def test_naming_an_image_needs_no_docker() -> None:
 
 def test_no_engine_is_one_clear_sentence() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "images", "build", "base"],
+        [sys.executable, "-m", "strata.images", "build", "base"],
         cwd=content.REPOSITORY,
         env={"DOCKER_HOST": "unix:///nowhere.sock", "PATH": "/usr/bin:/bin"},
         capture_output=True,

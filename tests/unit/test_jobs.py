@@ -7,22 +7,22 @@ from typing import Any
 import pulumi
 import pytest
 
-from components import AppJob, AppJobArgs
-from components.app_job import describe
-from platforms.platform import Deployment
-from tests.unit.examples import link, service
-from workload import (
+from strata.components import AppJob, AppJobArgs
+from strata.components.app_job import describe
+from strata.model import (
     Composition,
+    InvalidStackError,
     Job,
     Link,
-    MistakesError,
     Override,
     Overrides,
     Resources,
-    Service,
     Volume,
+    Workload,
     Zone,
 )
+from strata.platforms.platform import Deployment
+from tests.unit.examples import link, service
 
 
 def job(name: str, **changed: Any) -> Job:
@@ -37,7 +37,7 @@ def job(name: str, **changed: Any) -> Job:
     return replace(base, **changed)
 
 
-def compose(*processes: Service | Job, overrides: Overrides | None = None) -> Composition:
+def compose(*processes: Workload, overrides: Overrides | None = None) -> Composition:
     composition = Composition(overrides or Overrides())
     for one in processes:
         composition.add(one)
@@ -45,7 +45,7 @@ def compose(*processes: Service | Job, overrides: Overrides | None = None) -> Co
 
 
 def problems(composition: Composition) -> list[str]:
-    return [f"{mistake.path}: {mistake.problem}" for mistake in composition.mistakes()]
+    return [f"{problem.path}: {problem.message}" for problem in composition.problems()]
 
 
 def test_a_job_starts_after_its_servers_and_before_who_waits_for_it() -> None:
@@ -54,7 +54,7 @@ def test_a_job_starts_after_its_servers_and_before_who_waits_for_it() -> None:
         job("migrate", links=(link("database"),)),
         service("database"),
     )
-    assert [one.name for one in composition.processes] == ["database", "migrate", "api"]
+    assert [one.name for one in composition.workloads] == ["database", "migrate", "api"]
     assert [one.name for one in composition.services] == ["database", "api"]
     assert [one.name for one in composition.jobs] == ["migrate"]
     assert composition.links == (Link("migrate", "database", 8000),)
@@ -95,7 +95,7 @@ def test_a_job_starts_after_its_servers_and_before_who_waits_for_it() -> None:
         ),
     ],
 )
-def test_a_mistake_is_found(processes: list[Service | Job], expected: str) -> None:
+def test_a_mistake_is_found(processes: list[Workload], expected: str) -> None:
     assert problems(compose(*processes)) == [expected]
 
 
@@ -121,17 +121,14 @@ def test_settings_say_how_far_a_service_may_grow() -> None:
 
 def test_a_name_is_of_one_service_or_one_job() -> None:
     composition = compose(service("a"))
-    with pytest.raises(MistakesError, match="job a: is described twice"):
+    with pytest.raises(InvalidStackError, match="job a: is described twice"):
         composition.add(job("a"))
 
 
 class _Platform:
     """Takes nothing, since what is wrong is refused before it is handed over."""
 
-    def run(self, service: Service, parent: pulumi.Resource) -> None:
-        raise AssertionError("a component handed over what is wrong")
-
-    def run_job(self, job: Job, parent: pulumi.Resource) -> None:
+    def add(self, workload: Workload, parent: pulumi.Resource) -> None:
         raise AssertionError("a component handed over what is wrong")
 
     def deploy(self) -> Deployment:
@@ -151,7 +148,7 @@ def test_the_component_checks_before_it_hands_over(
     if expected is None:
         assert describe("nightly", arguments(**changed)).environment == changed["environment"]
         return
-    with pytest.raises(MistakesError, match=expected):
+    with pytest.raises(InvalidStackError, match=expected):
         AppJob("nightly", arguments(**changed))
 
 

@@ -2,9 +2,9 @@
 
 from ipaddress import IPv4Address, IPv4Network
 
-from platforms.docker import networks
+from strata.model import Composition, Overrides, Port, Service, Zone
+from strata.platforms.docker import networks
 from tests.unit.examples import link, service
-from workload import Composition, Overrides, Port, Service, Zone
 
 RANGE = IPv4Network("10.200.0.0/16")
 
@@ -13,7 +13,7 @@ def plan(*services: Service) -> networks.NetworkPlan:
     composition = Composition(Overrides())
     for one in services:
         composition.add(one)
-    assert list(composition.mistakes()) == []
+    assert list(composition.problems()) == []
     return networks.plan(composition.services, composition.links, "p-dev", RANGE)
 
 
@@ -90,4 +90,4 @@ def test_a_new_link_leaves_the_other_networks_where_they_are() -> None:
 
 def test_too_many_replicas_for_a_network_are_refused() -> None:
     found = plan(service("a", links=(link("s"),)), service("s", replicas=31))
-    assert [mistake.path for mistake in found.mistakes] == ["service s"]
+    assert [problem.path for problem in found.problems] == ["service s"]

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtensionOID
 
-from workload.secrets import DerivedSecrets
+from strata.model.secrets import DerivedSecrets
 
 SEED = b"0123456789abcdef0123456789abcdef"
 NAMES = ("localhost", "127.0.0.1")

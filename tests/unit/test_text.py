@@ -2,26 +2,26 @@
 
 import pytest
 
-from workload import (
-    Accelerator,
+from strata.model import (
+    ByDevice,
     Cores,
     HostName,
     Listen,
     MemoryMib,
     NameServer,
     Password,
-    Placement,
+    RenderContext,
     Text,
     is_secret,
     render,
 )
-from workload.secrets import DerivedSecrets
+from strata.model.secrets import DerivedSecrets
 
 SECRETS = DerivedSecrets(b"a seed that only tests use......", "test", {})
 
 
-def placement(*, has_gpu: bool = False) -> Placement:
-    return Placement(
+def context(*, has_gpu: bool = False) -> RenderContext:
+    return RenderContext(
         addresses=lambda port: {"http": ("127.0.0.1", "10.1.2.3")}[port],
         secrets=SECRETS,
         host_name=lambda service: f"{service}.example",
@@ -44,16 +44,16 @@ def placement(*, has_gpu: bool = False) -> Placement:
         (MemoryMib(0.5), "255"),
         (MemoryMib(0.01, at_least=32), "32"),
         (Cores(), "2"),
-        (Accelerator(gpu="cuda", cpu="cpu"), "cpu"),
+        (ByDevice(gpu="cuda", cpu="cpu"), "cpu"),
         (("x", Password("a")), f"x{SECRETS.password('a')}"),
     ],
 )
 def test_a_text_is_filled_in(text: Text, expected: str) -> None:
-    assert render(text, placement()) == expected
+    assert render(text, context()) == expected
 
 
 def test_an_accelerator_is_named_where_there_is_one() -> None:
-    assert render(Accelerator(gpu="cuda", cpu="cpu"), placement(has_gpu=True)) == "cuda"
+    assert render(ByDevice(gpu="cuda", cpu="cpu"), context(has_gpu=True)) == "cuda"
 
 
 def test_a_text_is_secret_if_any_part_of_it_is() -> None:
@@ -62,5 +62,5 @@ def test_a_text_is_secret_if_any_part_of_it_is() -> None:
 
 
 def test_a_placement_does_not_show_its_secrets() -> None:
-    assert "seed" not in repr(placement())
-    assert SECRETS.password("a") not in repr(placement())
+    assert "seed" not in repr(context())
+    assert SECRETS.password("a") not in repr(context())

@@ -102,7 +102,7 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
         self.default_tags: dict[str, str] = {}
         self.stopped = threading.Event()
 
-    def refuse(self, context: grpc.ServicerContext, action: str) -> None:
+    def raise_problems(self, context: grpc.ServicerContext, action: str) -> None:
         """Ends the call with the error that says what this provider is."""
         context.abort(grpc.StatusCode.UNIMPLEMENTED, REFUSAL.format(name=self.name, action=action))
 
@@ -147,12 +147,12 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Create(self, request: Any, context: Any) -> Any:
         if not request.preview:
-            self.refuse(context, "create")
+            self.raise_problems(context, "create")
         return provider_pb2.CreateResponse(properties=self.planned(request.properties, request.urn))
 
     def Update(self, request: Any, context: Any) -> Any:
         if not request.preview:
-            self.refuse(context, "update")
+            self.raise_problems(context, "update")
         return provider_pb2.UpdateResponse(properties=self.planned(request.news, request.urn))
 
     def planned(self, inputs: struct_pb2.Struct, urn: str) -> struct_pb2.Struct:
@@ -164,10 +164,10 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
         return outputs
 
     def Delete(self, request: Any, context: Any) -> Any:
-        self.refuse(context, "delete")
+        self.raise_problems(context, "delete")
 
     def Read(self, request: Any, context: Any) -> Any:
-        self.refuse(context, "read")
+        self.raise_problems(context, "read")
 
     def Invoke(self, request: Any, context: Any) -> Any:
         arguments = json_format.MessageToDict(request.args)

@@ -1,7 +1,7 @@
 """The aws-hardening pack: rules for what pulumi-aws makes, EKS first."""
 
-from policies.crossguard.rule import Pack
-from policies.rules.aws import data, eks, identity, network, nodes, storage
+from strata.policies.crossguard.rule import Pack
+from strata.policies.rules.aws import data, eks, identity, network, nodes, storage
 
 PACK = Pack(
     name="aws-hardening",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
-from policies.crossguard.values import flag, items, number, text
-from policies.rules.aws.objects import BUCKETS, DATABASES, FILE_SYSTEM, VOLUME, tag
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
+from strata.policies.crossguard.values import flag, items, number, text
+from strata.policies.rules.aws.objects import BUCKETS, DATABASES, FILE_SYSTEM, VOLUME, tag
 
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 SELECTION = "aws:backup/selection:Selection"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
-from policies.crossguard.values import flag, items, text
-from policies.rules.aws.objects import CLUSTER, is_within, is_world
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
+from strata.policies.crossguard.values import flag, items, text
+from strata.policies.rules.aws.objects import CLUSTER, is_within, is_world
 
 LOG_KINDS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 

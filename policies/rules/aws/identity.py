@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import MANDATORY, Resource, rule
-from policies.crossguard.values import flag, items, text
-from policies.rules.aws.objects import KEY, allows, open_to_all, principals, statements
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import MANDATORY, Resource, rule
+from strata.policies.crossguard.values import flag, items, text
+from strata.policies.rules.aws.objects import KEY, allows, open_to_all, principals, statements
 
 ROLE = "aws:iam/role:Role"
 POLICIES = frozenset(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
-from policies.crossguard.values import dig, flag, is_unknown, items, number, text
-from policies.rules.aws.objects import INSTANCE, NODE_GROUP, SUBNET, TEMPLATE, VOLUME
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
+from strata.policies.crossguard.values import dig, flag, is_unknown, items, number, text
+from strata.policies.rules.aws.objects import INSTANCE, NODE_GROUP, SUBNET, TEMPLATE, VOLUME
 
 GPU_FAMILIES = ["p2", "p3", "p4", "p5", "p6", "g3", "g4", "g5", "g6", "g7"]
 

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from policies.crossguard.rule import Resource, Stack
-from policies.crossguard.values import dig, is_unknown, items, text
+from strata.policies.crossguard.rule import Resource, Stack
+from strata.policies.crossguard.values import dig, is_unknown, items, text
 
 CLUSTER = "aws:eks/cluster:Cluster"
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"

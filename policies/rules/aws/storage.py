@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule
-from policies.crossguard.values import dig, flag, items, text
-from policies.rules.aws.objects import BUCKETS, belonging, open_to_all, principals, statements
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule
+from strata.policies.crossguard.values import dig, flag, items, text
+from strata.policies.rules.aws.objects import (
+    BUCKETS,
+    belonging,
+    open_to_all,
+    principals,
+    statements,
+)
 
 REPOSITORY = "aws:ecr/repository:Repository"
 PUBLIC_REPOSITORY = "aws:ecrpublic/repository:Repository"

@@ -1,7 +1,7 @@
 """The docker-hardening pack: rules for what pulumi-docker makes."""
 
-from policies.crossguard.rule import Pack
-from policies.rules.docker import (
+from strata.policies.crossguard.rule import Pack
+from strata.policies.rules.docker import (
     devices,
     images,
     lifecycle,

@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from policies.crossguard.rule import Resource, Stack, setting
-from policies.crossguard.values import Unknown, UnknownValue, dig, flag, is_unknown, items, text
-from policies.rules.text import DATASTORE_IMAGES, LOCAL_IMAGE_ID, host_path, is_datastore_image
+from strata.policies.crossguard.rule import Resource, Stack, setting
+from strata.policies.crossguard.values import (
+    Unknown,
+    UnknownValue,
+    dig,
+    flag,
+    is_unknown,
+    items,
+    text,
+)
+from strata.policies.rules.text import (
+    DATASTORE_IMAGES,
+    LOCAL_IMAGE_ID,
+    host_path,
+    is_datastore_image,
+)
 
 CONTAINER = "docker:index/container:Container"
 IMAGE = "docker:index/remoteImage:RemoteImage"

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
-from policies.crossguard.values import dig, items, number, text
-from policies.rules.docker.container import (
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
+from strata.policies.crossguard.values import dig, items, number, text
+from strata.policies.rules.docker.container import (
     CONTAINER,
     environment,
     gpu_requests,
     labels,
     never_runs,
 )
-from policies.rules.text import host_path
-from policies.rules.versions import is_below
+from strata.policies.rules.text import host_path
+from strata.policies.rules.versions import is_below
 
 VISIBLE = "NVIDIA_VISIBLE_DEVICES"
 TOOLKIT_LABEL = "strata.gpu.toolkit"

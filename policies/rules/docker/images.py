@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
-from policies.crossguard.values import text
-from policies.rules.docker.container import CONTAINER, IMAGE
-from policies.rules.text import LOCAL_IMAGE_ID, OFFICIAL_IMAGES, comes_from, is_pinned
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
+from strata.policies.crossguard.values import text
+from strata.policies.rules.docker.container import CONTAINER, IMAGE
+from strata.policies.rules.text import LOCAL_IMAGE_ID, OFFICIAL_IMAGES, comes_from, is_pinned
 
 
 def reference(resource: Resource) -> str:

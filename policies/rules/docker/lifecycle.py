@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
-from policies.crossguard.values import dig, items, number, text
-from policies.rules.docker.container import (
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
+from strata.policies.crossguard.values import dig, items, number, text
+from strata.policies.rules.docker.container import (
     CONTAINER,
     DATASTORES,
     is_datastore,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import MANDATORY, Resource, rule, setting
-from policies.crossguard.values import UnknownValue, dig, items, text
-from policies.rules.docker.container import CONTAINER, VOLUME, host_paths
-from policies.rules.text import reaches_runtime_socket, touched_folder
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import MANDATORY, Resource, rule, setting
+from strata.policies.crossguard.values import UnknownValue, dig, items, text
+from strata.policies.rules.docker.container import CONTAINER, VOLUME, host_paths
+from strata.policies.rules.text import reaches_runtime_socket, touched_folder
 
 SENSITIVE_FOLDERS = [
     "/",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
-from policies.crossguard.values import SecretList, is_secret, items, text
-from policies.rules.docker.container import CONTAINER
-from policies.rules.text import CREDENTIALS_IN_URL, ENVIRONMENT_NAME, is_secret_name
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
+from strata.policies.crossguard.values import SecretList, is_secret, items, text
+from strata.policies.rules.docker.container import CONTAINER
+from strata.policies.rules.text import CREDENTIALS_IN_URL, ENVIRONMENT_NAME, is_secret_name
 
 
 def shown_name(name: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
-from policies.crossguard.values import (
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
+from strata.policies.crossguard.values import (
     Unknown,
     dig,
     flag,
@@ -16,7 +16,7 @@ from policies.crossguard.values import (
     number,
     text,
 )
-from policies.rules.docker.container import (
+from strata.policies.rules.docker.container import (
     CONTAINER,
     DATASTORES,
     KIND_LABEL,
@@ -29,7 +29,7 @@ from policies.rules.docker.container import (
     stays_up,
     volumes_of,
 )
-from policies.rules.text import is_datastore_image
+from strata.policies.rules.text import is_datastore_image
 
 COLLECTORS = ["prometheus", "victoria-metrics", "vmagent", "otel-collector", "alloy", "telegraf"]
 

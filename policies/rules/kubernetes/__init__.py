@@ -1,7 +1,7 @@
 """The kubernetes-hardening pack: rules for what pulumi-kubernetes makes."""
 
-from policies.crossguard.rule import Pack
-from policies.rules.kubernetes import (
+from strata.policies.crossguard.rule import Pack
+from strata.policies.rules.kubernetes import (
     access,
     cluster,
     gpu,

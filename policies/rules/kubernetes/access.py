@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
-from policies.crossguard.values import dig, items, text
-from policies.rules.kubernetes.objects import is_kind, objects
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
+from strata.policies.crossguard.values import dig, items, text
+from strata.policies.rules.kubernetes.objects import is_kind, objects
 
 RISKY_VERBS = frozenset({"bind", "escalate", "impersonate"})
 RISKY_RESOURCES = frozenset({"nodes/proxy", "pods/exec", "pods/attach", "pods/portforward"})

@@ -6,10 +6,10 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
-from policies.crossguard.values import dig, items, mapping, number, text
-from policies.rules.kubernetes.objects import (
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
+from strata.policies.crossguard.values import dig, items, mapping, number, text
+from strata.policies.rules.kubernetes.objects import (
     is_kind,
     label_selector,
     labels,

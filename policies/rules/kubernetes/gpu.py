@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
-from policies.crossguard.values import dig, flag, items, mapping, number, text
-from policies.rules.kubernetes.objects import (
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
+from strata.policies.crossguard.values import dig, flag, items, mapping, number, text
+from strata.policies.rules.kubernetes.objects import (
     IS_WORKLOAD,
     Container,
     Pod,
@@ -20,8 +20,8 @@ from policies.rules.kubernetes.objects import (
     namespace_key,
     pods,
 )
-from policies.rules.text import PINNED_REFERENCE, full_image_name
-from policies.rules.versions import is_below, parts
+from strata.policies.rules.text import PINNED_REFERENCE, full_image_name
+from strata.policies.rules.versions import is_below, parts
 
 IS_NODE_POOL = is_kind("NodePool")
 IS_RELEASE = is_kind("Release")

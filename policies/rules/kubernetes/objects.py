@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import Resource, Stack
-from policies.crossguard.values import Unknown, dig, is_unknown, items, mapping, text
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import Resource, Stack
+from strata.policies.crossguard.values import Unknown, dig, is_unknown, items, mapping, text
 
 # Where each kind keeps the pods it makes.
 POD_PATHS: dict[str, tuple[str, ...]] = {

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule
-from policies.crossguard.values import dig, flag, items, known_items, mapping, number, text
-from policies.rules.kubernetes.objects import (
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule
+from strata.policies.crossguard.values import dig, flag, items, known_items, mapping, number, text
+from strata.policies.rules.kubernetes.objects import (
     IS_WORKLOAD,
     Container,
     Pod,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
-from policies.crossguard.values import (
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
+from strata.policies.crossguard.values import (
     dig,
     flag,
     is_unknown,
@@ -17,7 +17,7 @@ from policies.crossguard.values import (
     number,
     text,
 )
-from policies.rules.kubernetes.objects import (
+from strata.policies.rules.kubernetes.objects import (
     ENDING_KINDS,
     IS_WORKLOAD,
     KIND_LABEL,
@@ -32,7 +32,7 @@ from policies.rules.kubernetes.objects import (
     pods,
     selects,
 )
-from policies.rules.text import DATASTORE_IMAGES, is_datastore_image
+from strata.policies.rules.text import DATASTORE_IMAGES, is_datastore_image
 
 DATASTORES = setting(
     "array",

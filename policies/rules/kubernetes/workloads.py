@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policies.crossguard.judge import Judge
-from policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
-from policies.crossguard.values import SecretText, dig, flag, items, mapping, number, text
-from policies.rules.kubernetes.objects import (
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
+from strata.policies.crossguard.values import SecretText, dig, flag, items, mapping, number, text
+from strata.policies.rules.kubernetes.objects import (
     ENDING_KINDS,
     IS_WORKLOAD,
     POD_PATHS,
@@ -20,8 +20,8 @@ from policies.rules.kubernetes.objects import (
     kind_of,
     objects,
 )
-from policies.rules.kubernetes.pod_security import contexts
-from policies.rules.text import (
+from strata.policies.rules.kubernetes.pod_security import contexts
+from strata.policies.rules.text import (
     CREDENTIALS_IN_URL,
     ENVIRONMENT_NAME,
     OFFICIAL_IMAGES,

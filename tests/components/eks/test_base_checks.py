@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from config.settings import Settings
-from platforms.eks.base_checks import LOG_RETENTION_DAYS, mistakes
+from strata.config.settings import Settings
+from strata.platforms.eks.base_checks import LOG_RETENTION_DAYS, problems
 
 TODAY = date(2026, 11, 21)
 GOOD: dict[str, Any] = {"domain": "strata.example.com", "aws": {"account": "111122223333"}}
@@ -17,7 +17,7 @@ def _settings(aws: dict[str, Any] | None = None, **changes: Any) -> Settings:
 
 
 def test_the_defaults_with_an_account_and_a_domain_have_no_mistake() -> None:
-    assert not list(mistakes(_settings(), TODAY))
+    assert not list(problems(_settings(), TODAY))
 
 
 CASES = {
@@ -162,15 +162,15 @@ CASES = {
 
 @pytest.mark.parametrize(("aws", "changes", "path", "problem"), CASES.values(), ids=CASES)
 def test_one_mistake(aws: dict[str, Any], changes: dict[str, Any], path: str, problem: str) -> None:
-    (found,) = mistakes(_settings(aws, **changes), TODAY)
+    (found,) = problems(_settings(aws, **changes), TODAY)
     assert found.path == f"strata:{path}"
-    assert problem in found.problem
-    assert found.remedy
+    assert problem in found.message
+    assert found.fix
 
 
 def test_both_halves_of_the_world_are_a_mistake_each() -> None:
     halves = {"publicAccessRanges": ["0.0.0.0/1", "128.0.0.0/1"]}
-    assert [one.path for one in mistakes(_settings(halves), TODAY)] == [
+    assert [one.path for one in problems(_settings(halves), TODAY)] == [
         "strata:aws.publicAccessRanges[0]",
         "strata:aws.publicAccessRanges[1]",
     ]
@@ -178,19 +178,19 @@ def test_both_halves_of_the_world_are_a_mistake_each() -> None:
 
 def test_a_version_is_refused_from_the_day_on_which_its_support_ends() -> None:
     settings = _settings({"kubernetesVersion": "1.35"})
-    assert not list(mistakes(settings, date(2027, 3, 26)))
-    (found,) = mistakes(settings, date(2027, 3, 27))
-    assert "1.36" in found.remedy
+    assert not list(problems(settings, date(2027, 3, 26)))
+    (found,) = problems(settings, date(2027, 3, 27))
+    assert "1.36" in found.fix
 
 
 def test_when_no_version_is_left_the_remedy_is_another_one() -> None:
-    (found,) = mistakes(_settings(), date(2030, 1, 1))
-    assert "update it" in found.remedy
+    (found,) = problems(_settings(), date(2030, 1, 1))
+    assert "update it" in found.fix
 
 
 def test_all_mistakes_are_told_at_once() -> None:
     aws = {"account": None, "range": "10.64.0.0/24", "kubernetesVersion": "1.30"}
-    found = mistakes(_settings(aws, domain=None), TODAY)
+    found = problems(_settings(aws, domain=None), TODAY)
     assert {one.path for one in found} == {
         "strata:aws.account",
         "strata:aws.range",
@@ -201,7 +201,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 def test_everybody_may_be_let_in_to_a_public_load_balancer_when_it_is_said() -> None:
     world = {"public": True, "ranges": ["0.0.0.0/0"]}
-    assert not list(mistakes(_settings(loadBalancer=world), TODAY))
+    assert not list(problems(_settings(loadBalancer=world), TODAY))
 
 
 def test_the_retentions_are_those_of_cloudwatch() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from config.aws import AwsSettings
-from platforms.eks.add_ons import ADD_ONS, configuration, version_of
+from strata.config.aws import AwsSettings
+from strata.platforms.eks.add_ons import ADD_ONS, configuration, version_of
 from tests.components.eks.examples import ancestors
 from tests.planned import PUSHED, Planned, Program, plan
 

@@ -6,10 +6,10 @@ from typing import Any
 import pulumi
 import pytest
 
-from config.settings import LoadBalancer
-from platforms.eks.domain import Domain, DomainArgs
-from platforms.eks.exposure import PREFIX, exposure
-from platforms.kubernetes.cluster import Exposure
+from strata.config.settings import LoadBalancer
+from strata.platforms.eks.domain import Domain, DomainArgs
+from strata.platforms.eks.exposure import PREFIX, exposure
+from strata.platforms.kubernetes.cluster import Exposure
 from tests.components.eks.examples import PLACE, ancestors, make, only
 from tests.planned import Program
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from platforms.eks.instances import (
+from strata.platforms.eks.instances import (
     EFA_FROM_SECOND_CARD,
     TYPES,
     cpu_for_pods,
@@ -15,7 +15,7 @@ from platforms.eks.instances import (
     mig_memory_mib,
     pods_of,
 )
-from platforms.kubernetes.gpu import mig_resource
+from strata.platforms.kubernetes.gpu import mig_resource
 
 
 @pytest.fixture(scope="module")

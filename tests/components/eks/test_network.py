@@ -6,8 +6,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from config.aws import Nat
-from platforms.eks.network import INTERFACE_ENDPOINTS, Network, NetworkArgs
+from strata.config.aws import Nat
+from strata.platforms.eks.network import INTERFACE_ENDPOINTS, Network, NetworkArgs
 from tests.components.eks.examples import PLACE, ancestors, make, only
 from tests.planned import Planned, Program
 

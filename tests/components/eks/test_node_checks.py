@@ -4,19 +4,19 @@ from typing import Any
 
 import pytest
 
-from config.aws import AwsSettings
-from platforms.eks import node_checks
+from strata.config.aws import AwsSettings
+from strata.platforms.eks import node_checks
 
 ZONES = ("a", "b", "c")
 
 
 def found(**aws: Any) -> list[tuple[str, str, str]]:
     settings = AwsSettings.model_validate(aws)
-    mistakes = [
-        *node_checks.mistakes(settings, ZONES),
+    problems = [
+        *node_checks.problems(settings, ZONES),
         *node_checks.of_add_ons(settings.add_ons),
     ]
-    return [(one.path, one.problem, one.remedy) for one in mistakes]
+    return [(one.path, one.message, one.fix) for one in problems]
 
 
 def gpu(**changes: Any) -> dict[str, Any]:

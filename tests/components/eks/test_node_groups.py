@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from config.aws import AwsSettings
-from platforms.eks.autoscaler import priorities
-from platforms.eks.node_groups import RELEASES, node_groups, shares
-from platforms.kubernetes.cluster import NodeGroup, Taint
+from strata.config.aws import AwsSettings
+from strata.model import GpuSharing
+from strata.platforms.eks.autoscaler import priorities
+from strata.platforms.eks.node_groups import RELEASES, node_groups, shares
+from strata.platforms.kubernetes.cluster import NodeGroup, Taint
 from tests.planned import Planned, Program, plan
-from workload import GpuSharing
 
 TAINT = Taint(key="nvidia.com/gpu", value="true", effect="NoSchedule")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from platforms.eks import registry_alone
+from strata.platforms.eks import registry_alone
 from tests.planned import plan
 from toolchain import push
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pulumi
 import pytest
 
-from platforms.eks.backups import Backups, BackupsArgs, mistakes
-from platforms.eks.registry import Registry, RegistryArgs, lifecycle
+from strata.platforms.eks.backups import Backups, BackupsArgs, problems
+from strata.platforms.eks.registry import Registry, RegistryArgs, lifecycle
 from tests.components.eks.examples import PLACE, ancestors, make, only
 from tests.planned import Program
 
@@ -131,10 +131,10 @@ def test_archives_are_reached_over_tls_alone(backups: Program) -> None:
 
 
 def test_a_name_of_a_stack_that_is_too_long_for_its_bucket_is_refused() -> None:
-    assert list(mistakes(PLACE)) == []
-    (mistake,) = mistakes(replace(PLACE, cluster=42 * "a"))
-    assert mistake.path == "stack"
-    assert "take 1 characters off" in mistake.remedy
+    assert list(problems(PLACE)) == []
+    (problem,) = problems(replace(PLACE, cluster=42 * "a"))
+    assert problem.path == "stack"
+    assert "take 1 characters off" in problem.fix
 
 
 def test_archives_are_kept_as_long_as_backups(backups: Program) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import pulumi
 import pytest
 
-from platforms.eks import provider
-from policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
-from policies.crossguard.rule import Resource, Stack
-from policies.rules.aws import PACK
+from strata.model import InvalidStackError
+from strata.platforms.eks import provider
+from strata.policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
+from strata.policies.crossguard.rule import Resource, Stack
+from strata.policies.rules.aws import PACK
 from tests.components.eks.examples import ancestors, only
 from tests.planned import Program, plan
-from workload import MistakesError
 
 IMAGES = ("application", "inference", "inference-cuda", "redis")
 PUSHED = dict.fromkeys(IMAGES, f"sha256:{'1' * 64}")
@@ -133,10 +133,10 @@ def test_mistakes_of_all_parts_are_told_at_once_before_anything_is_made() -> Non
         "domain": None,
         "aws": {"gpuNodes": [{"name": "gpu", "instanceTypes": ["c5.xlarge"]}]},
     }
-    with pytest.raises(MistakesError) as caught:
+    with pytest.raises(InvalidStackError) as caught:
         plan(changes)
-    assert {"strata:domain", "strata:aws.account"} <= {one.path for one in caught.value.mistakes}
-    assert any(one.path.startswith("strata:aws.gpuNodes[0]") for one in caught.value.mistakes)
+    assert {"strata:domain", "strata:aws.account"} <= {one.path for one in caught.value.problems}
+    assert any(one.path.startswith("strata:aws.gpuNodes[0]") for one in caught.value.problems)
 
 
 def _findings(stack: Program) -> Iterator[Finding]:

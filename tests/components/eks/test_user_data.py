@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from config.aws import GpuNodes
-from platforms.eks import gpu_sharing
-from platforms.eks.gpu_sharing import CONFIG, MIG_CONFIG
-from platforms.eks.user_data import NodeSettings, gpu, node_settings, system
+from strata.config.aws import GpuNodes
+from strata.model import LogRotation, Ulimit
+from strata.platforms.eks import gpu_sharing
+from strata.platforms.eks.gpu_sharing import CONFIG, MIG_CONFIG
+from strata.platforms.eks.user_data import NodeSettings, gpu, node_settings, system
 from tests.unit.examples import service
-from workload import LogRotation, Ulimit
 
 SETTINGS = NodeSettings(log_size_mib=20, log_files=5, pids=8192)
 

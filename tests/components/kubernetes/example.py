@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from components import AppJob, AppJobArgs
-from platforms.platform import Platform
+from strata.components import AppJob, AppJobArgs
+from strata.platforms.platform import Platform
 from tests.components.example import SMALL, application
 from tests.components.kubernetes.stack import Composed, compose
 

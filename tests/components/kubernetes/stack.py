@@ -14,7 +14,9 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
-from platforms.kubernetes.cluster import (
+from strata.model import InvalidStackError, Job, Overrides, Problem, Service
+from strata.model.secrets import DerivedSecrets
+from strata.platforms.kubernetes.cluster import (
     GPU_PRESENT,
     NODE_GROUP,
     Allowance,
@@ -25,13 +27,11 @@ from platforms.kubernetes.cluster import (
     Taint,
     Workloads,
 )
-from platforms.kubernetes.images import Images
-from platforms.kubernetes.names import Names
-from platforms.kubernetes.platform import KubernetesPlatform
-from platforms.platform import Deployment, Platform
+from strata.platforms.kubernetes.images import Images
+from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes.platform import KubernetesPlatform
+from strata.platforms.platform import Deployment, Platform
 from tests.loop import own_loop
-from workload import Job, Mistake, MistakesError, Overrides, Service
-from workload.secrets import DerivedSecrets
 
 SEED = b"a seed that only tests use......"
 NAMES = Names(project="strata", stack="test", system="example")
@@ -67,14 +67,14 @@ class FakeCluster:
     name_server: str = "10.96.0.10"
     digests: Mapping[str, str] | None = None
     exposure: Exposure = EXPOSURE
-    found: tuple[Mistake, ...] = ()
-    wrong_nodes: tuple[Mistake, ...] = ()
+    found: tuple[Problem, ...] = ()
+    wrong_nodes: tuple[Problem, ...] = ()
     allowance: Allowance = NO_ALLOWANCE
     in_namespace: Callable[[pulumi_kubernetes.core.v1.Namespace], None] | None = None
 
     @property
     def images(self) -> Images:
-        from images import catalogue
+        from strata.images import catalogue
 
         digests = self.digests
         if digests is None:
@@ -85,11 +85,11 @@ class FakeCluster:
     def image(self, name: str) -> str:
         return self.images.reference(name)
 
-    def node_mistakes(self) -> Iterable[Mistake]:
+    def node_problems(self) -> Iterable[Problem]:
         return self.wrong_nodes
 
-    def mistakes(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Mistake]:
-        return [*self.images.mistakes([*services, *jobs]), *self.found]
+    def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Problem]:
+        return [*self.images.problems([*services, *jobs]), *self.found]
 
     def connect(self, workloads: Workloads) -> Connection:
         provider = pulumi_kubernetes.Provider("cluster", kubeconfig="{}")
@@ -250,9 +250,11 @@ def compose(
     return Composed(recorded, result[0], outputs)
 
 
-def refused(describe: Callable[[Platform], None], **options: Any) -> tuple[MistakesError, Recorded]:
+def refused(
+    describe: Callable[[Platform], None], **options: Any
+) -> tuple[InvalidStackError, Recorded]:
     """The error that `describe` ends with, and what the engine had heard by then."""
     recorded = Recorded()
-    with pytest.raises(MistakesError) as caught:
+    with pytest.raises(InvalidStackError) as caught:
         compose(describe, recorded=recorded, **options)
     return caught.value, recorded

@@ -2,13 +2,13 @@
 
 import pytest
 
-from platforms.kubernetes.cluster import NodeGroup, Taint
-from platforms.kubernetes.fit import check, usable
-from platforms.platform import Platform
+from strata.model import Resources, Service
+from strata.platforms.kubernetes.cluster import NodeGroup, Taint
+from strata.platforms.kubernetes.fit import check, usable
+from strata.platforms.platform import Platform
 from tests.components.example import application
 from tests.components.kubernetes.stack import SYSTEM, FakeCluster, gpu_group, refused
 from tests.unit.examples import service
-from workload import Resources, Service
 
 
 def nodes(most: int, memory_mib: int = 4096 + 512) -> NodeGroup:
@@ -38,13 +38,13 @@ def wanted(name: str, memory_mib: int, cpu: float = 0.1, **changed: int) -> Serv
     ],
 )
 def test_pods_find_their_places(services: tuple[Service, ...], most: int, fits: bool) -> None:
-    assert (check(services, [nodes(most)], {}).mistakes == ()) is fits
+    assert (check(services, [nodes(most)], {}).problems == ()) is fits
 
 
 def test_what_fits_on_no_node_is_named() -> None:
-    (mistake,) = check([wanted("a", 5000)], [nodes(9)], {}).mistakes
-    assert mistake.path == "service a: resources"
-    assert "nodes 4 cores and 4096 MiB" in mistake.problem
+    (problem,) = check([wanted("a", 5000)], [nodes(9)], {}).problems
+    assert problem.path == "service a: resources"
+    assert "nodes 4 cores and 4096 MiB" in problem.message
 
 
 def test_daemons_have_their_share_of_each_node() -> None:
@@ -60,19 +60,19 @@ def test_a_taint_keeps_others_away() -> None:
         memory_mib=65536,
         taints=(Taint(key="a", value="", effect="NoSchedule"),),
     )
-    (mistake,) = check([wanted("a", 5000)], [nodes(9), tainted], {}).mistakes
-    assert "tainted" not in mistake.problem
+    (problem,) = check([wanted("a", 5000)], [nodes(9), tainted], {}).problems
+    assert "tainted" not in problem.message
     only_if_better = Taint(key="a", value="", effect="PreferNoSchedule")
     open_group = NodeGroup(
         name="open", nodes_maximum=1, cpu=64, memory_mib=65536, taints=(only_if_better,)
     )
-    assert check([wanted("a", 5000)], [nodes(9), open_group], {}).mistakes == ()
+    assert check([wanted("a", 5000)], [nodes(9), open_group], {}).problems == ()
 
 
 def test_a_gpu_pod_needs_room_beside_its_gpu() -> None:
     group = gpu_group(memory_mib=2048)
-    (mistake,) = check([wanted("a", 4096)], [SYSTEM, group], {"a": (group,)}).mistakes
-    assert "gpu 7600m cores and 1536 MiB" in mistake.problem
+    (problem,) = check([wanted("a", 4096)], [SYSTEM, group], {"a": (group,)}).problems
+    assert "gpu 7600m cores and 1536 MiB" in problem.message
 
 
 def test_a_stack_that_does_not_fit_shows_the_table_and_makes_nothing() -> None:
@@ -80,9 +80,9 @@ def test_a_stack_that_does_not_fit_shows_the_table_and_makes_nothing() -> None:
         application(platform, "app", resources=Resources(memory_mib=12000), replicas=9)
 
     error, recorded = refused(describe, cluster=FakeCluster(groups=(SYSTEM,)))
-    (mistake,) = error.mistakes
-    assert mistake.path == "budget: nodes"
-    assert "5 of 9 pods have no place" in mistake.problem
-    assert "asked for" in mistake.problem
-    assert "node group" in mistake.problem
+    (problem,) = error.problems
+    assert problem.path == "budget: nodes"
+    assert "5 of 9 pods have no place" in problem.message
+    assert "asked for" in problem.message
+    assert "node group" in problem.message
     assert recorded.objects == {}

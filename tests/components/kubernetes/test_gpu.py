@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from config import Settings
-from platforms.kubernetes.cluster import GPU_PRESENT, NODE_GROUP, NodeGroup
-from platforms.platform import Platform
+from strata.config import Settings
+from strata.model import GpuMode, GpuSharing
+from strata.platforms.kubernetes.cluster import GPU_PRESENT, NODE_GROUP, NodeGroup
+from strata.platforms.platform import Platform
 from systems.reference import compose as reference
 from tests.components.example import on_gpu
 from tests.components.kubernetes.stack import (
@@ -17,7 +18,6 @@ from tests.components.kubernetes.stack import (
     gpu_group,
     refused,
 )
-from workload import GpuMode, GpuSharing
 
 REQUIRE, PREFER = GpuMode.REQUIRE, GpuMode.PREFER
 SHARED: dict[str, Any] = {
@@ -177,11 +177,11 @@ def test_what_no_group_satisfies_is_refused_by_name(
         lambda platform: _model(platform, REQUIRE, **gpu),
         cluster=FakeCluster(groups=(SYSTEM, *groups)),
     )
-    (mistake,) = error.mistakes
-    assert mistake.path == "service model: gpu"
-    assert mistake.problem.startswith("a GPU is required, but no node group satisfies it: system:")
-    assert why in mistake.problem
-    assert "strata:aws.gpuNodes" in mistake.remedy
+    (problem,) = error.problems
+    assert problem.path == "service model: gpu"
+    assert problem.message.startswith("a GPU is required, but no node group satisfies it: system:")
+    assert why in problem.message
+    assert "strata:aws.gpuNodes" in problem.fix
     assert recorded.objects == {}
 
 
@@ -228,9 +228,9 @@ def _model(platform: Platform, mode: GpuMode, **gpu: Any) -> None:
 
 
 def test_what_prepares_a_model_holds_no_gpu() -> None:
-    from components import GpuService, GpuServiceArgs
+    from strata.components import GpuService, GpuServiceArgs
+    from strata.model import ByDevice, Gpu
     from tests.components.example import SMALL
-    from workload import Accelerator, Gpu
 
     def describe(platform: Platform) -> None:
         GpuService(
@@ -240,7 +240,7 @@ def test_what_prepares_a_model_holds_no_gpu() -> None:
                 image="inference",
                 resources=SMALL,
                 prepare=("fetch",),
-                environment={"DEVICE": Accelerator(gpu="cuda", cpu="cpu")},
+                environment={"DEVICE": ByDevice(gpu="cuda", cpu="cpu")},
                 gpu=Gpu(mode=REQUIRE),
             ),
         )

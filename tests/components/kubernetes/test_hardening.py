@@ -4,17 +4,17 @@ from datetime import date
 
 import pytest
 
-from components import AppJob, AppJobArgs
-from config import Settings
-from platforms.platform import Platform
-from policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
-from policies.crossguard.rule import Resource, Stack
-from policies.crossguard.values import from_wire
-from policies.rules.kubernetes import PACK
+from strata.components import AppJob, AppJobArgs
+from strata.config import Settings
+from strata.model import Capability, GpuMode, Override, Overrides, Resources, Tmpfs
+from strata.platforms.platform import Platform
+from strata.policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
+from strata.policies.crossguard.rule import Resource, Stack
+from strata.policies.crossguard.values import from_wire
+from strata.policies.rules.kubernetes import PACK
 from systems.reference import compose as reference
 from tests.components.example import SMALL, application, on_gpu
 from tests.components.kubernetes.stack import SYSTEM, FakeCluster, Recorded, compose, gpu_group
-from workload import Capability, GpuMode, Override, Overrides, Resources, Tmpfs
 
 TODAY = date(2026, 6, 30)
 # Nothing scrapes yet, and the users of upstream images are what these images made them.

@@ -2,12 +2,12 @@
 
 import pytest
 
-from platforms.kubernetes.images import NOT_PUSHED, Images
-from platforms.platform import Platform
+from strata.model import Gpu
+from strata.platforms.kubernetes.images import NOT_PUSHED, Images
+from strata.platforms.platform import Platform
 from tests.components.example import application
 from tests.components.kubernetes.stack import DIGEST, FakeCluster, compose, refused
 from tests.unit.examples import service
-from workload import Gpu
 
 PUSHED = Images(registry="registry.test/strata", digests={"application": DIGEST, "redis": DIGEST})
 
@@ -31,9 +31,9 @@ def test_an_engine_comes_from_upstream_by_digest() -> None:
 
 def test_an_update_needs_what_it_names() -> None:
     error, recorded = refused(_describe, cluster=FakeCluster(digests={}))
-    (mistake,) = error.mistakes
-    assert mistake.path == "strata:imageDigests.probe-server"
-    assert "make push STACK=test" in mistake.remedy
+    (problem,) = error.problems
+    assert problem.path == "strata:imageDigests.probe-server"
+    assert "make push STACK=test" in problem.fix
     assert recorded.objects == {}
 
 
@@ -47,15 +47,15 @@ def test_a_preview_says_it_and_goes_on(caplog: pytest.LogCaptureFixture) -> None
 
 def test_names_that_nobody_knows() -> None:
     unknown = service("app", image="nowhere", gpu=Gpu(image="neither"))
-    paths = {one.path for one in PUSHED.mistakes([unknown])}
+    paths = {one.path for one in PUSHED.problems([unknown])}
     assert paths == {"service app: image", "service app: gpu.image"}
     typo = Images(
         registry="r", digests={"aplication": DIGEST, "extra": DIGEST}, others=frozenset({"extra"})
     )
-    assert [one.path for one in typo.mistakes([])] == ["strata:imageDigests.aplication"]
+    assert [one.path for one in typo.problems([])] == ["strata:imageDigests.aplication"]
     nowhere = Images(registry=None, digests={"application": DIGEST})
-    (mistake,) = nowhere.mistakes([])
-    assert "strata:kubernetes.registry" in mistake.remedy
+    (problem,) = nowhere.problems([])
+    assert "strata:kubernetes.registry" in problem.fix
 
 
 def _describe(platform: Platform) -> None:

@@ -1,10 +1,10 @@
 """What a job becomes: run once and waited for, or by a schedule."""
 
-from platforms.platform import Platform
+from strata.model import File, Password
+from strata.platforms.platform import Platform
 from tests.components.example import application
 from tests.components.kubernetes.example import composed_job, job
 from tests.components.kubernetes.stack import compose
-from workload import File, Password
 
 
 def test_each_try_has_its_time_and_all_together_have_a_bound() -> None:

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 import yaml
 
-from config import Settings
-from platforms.kubernetes import asking
-from platforms.kubernetes.kubeconfig import KubeconfigCluster
-from platforms.kubernetes.survey import Survey, survey
+from strata.config import Settings
+from strata.model import GpuSharing, InvalidStackError, LogRotation, Volume
+from strata.model.certificates import Authority
+from strata.platforms.kubernetes import api_client
+from strata.platforms.kubernetes.discovery import DiscoveredCluster, discover
+from strata.platforms.kubernetes.kubeconfig import KubeconfigCluster
 from systems.reference import compose as reference
 from tests.components.kubernetes.stack import compose
 from tests.unit.examples import service
-from workload import GpuSharing, LogRotation, MistakesError, Volume
-from workload.certificates import Authority
 
 SEED = b"\0" * 32
 AUTHORITY = Authority("tests", SEED)
@@ -170,17 +170,19 @@ def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kubeconfig:
     return Kubeconfig(path)
 
 
-def asked(kubeconfig: Kubeconfig, answers: Answers, context: str | None = None) -> Survey:
+def asked(
+    kubeconfig: Kubeconfig, answers: Answers, context: str | None = None
+) -> DiscoveredCluster:
     with serving(answers) as port:
         kubeconfig.write(port)
-        return survey(context)
+        return discover(context)
 
 
-def problem(caught: pytest.ExceptionInfo[MistakesError]) -> str:
-    (mistake,) = caught.value.mistakes
-    assert mistake.path == "strata:kubernetes.context"
-    assert mistake.remedy
-    return mistake.problem
+def problem(caught: pytest.ExceptionInfo[InvalidStackError]) -> str:
+    (problem,) = caught.value.problems
+    assert problem.path == "strata:kubernetes.context"
+    assert problem.fix
+    return problem.message
 
 
 def test_what_a_cluster_is_like(kubeconfig: Kubeconfig) -> None:
@@ -262,23 +264,23 @@ def test_gpus_that_are_shared_under_their_plain_name(kubeconfig: Kubeconfig) -> 
 
 
 def test_no_kubeconfig(kubeconfig: Kubeconfig) -> None:
-    with pytest.raises(MistakesError) as caught:
-        survey(None)
+    with pytest.raises(InvalidStackError) as caught:
+        discover(None)
     assert "no usable kubeconfig" in problem(caught)
 
 
 @pytest.mark.parametrize("text", ["a: [", "just words", "clusters: []\n"])
 def test_a_kubeconfig_that_is_none(kubeconfig: Kubeconfig, text: str) -> None:
     kubeconfig.path.write_text(text)
-    with pytest.raises(MistakesError) as caught:
-        survey(None)
+    with pytest.raises(InvalidStackError) as caught:
+        discover(None)
     assert "kubeconfig" in problem(caught)
 
 
 def test_an_unknown_context(kubeconfig: Kubeconfig) -> None:
     kubeconfig.write(1)
-    with pytest.raises(MistakesError) as caught:
-        survey("there")
+    with pytest.raises(InvalidStackError) as caught:
+        discover("there")
     assert problem(caught) == "the kubeconfig has no context there"
     assert "use one of: here" in str(caught.value)
 
@@ -287,27 +289,27 @@ def test_nobody_listens(kubeconfig: Kubeconfig) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         kubeconfig.write(unused.getsockname()[1])
-    with pytest.raises(MistakesError) as caught:
-        survey(None)
+    with pytest.raises(InvalidStackError) as caught:
+        discover(None)
     assert "context here (https://127.0.0.1:" in problem(caught)
     assert "does not answer" in problem(caught)
 
 
 def test_no_answer_in_time(kubeconfig: Kubeconfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asking.ANSWER_SECONDS == 5
-    monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.2)
+    assert api_client.ANSWER_SECONDS == 5
+    monkeypatch.setattr(api_client, "ANSWER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         kubeconfig.write(silent.getsockname()[1])
-        with pytest.raises(MistakesError) as caught:
-            survey(None)
+        with pytest.raises(InvalidStackError) as caught:
+            discover(None)
     assert "did not answer within" in problem(caught)
 
 
 def test_a_certificate_of_somebody_else(kubeconfig: Kubeconfig) -> None:
     with serving(Answers()) as port:
         kubeconfig.write(port, Authority("tests", b"\1" * 32).certificate_pem)
-        with pytest.raises(MistakesError) as caught:
-            survey(None)
+        with pytest.raises(InvalidStackError) as caught:
+            discover(None)
     assert "a certificate that the kubeconfig does not vouch for" in problem(caught)
 
 
@@ -320,13 +322,13 @@ def test_a_certificate_of_somebody_else(kubeconfig: Kubeconfig) -> None:
     ],
 )
 def test_an_answer_that_is_none(kubeconfig: Kubeconfig, status: int, said: str) -> None:
-    with pytest.raises(MistakesError) as caught:
+    with pytest.raises(InvalidStackError) as caught:
         asked(kubeconfig, Answers(status=status))
     assert said in problem(caught)
 
 
 def test_something_that_is_no_cluster(kubeconfig: Kubeconfig) -> None:
-    with pytest.raises(MistakesError) as caught:
+    with pytest.raises(InvalidStackError) as caught:
         asked(kubeconfig, Answers(text="<html>"))
     assert "answered something else" in problem(caught)
 
@@ -341,7 +343,7 @@ def test_something_that_is_no_cluster(kubeconfig: Kubeconfig) -> None:
 def test_a_cluster_that_will_not_do(kubeconfig: Kubeconfig, answers: Answers, said: str) -> None:
     with serving(answers) as port:
         kubeconfig.write(port)
-        with pytest.raises(MistakesError) as caught:
+        with pytest.raises(InvalidStackError) as caught:
             KubeconfigCluster.read(Settings())
     assert said in problem(caught)
 
@@ -363,13 +365,13 @@ def test_what_a_stack_needs_of_it(kubeconfig: Kubeconfig) -> None:
         service("grows", image="redis", replicas_maximum=3),
         service("talks", image="redis", log_rotation=LogRotation(size_mib=1)),
     ]
-    assert sorted(one.path for one in lacking.mistakes(services, ())) == [
+    assert sorted(one.path for one in lacking.problems(services, ())) == [
         "service grows: replicas_maximum",
         "service stores: volumes",
         "service talks: log_rotation",
         "strata:loadBalancer.ranges",
     ]
-    assert list(cluster(kubeconfig, Answers()).mistakes(services[:2], ())) == []
+    assert list(cluster(kubeconfig, Answers()).problems(services[:2], ())) == []
 
 
 def test_where_images_come_from(kubeconfig: Kubeconfig) -> None:

@@ -2,14 +2,14 @@
 
 import pytest
 
-from components import Datastore, DatastoreArgs, Engine
-from platforms.kubernetes.cluster import Allowance
-from platforms.kubernetes.quantities import cores, mebibytes
-from platforms.platform import Platform
+from strata.components import Datastore, DatastoreArgs, Engine
+from strata.model import GpuMode
+from strata.platforms.kubernetes.cluster import Allowance
+from strata.platforms.kubernetes.quantities import cores, mebibytes
+from strata.platforms.platform import Platform
 from tests.components.example import SMALL, application, on_gpu
 from tests.components.kubernetes.example import composed, job
 from tests.components.kubernetes.stack import NAMESPACE, SYSTEM, FakeCluster, compose, gpu_group
-from workload import GpuMode
 
 
 def test_it_enforces_the_restricted_profile() -> None:

@@ -6,14 +6,14 @@ from typing import Any
 import pulumi
 import pytest
 
-from config import Settings
-from platforms.kubernetes.cluster import Exposure
-from platforms.platform import Platform
+from strata.config import Settings
+from strata.model import Zone
+from strata.platforms.kubernetes.cluster import Exposure
+from strata.platforms.platform import Platform
 from systems.reference import compose as reference
 from tests.components.example import application
 from tests.components.kubernetes.example import composed, job
 from tests.components.kubernetes.stack import EXPOSURE, FakeCluster, Recorded, compose
-from workload import Zone
 
 
 def allowed(recorded: Recorded) -> set[tuple[str, str, int]]:

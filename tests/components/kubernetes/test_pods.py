@@ -4,11 +4,7 @@ from typing import Any
 
 import pytest
 
-from platforms.platform import Platform
-from tests.components.example import SMALL, application
-from tests.components.kubernetes.example import composed, container, pod, workload
-from tests.components.kubernetes.stack import NAMESPACE, compose
-from workload import (
+from strata.model import (
     Capability,
     ExecProbe,
     HttpProbe,
@@ -17,6 +13,10 @@ from workload import (
     Tmpfs,
     Volume,
 )
+from strata.platforms.platform import Platform
+from tests.components.example import SMALL, application
+from tests.components.kubernetes.example import composed, container, pod, workload
+from tests.components.kubernetes.stack import NAMESPACE, compose
 
 
 def test_hardened_without_being_asked() -> None:
@@ -133,7 +133,7 @@ def test_text_reaches_the_container_as_it_is_written() -> None:
 
 @pytest.mark.parametrize("text", ["$$", "$(", "$$(A)", "a$b$", "$$$(x)$$$", "$(A) $$(B)", "none"])
 def test_escaping_is_undone_by_kubernetes(text: str) -> None:
-    from platforms.kubernetes.escaping import escape
+    from strata.platforms.kubernetes.escaping import escape
 
     assert expand(escape(text), {"A": "expanded", "x": "expanded"}) == text
 

@@ -4,26 +4,26 @@ from typing import Any
 
 import pytest
 
-from config import Settings
-from platforms.kubernetes import refusals
-from platforms.kubernetes.names import Names
-from platforms.platform import Platform
-from tests.components.example import application, on_gpu
-from tests.components.kubernetes.example import job
-from tests.components.kubernetes.stack import FakeCluster, compose, refused
-from tests.unit.examples import service
-from workload import (
+from strata.config import Settings
+from strata.model import (
     Capability,
     File,
     GpuMode,
     LogRotation,
-    Mistake,
     Password,
+    Problem,
     Resources,
     Restart,
     Ulimit,
     Volume,
 )
+from strata.platforms.kubernetes import refusals
+from strata.platforms.kubernetes.names import Names
+from strata.platforms.platform import Platform
+from tests.components.example import application, on_gpu
+from tests.components.kubernetes.example import job
+from tests.components.kubernetes.stack import FakeCluster, compose, refused
+from tests.unit.examples import service
 
 LARGE = "x" * (1024 * 1024 + 1)
 
@@ -86,34 +86,34 @@ LARGE = "x" * (1024 * 1024 + 1)
 )
 def test_a_field(fields: dict[str, Any], path: str, problem: str) -> None:
     error, recorded = refused(lambda platform: _application(platform, **fields))
-    (mistake,) = error.mistakes
-    assert mistake.path == path
-    assert problem in mistake.problem
+    (reported,) = error.problems
+    assert reported.path == path
+    assert problem in reported.message
     assert recorded.objects == {}
 
 
 def test_a_device_cannot_be_named() -> None:
     error, _ = refused(lambda platform: _gpu(platform))
-    assert "service model: gpu.device_ids" in {one.path for one in error.mistakes}
+    assert "service model: gpu.device_ids" in {one.path for one in error.problems}
 
 
 def test_a_job_is_refused_alike() -> None:
     error, _ = refused(lambda platform: _job(platform, user="0"))
-    assert [one.path for one in error.mistakes] == ["job job: user"]
+    assert [one.path for one in error.problems] == ["job job: user"]
 
 
 @pytest.mark.parametrize("name", ["UPPER", "1234", "sixteen-letters-x", "a--b", "-a"])
 def test_a_port_has_a_name_of_a_service(name: str) -> None:
-    from workload import Port
+    from strata.model import Port
 
     one = service("app", ports=(Port(name=name, number=8000),))
-    (mistake,) = refusals.of_processes([one])
-    assert mistake.path == "service app: ports"
+    (reported,) = refusals.of_processes([one])
+    assert reported.path == "service app: ports"
 
 
 @pytest.mark.parametrize("name", ["http", "a", "fifteen-letters", "h2"])
 def test_a_name_that_is_one_is_taken(name: str) -> None:
-    from workload import Port
+    from strata.model import Port
 
     one = service("app", ports=(Port(name=name, number=8000),))
     assert list(refusals.of_processes([one])) == []
@@ -125,9 +125,9 @@ def test_one_service_is_published() -> None:
         application(platform, "second", published=18001)
 
     error, _ = refused(describe)
-    (mistake,) = error.mistakes
-    assert mistake.path == "service second: ports"
-    assert "first is published already" in mistake.problem
+    (reported,) = error.problems
+    assert reported.path == "service second: ports"
+    assert "first is published already" in reported.message
 
 
 def test_all_mistakes_are_told_at_once() -> None:
@@ -138,9 +138,9 @@ def test_all_mistakes_are_told_at_once() -> None:
 
     error, recorded = refused(
         describe,
-        cluster=FakeCluster(found=(Mistake("strata:aws.account", "is missing", "say it"),)),
+        cluster=FakeCluster(found=(Problem("strata:aws.account", "is missing", "say it"),)),
     )
-    assert [one.path for one in error.mistakes] == [
+    assert [one.path for one in error.problems] == [
         "service app: after[0]",
         "service app: user",
         "service huge: resources",
@@ -151,7 +151,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 
 def test_a_circle_is_told_with_the_rest() -> None:
-    from workload import Endpoint
+    from strata.model import Endpoint
 
     def describe(platform: Platform) -> None:
         for name, other in (("a", "b"), ("b", "a")):
@@ -163,8 +163,8 @@ def test_a_circle_is_told_with_the_rest() -> None:
 
 def test_rotation_of_logs_is_the_nodes_own() -> None:
     changed = service("app", log_rotation=LogRotation(size_mib=5))
-    (mistake,) = refusals.log_rotation([changed, service("other")])
-    assert mistake.path == "service app: log_rotation"
+    (reported,) = refusals.log_rotation([changed, service("other")])
+    assert reported.path == "service app: log_rotation"
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,8 @@ def test_rotation_of_logs_is_the_nodes_own() -> None:
     ],
 )
 def test_a_setting_of_another_platform(settings: dict[str, Any], path: str) -> None:
-    (mistake,) = refusals.of_settings(Settings.model_validate(settings))
-    assert mistake.path == path
+    (reported,) = refusals.of_settings(Settings.model_validate(settings))
+    assert reported.path == path
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,8 @@ def test_a_setting_of_this_platform(settings: dict[str, Any]) -> None:
 
 
 def test_a_stack_is_a_namespace() -> None:
-    (mistake,) = refusals.of_stack(Names(project="strata", stack="My_Stack", system="example"))
-    assert "strata-My_Stack" in mistake.problem
+    (reported,) = refusals.of_stack(Names(project="strata", stack="My_Stack", system="example"))
+    assert "strata-My_Stack" in reported.message
 
 
 def test_what_docker_refuses_with_replicas_is_had_here() -> None:
@@ -224,7 +224,7 @@ def test_of_nodes_that_are_described_wrongly_it_is_not_said_what_fits() -> None:
         on_gpu(platform, "model", GpuMode.REQUIRE)
         application(platform, "app", user="0")
 
-    wrong = Mistake("strata:aws.gpuNodes[0].instanceTypes[0]", "is none", "take another")
+    wrong = Problem("strata:aws.gpuNodes[0].instanceTypes[0]", "is none", "take another")
     error, recorded = refused(describe, cluster=FakeCluster(wrong_nodes=(wrong,)))
-    assert [one.path for one in error.mistakes] == ["service app: user", wrong.path]
+    assert [one.path for one in error.problems] == ["service app: user", wrong.path]
     assert recorded.objects == {}

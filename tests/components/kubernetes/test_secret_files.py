@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-from platforms.platform import Platform
+from strata.model import Certificate, File, Password, PrivateKey
+from strata.model.secrets import DerivedSecrets
+from strata.platforms.platform import Platform
 from tests.components.example import application
 from tests.components.kubernetes.example import composed
 from tests.components.kubernetes.stack import SEED, compose
 from tests.components.stack import plain
-from workload import Certificate, File, Password, PrivateKey
-from workload.secrets import DerivedSecrets
 
 SECRET = File(path="/run/secrets/password", content=Password("app"))
 PLAIN = File(path="/etc/app/settings.conf", content="a = 1\n")

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from components import Datastore, DatastoreArgs, Engine
-from platforms.platform import Platform
+from strata.components import Datastore, DatastoreArgs, Engine
+from strata.model import GpuMode, HttpProbe, Probe, Volume
+from strata.platforms.platform import Platform
 from tests.components.example import application, on_gpu
 from tests.components.kubernetes.example import composed, pod, workload
 from tests.components.kubernetes.stack import SYSTEM, FakeCluster, compose, gpu_group
-from workload import GpuMode, HttpProbe, Probe, Volume
 
 CACHE = Volume(name="models", path="/models", size_gib=3, cache=True)
 

@@ -1,0 +1,28 @@
+"""`python -m benchmarks` (`make bench`): every benchmark, one after the other. Each prints a ratio."""
+
+import subprocess
+import sys
+
+BENCHMARKS = {
+    "up": "pulumi up against docker compose up",
+    "inference": "the inference service against calling its model in a loop",
+    "plan": "a preview of 10, 100 and 1,000 services on EKS against the same resources without Strata",
+    "policies": "what a policy pack adds to a run",
+}
+
+
+def main() -> None:
+    failed = []
+    for name, title in BENCHMARKS.items():
+        print(f"\n== {title} (python -m benchmarks.{name})", flush=True)
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:
+            failed.append(name)
+    if failed:
+        sys.exit(f"error: not measured, see above: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted.")

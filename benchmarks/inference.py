@@ -1,0 +1,217 @@
+"""Throughput of the inference service against calling its model directly, one text after the other.
+
+`python -m benchmarks.inference` starts the service in a container, lets concurrent clients post one text
+at a time, and then runs a plain loop over the same texts in a container of the same image with the
+same limits and the same session settings. Both are measured in turn, several rounds; the medians
+and the median of the rounds' ratios are printed. The clients run on this host beside the service
+and take their share of its processors, which counts against the service.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, replace
+
+import docker
+from docker.models.containers import Container
+
+from strata.images.source import Source, resolve
+
+PORT = 8000
+STARTS_WITHIN_S = 30
+TEXTS = 512
+# Sentences of a few words to some forty, as people post and search.
+WORDS = """
+    harbour winter bread yeast sugar match goal striker mortgage rate bank cat radiator planet
+    telescope river bridge engine signal garden letter music paper window doctor market
+"""
+LENGTHS_IN_WORDS = (4, 6, 8, 12, 16, 24, 40)
+
+DIRECT = """
+import json, sys, time
+from pathlib import Path
+from apps.inference.limits import processors
+from apps.inference.model_session import ModelSession
+from apps.inference.tokens import Tokens
+
+given = json.loads(sys.stdin.readline())
+folder = Path("/opt/model")
+tokens = Tokens(folder / "tokenizer.json", 256)
+session = ModelSession(folder / "model.onnx", processors(), given["device"])
+texts = given["texts"]
+for text in texts[:16]:
+    session.embed([tokens.encode(text)])
+done, started = 0, time.perf_counter()
+while time.perf_counter() - started < given["seconds"]:
+    session.embed([tokens.encode(texts[done % len(texts)])])
+    done += 1
+print(json.dumps({"rate": done / (time.perf_counter() - started), "device": session.device}))
+"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What both sides are given: `cpus` limits each container, `seconds` is a round's length."""
+
+    image: str
+    cpus: float
+    clients: int
+    seconds: float
+    device: str
+    texts: list[str]
+
+
+def texts(seed: int = 7) -> list[str]:
+    """The same texts at every run."""
+    chosen = random.Random(seed)  # noqa: S311  (a benchmark's input, not a secret)
+    words = WORDS.split()
+    return [
+        " ".join(chosen.choices(words, k=chosen.choice(LENGTHS_IN_WORDS))) for _ in range(TEXTS)
+    ]
+
+
+def limits(load: Load) -> dict[str, object]:
+    """What both containers are started with."""
+    options: dict[str, object] = {
+        "nano_cpus": int(load.cpus * 1e9),
+        "mem_limit": "1g",
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "tmpfs": {"/tmp": ""},  # noqa: S108  (the container's own)
+        "detach": True,
+    }
+    if load.device == "cuda":
+        options["device_requests"] = [docker.types.DeviceRequest(count=1, capabilities=[["gpu"]])]
+    return options
+
+
+def start_service(client: docker.DockerClient, load: Load) -> tuple[Container, str]:
+    """The service and its address, once it is healthy."""
+    container = client.containers.run(
+        load.image,
+        environment={"LISTEN_ADDRESSES": "0.0.0.0", "DEVICE": load.device},  # noqa: S104
+        **limits(load),  # type: ignore[call-overload]
+    )
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < deadline:
+        container.reload()
+        address = container.attrs["NetworkSettings"]["IPAddress"]
+        try:
+            with urllib.request.urlopen(f"http://{address}:{PORT}/health", timeout=2):
+                return container, address
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    log = container.logs(tail=5).decode()
+    container.remove(force=True)
+    raise SystemExit(f"the inference service was not healthy within {STARTS_WITHIN_S} s:\n{log}")
+
+
+async def one_client(address: str, number: int, load: Load, until: float) -> int:
+    """Posts one text after the other on one connection; gives how many were answered."""
+    reader, writer = await asyncio.open_connection(address, PORT)
+    done = 0
+    while time.perf_counter() < until:
+        text = load.texts[(number * 31 + done) % len(load.texts)]
+        body = json.dumps({"texts": [text]}).encode()
+        head = f"POST /embed HTTP/1.1\r\nHost: inference\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        fields = dict(
+            line.lower().split(b": ", 1) for line in answer.split(b"\r\n")[1:] if b": " in line
+        )
+        await reader.readexactly(int(fields[b"content-length"]))
+        if not answer.startswith(b"HTTP/1.1 200"):
+            raise SystemExit(f"the service answered {answer.splitlines()[0].decode()}")
+        done += 1
+    writer.close()
+    return done
+
+
+async def through_service(address: str, load: Load) -> float:
+    """Texts a second with all clients at once."""
+    started = time.perf_counter()
+    until = started + load.seconds
+    counts = await asyncio.gather(
+        *(one_client(address, number, load, until) for number in range(load.clients))
+    )
+    return sum(counts) / (time.perf_counter() - started)
+
+
+def served(client: docker.DockerClient, load: Load) -> float:
+    """Texts a second through a service of its own, warm."""
+    container, address = start_service(client, load)
+    try:
+        asyncio.run(through_service(address, replace(load, seconds=load.seconds / 2)))
+        return asyncio.run(through_service(address, load))
+    finally:
+        container.remove(force=True)
+
+
+def directly(client: docker.DockerClient, load: Load) -> float:
+    """Texts a second in a plain loop, in a container of its own."""
+    given = json.dumps({"texts": load.texts, "seconds": load.seconds, "device": load.device})
+    script = f"import io, sys\nsys.stdin = io.StringIO({given!r})\n{DIRECT}"
+    container = client.containers.run(
+        load.image,
+        ["python3", "-c", script],
+        **limits(load),  # type: ignore[call-overload]
+    )
+    try:
+        status = container.wait(timeout=load.seconds + STARTS_WITHIN_S)["StatusCode"]
+        output = container.logs().decode()
+        if status != 0:
+            raise SystemExit(f"the direct loop failed:\n{output}")
+        return float(json.loads(output.splitlines()[-1])["rate"])
+    finally:
+        container.remove(force=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--image", help="default: the local build of `inference`")
+    parser.add_argument("--cpus", type=float, default=2.0, help="CPU limit of each container")
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=6.0, help="length of a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    given = parser.parse_args()
+    name = "inference-cuda" if given.device == "cuda" else "inference"
+    load = Load(
+        image=given.image or resolve(name, Source.LOCAL),
+        cpus=given.cpus,
+        clients=given.clients,
+        seconds=given.seconds,
+        device=given.device,
+        texts=texts(),
+    )
+    client = docker.from_env()
+    service: list[float] = []
+    direct: list[float] = []
+    for number in range(given.rounds):
+        # One at a time, else each would measure the other; in turn first, so that a host that gets
+        # busier favours neither.
+        if number % 2:
+            direct.append(directly(client, load))
+        service.append(served(client, load))
+        if not number % 2:
+            direct.append(directly(client, load))
+        print(f"round {number + 1}: service {service[-1]:.0f}/s, direct {direct[-1]:.0f}/s")
+    # Of each round by itself: the two sides of a round saw about the same host.
+    ratio = statistics.median(one / other for one, other in zip(service, direct, strict=True))
+    print(
+        f"inference: {statistics.median(service):.0f} texts/s through the service with "
+        f"{load.clients} clients, {statistics.median(direct):.0f} texts/s directly in a loop, "
+        f"ratio {ratio:.2f} ({load.device}, {load.cpus:g} CPUs each, {given.rounds} rounds)"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,315 @@
+"""`pulumi up` against `docker compose up --wait`, for the same stack in the same run.
+
+`python -m benchmarks.up` brings each stack up, up again with nothing changed, and down, with the one
+tool and then with the other, several rounds, and prints the medians and their ratios. All it makes
+is its own (state, seed, ports, range of addresses) and is removed at the end, also on Ctrl-C.
+"""
+
+import argparse
+import fcntl
+import os
+import signal
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+import benchmarks.tiers
+import benchmarks.tiers_5s
+import systems.reference
+from benchmarks import compose, leftovers, peer
+from benchmarks.description import System, describe
+from benchmarks.errors import BenchError
+from benchmarks.meter import Measured, measure
+from benchmarks.project import Project
+from strata.config import GpuSettings, Settings
+from strata.config.settings import Ports
+from strata.images.build import build
+from strata.images.choose import choose
+from strata.images.engine import ImageError
+from strata.model.secrets import DerivedSecrets
+from strata.platforms.docker.names import OWNER, owner_of
+from toolchain.errors import SetupError
+from toolchain.files import ensure_secret
+from toolchain.layout import Layout, here
+
+ROUNDS = 3
+FIRST_AT_MOST = 1.2
+AGAIN_AT_MOST = 1.5
+"""The aims, as times of what Docker Compose takes."""
+ADDRESSES = IPv4Network("10.127.0.0/16")
+"""Beside the ranges that stacks choose by their names (10.128.0.0/9)."""
+PORTS = {"http": 28080, "https": 28443}
+STACK = "bench"
+PREFIX = f"strata-{STACK}-compose"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A stack to measure. `probe_interval_seconds` is for Compose alone."""
+
+    title: str
+    system: str
+    compose: System
+    file: Path
+    probe_interval_seconds: int | None = None
+
+
+SUBJECTS = {
+    "reference": Subject(
+        title="the reference system, 7 services",
+        system="reference",
+        compose=systems.reference.compose,
+        file=Path(systems.reference.__file__),
+    ),
+    "reference-1s": Subject(
+        title="the reference system, Compose asking for health each second",
+        system="reference",
+        compose=systems.reference.compose,
+        file=Path(systems.reference.__file__),
+        probe_interval_seconds=1,
+    ),
+    "tiers": Subject(
+        title="20 small services in 3 tiers, asked for health each second",
+        system="tiers",
+        compose=benchmarks.tiers.compose,
+        file=Path(benchmarks.tiers.__file__),
+    ),
+    "tiers-5s": Subject(
+        title="20 small services in 3 tiers, asked every 5 seconds",
+        system="tiers_5s",
+        compose=benchmarks.tiers_5s.compose,
+        file=Path(benchmarks.tiers_5s.__file__),
+    ),
+}
+
+
+@dataclass
+class Times:
+    """What one tool took, a measure a round."""
+
+    first: list[Measured] = field(default_factory=list)
+    again: list[Measured] = field(default_factory=list)
+    down: list[Measured] = field(default_factory=list)
+
+    def seconds(self, phase: str) -> float:
+        measures: list[Measured] = getattr(self, phase)
+        return statistics.median(one.seconds for one in measures)
+
+    def ratio(self, other: "Times", phase: str) -> float:
+        """The median of the ratios of each round: what else the machine does falls on neighbours."""
+        ours: list[Measured] = getattr(self, phase)
+        theirs: list[Measured] = getattr(other, phase)
+        return statistics.median(
+            one.seconds / two.seconds for one, two in zip(ours, theirs, strict=True)
+        )
+
+    def memory_mib(self, phase: str) -> float | None:
+        measures: list[Measured] = getattr(self, phase)
+        peaks = [one.peak_memory_mib for one in measures if one.peak_memory_mib is not None]
+        return statistics.median(peaks) if peaks else None
+
+
+@dataclass(frozen=True)
+class Tool:
+    """How one tool brings a stack up and down."""
+
+    name: str
+    up: Callable[[], Measured]
+    down: Callable[[], Measured]
+
+
+class Bench:
+    """What all measurements of one run share."""
+
+    def __init__(self, layout: Layout, client: docker.DockerClient) -> None:
+        self._layout = layout
+        self._client = client
+        self._program = peer.ensure(layout)
+        self._seed_file = layout.folder / "bench" / "seed"
+        # It stays, so that the next run knows and removes what a killed one left.
+        ensure_secret(self._seed_file)
+        self._seed = self._seed_file.read_text().strip().encode()
+        self._images = choose()[0]
+
+    def clear(self) -> None:
+        leftovers.remove(self._client, owner_of(self._seed))
+
+    def run(self, subject: Subject, rounds: int, folder: Path) -> dict[str, Times]:
+        """Measures both tools in turn, `rounds` times."""
+        tools = (self._strata(subject, folder), self._compose(subject, folder))
+        times = {tool.name: Times() for tool in tools}
+        for number in range(1, rounds + 1):
+            for tool in tools:
+                _say(f"{subject.title}: round {number} of {rounds}, {tool.name}")
+                one = times[tool.name]
+                one.first.append(tool.up())
+                one.again.append(tool.up())
+                one.down.append(tool.down())
+                # A down that left something would be in the way of the other tool.
+                self.clear()
+        return times
+
+    def _strata(self, subject: Subject, folder: Path) -> Tool:
+        project = Project(
+            self._layout,
+            folder / "strata",
+            stack=STACK,
+            seed_file=self._seed_file,
+            systems={subject.system: subject.file},
+            settings={
+                "system": subject.system,
+                "ports": PORTS,
+                "network": {"range": str(ADDRESSES)},
+                "gpu": {"mode": "off"},
+                "images": str(self._images),
+            },
+        )
+        return Tool("pulumi", project.up, project.down)
+
+    def _compose(self, subject: Subject, folder: Path) -> Tool:
+        settings = Settings(ports=Ports(**PORTS), gpu=GpuSettings.model_validate({"mode": "off"}))
+        description = describe(subject.compose, settings, PREFIX, ADDRESSES)
+        build(description.images, self._images, _say_image, self._client)
+        place = folder / "compose"
+        place.mkdir()
+        file = compose.write(
+            description,
+            place,
+            project=PREFIX,
+            images=self._images,
+            secrets=DerivedSecrets(self._seed, STACK, {}),
+            owner={OWNER: owner_of(self._seed)},
+            probe_interval_seconds=subject.probe_interval_seconds,
+        )
+
+        def run(*arguments: str) -> Measured:
+            return measure(
+                [str(self._program), "--file", str(file), *arguments],
+                folder=place,
+                environment=os.environ,
+                log=place / "log",
+            )
+
+        return Tool(
+            "compose",
+            lambda: run("up", "--wait", "--quiet-pull"),
+            lambda: run("down", "--volumes"),
+        )
+
+
+def table(title: str, times: Mapping[str, Times]) -> str:
+    """The medians of both tools, their ratio and the aim, as text."""
+    strata, other = times["pulumi"], times["compose"]
+    rounds = len(strata.first)
+    lines = [
+        f"{title} (medians of {rounds} rounds, of their ratios too)",
+        f"  {'':<22}{'pulumi':>10}{'compose':>10}{'ratio':>8}  aim",
+    ]
+    for label, phase, aim in (
+        ("first up", "first", FIRST_AT_MOST),
+        ("up, nothing changed", "again", AGAIN_AT_MOST),
+        ("down", "down", None),
+    ):
+        ratio = strata.ratio(other, phase)
+        verdict = "" if aim is None else f"at most {aim}: {'met' if ratio <= aim else 'missed'}"
+        lines.append(
+            f"  {label:<22}{strata.seconds(phase):>8.1f} s{other.seconds(phase):>8.1f} s{ratio:>8.2f}  {verdict}"
+        )
+    for label, phase in (("memory, first up", "first"), ("memory, no change", "again")):
+        ours, theirs = strata.memory_mib(phase), other.memory_mib(phase)
+        if ours is not None and theirs is not None:
+            lines.append(f"  {label:<22}{ours:>6.0f} MiB{theirs:>6.0f} MiB{ours / theirs:>8.1f}")
+    for label, phase in (("first up", "first"), ("no change", "again")):
+        each = "; ".join(
+            f"{tool} {', '.join(f'{one.seconds:.1f}' for one in getattr(measured, phase))}"
+            for tool, measured in times.items()
+        )
+        lines.append(f"  each {label}, in seconds: {each}")
+    return "\n".join(lines)
+
+
+@contextmanager
+def _alone(layout: Layout) -> Iterator[None]:
+    """Two runs at a time would measure, and remove, each other's things."""
+    path = layout.folder / "bench" / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BenchError(
+                "another benchmark of this clone is running: wait for its end"
+            ) from None
+        yield
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _say_image(name: str, text: str) -> None:
+    _say(f"image {name}: {text or 'ready'}")
+
+
+def _client() -> docker.DockerClient:
+    try:
+        client = docker.from_env()
+        client.ping()
+    except (DockerException, RequestException) as error:
+        raise BenchError(
+            f"no Docker engine answers ({error}): `make setup` brings one up"
+        ) from None
+    return client
+
+
+def run(subjects: list[str], rounds: int) -> Iterator[str]:
+    """Measures, and gives a table as soon as it is there."""
+    layout = here()
+    with _alone(layout):
+        bench = Bench(layout, _client())
+        bench.clear()
+        try:
+            for name in subjects:
+                place = layout.folder / "bench"
+                with tempfile.TemporaryDirectory(prefix="run-", dir=place) as folder:
+                    yield table(
+                        SUBJECTS[name].title, bench.run(SUBJECTS[name], rounds, Path(folder))
+                    )
+        finally:
+            # A second Ctrl-C must not leave half of it.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            bench.clear()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.up", description=__doc__)
+    parser.add_argument(
+        "subjects", nargs="*", metavar="STACK", help=f"any of: {', '.join(SUBJECTS)}"
+    )
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often (default {ROUNDS})")
+    arguments: Any = parser.parse_args()
+    unknown = sorted(set(arguments.subjects) - set(SUBJECTS))
+    if unknown or arguments.rounds < 1:
+        parser.error(f"no stack {', '.join(unknown)}" if unknown else "--rounds must be 1 or more")
+    try:
+        for text in run(arguments.subjects or list(SUBJECTS), arguments.rounds):
+            print(text, flush=True)
+    except (BenchError, SetupError, ImageError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted; what was made is removed.")
+
+
+if __name__ == "__main__":
+    main()

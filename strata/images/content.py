@@ -1,0 +1,85 @@
+"""What goes into a build, and the hash that names its result.
+
+The tag of an own image is a hash of everything that a person can edit: the recipe, the
+application's sources, and, through the parent's own hash, all it stands on. So an image is built
+again exactly when something in it changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from strata.images import catalogue
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+RECIPES = Path(__file__).resolve().parent / "recipes"
+# Only sources count: what Python and editors leave beside them must not change a hash.
+_LEFT_OUT_SUFFIXES = (".pyc", ".pyo", ".swp", "~")
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a build context: its path there, its bytes, and whether it may be executed."""
+
+    path: str
+    content: bytes
+    executable: bool = False
+
+
+def _walk(place: Path) -> Iterator[Path]:
+    if place.is_file():
+        yield place
+        return
+    if not place.is_dir():
+        raise FileNotFoundError(
+            f"{place.relative_to(REPOSITORY)} is part of an image's recipe but is missing"
+        )
+    for path in sorted(place.rglob("*")):
+        if "__pycache__" in path.parts or path.name.endswith(_LEFT_OUT_SUFFIXES):
+            continue
+        if path.is_file():
+            yield path
+
+
+def context(name: str) -> list[File]:
+    """The files of an image's build: its recipe's folder at the root, its sources under their own
+    paths."""
+    image = catalogue.get(name)
+    folder = RECIPES / name
+    places = [(path, path.relative_to(folder)) for path in _walk(folder)]
+    for source in image.sources:
+        places += [(path, path.relative_to(REPOSITORY)) for path in _walk(REPOSITORY / source)]
+    return [
+        File(str(target), path.read_bytes(), executable=bool(path.stat().st_mode & 0o100))
+        for path, target in places
+    ]
+
+
+def digest(files: list[File], *salt: str) -> str:
+    """Twelve hexadecimal digits for these files and whatever else decides the result."""
+    total = hashlib.sha256()
+    for part in salt:
+        total.update(f"{part}\n".encode())
+    for file in sorted(files, key=lambda each: each.path):
+        content = hashlib.sha256(file.content).hexdigest()
+        total.update(f"{file.path} {int(file.executable)} {content}\n".encode())
+    return total.hexdigest()[:12]
+
+
+def archive(files: list[File], extra: Mapping[str, bytes]) -> bytes:
+    """A tar of the context. Times and owners are fixed, so that the builder's cache hits on any
+    machine."""
+    buffer = io.BytesIO()
+    every = [*files, *(File(path, content) for path, content in extra.items())]
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for file in sorted(every, key=lambda each: each.path):
+            entry = tarfile.TarInfo(file.path)
+            entry.size = len(file.content)
+            entry.mode = 0o755 if file.executable else 0o644
+            tar.addfile(entry, io.BytesIO(file.content))
+    return buffer.getvalue()

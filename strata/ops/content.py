@@ -1,0 +1,86 @@
+"""What is in a volume, as a digest that two copies of it share."""
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+from typing import IO, cast
+
+from strata.ops.errors import OpsError
+from strata.ops.manifest import Content
+
+ROOT = "strata-backup"
+"""The folder that everything in an archive lies in."""
+CHUNK_BYTES = 1024 * 1024
+
+
+class _Chunks:
+    """The pieces of a stream, as `tarfile` reads them."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+
+    def read(self, _size: int) -> bytes:
+        return next(self._chunks, b"")
+
+
+def read(chunks: Iterable[bytes]) -> Content:
+    """Reads a tar to its end. The digest is that of the sorted entries: path, kind, mode, owners,
+    and the digest of a file or the target of a link. Times are left out: restoring changes none of
+    the content, but a folder that is emptied and filled again has a new one.
+    """
+    stream = _Chunks(chunks)
+    entries: list[str] = []
+    size_bytes = 0
+    try:
+        # "r|" reads forward only, so that a volume may be larger than memory.
+        file = cast("IO[bytes]", stream)  # All that tarfile asks of it is `read`.
+        with tarfile.open(mode="r|", fileobj=file, bufsize=CHUNK_BYTES) as tar:
+            for member in tar:
+                entries.append(json.dumps([_path(member.name), *_facts(tar, member)]))
+                size_bytes += member.size if member.isreg() else 0
+                # It keeps every member it has seen, which grows with the volume.
+                tar.members = []  # type: ignore[attr-defined]
+    except tarfile.TarError as error:
+        raise OpsError(f"the stream of the volume is no whole tar: {error}") from None
+    for _ in _rest(stream):  # The padding after the end, so that who writes it along has it all.
+        pass
+    digest = hashlib.sha256("\n".join(sorted(entries)).encode()).hexdigest()
+    return Content(sha256=digest, entries=len(entries), bytes=size_bytes)
+
+
+def _rest(stream: _Chunks) -> Iterator[bytes]:
+    while chunk := stream.read(CHUNK_BYTES):
+        yield chunk
+
+
+def _path(name: str) -> str:
+    if name != ROOT and not name.startswith(f"{ROOT}/"):
+        raise OpsError(f"the archive holds {name}, which does not lie in {ROOT}")
+    return name.removeprefix(ROOT).removeprefix("/")
+
+
+def _facts(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, int, int, int, str]:
+    common = (member.mode, member.uid, member.gid)
+    if member.isreg():
+        return ("file", *common, _digest(tar, member))
+    if member.islnk():
+        return ("same", *common, _path(member.linkname))
+    if member.issym():
+        return ("link", *common, member.linkname)
+    if member.isdir():
+        return ("folder", *common, "")
+    # A named pipe or a device: there is nothing in it.
+    return (f"type {member.type!r}", *common, f"{member.devmajor}:{member.devminor}")
+
+
+def _digest(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    file = tar.extractfile(member)
+    digest = hashlib.sha256()
+    left_bytes = member.size
+    while file is not None and (chunk := file.read(CHUNK_BYTES)):
+        digest.update(chunk)
+        left_bytes -= len(chunk)
+    if left_bytes:
+        raise OpsError(f"the stream of the volume ends in the middle of {member.name}")
+    return digest.hexdigest()

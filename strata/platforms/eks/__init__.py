@@ -1,0 +1,19 @@
+"""EKS: the platform of a stack on AWS, in a cluster of its own."""
+
+from datetime import UTC, datetime
+
+from strata.config import Settings
+from strata.platforms import kubernetes
+from strata.platforms.eks import registry_alone
+from strata.platforms.eks.registry_alone import RegistryAlone
+from strata.platforms.eks.target import EksTarget
+from strata.platforms.platform import Platform
+
+
+def create(settings: Settings, project: str, stack: str) -> Platform:
+    """The platform of a stack by its settings. Asks AWS nothing."""
+    today = datetime.now(UTC).date()
+    images = registry_alone.wanted()
+    if images:
+        return RegistryAlone(settings, project, stack, today, images)
+    return kubernetes.assemble(settings, project, stack, EksTarget(settings, project, stack, today))

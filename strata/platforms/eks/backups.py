@@ -1,0 +1,224 @@
+"""Backups of a stack's volumes, and where archives go."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import backup, s3
+
+from strata.model import Problem
+from strata.platforms.eks.identity import Role, RoleArgs, trust
+from strata.platforms.eks.location import AwsLocation
+
+# Amazon S3 user guide, "General purpose bucket naming rules".
+BUCKET_NAME_LENGTH = 63
+
+BACKUP_TAG = "strata.backup"
+BACKUP_VALUE = "aws-backup"
+
+# Every day at 03:00 UTC. AWS Backup starts within the window (an hour is its least) and gives up
+# after eight hours. In minutes.
+SCHEDULE = "cron(0 3 * * ? *)"
+START_WINDOW_MINUTES = 60
+COMPLETION_WINDOW_MINUTES = 480
+
+# An upload that takes longer than this is not going on any more.
+ABORT_UPLOAD_DAYS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupsArgs:
+    """`volume_tags`: those of every volume of the stack, beside the tag that asks for backups.
+    `retention_days`: how long a backup and an archive are kept."""
+
+    place: AwsLocation
+    volume_tags: Mapping[str, str]
+    key_arn: pulumi.Input[str]
+    retention_days: int
+
+
+class Backups(pulumi.ComponentResource):
+    """A vault with a daily plan for the volumes that hold data, and a bucket for archives.
+
+    Vault and bucket are protected: `pulumi destroy` leaves both, and AWS deletes no vault that has
+    backups. The vault is not locked: in compliance mode nobody could ever undo a wrong retention,
+    not even AWS, and that is for a person to decide (`aws backup put-backup-vault-lock-configuration`).
+    """
+
+    def __init__(self, name: str, args: BackupsArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("strata:eks:Backups", name, {}, opts)
+        self.vault = backup.Vault(
+            f"{name}-vault", kms_key_arn=args.key_arn, opts=self._options(protect=True)
+        )
+        self._plan(name, args)
+        self.bucket = s3.Bucket(
+            f"{name}-archives",
+            # The name is known before the bucket is, and after the stack is lost.
+            bucket=bucket_name(args.place),
+            opts=self._options(protect=True),
+        )
+        self._harden_bucket(name, args)
+        self.register_outputs({"vault": self.vault.name, "archives": self.bucket.id})
+
+    def _options(self, protect: bool = False) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, protect=protect)
+
+    def _plan(self, name: str, args: BackupsArgs) -> None:
+        plan = backup.Plan(
+            f"{name}-daily",
+            rules=[
+                backup.PlanRuleArgs(
+                    rule_name="daily",
+                    target_vault_name=self.vault.name,
+                    schedule=SCHEDULE,
+                    start_window=START_WINDOW_MINUTES,
+                    completion_window=COMPLETION_WINDOW_MINUTES,
+                    lifecycle=backup.PlanRuleLifecycleArgs(delete_after=args.retention_days),
+                )
+            ],
+            opts=self._options(),
+        )
+        role = Role(
+            f"{name}-role",
+            RoleArgs(
+                trust=trust("backup.amazonaws.com"),
+                description=f"{args.place.cluster}: takes backups, and restores them",
+                managed=(
+                    "service-role/AWSBackupServiceRolePolicyForBackup",
+                    "service-role/AWSBackupServiceRolePolicyForRestores",
+                ),
+            ),
+            self._options(),
+        )
+        wanted = {BACKUP_TAG: BACKUP_VALUE, **args.volume_tags}
+        backup.Selection(
+            f"{name}-volumes",
+            plan_id=plan.id,
+            iam_role_arn=role.arn,
+            resources=[args.place.arn("ec2", "volume/*")],
+            # All have to hold. (Of `selection_tags` one would be enough, and volumes of another
+            # stack in the account would be in the backup of this one.)
+            conditions=[
+                backup.SelectionConditionArgs(
+                    string_equals=[
+                        backup.SelectionConditionStringEqualArgs(
+                            key=f"aws:ResourceTag/{key}", value=value
+                        )
+                        for key, value in wanted.items()
+                    ]
+                )
+            ],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=role.ready),
+        )
+
+    def _harden_bucket(self, name: str, args: BackupsArgs) -> None:
+        bucket = self.bucket.id
+        s3.BucketPublicAccessBlock(
+            f"{name}-archives",
+            bucket=bucket,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=self._options(),
+        )
+        s3.BucketOwnershipControls(
+            f"{name}-archives",
+            bucket=bucket,
+            rule=s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
+            opts=self._options(),
+        )
+        versioning = s3.BucketVersioning(
+            f"{name}-archives",
+            bucket=bucket,
+            versioning_configuration=s3.BucketVersioningVersioningConfigurationArgs(
+                status="Enabled"
+            ),
+            opts=self._options(),
+        )
+        by_default = (
+            s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
+                sse_algorithm="aws:kms", kms_master_key_id=args.key_arn
+            )
+        )
+        s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-archives",
+            bucket=bucket,
+            rules=[
+                s3.BucketServerSideEncryptionConfigurationRuleArgs(
+                    apply_server_side_encryption_by_default=by_default,
+                    # One request to KMS for many objects.
+                    bucket_key_enabled=True,
+                )
+            ],
+            opts=self._options(),
+        )
+        s3.BucketPolicy(
+            f"{name}-archives",
+            bucket=bucket,
+            policy=tls_only(f"arn:aws:s3:::{bucket_name(args.place)}"),
+            opts=self._options(),
+        )
+        s3.BucketLifecycleConfiguration(
+            f"{name}-archives",
+            bucket=bucket,
+            rules=[_expiry(args.retention_days)],
+            # The rule on older versions needs versions.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+        )
+
+
+def bucket_name(place: AwsLocation) -> str:
+    """The name of the bucket for archives. Names are of all the world, so it has the account's."""
+    return f"{place.cluster}-archives-{place.account}"
+
+
+def problems(place: AwsLocation) -> Iterator[Problem]:
+    """Why there could be no such bucket."""
+    name = bucket_name(place)
+    if len(name) > BUCKET_NAME_LENGTH:
+        yield Problem(
+            "stack",
+            f"{place.cluster!r} (project and stack) is too long for the bucket {name}",
+            f"take {len(name) - BUCKET_NAME_LENGTH} characters off the name of the stack",
+        )
+
+
+def _expiry(retention_days: int) -> s3.BucketLifecycleConfigurationRuleArgs:
+    """An archive that was overwritten or deleted is kept as long as any other."""
+    return s3.BucketLifecycleConfigurationRuleArgs(
+        id="retention",
+        status="Enabled",
+        filter=s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
+        expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(days=retention_days),
+        noncurrent_version_expiration=(
+            s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
+                noncurrent_days=retention_days
+            )
+        ),
+        abort_incomplete_multipart_upload=(
+            s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
+                days_after_initiation=ABORT_UPLOAD_DAYS
+            )
+        ),
+    )
+
+
+def tls_only(bucket_arn: str) -> str:
+    """A bucket policy that refuses everybody who comes without TLS."""
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "TlsOnly",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "s3:*",
+                    "Resource": [bucket_arn, f"{bucket_arn}/*"],
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                }
+            ],
+        }
+    )

@@ -1,0 +1,189 @@
+"""The cluster: EKS's control plane, and who may use it."""
+
+import json
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+import pulumi
+from pulumi_aws import cloudwatch, eks
+
+from strata.platforms.eks.identity import Role, RoleArgs, of_cluster, trust
+from strata.platforms.eks.location import AwsLocation
+from strata.platforms.eks.network import https_from
+
+LOG_KINDS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+ADMINISTRATOR_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterArgs:
+    """`subnet_ids`: private ones, in two zones at least, where the control plane has its
+    interfaces. `vpc_range`: who may reach the private endpoint. `secrets_key_arn`: of the Secrets;
+    `log_key_arn`: of the logs."""
+
+    place: AwsLocation
+    version: str
+    vpc_id: pulumi.Input[str]
+    vpc_range: IPv4Network
+    subnet_ids: tuple[pulumi.Input[str], ...]
+    service_range: IPv4Network
+    public_access_ranges: tuple[IPv4Network, ...]
+    administrators: tuple[str, ...]
+    secrets_key_arn: pulumi.Input[str]
+    log_key_arn: pulumi.Input[str]
+    log_retention_days: int
+
+
+class Cluster(pulumi.ComponentResource):
+    """An EKS cluster with a private endpoint, encrypted Secrets and all control plane logs.
+
+    Its API answers inside the VPC: nodes, and whatever runs `pulumi up` there (a runner, a VPN).
+    From outside only with `public_access_ranges`.
+
+    **Who gets in.** Access entries alone decide (mode API; there is no aws-auth ConfigMap). The
+    identity that makes the cluster is an administrator of it: it has to make namespaces and
+    storage classes in the same run, and with no `administrators` there would be nobody else. AWS
+    takes this choice only when the cluster is made, so it does not depend on a setting that may
+    change. That identity is not to be named in `administrators` as well: it has an entry.
+
+    **Deleting it.** It is protected twice: in the state, so that `pulumi destroy` refuses before
+    it deletes anything, and at AWS, so that no console or script deletes it. Before a destroy:
+    `aws eks update-cluster-config --name NAME --no-deletion-protection`, and `pulumi state
+    unprotect` of what the refusal names.
+    """
+
+    def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("strata:eks:Cluster", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        place = args.place
+        role = self._role(name, args)
+        logs = cloudwatch.LogGroup(
+            f"{name}-logs",
+            # The name that EKS writes to. Where it does not exist EKS makes it, with no key and
+            # no end to how long it keeps the logs.
+            name=f"/aws/eks/{place.cluster}/cluster",
+            kms_key_id=args.log_key_arn,
+            retention_in_days=args.log_retention_days,
+            opts=child,
+        )
+        self.cluster = eks.Cluster(
+            name,
+            name=place.cluster,
+            version=args.version,
+            role_arn=role.arn,
+            vpc_config=eks.ClusterVpcConfigArgs(
+                subnet_ids=list(args.subnet_ids),
+                security_group_ids=[self._api_group(name, args).id],
+                endpoint_private_access=True,
+                endpoint_public_access=bool(args.public_access_ranges),
+                public_access_cidrs=[str(one) for one in args.public_access_ranges] or None,
+            ),
+            access_config=eks.ClusterAccessConfigArgs(
+                authentication_mode="API", bootstrap_cluster_creator_admin_permissions=True
+            ),
+            # Add-ons are EKS's own, with versions (add_ons.py): none is put there unasked.
+            bootstrap_self_managed_addons=False,
+            enabled_cluster_log_types=list(LOG_KINDS),
+            encryption_config=eks.ClusterEncryptionConfigArgs(
+                provider=eks.ClusterEncryptionConfigProviderArgs(key_arn=args.secrets_key_arn),
+                resources=["secrets"],
+            ),
+            kubernetes_network_config=eks.ClusterKubernetesNetworkConfigArgs(
+                ip_family="ipv4", service_ipv4_cidr=str(args.service_range)
+            ),
+            # No extended support, which costs six times as much: at the end of standard support
+            # AWS upgrades the control plane. A plan refuses such a version (base_checks.py).
+            upgrade_policy=eks.ClusterUpgradePolicyArgs(support_type="STANDARD"),
+            deletion_protection=True,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=True,
+                # The role's policies: without them EKS can neither make nor delete its
+                # interfaces. The log group: EKS would make it.
+                depends_on=[*role.ready, logs],
+            ),
+        )
+        self.name = self.cluster.name
+        self.endpoint = self.cluster.endpoint
+        self.certificate_authority = self.cluster.certificate_authority.apply(
+            lambda authority: authority.data or ""
+        )
+        self.security_group_id = self.cluster.vpc_config.apply(
+            lambda config: config.cluster_security_group_id or ""
+        )
+        self.kubeconfig = pulumi.Output.all(self.endpoint, self.certificate_authority).apply(
+            lambda known: kubeconfig(place, endpoint=known[0], certificate_authority=known[1])
+        )
+        for index, administrator in enumerate(args.administrators):
+            self._administrator(f"{name}-administrator-{index}", administrator)
+        self.register_outputs({"name": self.name, "endpoint": self.endpoint})
+
+    def _role(self, name: str, args: ClusterArgs) -> Role:
+        return Role(
+            f"{name}-role",
+            RoleArgs(
+                trust=trust("eks.amazonaws.com", conditions=of_cluster(args.place)),
+                description=f"{args.place.cluster}: the control plane",
+                managed=("AmazonEKSClusterPolicy",),
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _api_group(self, name: str, args: ClusterArgs) -> "pulumi.CustomResource":
+        # EKS's own group lets in nodes only.
+        return https_from(
+            f"{name}-api",
+            f"{args.place.cluster}: the API of the cluster",
+            args.vpc_id,
+            str(args.vpc_range),
+            {"Name": f"{args.place.cluster}-api"},
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _administrator(self, name: str, principal: str) -> None:
+        child = pulumi.ResourceOptions(parent=self)
+        entry = eks.AccessEntry(
+            name, cluster_name=self.name, principal_arn=principal, type="STANDARD", opts=child
+        )
+        eks.AccessPolicyAssociation(
+            name,
+            cluster_name=self.name,
+            principal_arn=entry.principal_arn,
+            policy_arn=ADMINISTRATOR_POLICY,
+            access_scope=eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
+            opts=child,
+        )
+
+
+def kubeconfig(place: AwsLocation, *, endpoint: str, certificate_authority: str) -> str:
+    """A kubeconfig without credentials: `aws eks get-token` gets them from the AWS credentials of
+    whoever uses it (the AWS CLI has to be there)."""
+    command = {
+        # What `aws eks update-kubeconfig` writes.
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": "aws",
+        "args": [
+            *("--region", place.region),
+            *("eks", "get-token", "--cluster-name", place.cluster, "--output", "json"),
+        ],
+        "interactiveMode": "Never",
+    }
+    name = place.cluster
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": name,
+                    "cluster": {
+                        "server": endpoint,
+                        "certificate-authority-data": certificate_authority,
+                    },
+                }
+            ],
+            "users": [{"name": name, "user": {"exec": command}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+            "current-context": name,
+        }
+    )

@@ -1,0 +1,171 @@
+"""Roles: who may take them, and what they may do."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import pulumi
+from pulumi_aws import eks, iam
+
+from strata.platforms.eks.location import AwsLocation, managed_policy
+
+Statement = Mapping[str, Any]
+
+
+def document(statements: Sequence[Statement]) -> str:
+    """A policy document."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def trust(
+    service: str,
+    *,
+    actions: Sequence[str] = ("sts:AssumeRole",),
+    conditions: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> str:
+    """Who may take a role: one service of AWS, under the conditions."""
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": list(actions),
+    }
+    if conditions:
+        statement["Condition"] = {test: dict(values) for test, values in conditions.items()}
+    return document([statement])
+
+
+def of_account(place: AwsLocation) -> dict[str, dict[str, str]]:
+    """The condition that a service acts for this account: without it, anybody who can make the
+    service do something could make it take the role (the confused deputy of IAM's user guide)."""
+    return {"StringEquals": {"aws:SourceAccount": place.account}}
+
+
+def of_cluster(place: AwsLocation) -> dict[str, dict[str, str]]:
+    """The condition that EKS acts for this cluster (EKS user guide, "Cross-service confused deputy
+    prevention", and the same for Pod Identity)."""
+    return {**of_account(place), "ArnEquals": {"aws:SourceArn": place.cluster_arn}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleArgs:
+    """`managed`: names of policies that AWS keeps. `statements`: what else it may do, by the name
+    of the policy that they go into."""
+
+    trust: str
+    description: str
+    managed: tuple[str, ...] = ()
+    statements: Mapping[str, tuple[Statement, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+
+class Role(pulumi.ComponentResource):
+    """A role with its policies.
+
+    `ready` is what has to be there before the role can be used, and may go only after its last
+    use: what uses the role depends on it. (An ARN that waited for the policies would be unknown in
+    the preview of every change of them, and would seem to replace the cluster.)
+    """
+
+    def __init__(self, name: str, args: RoleArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("strata:eks:Role", name, {}, opts)
+        self.role = iam.Role(
+            name,
+            assume_role_policy=args.trust,
+            description=args.description,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        attachments = [
+            iam.RolePolicyAttachment(
+                f"{name}-{policy.rsplit('/', maxsplit=1)[-1]}",
+                role=self.role.name,
+                policy_arn=managed_policy(policy),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            for policy in args.managed
+        ]
+        policies = [
+            iam.RolePolicy(
+                f"{name}-{policy}",
+                role=self.role.name,
+                policy=document(statements),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            for policy, statements in args.statements.items()
+        ]
+        self.arn = self.role.arn
+        self.ready: tuple[pulumi.Resource, ...] = (*attachments, *policies)
+        self.register_outputs({"arn": self.arn})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodRoleArgs:
+    """`cluster_name` is the output of the cluster, so that the role is bound once it is there."""
+
+    place: AwsLocation
+    cluster_name: pulumi.Input[str]
+    namespace: str
+    service_account: str
+    managed: tuple[str, ...] = ()
+    statements: Mapping[str, tuple[Statement, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+
+class PodRole(pulumi.ComponentResource):
+    """What the pods of one ServiceAccount may do on AWS, by EKS Pod Identity.
+
+    Pod Identity rather than IAM roles for service accounts: no identity provider to make, no
+    annotation on the ServiceAccount, and the same trust for every role. `ready` holds the
+    association too: a pod that starts before it has no credentials until it is started again.
+    """
+
+    def __init__(self, name: str, args: PodRoleArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("strata:eks:PodRole", name, {}, opts)
+        role = Role(
+            name,
+            RoleArgs(
+                trust=trust(
+                    "pods.eks.amazonaws.com",
+                    # Session tags carry the pod's namespace and name into CloudTrail.
+                    actions=("sts:AssumeRole", "sts:TagSession"),
+                    conditions=of_cluster(args.place),
+                ),
+                description=f"{args.place.cluster}: {args.namespace}/{args.service_account}",
+                managed=args.managed,
+                statements=args.statements,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        association = eks.PodIdentityAssociation(
+            name,
+            cluster_name=args.cluster_name,
+            namespace=args.namespace,
+            service_account=args.service_account,
+            role_arn=role.arn,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.arn = role.arn
+        self.role_name = role.role.name
+        self.ready: tuple[pulumi.Resource, ...] = (*role.ready, association)
+        self.register_outputs({"arn": self.arn})
+
+
+def node_role(name: str, place: AwsLocation, opts: pulumi.ResourceOptions) -> Role:
+    """What the nodes themselves may do: join the cluster and pull images, and no more.
+
+    The network plug-in has its own role by Pod Identity, so nodes need no right to change network
+    interfaces. There is no right for Systems Manager either: nobody logs in to a node. EC2 gives
+    no source account when it takes a role for an instance, so there is no condition on it.
+    """
+    return Role(
+        name,
+        RoleArgs(
+            trust=trust("ec2.amazonaws.com"),
+            description=f"{place.cluster}: nodes",
+            managed=("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"),
+        ),
+        opts,
+    )

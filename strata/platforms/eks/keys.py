@@ -1,0 +1,111 @@
+"""The keys that a stack's data is encrypted with."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_aws import kms
+
+from strata.platforms.eks.location import AwsLocation
+
+# 7 to 30 days; the longest, since what a key encrypted is lost with it (KMS, ScheduleKeyDeletion).
+DELETION_WINDOW_DAYS = 30
+
+# The purpose, and so the alias, of the key of volumes.
+DATA = "data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeysArgs:
+    place: AwsLocation
+
+
+class Keys(pulumi.ComponentResource):
+    """Three keys of the stack's own, each rotated every year.
+
+    `secrets`: the Secrets of Kubernetes in the control plane's store. `logs`: log groups, which
+    CloudWatch encrypts itself and so has to be allowed to. `data`: volumes, backups and archives.
+    Three, since who may use them differs: a person who reads logs needs no right to read volumes.
+    Each costs a dollar a month (docs/costs.md). The registry has one of its own.
+    """
+
+    def __init__(self, name: str, args: KeysArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("strata:eks:Keys", name, {}, opts)
+        place = args.place
+        self.secrets = make_key(self, name, "secrets", "Kubernetes Secrets", place)
+        self.logs = make_key(self, name, "logs", "log groups", place, [_cloudwatch(place)])
+        # Snapshots and archives cannot be read without it.
+        self.data = make_key(self, name, DATA, "volumes and backups", place, protect=True)
+        self.register_outputs({})
+
+
+def alias(place: AwsLocation, purpose: str) -> str:
+    """The name of a key that is known before the key is there."""
+    return f"alias/{place.cluster}/{purpose}"
+
+
+def make_key(
+    parent: pulumi.Resource,
+    name: str,
+    purpose: str,
+    description: str,
+    place: AwsLocation,
+    statements: Sequence[Mapping[str, Any]] = (),
+    protect: bool = False,
+) -> kms.Key:
+    """A key that is rotated every year, with an alias. `statements` say who may use it beside those
+    whom the account's own policies allow."""
+    key = kms.Key(
+        f"{name}-{purpose}",
+        description=f"{place.cluster}: {description}",
+        enable_key_rotation=True,
+        deletion_window_in_days=DELETION_WINDOW_DAYS,
+        policy=json.dumps({"Version": "2012-10-17", "Statement": [_by_iam(place), *statements]}),
+        opts=pulumi.ResourceOptions(parent=parent, protect=protect),
+    )
+    kms.Alias(
+        f"{name}-{purpose}",
+        name=alias(place, purpose),
+        target_key_id=key.key_id,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    return key
+
+
+def _by_iam(place: AwsLocation) -> dict[str, Any]:
+    """Whoever the account's own policies allow, and nobody else: without this statement a key
+    could end up with nobody who may change it."""
+    return {
+        "Sid": "ByPoliciesOfTheAccount",
+        "Effect": "Allow",
+        "Principal": {"AWS": place.root_arn},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+
+
+def _cloudwatch(place: AwsLocation) -> dict[str, Any]:
+    """CloudWatch, for the log groups of this cluster alone (CloudWatch Logs user guide, "Encrypt
+    log data using KMS")."""
+    return {
+        "Sid": "ForLogGroupsOfTheStack",
+        "Effect": "Allow",
+        "Principal": {"Service": f"logs.{place.region}.amazonaws.com"},
+        "Action": [
+            "kms:Encrypt*",
+            "kms:Decrypt*",
+            "kms:ReEncrypt*",
+            "kms:GenerateDataKey*",
+            "kms:Describe*",
+        ],
+        "Resource": "*",
+        "Condition": {
+            "ArnLike": {
+                "kms:EncryptionContext:aws:logs:arn": place.log_group_arn(
+                    f"/aws/eks/{place.cluster}/*"
+                )
+            }
+        },
+    }

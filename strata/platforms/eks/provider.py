@@ -1,0 +1,41 @@
+"""The AWS provider of a stack."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_aws
+from botocore.session import Session
+
+from strata.platforms.eks.location import AwsLocation
+
+
+def make(place: AwsLocation, tags: Mapping[str, str]) -> pulumi_aws.Provider:
+    """A provider for one account and region, which puts `tags` on everything it makes.
+
+    It refuses to work with the credentials of another account. A preview where there are none
+    (on a pull request) needs nothing of AWS, so the provider is then told not to look for any.
+    """
+    default_tags = pulumi_aws.ProviderDefaultTagsArgs(tags=dict(tags))
+    if pulumi.runtime.is_dry_run() and not _has_credentials():
+        return pulumi_aws.Provider(
+            "aws",
+            region=place.region,
+            default_tags=default_tags,
+            # It will not start without any; nothing is ever signed with these.
+            access_key="preview",
+            secret_key="preview",  # noqa: S106 - a word in its place
+            skip_credentials_validation=True,
+            skip_metadata_api_check=True,
+            skip_requesting_account_id=True,
+        )
+    return pulumi_aws.Provider(
+        "aws",
+        region=place.region,
+        default_tags=default_tags,
+        allowed_account_ids=[place.account],
+    )
+
+
+def _has_credentials() -> bool:
+    """Whether AWS's own rules find credentials: in the environment, in files, on the machine."""
+    return Session().get_credentials() is not None

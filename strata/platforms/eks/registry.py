@@ -1,0 +1,102 @@
+"""The image repositories of a stack."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import ecr
+
+from strata.images import catalogue
+from strata.model import Workload
+from strata.platforms.eks.keys import make_key
+from strata.platforms.eks.location import AwsLocation
+
+# What no tag leads to is what an interrupted or repeated push left.
+UNTAGGED_DAYS = 14
+# How far an image can be rolled back. Each push that changed something is one image.
+IMAGES_KEPT = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryArgs:
+    """`images`: logical images, such as `application`."""
+
+    place: AwsLocation
+    images: tuple[str, ...]
+
+
+def images_of(workloads: Iterable[Workload], pushed: Iterable[str]) -> tuple[str, ...]:
+    """The images that a stack has repositories for: those that are ours alone, which no public
+    registry has, and those that were `pushed` (strata:imageDigests)."""
+    own = {
+        name
+        for workload in workloads
+        for name in (workload.image, workload.gpu.image)
+        if name is not None and catalogue.get(name).upstream is None
+    }
+    return tuple(sorted(own | set(pushed)))
+
+
+class Registry(pulumi.ComponentResource):
+    """A private repository for each image: `CLUSTER/IMAGE`.
+
+    Tags cannot be moved, every image is scanned as it is pushed, and all are encrypted with a key
+    of the registry's own, so that it can be there before anything else of the stack: what runs in
+    the cluster has to be pushed first (`RegistryAlone`). The repositories go with the stack, images
+    and all: `make push` makes them again.
+    """
+
+    def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("strata:eks:Registry", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        key = make_key(self, name, "images", "container images", args.place)
+        for image in sorted(args.images):
+            repository = ecr.Repository(
+                f"{name}-{image}",
+                # What pushes and what runs an image name it without asking the stack.
+                name=f"{args.place.cluster}/{image}",
+                image_tag_mutability="IMMUTABLE",
+                image_scanning_configuration=ecr.RepositoryImageScanningConfigurationArgs(
+                    scan_on_push=True
+                ),
+                encryption_configurations=[
+                    ecr.RepositoryEncryptionConfigurationArgs(
+                        encryption_type="KMS", kms_key=key.arn
+                    )
+                ],
+                force_delete=True,
+                opts=child,
+            )
+            ecr.LifecyclePolicy(
+                f"{name}-{image}", repository=repository.name, policy=lifecycle(), opts=child
+            )
+        self.register_outputs({})
+
+
+def lifecycle() -> str:
+    """Which images are deleted: the untagged ones after a while, and of the others the oldest."""
+    rules = [
+        {
+            "rulePriority": 1,
+            "description": "untagged",
+            "selection": {
+                "tagStatus": "untagged",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": UNTAGGED_DAYS,
+            },
+            "action": {"type": "expire"},
+        },
+        {
+            "rulePriority": 2,
+            "description": "the oldest",
+            "selection": {
+                "tagStatus": "any",
+                "countType": "imageCountMoreThan",
+                "countNumber": IMAGES_KEPT,
+            },
+            "action": {"type": "expire"},
+        },
+    ]
+    return json.dumps({"rules": rules})

@@ -1,0 +1,75 @@
+"""The kinds of volumes that pods can ask for."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from strata.platforms.eks.objects import ClusterObjects
+
+DATA = "strata-data"
+"""For data: backed up, and left behind when its claim goes."""
+
+CACHE = "strata-cache"
+"""For what can be had again, and for every claim that names no class: gone with its claim."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageClassesArgs:
+    """`backup_tag`: key and value by which backups find a volume. `key_arn`: the key of volumes."""
+
+    objects: ClusterObjects
+    backup_tag: tuple[str, str]
+    key_arn: pulumi.Input[str]
+
+
+class StorageClasses(pulumi.ComponentResource):
+    """gp3 volumes, encrypted with the stack's key, made in the zone of the pod, that can grow.
+
+    gp3 is EBS's general kind: 3,000 operations and 125 MiB a second at every size (Amazon EBS User
+    Guide, "General Purpose SSD volumes").
+    """
+
+    def __init__(
+        self, name: str, args: StorageClassesArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("strata:eks:StorageClasses", name, {}, opts)
+        key, value = args.backup_tag
+        self._args = args
+        self.classes: tuple[pulumi.Resource, ...] = (
+            self._make(DATA, "Retain", {"tagSpecification_1": f"{key}={value}"}),
+            self._make(
+                CACHE,
+                "Delete",
+                {},
+                {"storageclass.kubernetes.io/is-default-class": "true"},
+            ),
+        )
+        self.register_outputs({})
+
+    def _make(
+        self,
+        name: str,
+        reclaim: str,
+        tags: dict[str, str],
+        annotations: dict[str, str] | None = None,
+    ) -> kubernetes.storage.v1.StorageClass:
+        objects = self._args.objects
+        parameters: dict[str, pulumi.Input[str]] = {
+            "type": "gp3",
+            "encrypted": "true",
+            "kmsKeyId": self._args.key_arn,
+            "csi.storage.k8s.io/fstype": "ext4",
+            **tags,
+        }
+        return kubernetes.storage.v1.StorageClass(
+            name,
+            metadata=objects.metadata(name, annotations=annotations),
+            provisioner="ebs.csi.aws.com",
+            reclaim_policy=reclaim,
+            # A volume is in one zone: it is made where the scheduler put its pod.
+            volume_binding_mode="WaitForFirstConsumer",
+            allow_volume_expansion=True,
+            parameters=parameters,
+            opts=objects.options(self),
+        )

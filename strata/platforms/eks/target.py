@@ -1,0 +1,107 @@
+"""EKS as a target of the Kubernetes platform: what there is to plan with, and what is made."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from functools import cached_property
+
+import pulumi
+
+from strata.config import Settings
+from strata.model import Job, Problem, Service
+from strata.platforms.eks import addresses, backups, base_checks, images, node_checks, provider
+from strata.platforms.eks.location import AwsLocation
+from strata.platforms.eks.node_groups import node_groups
+from strata.platforms.eks.regions import zone_letters
+from strata.platforms.eks.registry import Registry, RegistryArgs, images_of
+from strata.platforms.eks.stack import Stack, StackArgs
+from strata.platforms.kubernetes.cluster import Connection, NodeGroup, Workloads
+from strata.platforms.kubernetes.images import Images
+from strata.platforms.kubernetes.names import Names
+
+NO_ACCOUNT = "000000000000"
+"""Stands for an account that is not set, until the mistake of it is told."""
+
+
+class EksTarget:
+    """A cluster of the stack's own on EKS. See `Cluster` of strata/platforms/kubernetes/cluster.py.
+
+    `today`: the day by which a version of EKS is in or out of support.
+    """
+
+    def __init__(self, settings: Settings, project: str, stack: str, today: date) -> None:
+        self._settings, self._today = settings, today
+        letters = zone_letters(settings.aws.region, settings.aws.zones, settings.aws.zone_letters)
+        # From here on the letters are known, whether they were named or not.
+        self._aws = settings.aws.model_copy(update={"zone_letters": letters})
+        self._names = Names(project=project, stack=stack, system=settings.system)
+        self._place = place_of(settings, project, stack)
+        self._images = Images(
+            registry=f"{self._place.registry}/{self._place.cluster}",
+            digests=settings.image_digests,
+            others=images.NAMES,
+        )
+
+    @property
+    def name_server(self) -> str:
+        return addresses.name_server(self._aws.service_range)
+
+    @cached_property
+    def groups(self) -> tuple[NodeGroup, ...]:
+        return node_groups(self._aws)
+
+    def image(self, name: str) -> str:
+        return self._images.reference(name)
+
+    def node_problems(self) -> Iterator[Problem]:
+        return node_checks.problems(self._settings.aws, self._aws.zone_letters)
+
+    def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterator[Problem]:
+        yield from base_checks.problems(self._settings, self._today)
+        yield from backups.problems(self._place)
+        yield from node_checks.of_add_ons(self._settings.aws.add_ons)
+        yield from self._images.problems([*services, *jobs])
+
+    def connect(self, workloads: Workloads) -> Connection:
+        place = self._place
+        if not self._aws.public_access_ranges:
+            pulumi.log.info(
+                f"the API of {place.cluster} answers only inside its VPC: run `pulumi up` from"
+                " there, or name ranges in strata:aws.publicAccessRanges"
+            )
+        tags = tags_of(self._names)
+        options = pulumi.ResourceOptions(provider=provider.make(place, tags))
+        pushed = images_of([*workloads.services, *workloads.jobs], self._settings.image_digests)
+        Registry("eks-registry", RegistryArgs(place=place, images=pushed), options)
+        stack = Stack(
+            place.cluster,
+            StackArgs(
+                settings=self._settings,
+                aws=self._aws,
+                domain=self._settings.domain or "",  # absent: `mistakes` has told
+                place=place,
+                names=self._names,
+                images=self._images,
+                workloads=workloads,
+                tags=tags,
+            ),
+            options,
+        )
+        return stack.connection
+
+
+def place_of(settings: Settings, project: str, stack: str) -> AwsLocation:
+    """The account, the region and the name of the cluster of a stack."""
+    return AwsLocation(
+        account=settings.aws.account or NO_ACCOUNT,
+        region=settings.aws.region,
+        cluster=f"{project}-{stack}",
+    )
+
+
+def tags_of(names: Names) -> Mapping[str, str]:
+    """What everything of a stack on AWS is tagged with."""
+    return {
+        "strata.project": names.project,
+        "strata.stack": names.stack,
+        "strata.system": names.system,
+    }

@@ -1,0 +1,43 @@
+"""Kubernetes: the platform of a stack in any cluster that a kubeconfig leads to, and what EKS is
+built on."""
+
+import pulumi
+
+from strata.config import Settings, read_seed
+from strata.model import Override, Overrides
+from strata.model.secrets import DerivedSecrets
+from strata.platforms.kubernetes import refusals
+from strata.platforms.kubernetes.cluster import Cluster
+from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes.platform import KubernetesPlatform
+
+__all__ = ["Cluster", "KubernetesPlatform", "assemble", "create"]
+
+
+def create(settings: Settings, project: str, stack: str) -> KubernetesPlatform:
+    """The platform of a stack by its settings. Asks the cluster what it is like."""
+    from strata.platforms.kubernetes.kubeconfig import KubeconfigCluster
+
+    return assemble(settings, project, stack, KubeconfigCluster.read(settings))
+
+
+def assemble(settings: Settings, project: str, stack: str, cluster: Cluster) -> KubernetesPlatform:
+    """The platform of a stack on a cluster of whichever kind."""
+    return KubernetesPlatform(
+        names=Names(project=project, stack=stack, system=settings.system),
+        cluster=cluster,
+        secrets=DerivedSecrets(read_seed(settings), stack, settings.secret_generations),
+        overrides=Overrides(
+            services={
+                name: Override(**changed.model_dump())
+                for name, changed in settings.services.items()
+            },
+            profiles=frozenset(settings.profiles),
+            secret_owners=frozenset(settings.secret_generations),
+        ),
+        problems=(
+            *refusals.of_settings(settings),
+            # A plan is the same with any seed.
+            *(() if pulumi.runtime.is_dry_run() else refusals.of_seed(settings)),
+        ),
+    )

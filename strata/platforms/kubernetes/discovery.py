@@ -1,0 +1,169 @@
+"""What a cluster is like: asked by the official client, read-only, at plan time."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from strata.model import GpuSharing
+from strata.platforms.kubernetes import api_client
+from strata.platforms.kubernetes.cluster import GPU_PRESENT, GPU_RESOURCE, NodeGroup, Taint
+from strata.platforms.kubernetes.scheduling import GPU_TAINT
+
+NODES_A_PAGE = 500
+"""How many nodes are asked for at a time: kubectl's own number (--chunk-size)."""
+
+SHARED = f"{GPU_RESOURCE}.shared"
+MIG_PREFIX = "nvidia.com/mig-"
+GPU_MEMORY = "nvidia.com/gpu.memory"
+"""MiB of a GPU, by NVIDIA's GPU feature discovery; likewise the next two."""
+GPU_PRODUCT = "nvidia.com/gpu.product"
+SHARING_STRATEGY = "nvidia.com/gpu.sharing-strategy"
+MIG_STRATEGY = "nvidia.com/mig.strategy"
+INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+METRICS = "metrics.k8s.io"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscoveredCluster:
+    """`version`: major and minor. `groups`: nodes that pods may go to, alike ones together."""
+
+    context: str
+    version: tuple[int, int]
+    groups: tuple[NodeGroup, ...]
+    has_default_storage_class: bool
+    has_metrics: bool
+
+
+def discover(context: str | None) -> DiscoveredCluster:
+    """Asks the cluster of a context, or of the kubeconfig's current one. Raises `InvalidStackError` with
+    the one thing that is in the way."""
+    # Imported here: it takes a second, and only this target needs it.
+    from kubernetes import client
+
+    configuration, chosen = api_client.configuration(context)
+    api = client.ApiClient(configuration)
+    ask = api_client.ApiClient(chosen, str(configuration.host))
+    limit = api_client.ANSWER_SECONDS
+    version = ask(lambda: client.VersionApi(api).get_code(_request_timeout=limit))
+    nodes = _nodes(client.CoreV1Api(api), ask)
+    classes = ask(lambda: client.StorageV1Api(api).list_storage_class(_request_timeout=limit)).items
+    known = ask(lambda: client.ApisApi(api).get_api_versions(_request_timeout=limit)).groups
+    return DiscoveredCluster(
+        context=chosen,
+        version=(_number(version.major), _number(version.minor)),
+        groups=group(nodes),
+        has_default_storage_class=any(
+            (one.metadata.annotations or {}).get(DEFAULT_CLASS) == "true" for one in classes
+        ),
+        has_metrics=any(one.name == METRICS for one in known),
+    )
+
+
+def _nodes(core: Any, ask: api_client.ApiClient) -> list[Any]:
+    """All nodes, page by page."""
+    found: list[Any] = []
+    following: str | None = None
+    while following != "":
+        question = partial(
+            core.list_node,
+            limit=NODES_A_PAGE,
+            _continue=following,
+            _request_timeout=api_client.ANSWER_SECONDS,
+        )
+        page = ask(question)
+        found += page.items
+        following = page.metadata._continue or ""
+    return found
+
+
+def group(nodes: Iterable[Any]) -> tuple[NodeGroup, ...]:
+    """Nodes that pods may go to, alike ones together. Cordoned ones, and those with a taint that
+    nothing of a stack tolerates, are nobody's."""
+    alike: dict[str, list[NodeGroup]] = {}
+    for node in nodes:
+        taints = tuple(
+            Taint(key=one.key, value=one.value or "", effect=one.effect)
+            for one in node.spec.taints or ()
+        )
+        if node.spec.unschedulable or any(_is_closed(one) for one in taints):
+            continue
+        described = _describe(node, taints)
+        alike.setdefault(repr(described), []).append(described)
+    names: Counter[str] = Counter()
+    found = []
+    for _, members in sorted(alike.items()):
+        name = members[0].name
+        names[name] += 1
+        unique = name if names[name] == 1 else f"{name}-{names[name]}"
+        found.append(replace(members[0], name=unique, nodes_maximum=len(members)))
+    return tuple(found)
+
+
+def _is_closed(taint: Taint) -> bool:
+    gpu = taint.key == GPU_TAINT and taint.effect == "NoSchedule"
+    return taint.effect != "PreferNoSchedule" and not gpu
+
+
+def _describe(node: Any, taints: tuple[Taint, ...]) -> NodeGroup:
+    labels: Mapping[str, str] = node.metadata.labels or {}
+    has: Mapping[str, str] = node.status.allocatable or {}
+    cpu = round(float(_quantity(has.get("cpu", "0"))), 3)
+    memory_mib = int(_quantity(has.get("memory", "0")) // 2**20)
+    resource, gpus = _gpus(has)
+    name = labels.get(INSTANCE_TYPE) or f"{cpu:g}-cores-{memory_mib}-mib"
+    if not gpus:
+        return NodeGroup(name=name, nodes_maximum=1, cpu=cpu, memory_mib=memory_mib, taints=taints)
+    # A slice has a label of its own (nvidia.com/mig-1g.10gb.memory).
+    memory = labels.get(f"{resource}.memory") or labels.get(GPU_MEMORY) or "0"
+    return NodeGroup(
+        name=name,
+        nodes_maximum=1,
+        cpu=cpu,
+        memory_mib=memory_mib,
+        gpus=gpus,
+        gpu_resource=resource,
+        gpu_memory_mib=_number(memory),
+        sharing=_sharing(resource, labels),
+        labels={
+            key: labels[key] for key in (GPU_PRESENT, GPU_PRODUCT, GPU_MEMORY) if key in labels
+        },
+        taints=taints,
+    )
+
+
+def _gpus(has: Mapping[str, str]) -> tuple[str, int]:
+    """The GPU resource of a node, and how many of it. Of several (MIG slices of different sizes) the
+    one there is most of: a group is planned with one."""
+    offered = [
+        (int(_quantity(amount)), name)
+        for name, amount in has.items()
+        if name in (GPU_RESOURCE, SHARED) or name.startswith(MIG_PREFIX)
+    ]
+    amount, name = max(offered, default=(0, GPU_RESOURCE))
+    return name, amount
+
+
+def _sharing(resource: str, labels: Mapping[str, str]) -> GpuSharing:
+    if resource.startswith(MIG_PREFIX) or labels.get(MIG_STRATEGY) == "single":
+        return GpuSharing.MIG
+    # A plugin that shares may keep the plain name of the resource; feature discovery tells.
+    if resource == SHARED or labels.get(SHARING_STRATEGY, "none") != "none":
+        return GpuSharing.TIME_SLICING
+    return GpuSharing.EXCLUSIVE
+
+
+def _number(text: str) -> int:
+    """The number that a text begins with: managed clusters say `30+`."""
+    digits = re.match(r"\d+", str(text))
+    return int(digits.group()) if digits else 0
+
+
+def _quantity(text: str) -> Decimal:
+    from kubernetes.utils.quantity import parse_quantity
+
+    return Decimal(parse_quantity(text))  # type: ignore[no-untyped-call]

@@ -1,0 +1,240 @@
+"""Whether all pods of a stack have a place on the nodes that there can be.
+
+First-fit decreasing: the largest pods first, each on the first node with room. It may need a node
+more than the best arrangement would (11/9 of it at most: D. S. Johnson, 1973), and the scheduler of
+Kubernetes is no better. So what is refused here might just fit, and what is let pass does.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from strata.model import Problem, Workload
+from strata.platforms.kubernetes.cluster import NodeGroup
+from strata.platforms.kubernetes.quantities import cores
+
+# What the DaemonSets of a cluster request of each node. Those of EKS: kube-proxy 100m (add-on
+# default), aws-node 50m (25m for the CNI and 25m for its policy agent), ebs-csi-node 30m and 120 MiB,
+# node monitoring agent 10m and 30 MiB, pod identity agent, device plugin and DCGM exporter 100m and
+# 128 MiB each; rounded up for what a cluster of somebody else has beside.
+DAEMON_CPU = 0.4
+DAEMON_MEMORY_MIB = 512
+
+# What the cluster's own Deployments request, of nodes without a taint: two each of CoreDNS (100m,
+# 70 MiB), metrics-server (100m, 200 MiB) and the EBS controller (60m, 240 MiB); and once the
+# autoscaler (100m, 600 MiB). Two pods stand for them.
+CLUSTER_PODS = 2
+CLUSTER_POD_CPU = 0.35
+CLUSTER_POD_MEMORY_MIB = 820
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pod:
+    """What one pod asks of a node of one of `groups` (by name)."""
+
+    name: str
+    cpu: float
+    memory_mib: int
+    groups: frozenset[str]
+    gpus: int = 0
+
+
+@dataclass
+class _Node:
+    group: str
+    cpu: float
+    memory_mib: int
+    gpus: int
+
+    def has_room(self, pod: Pod) -> bool:
+        return (
+            self.group in pod.groups
+            # Thousandths are what is counted in; sums of floats have dust in them.
+            and pod.cpu <= self.cpu + 1e-6
+            and pod.memory_mib <= self.memory_mib
+            and pod.gpus <= self.gpus
+        )
+
+    def take(self, pod: Pod, sign: int = 1) -> None:
+        self.cpu -= sign * pod.cpu
+        self.memory_mib -= sign * pod.memory_mib
+        self.gpus -= sign * pod.gpus
+
+
+@dataclass
+class Nodes:
+    """The nodes of the groups, opened one by one as pods are placed."""
+
+    groups: Sequence[NodeGroup]
+    _open: list[_Node] = field(default_factory=list)
+
+    def place(self, pod: Pod) -> _Node | None:
+        """Puts a pod on the first node with room. None where there is none."""
+        for node in self._open:
+            if node.has_room(pod):
+                node.take(pod)
+                return node
+        for group in self.groups:
+            if group.name not in pod.groups:
+                continue
+            used = sum(node.group == group.name for node in self._open)
+            node = _fresh(group)
+            if used < group.nodes_maximum and node.has_room(pod):
+                node.take(pod)
+                self._open.append(node)
+                return node
+        return None
+
+    def place_all(self, pods: Sequence[Pod]) -> bool:
+        """Places all of them, or none."""
+        placed: list[tuple[_Node, Pod]] = []
+        for pod in pods:
+            node = self.place(pod)
+            if node is None:
+                for holder, one in placed:
+                    holder.take(one, -1)
+                return False
+            placed.append((node, pod))
+        return True
+
+    def has_room(self, pod: Pod) -> bool:
+        """Whether one more such pod would find a place."""
+        node = self.place(pod)
+        if node is not None:
+            node.take(pod, -1)
+        return node is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """`cramped` are the services on GPUs of which no further pod has a place beside all others, not
+    even while they are updated. (Of other nodes there is room as long as nobody is at its largest.)
+    """
+
+    problems: tuple[Problem, ...]
+    cramped: frozenset[str]
+
+
+def usable(group: NodeGroup) -> tuple[float, int]:
+    """Cores and MiB of one node that are left for the stack's pods."""
+    return group.cpu - DAEMON_CPU, group.memory_mib - DAEMON_MEMORY_MIB
+
+
+def check(
+    workloads: Sequence[Workload],
+    groups: Sequence[NodeGroup],
+    gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
+) -> Fit:
+    """Places all pods at their largest number. `gpu_groups`: see `gpu.GpuDecision.groups`."""
+    open_to_all = frozenset(one.name for one in groups if not _closed(one))
+    pods = {one.name: _pod(one, gpu_groups, open_to_all) for one in workloads}
+    problems: list[Problem] = []
+    fitting: list[Workload] = []
+    for workload in workloads:
+        if any(_fresh(one).has_room(pods[workload.name]) for one in groups):
+            fitting.append(workload)
+        else:
+            problems.append(_too_large(workload, pods[workload.name], groups))
+    nodes = Nodes(groups)
+    left = [*_cluster_pods(open_to_all, nodes)]
+    by_size = sorted(
+        (pods[one.name] for one in fitting for _ in range(one.replicas_at_most)),
+        key=lambda pod: (-pod.gpus, -pod.memory_mib, -pod.cpu, pod.name),
+    )
+    left += [pod.name for pod in by_size if nodes.place(pod) is None]
+    if left:
+        problems.append(
+            Problem(
+                "budget: nodes",
+                f"{len(left)} of {len(by_size)} pods have no place on the nodes that there can be"
+                f" ({', '.join(sorted(set(left)))})\n{table(workloads, groups, gpu_groups)}",
+                "raise the maximum of a node group or take larger nodes (on EKS:"
+                " strata:aws.systemNodes and gpuNodes), or lower"
+                " strata:services.NAME.memoryMib, cpuReserved or replicas",
+            )
+        )
+    return Fit(
+        problems=tuple(problems),
+        cramped=frozenset(
+            one.name
+            for one in fitting
+            if one.name in gpu_groups
+            if not nodes.has_room(pods[one.name])
+        ),
+    )
+
+
+def table(
+    workloads: Sequence[Workload],
+    groups: Sequence[NodeGroup],
+    gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
+) -> str:
+    """What is asked for and what there can be, for a person."""
+    width = max(
+        len(name) for name in [*(one.name for one in workloads), *(one.name for one in groups)]
+    )
+    rows = [f"      {'asked for':<{width}}  pods  cores each  MiB each  GPUs each"]
+    rows += [
+        f"      {one.name:<{width}}  {one.replicas_at_most:>4}  {cores(one.resources.cpu_budget):>10}"
+        f"  {one.resources.memory_mib:>8}  {one.gpu.count if one.name in gpu_groups else 0:>9}"
+        for one in sorted(
+            workloads, key=lambda one: -one.resources.memory_mib * one.replicas_at_most
+        )
+    ]
+    rows += [f"      {'node group':<{width}}  most  cores each  MiB each  GPUs each"]
+    for group in groups:
+        cpu, memory_mib = usable(group)
+        rows.append(
+            f"      {group.name:<{width}}  {group.nodes_maximum:>4}  {cores(max(cpu, 0)):>10}"
+            f"  {max(memory_mib, 0):>8}  {group.gpus:>9}"
+        )
+    return "\n".join(rows)
+
+
+def _pod(
+    workload: Workload,
+    gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
+    open_to_all: frozenset[str],
+) -> Pod:
+    given = gpu_groups.get(workload.name)
+    return Pod(
+        name=workload.name,
+        cpu=workload.resources.cpu_budget,
+        memory_mib=workload.resources.memory_mib,
+        gpus=workload.gpu.count if given else 0,
+        groups=frozenset(one.name for one in given) if given else open_to_all,
+    )
+
+
+def _fresh(group: NodeGroup) -> _Node:
+    cpu, memory_mib = usable(group)
+    return _Node(group.name, cpu, memory_mib, group.gpus)
+
+
+def _closed(group: NodeGroup) -> bool:
+    return any(taint.effect != "PreferNoSchedule" for taint in group.taints)
+
+
+def _cluster_pods(open_to_all: frozenset[str], nodes: Nodes) -> Iterator[str]:
+    for _ in range(CLUSTER_PODS):
+        pod = Pod(
+            name="the cluster's own",
+            cpu=CLUSTER_POD_CPU,
+            memory_mib=CLUSTER_POD_MEMORY_MIB,
+            groups=open_to_all,
+        )
+        if nodes.place(pod) is None:
+            yield pod.name
+
+
+def _too_large(workload: Workload, pod: Pod, groups: Iterable[NodeGroup]) -> Problem:
+    sizes = []
+    for group in groups:
+        if group.name in pod.groups:
+            cpu, memory_mib = usable(group)
+            sizes.append(f"{group.name} {cores(max(cpu, 0))} cores and {max(memory_mib, 0)} MiB")
+    return Problem(
+        f"{workload.path}: resources",
+        f"{cores(pod.cpu)} cores and {pod.memory_mib} MiB for one pod fit on no node where it may"
+        f" run; one has: {'; '.join(sizes) or 'there is none'}",
+        f"lower strata:services.{workload.name}.cpuReserved or memoryMib, or take larger nodes",
+    )

@@ -1,0 +1,114 @@
+"""Which services and jobs get GPUs, and on the nodes of which groups."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from strata.model import Gpu, GpuMode, GpuSharing, Problem, Workload
+from strata.platforms.kubernetes.cluster import GPU_PRESENT, GPU_RESOURCE, NodeGroup
+from strata.platforms.kubernetes.fit import Nodes, Pod
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuDecision:
+    """`groups` has, for each service or job that runs on GPUs, the groups where it may run, all of
+    one GPU resource; `fallen_back` says of those that would rather have had some why they have not.
+    """
+
+    groups: Mapping[str, tuple[NodeGroup, ...]]
+    fallen_back: Mapping[str, str]
+    problems: tuple[Problem, ...]
+
+    @property
+    def granted(self) -> frozenset[str]:
+        """The names of the services and jobs that run on GPUs."""
+        return frozenset(self.groups)
+
+
+def decide(workloads: Sequence[Workload], groups: Sequence[NodeGroup]) -> GpuDecision:
+    """Shares the GPUs of all groups out, at their largest: first to those that require theirs, then
+    to those that would rather have some. Only GPUs are counted here; `fit` counts the rest."""
+    granted: dict[str, tuple[NodeGroup, ...]] = {}
+    fallen_back: dict[str, str] = {}
+    problems: list[Problem] = []
+    nodes = Nodes([one for one in groups if one.gpus])
+    asking = [one for one in workloads if one.gpu.mode is not GpuMode.OFF]
+    for workload in sorted(asking, key=_precedence):
+        found = satisfying(workload.gpu, groups)
+        if not found:
+            problem = "no node group satisfies it: " + "; ".join(
+                f"{group.name}: {lacks(group, workload.gpu)}" for group in groups
+            )
+        elif not _give(workload, found, nodes):
+            each = f"{workload.gpu.count} of {found[0].gpu_resource}"
+            problem = (
+                f"{workload.replicas_at_most} times {each} are more than"
+                f" {', '.join(group.name for group in found)} can have, beside what others have"
+                f" been given"
+            )
+        else:
+            granted[workload.name] = found
+            continue
+        if workload.gpu.mode is GpuMode.PREFER:
+            fallen_back[workload.name] = problem
+        else:
+            problems.append(
+                Problem(
+                    f"{workload.path}: gpu",
+                    f"a GPU is required, but {problem}",
+                    "ask for what a node group has, add one that has it (on EKS:"
+                    " strata:aws.gpuNodes), or set strata:gpu.mode to prefer or off",
+                )
+            )
+    return GpuDecision(groups=granted, fallen_back=fallen_back, problems=tuple(problems))
+
+
+def satisfying(gpu: Gpu, groups: Iterable[NodeGroup]) -> tuple[NodeGroup, ...]:
+    """The groups where the request can be had. A pod names one resource, so they all have the same:
+    that of the first group which shares its GPUs as asked."""
+    fit = [group for group in groups if lacks(group, gpu) is None]
+    fit.sort(key=lambda group: group.sharing is not gpu.sharing)
+    return tuple(group for group in fit if group.gpu_resource == fit[0].gpu_resource)
+
+
+def lacks(group: NodeGroup, gpu: Gpu) -> str | None:
+    """Why the nodes of a group cannot satisfy a request, or None where they can."""
+    if not group.gpus:
+        return "has no GPU"
+    if group.labels.get(GPU_PRESENT) != "true":
+        return f"its nodes lack the label {GPU_PRESENT}=true"
+    # Who may share a GPU is served by one of its own as well.
+    alone = gpu.sharing is GpuSharing.TIME_SLICING and group.sharing is GpuSharing.EXCLUSIVE
+    if group.sharing is not gpu.sharing and not alone:
+        return f"its GPUs are had by {group.sharing}, and {gpu.sharing} is asked for"
+    if gpu.mig_profile is not None and group.gpu_resource != mig_resource(gpu.mig_profile):
+        return f"has {group.gpu_resource}, and {mig_resource(gpu.mig_profile)} is asked for"
+    if gpu.memory_mib is not None and not group.gpu_memory_mib:
+        return "how much memory its GPUs have is not known (node label nvidia.com/gpu.memory)"
+    if gpu.memory_mib is not None and group.gpu_memory_mib < gpu.memory_mib:
+        return f"each has {group.gpu_memory_mib} MiB of memory, and {gpu.memory_mib} are asked for"
+    if group.gpus < gpu.count:
+        return f"a node has {group.gpus}, and {gpu.count} are asked for"
+    return None
+
+
+def mig_resource(profile: str) -> str:
+    """The resource of a MIG profile (NVIDIA device plugin: a `+` is written as a dot)."""
+    return GPU_RESOURCE.replace("gpu", "mig-") + profile.replace("+", ".")
+
+
+def _give(workload: Workload, groups: Sequence[NodeGroup], nodes: Nodes) -> bool:
+    """Sets aside what all pods of a process need, or nothing."""
+    pod = Pod(
+        name=workload.name,
+        cpu=0,
+        memory_mib=0,
+        gpus=workload.gpu.count,
+        groups=frozenset(group.name for group in groups),
+    )
+    return nodes.place_all([pod] * workload.replicas_at_most)
+
+
+def _precedence(workload: Workload) -> tuple[bool, int, int]:
+    """Who cannot do without and who needs the largest come first."""
+    gpu = workload.gpu
+    return (gpu.mode is GpuMode.PREFER, -(gpu.memory_mib or 0), -gpu.count)

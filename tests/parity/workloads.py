@@ -1,0 +1,366 @@
+"""What services and jobs have in common."""
+
+from strata.model import (
+    Capability,
+    Endpoint,
+    File,
+    Gpu,
+    GpuMode,
+    LogRotation,
+    Password,
+    Resources,
+    Tmpfs,
+    Ulimit,
+    Zone,
+)
+from tests.parity import finds
+from tests.parity.finds import container, in_pod, pod
+from tests.parity.row import Check, Made, Refused, Row, Seen, dig, fields
+
+BOTH = ("app", "task")
+SCRATCH = (Tmpfs(path="/scratch"),)
+NOTE = (File(path="/etc/app/note", content="a note"),)
+
+
+def _label_of_pod(key: str) -> Seen:
+    return Seen(finds.template("metadata", "labels", key), "data")
+
+
+def _is_there(made: Made, name: str) -> bool:
+    inputs = made.recorded.inputs
+    return f"{name}-1" in inputs or finds.kind_of_workload(made, name) != ""
+
+
+ROWS = (
+    Row(
+        field="Workload.name",
+        docker="container `PROJECT-STACK-NAME-1`, host name, network alias, label `strata.service`"
+        " (`strata.job` of a job)",
+        kubernetes="objects of this name in the namespace `PROJECT-STACK`; label `strata.service`"
+        " (`strata.job` of a job), by which pods are picked",
+        on=("client", "task"),
+        checks=(
+            Check(
+                change=fields(name="other"),
+                docker=Seen(finds.resource("other-1", "name"), "strata-test-other-1"),
+                kubernetes=Seen(
+                    lambda made, _: finds.workload("metadata", "name")(made, "other"), "other"
+                ),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.image",
+        docker="the logical image's reference by the catalogue; the container names it by digest"
+        " (upstream) or image id (built here)",
+        kubernetes="the logical image's reference, always by digest: `strata:imageDigests`, else"
+        " upstream. One of ours that was never pushed is refused; a preview warns",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(image="application"),
+                docker=Seen(container("image"), finds.local_image("application")),
+                kubernetes=Seen(in_pod("image"), finds.pushed_image("application")),
+            ),
+            Check(
+                change=fields(image="missing"),
+                docker=Refused("{noun} {name}: image"),
+                kubernetes=Refused("{noun} {name}: image"),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.zone",
+        docker="label `strata.zone`, and the part of the stack's /16 that a service's networks are"
+        " cut from. A published service of the zone `frontend` may also open connections to the"
+        " internet",
+        kubernetes="label `strata.zone`. A published service of the zone `frontend` may also open"
+        " connections to the internet",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(zone=Zone.DATA),
+                docker=Seen(finds.label("strata.zone"), "data"),
+                kubernetes=_label_of_pod("strata.zone"),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.resources",
+        docker="limits and weights, see Resources; counted in the budget",
+        kubernetes="requests and limits, see Resources. Every pod must fit on a node, and all of"
+        " them on the node groups at their largest; quota of the namespace",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(resources=Resources(memory_mib=96, cpu=0.5)),
+                docker=Seen(container("memory"), 96),
+                kubernetes=Seen(in_pod("resources", "limits", "memory"), "96Mi"),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.user",
+        docker="`user` of the container, and owner of its tmpfs mounts and its volumes' folders",
+        kubernetes="`runAsUser`, `runAsGroup` and `fsGroup`, with `runAsNonRoot`. Root (0) is"
+        " refused",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(user="999:998"),
+                docker=Seen(container("user"), "999:998"),
+                kubernetes=Seen(
+                    lambda made, name: tuple(
+                        dig(pod("securityContext")(made, name), key)
+                        for key in ("runAsUser", "runAsGroup", "fsGroup")
+                    ),
+                    (999, 998, 998),
+                ),
+            ),
+            Check(
+                change=fields(user="0"),
+                docker=Seen(container("user"), "0"),
+                kubernetes=Refused("{noun} {name}: user"),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.memory_mib_minimum",
+        docker="refused where the memory limit is lower",
+        kubernetes="as on Docker",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(memory_mib_minimum=65),
+                docker=Refused("{noun} {name}: memory_mib"),
+                kubernetes=Refused("{noun} {name}: memory_mib"),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.command",
+        docker="`command` (the image's entry point stays). Refused where it holds a secret",
+        kubernetes="`args` (the image's entry point stays). Refused where it holds a secret",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(command=("python3", "-V")),
+                docker=Seen(container("command"), ["python3", "-V"]),
+                kubernetes=Seen(in_pod("args"), ["python3", "-V"]),
+            ),
+            Check(
+                change=fields(command=("login", Password("app"))),
+                docker=Refused("{noun} {name}: command[1]"),
+                kubernetes=Refused("{noun} {name}: command[1]"),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.environment",
+        docker="`env`, sorted; beside it `NVIDIA_VISIBLE_DEVICES=void` without a GPU, or"
+        " `NVIDIA_DRIVER_CAPABILITIES` with one. Refused where it holds a secret",
+        kubernetes="as on Docker",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(environment={"LEVEL": "debug"}),
+                docker=Seen(finds.variable("LEVEL"), "debug"),
+                kubernetes=Seen(finds.variable_in_pod("LEVEL"), "debug"),
+            ),
+            Check(
+                change=fields(environment={"PASSWORD": Password("app")}),
+                docker=Refused("{noun} {name}: environment.PASSWORD"),
+                kubernetes=Refused("{noun} {name}: environment.PASSWORD"),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.links",
+        docker="networks (see [architecture](architecture.md#networks)), and a start after the"
+        " linked services are healthy",
+        kubernetes="NetworkPolicies: egress to the server's pods and port, ingress there; and a"
+        " start after the rollout of the linked services",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(links=(Endpoint(service="store", port="http", number=8000),)),
+                docker=Seen(
+                    lambda made, name: (
+                        finds.is_on("store-8000")(made, name),
+                        finds.is_on("server-8000")(made, name),
+                        finds.waits_for("store-1")(made, name),
+                    ),
+                    (True, False, True),
+                ),
+                kubernetes=Seen(
+                    lambda made, name: (
+                        finds.may_open("store", 8000)(made, name),
+                        finds.may_open("server", 8000)(made, name),
+                        finds.starts_after("Deployment", "store")(made, name),
+                    ),
+                    (True, False, True),
+                ),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.egress",
+        docker="a network `NAME-outward` of its own, with address translation",
+        kubernetes="egress in its NetworkPolicy to 0.0.0.0/0 but private, shared, link-local and"
+        " loopback ranges",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(egress=True),
+                docker=Seen(finds.is_on("{name}-outward"), True),
+                kubernetes=Seen(finds.may_leave, True),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.tmpfs",
+        docker="a tmpfs mount each, see Tmpfs",
+        kubernetes="an `emptyDir` in memory each, see Tmpfs",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(tmpfs=SCRATCH),
+                docker=Seen(
+                    lambda made, name: list(container("tmpfs")(made, name) or ()), ["/scratch"]
+                ),
+                kubernetes=Seen(finds.within_mount("/scratch", "emptyDir", "medium"), "Memory"),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.files",
+        docker="a volume a folder, mounted read-only, see File",
+        kubernetes="a folder is an immutable Secret (if any file of it is secret) or ConfigMap,"
+        " named by its content, mounted read-only, see File",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(files=NOTE),
+                docker=Seen(finds.mount("/etc/app", "readOnly"), True),
+                kubernetes=Seen(finds.within_mount("/etc/app", "configMap", "defaultMode"), 0o444),
+            ),
+            Check(
+                change=fields(files=(File(path="/run/secrets/a", content=Password("app")),)),
+                docker=Seen(finds.mount("/run/secrets", "readOnly"), True),
+                kubernetes=Seen(finds.within_mount("/run/secrets", "secret", "defaultMode"), 0o444),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.gpu",
+        docker="a device request, see Gpu",
+        kubernetes="limit, toleration, node selector and node affinity together, see Gpu",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(gpu=Gpu(mode=GpuMode.REQUIRE)),
+                docker=Seen(container("deviceRequests", 0, "deviceIds"), ["0"]),
+                kubernetes=Seen(
+                    lambda made, name: (
+                        dig(in_pod("resources", "limits")(made, name), "nvidia.com/gpu"),
+                        pod("tolerations", 0, "key")(made, name),
+                        pod("nodeSelector", "nvidia.com/gpu.present")(made, name),
+                    ),
+                    ("1", "nvidia.com/gpu", "true"),
+                ),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.profiles",
+        docker="it is left out, with the links to it, unless the stack asks for one of its profiles",
+        kubernetes="as on Docker",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(profiles=("extra",)),
+                docker=Seen(_is_there, False),
+                kubernetes=Seen(_is_there, False),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.read_only_root",
+        docker="`read_only`",
+        kubernetes="`readOnlyRootFilesystem`",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(read_only_root=False),
+                docker=Seen(container("readOnly"), False),
+                kubernetes=Seen(in_pod("securityContext", "readOnlyRootFilesystem"), False),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.capabilities",
+        docker="`cap_drop: ALL`, and `cap_add` of these",
+        kubernetes="`drop: ALL`, and `add` of NET_BIND_SERVICE; any other is refused",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(capabilities=(Capability(name="NET_BIND_SERVICE", reason="53"),)),
+                docker=Seen(container("capabilities", "adds"), ["NET_BIND_SERVICE"]),
+                kubernetes=Seen(
+                    in_pod("securityContext", "capabilities", "add"), ["NET_BIND_SERVICE"]
+                ),
+            ),
+            Check(
+                change=fields(capabilities=(Capability(name="CHOWN", reason="its files"),)),
+                docker=Seen(container("capabilities", "adds"), ["CHOWN"]),
+                kubernetes=Refused("{noun} {name}: capabilities"),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.extra_hosts",
+        docker="lines of `/etc/hosts`",
+        kubernetes="`hostAliases`; a value that is no address (`host-gateway`) is refused",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(extra_hosts={"there": "192.0.2.7"}),
+                docker=Seen(container("hosts"), [{"host": "there", "ip": "192.0.2.7"}]),
+                kubernetes=Seen(pod("hostAliases"), [{"ip": "192.0.2.7", "hostnames": ["there"]}]),
+            ),
+            Check(
+                change=fields(extra_hosts={"here": "host-gateway"}),
+                docker=Seen(container("hosts", 0, "ip"), "host-gateway"),
+                kubernetes=Refused("{noun} {name}: extra_hosts"),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.ulimits",
+        docker="ulimits, see Ulimit",
+        kubernetes="Kubernetes sets none: nofile up to 65536 and nproc are what nodes give anyway,"
+        " others are refused, see Ulimit",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(ulimits=(Ulimit(name="core", soft=0, hard=1),)),
+                docker=Seen(container("ulimits"), [{"name": "core", "soft": 0, "hard": 1}]),
+                kubernetes=Refused("{noun} {name}: ulimits"),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.log_rotation",
+        docker="options of the log driver `json-file`, see LogRotation",
+        kubernetes="of all pods of a node alike: on EKS nodes are set to the largest of the stack;"
+        " on another cluster all but the default is refused",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(log_rotation=LogRotation(size_mib=2, files=5)),
+                docker=Seen(container("logOpts"), {"max-size": "2m", "max-file": "5"}),
+                kubernetes=Refused("{noun} {name}: log_rotation"),
+            ),
+        ),
+    ),
+)
