@@ -13,17 +13,20 @@ from pydantic_core import ErrorDetails
 from strata.config.settings import Settings
 from strata.model import InvalidStackError, Problem
 
+NAMESPACE = "strata"
+"""The namespace of our keys, whatever the project is called: `strata:system`."""
+
 SEED_FILE_VARIABLE = "STRATA_SEED_FILE"
 
 
-def load(raw: Mapping[str, str], project: str) -> Settings:
+def load(raw: Mapping[str, str]) -> Settings:
     """The settings of a stack from what Pulumi hands over.
 
-    `raw` maps `project:key` to a string, which is JSON where the value is a list or a map.
+    `raw` maps `namespace:key` to a string, which is JSON where the value is a list or a map.
     Keys of other namespaces (`docker:host`) are left alone. Raises `InvalidStackError` with every
     mistake there is.
     """
-    prefix = f"{project}:"
+    prefix = f"{NAMESPACE}:"
     values = {
         key.removeprefix(prefix): _value(text)
         for key, text in raw.items()
@@ -33,7 +36,7 @@ def load(raw: Mapping[str, str], project: str) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)
-        raise InvalidStackError(_mistake(one, project) for one in found) from None
+        raise InvalidStackError(_problem(one) for one in found) from None
 
 
 def read_seed(settings: Settings, environment: Mapping[str, str] = os.environ) -> bytes:
@@ -72,10 +75,10 @@ def _value(text: str) -> Any:
     return text
 
 
-def _mistake(error: ErrorDetails, project: str) -> Problem:
+def _problem(error: ErrorDetails) -> Problem:
     # pydantic names the branch of a union and the like with parts that are no key of the file.
     location = [str(part) for part in error["loc"]]
-    path = f"{project}:{_path(error['loc'])}"
+    path = f"{NAMESPACE}:{_path(error['loc'])}"
     if error["type"] == "extra_forbidden":
         return Problem(path, "is not a setting", _similar(location))
     message = error["msg"].removeprefix("Value error, ")

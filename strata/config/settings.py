@@ -12,7 +12,7 @@ from strata.model import GpuMode, GpuSharing
 
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Cores = Annotated[float, Field(gt=0)]
-MemoryMib = Annotated[int, Field(ge=6)]
+MemoryMib = Annotated[int, Field(ge=1)]
 
 
 class PlatformName(StrEnum):
@@ -80,15 +80,30 @@ class Host(BaseSettings):
     reserved_memory_mib: Annotated[int, Field(ge=0)] | None = None
 
 
+class VolumeSettings(BaseSettings):
+    """What a stack changes in one volume of a service. `storage_class`: on Kubernetes."""
+
+    size_gib: Annotated[int, Field(ge=1)] | None = None
+    storage_class: str | None = None
+
+
 class ServiceSettings(BaseSettings):
-    """What a stack changes in one service; a key that is absent leaves the component's choice."""
+    """What a stack changes in one service or job; without a key, the component's choice stands.
+
+    `image` replaces its image, on GPUs too. `environment` is added to what the component sets.
+    `volumes`: by the name of the volume.
+    """
+
+    image: str | None = None
+    environment: dict[str, str] | None = None
+    volumes: dict[str, VolumeSettings] | None = None
 
     memory_mib: MemoryMib | None = None
     cpu: Cores | None = None
     cpu_reserved: Cores | None = None
     cpu_set: Annotated[str, Field(pattern=r"^\d+(-\d+)?(,\d+(-\d+)?)*$")] | None = None
     shared_memory_mib: Annotated[int, Field(ge=1)] | None = None
-    replicas: Annotated[int, Field(ge=1, le=30)] | None = None
+    replicas: Annotated[int, Field(ge=1)] | None = None
     replicas_maximum: Annotated[int, Field(ge=1, le=1000)] | None = None
 
 

@@ -72,7 +72,10 @@ def tmpfs(workload: Workload) -> dict[str, str]:
 def ports(service: Service) -> list[docker.ContainerPortArgs]:
     return [
         docker.ContainerPortArgs(
-            internal=port.number, external=port.published, ip="127.0.0.1", protocol="tcp"
+            internal=port.number,
+            external=port.published,
+            ip="127.0.0.1",
+            protocol=port.protocol.lower(),
         )
         for port in service.ports
         if port.published is not None
@@ -80,14 +83,20 @@ def ports(service: Service) -> list[docker.ContainerPortArgs]:
 
 
 def networks(
-    name: str, replica: int, plan: NetworkPlan, made: Mapping[str, docker.Network]
+    workload: Workload,
+    host: str,
+    replica: int,
+    plan: NetworkPlan,
+    made: Mapping[str, docker.Network],
 ) -> list[docker.ContainerNetworksAdvancedArgs]:
-    """The networks of a replica of a service or a job."""
+    """The networks of a replica, whose own host name is `host`."""
+    name = workload.name
+    aliases = [name, host] if workload.stateful else [name]
     return [
         docker.ContainerNetworksAdvancedArgs(
             name=made[one.name].name,
             ipv4_address=one.address(replica) if one.server == name else None,
-            aliases=[name] if one.server == name and one.clients else None,
+            aliases=aliases if one.server == name and one.clients else None,
         )
         for one in plan.of(name)
     ]
