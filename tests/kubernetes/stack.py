@@ -10,7 +10,7 @@ from typing import Any
 import systems
 from strata import config
 from strata.model import Job, Service
-from strata.platforms.eks.objects import APP
+from strata.platforms.eks.add_ons.objects import APP
 from strata.platforms.kubernetes.cluster import NodeGroup
 from strata.platforms.kubernetes.names import JOB, SERVICE
 from strata.platforms.kubernetes.platform import KubernetesPlatform

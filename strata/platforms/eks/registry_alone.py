@@ -12,8 +12,9 @@ import pulumi
 
 from strata.config import Settings
 from strata.model import Composition, Overrides, Workload, raise_problems
-from strata.platforms.eks import base_checks, provider
-from strata.platforms.eks.registry import Registry, RegistryArgs, images_of
+from strata.platforms.eks.aws import provider
+from strata.platforms.eks.aws.registry import Registry, RegistryArgs, images_of
+from strata.platforms.eks.checks import settings as base_checks
 from strata.platforms.eks.target import place_of, tags_of
 from strata.platforms.kubernetes.names import Names
 from strata.platforms.platform import Deployment

@@ -8,12 +8,15 @@ import pulumi
 
 from strata.config import Settings
 from strata.model import Job, Problem, Service
-from strata.platforms.eks import addresses, backups, base_checks, images, node_checks, provider
-from strata.platforms.eks.location import AwsLocation
-from strata.platforms.eks.node_groups import node_groups
-from strata.platforms.eks.regions import zone_letters
-from strata.platforms.eks.registry import Registry, RegistryArgs, images_of
-from strata.platforms.eks.stack import Stack, StackArgs
+from strata.platforms.eks.aws import addresses, backups, provider
+from strata.platforms.eks.aws.location import AwsLocation
+from strata.platforms.eks.aws.node_groups import node_groups
+from strata.platforms.eks.aws.registry import Registry, RegistryArgs, images_of
+from strata.platforms.eks.checks import nodes as node_checks
+from strata.platforms.eks.checks import settings as base_checks
+from strata.platforms.eks.facts import images
+from strata.platforms.eks.facts.regions import zone_letters
+from strata.platforms.eks.infrastructure import Stack, StackArgs
 from strata.platforms.kubernetes.cluster import Connection, NodeGroup, Workloads
 from strata.platforms.kubernetes.images import Images
 from strata.platforms.kubernetes.names import Names

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from strata.config.settings import Settings
-from strata.platforms.eks.base_checks import LOG_RETENTION_DAYS, problems
+from strata.platforms.eks.checks.settings import LOG_RETENTION_DAYS, problems
 
 TODAY = date(2026, 11, 21)
 GOOD: dict[str, Any] = {"domain": "strata.example.com", "aws": {"account": "111122223333"}}

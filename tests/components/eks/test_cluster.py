@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from strata.platforms.eks.cluster import Cluster, ClusterArgs
+from strata.platforms.eks.aws.control_plane import Cluster, ClusterArgs
 from tests.components.eks.examples import PLACE, ancestors, make, only
 from tests.planned import Program
 

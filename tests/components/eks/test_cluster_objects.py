@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from strata.config.aws import AwsSettings
-from strata.platforms.eks.add_ons import ADD_ONS, configuration, version_of
+from strata.platforms.eks.add_ons.managed import ADD_ONS, configuration, version_of
 from tests.components.eks.examples import ancestors
 from tests.planned import PUSHED, Planned, Program, plan
 

@@ -7,8 +7,8 @@ import pulumi
 import pytest
 
 from strata.config.settings import LoadBalancer
-from strata.platforms.eks.domain import Domain, DomainArgs
-from strata.platforms.eks.exposure import PREFIX, exposure
+from strata.platforms.eks.aws.domain import Domain, DomainArgs
+from strata.platforms.eks.aws.load_balancer import PREFIX, exposure
 from strata.platforms.kubernetes.cluster import Exposure
 from tests.components.eks.examples import PLACE, ancestors, make, only
 from tests.planned import Program

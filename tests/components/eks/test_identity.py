@@ -6,8 +6,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from strata.platforms.eks.identity import PodRole, PodRoleArgs, node_role
-from strata.platforms.eks.keys import Keys, KeysArgs
+from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs, node_role
+from strata.platforms.eks.aws.keys import Keys, KeysArgs
 from tests.components.eks.examples import PLACE, ancestors, make, only
 from tests.planned import Planned, Program
 

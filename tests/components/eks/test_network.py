@@ -7,7 +7,7 @@ import pulumi
 import pytest
 
 from strata.config.aws import Nat
-from strata.platforms.eks.network import INTERFACE_ENDPOINTS, Network, NetworkArgs
+from strata.platforms.eks.aws.network import INTERFACE_ENDPOINTS, Network, NetworkArgs
 from tests.components.eks.examples import PLACE, ancestors, make, only
 from tests.planned import Planned, Program
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from strata.config.aws import AwsSettings
-from strata.platforms.eks import node_checks
+from strata.platforms.eks.checks import nodes as node_checks
 
 ZONES = ("a", "b", "c")
 

@@ -9,8 +9,8 @@ import pytest
 
 from strata.config.aws import AwsSettings
 from strata.model import GpuSharing
-from strata.platforms.eks.autoscaler import priorities
-from strata.platforms.eks.node_groups import RELEASES, node_groups, shares
+from strata.platforms.eks.add_ons.autoscaler import priorities
+from strata.platforms.eks.aws.node_groups import RELEASES, node_groups, shares
 from strata.platforms.kubernetes.cluster import NodeGroup, Taint
 from tests.planned import Planned, Program, plan
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pulumi
 import pytest
 
-from strata.platforms.eks.backups import Backups, BackupsArgs, problems
-from strata.platforms.eks.registry import Registry, RegistryArgs, lifecycle
+from strata.platforms.eks.aws.backups import Backups, BackupsArgs, problems
+from strata.platforms.eks.aws.registry import Registry, RegistryArgs, lifecycle
 from tests.components.eks.examples import PLACE, ancestors, make, only
 from tests.planned import Program
 

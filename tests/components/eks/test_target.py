@@ -8,7 +8,7 @@ import pulumi
 import pytest
 
 from strata.model import InvalidStackError
-from strata.platforms.eks import provider
+from strata.platforms.eks.aws import provider
 from strata.policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
 from strata.policies.crossguard.rule import Resource, Stack
 from strata.policies.rules.aws import PACK

@@ -6,16 +6,16 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from strata.config.aws import GpuNodes, NodeImage
-from strata.platforms.eks import gpu_sharing
-from strata.platforms.eks.daemon_set import NodePods, on_gpu_nodes, root_pod
-from strata.platforms.eks.images import DEVICE_PLUGIN
-from strata.platforms.eks.namespaces import ClusterNamespace
-from strata.platforms.eks.objects import (
+from strata.platforms.eks.add_ons.daemon_set import NodePods, on_gpu_nodes, root_pod
+from strata.platforms.eks.add_ons.namespaces import ClusterNamespace
+from strata.platforms.eks.add_ons.objects import (
     ClusterObjects,
     environment,
     no_privileges,
     resources,
 )
+from strata.platforms.eks.aws import gpu_sharing
+from strata.platforms.eks.facts.images import DEVICE_PLUGIN
 
 SOCKETS = "/var/lib/kubelet/device-plugins"
 """Where kubelet and device plugins meet (Kubernetes documentation, "Device Plugins")."""

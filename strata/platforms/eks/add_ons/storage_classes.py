@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from strata.platforms.eks.objects import ClusterObjects
+from strata.platforms.eks.add_ons.objects import ClusterObjects
 
 DATA = "strata-data"
 """For data: backed up, and left behind when its claim goes."""

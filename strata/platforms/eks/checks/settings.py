@@ -12,10 +12,10 @@ from ipaddress import IPv4Network
 from strata.config.aws import AwsSettings
 from strata.config.settings import Settings
 from strata.model import Problem
-from strata.platforms.eks import addresses
-from strata.platforms.eks.images import AUTOSCALERS
-from strata.platforms.eks.regions import REGIONS
-from strata.platforms.eks.versions import END_OF_STANDARD_SUPPORT, supported
+from strata.platforms.eks.aws import addresses
+from strata.platforms.eks.facts.images import AUTOSCALERS
+from strata.platforms.eks.facts.regions import REGIONS
+from strata.platforms.eks.facts.versions import END_OF_STANDARD_SUPPORT, supported
 
 # No single owner has a range this wide: half the world (a /1) is the world as well.
 WIDEST_PUBLIC_PREFIX = 8

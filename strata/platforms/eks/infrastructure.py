@@ -9,24 +9,24 @@ import pulumi_kubernetes
 from strata.config import Settings
 from strata.config.aws import AwsSettings
 from strata.model import Workload
-from strata.platforms.eks.add_ons import AddOns, AddOnsArgs
-from strata.platforms.eks.backups import BACKUP_TAG, BACKUP_VALUE, Backups, BackupsArgs
-from strata.platforms.eks.cluster import Cluster, ClusterArgs
-from strata.platforms.eks.cluster_add_ons import (
+from strata.platforms.eks.add_ons.cluster_add_ons import (
     ClusterAddOns,
     ClusterAddOnsArgs,
     pull_allowance,
     wanted_images,
 )
-from strata.platforms.eks.domain import Domain, DomainArgs
-from strata.platforms.eks.exposure import exposure
-from strata.platforms.eks.identity import node_role
-from strata.platforms.eks.keys import Keys, KeysArgs
-from strata.platforms.eks.location import AwsLocation
-from strata.platforms.eks.network import Network, NetworkArgs
-from strata.platforms.eks.node_groups import NodeGroups, NodeGroupsArgs
-from strata.platforms.eks.storage_classes import CACHE, DATA
-from strata.platforms.eks.user_data import node_settings
+from strata.platforms.eks.add_ons.managed import AddOns, AddOnsArgs
+from strata.platforms.eks.add_ons.storage_classes import CACHE, DATA
+from strata.platforms.eks.aws.backups import BACKUP_TAG, BACKUP_VALUE, Backups, BackupsArgs
+from strata.platforms.eks.aws.control_plane import Cluster, ClusterArgs
+from strata.platforms.eks.aws.domain import Domain, DomainArgs
+from strata.platforms.eks.aws.identity import node_role
+from strata.platforms.eks.aws.keys import Keys, KeysArgs
+from strata.platforms.eks.aws.load_balancer import exposure
+from strata.platforms.eks.aws.location import AwsLocation
+from strata.platforms.eks.aws.network import Network, NetworkArgs
+from strata.platforms.eks.aws.node_groups import NodeGroups, NodeGroupsArgs
+from strata.platforms.eks.aws.user_data import node_settings
 from strata.platforms.kubernetes.cluster import Connection, Workloads
 from strata.platforms.kubernetes.images import Images
 from strata.platforms.kubernetes.names import Names

@@ -13,7 +13,7 @@ from ipaddress import IPv4Network
 import pulumi
 
 from strata.config.settings import LoadBalancer
-from strata.platforms.eks.addresses import PRIVATE_RANGES
+from strata.platforms.eks.aws.addresses import PRIVATE_RANGES
 from strata.platforms.kubernetes.cluster import Exposure
 
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from strata.platforms.eks.objects import ClusterObjects, account, pod_labels, selector
+from strata.platforms.eks.add_ons.objects import ClusterObjects, account, pod_labels, selector
 from strata.platforms.kubernetes.scheduling import gpu_toleration, on_groups
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from strata.config.aws import AwsSettings, Capacity, GpuNodes, NodeImage, SystemNodes
 from strata.model import GpuSharing, Problem
-from strata.platforms.eks.add_ons import ADD_ONS
-from strata.platforms.eks.instances import TYPES, InstanceType
-from strata.platforms.eks.node_groups import SYSTEM
+from strata.platforms.eks.add_ons.managed import ADD_ONS
+from strata.platforms.eks.aws.node_groups import SYSTEM
+from strata.platforms.eks.facts.instances import TYPES, InstanceType
 
 # 1.35.6-20260818 is a release of Amazon Linux, 1.54.0-6ee0d8e7 one of Bottlerocket.
 AL2023_RELEASE = re.compile(r"(1\.\d{2})\.\d+-\d{8}")

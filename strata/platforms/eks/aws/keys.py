@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 from pulumi_aws import kms
 
-from strata.platforms.eks.location import AwsLocation
+from strata.platforms.eks.aws.location import AwsLocation
 
 # 7 to 30 days; the longest, since what a key encrypted is lost with it (KMS, ScheduleKeyDeletion).
 DELETION_WINDOW_DAYS = 30

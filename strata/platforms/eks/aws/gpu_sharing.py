@@ -9,7 +9,7 @@ import json
 
 from strata.config.aws import GpuNodes
 from strata.model import GpuSharing
-from strata.platforms.eks.instances import TYPES
+from strata.platforms.eks.facts.instances import TYPES
 from strata.platforms.kubernetes.cluster import GPU_RESOURCE
 
 CONFIG = "/etc/strata/device-plugin.yaml"

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from strata.platforms.eks.daemon_set import NodePods, on_gpu_nodes, root_pod
-from strata.platforms.eks.images import DCGM_EXPORTER
-from strata.platforms.eks.namespaces import ClusterNamespace
-from strata.platforms.eks.objects import (
+from strata.platforms.eks.add_ons.daemon_set import NodePods, on_gpu_nodes, root_pod
+from strata.platforms.eks.add_ons.namespaces import ClusterNamespace
+from strata.platforms.eks.add_ons.objects import (
     ClusterObjects,
     environment,
     no_privileges,
     resources,
 )
+from strata.platforms.eks.facts.images import DCGM_EXPORTER
 
 PORT = 9400
 """Its own default."""

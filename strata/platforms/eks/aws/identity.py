@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 from pulumi_aws import eks, iam
 
-from strata.platforms.eks.location import AwsLocation, managed_policy
+from strata.platforms.eks.aws.location import AwsLocation, managed_policy
 
 Statement = Mapping[str, Any]
 

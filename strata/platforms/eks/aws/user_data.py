@@ -15,8 +15,8 @@ from typing import Any
 
 from strata.config.aws import GpuNodes, NodeImage
 from strata.model import GpuSharing, Workload
-from strata.platforms.eks import gpu_sharing
-from strata.platforms.eks.instances import TYPES
+from strata.platforms.eks.aws import gpu_sharing
+from strata.platforms.eks.facts.instances import TYPES
 
 BOUNDARY = "//strata//"
 

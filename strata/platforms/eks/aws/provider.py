@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws
 from botocore.session import Session
 
-from strata.platforms.eks.location import AwsLocation
+from strata.platforms.eks.aws.location import AwsLocation
 
 
 def make(place: AwsLocation, tags: Mapping[str, str]) -> pulumi_aws.Provider:

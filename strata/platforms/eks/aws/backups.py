@@ -8,8 +8,8 @@ import pulumi
 from pulumi_aws import backup, s3
 
 from strata.model import Problem
-from strata.platforms.eks.identity import Role, RoleArgs, trust
-from strata.platforms.eks.location import AwsLocation
+from strata.platforms.eks.aws.identity import Role, RoleArgs, trust
+from strata.platforms.eks.aws.location import AwsLocation
 
 # Amazon S3 user guide, "General purpose bucket naming rules".
 BUCKET_NAME_LENGTH = 63

@@ -9,8 +9,8 @@ from pulumi_aws import ecr
 
 from strata.images import catalogue
 from strata.model import Workload
-from strata.platforms.eks.keys import make_key
-from strata.platforms.eks.location import AwsLocation
+from strata.platforms.eks.aws.keys import make_key
+from strata.platforms.eks.aws.location import AwsLocation
 
 # What no tag leads to is what an interrupted or repeated push left.
 UNTAGGED_DAYS = 14

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from strata.platforms.eks.objects import ClusterObjects
+from strata.platforms.eks.add_ons.objects import ClusterObjects
 from strata.platforms.kubernetes.namespace import pod_security
 from strata.platforms.kubernetes.network_policies import to_name_servers
 

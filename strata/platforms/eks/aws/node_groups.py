@@ -14,15 +14,15 @@ from pulumi_aws.eks.outputs import NodeGroupResource
 
 from strata.config.aws import AwsSettings, Capacity, GpuNodes, NodeImage, SystemNodes
 from strata.model import GpuSharing
-from strata.platforms.eks.instances import (
+from strata.platforms.eks.aws.launch_templates import LaunchTemplate, LaunchTemplateArgs
+from strata.platforms.eks.aws.user_data import NodeSettings
+from strata.platforms.eks.facts.instances import (
     TYPES,
     InstanceType,
     cpu_for_pods,
     memory_for_pods,
     mig_memory_mib,
 )
-from strata.platforms.eks.launch_templates import LaunchTemplate, LaunchTemplateArgs
-from strata.platforms.eks.user_data import NodeSettings
 from strata.platforms.kubernetes.cluster import (
     GPU_PRESENT,
     GPU_RESOURCE,

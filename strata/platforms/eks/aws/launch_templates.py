@@ -8,8 +8,8 @@ import pulumi
 from pulumi_aws import ec2, vpc
 
 from strata.config.aws import Capacity, GpuNodes, NodeImage, SystemNodes
-from strata.platforms.eks.instances import EFA_FROM_SECOND_CARD, TYPES
-from strata.platforms.eks.user_data import NodeSettings, gpu, system
+from strata.platforms.eks.aws.user_data import NodeSettings, gpu, system
+from strata.platforms.eks.facts.instances import EFA_FROM_SECOND_CARD, TYPES
 
 # Bottlerocket keeps its own read-only partitions apart from what containers write. Its default size
 # is 2 GiB; 4 leaves room for two versions (bottlerocket README, "Default Volumes").

@@ -7,9 +7,9 @@ import pulumi
 from pulumi_aws import cloudwatch, ec2, vpc
 
 from strata.config.aws import Nat
-from strata.platforms.eks.addresses import ZoneRanges, cut
-from strata.platforms.eks.identity import Role, RoleArgs, of_account, trust
-from strata.platforms.eks.location import AwsLocation
+from strata.platforms.eks.aws.addresses import ZoneRanges, cut
+from strata.platforms.eks.aws.identity import Role, RoleArgs, of_account, trust
+from strata.platforms.eks.aws.location import AwsLocation
 
 WORLD = "0.0.0.0/0"
 

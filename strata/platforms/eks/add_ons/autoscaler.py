@@ -13,12 +13,12 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from strata.config.aws import AwsSettings
-from strata.platforms.eks.identity import PodRole, PodRoleArgs
-from strata.platforms.eks.images import AUTOSCALER
-from strata.platforms.eks.location import AwsLocation
-from strata.platforms.eks.namespaces import SYSTEM_NAMESPACE, ClusterNamespace, ClusterNamespaceArgs
-from strata.platforms.eks.node_groups import SYSTEM
-from strata.platforms.eks.objects import (
+from strata.platforms.eks.add_ons.namespaces import (
+    SYSTEM_NAMESPACE,
+    ClusterNamespace,
+    ClusterNamespaceArgs,
+)
+from strata.platforms.eks.add_ons.objects import (
     NO_GPU,
     ClusterObjects,
     account,
@@ -29,6 +29,10 @@ from strata.platforms.eks.objects import (
     restricted_pod,
     selector,
 )
+from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs
+from strata.platforms.eks.aws.location import AwsLocation
+from strata.platforms.eks.aws.node_groups import SYSTEM
+from strata.platforms.eks.facts.images import AUTOSCALER
 from strata.platforms.kubernetes.cluster import NODE_GROUP
 
 METRICS_PORT = 8085

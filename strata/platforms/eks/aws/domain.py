@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import acm, route53
 
-from strata.platforms.eks.location import AwsLocation
-from strata.platforms.eks.regions import REGIONS
+from strata.platforms.eks.aws.location import AwsLocation
+from strata.platforms.eks.facts.regions import REGIONS
 
 # In seconds. A record that was wrong is wrong for this long; the validation records never change.
 VALIDATION_TTL_SECONDS = 300

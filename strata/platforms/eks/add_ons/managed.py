@@ -10,10 +10,10 @@ import pulumi
 from pulumi_aws import eks, iam
 
 from strata.config.aws import AwsSettings
-from strata.platforms.eks.identity import PodRole, PodRoleArgs, document
-from strata.platforms.eks.keys import DATA as DATA_KEY
-from strata.platforms.eks.keys import alias
-from strata.platforms.eks.location import AwsLocation
+from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs, document
+from strata.platforms.eks.aws.keys import DATA as DATA_KEY
+from strata.platforms.eks.aws.keys import alias
+from strata.platforms.eks.aws.location import AwsLocation
 
 VERSIONS_FOR = "1.35"
 """The version of Kubernetes that the versions below are for."""

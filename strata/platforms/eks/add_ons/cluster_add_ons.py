@@ -9,15 +9,19 @@ import pulumi_kubernetes as kubernetes
 
 from strata.config.aws import AwsSettings, GpuNodes
 from strata.model import GpuSharing
-from strata.platforms.eks import images
-from strata.platforms.eks.autoscaler import Autoscaler, AutoscalerArgs
-from strata.platforms.eks.dcgm_exporter import DcgmExporter, DcgmExporterArgs
-from strata.platforms.eks.device_plugin import DevicePlugin, DevicePluginArgs, needs_plugin
-from strata.platforms.eks.image_pull import ImagePull, ImagePullArgs, allowance
-from strata.platforms.eks.location import AwsLocation
-from strata.platforms.eks.namespaces import GPU_NAMESPACE, ClusterNamespace, ClusterNamespaceArgs
-from strata.platforms.eks.objects import ClusterObjects
-from strata.platforms.eks.storage_classes import StorageClasses, StorageClassesArgs
+from strata.platforms.eks.add_ons.autoscaler import Autoscaler, AutoscalerArgs
+from strata.platforms.eks.add_ons.dcgm_exporter import DcgmExporter, DcgmExporterArgs
+from strata.platforms.eks.add_ons.device_plugin import DevicePlugin, DevicePluginArgs, needs_plugin
+from strata.platforms.eks.add_ons.image_pull import ImagePull, ImagePullArgs, allowance
+from strata.platforms.eks.add_ons.namespaces import (
+    GPU_NAMESPACE,
+    ClusterNamespace,
+    ClusterNamespaceArgs,
+)
+from strata.platforms.eks.add_ons.objects import ClusterObjects
+from strata.platforms.eks.add_ons.storage_classes import StorageClasses, StorageClassesArgs
+from strata.platforms.eks.aws.location import AwsLocation
+from strata.platforms.eks.facts import images
 from strata.platforms.kubernetes.cluster import Allowance, Workloads
 from strata.platforms.kubernetes.images import Images
 from strata.platforms.kubernetes.names import Names

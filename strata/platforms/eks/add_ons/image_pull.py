@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from strata.platforms.eks.daemon_set import NodePods, on_gpu_nodes
-from strata.platforms.eks.images import PAUSE
-from strata.platforms.eks.objects import (
+from strata.platforms.eks.add_ons.daemon_set import NodePods, on_gpu_nodes
+from strata.platforms.eks.add_ons.objects import (
     NO_GPU,
     ClusterObjects,
     environment,
@@ -16,6 +15,7 @@ from strata.platforms.eks.objects import (
     resources,
     restricted_pod,
 )
+from strata.platforms.eks.facts.images import PAUSE
 from strata.platforms.kubernetes.cluster import Allowance
 from strata.platforms.kubernetes.objects import SKIP_AWAIT
 

@@ -7,9 +7,9 @@ from ipaddress import IPv4Network
 import pulumi
 from pulumi_aws import cloudwatch, eks
 
-from strata.platforms.eks.identity import Role, RoleArgs, of_cluster, trust
-from strata.platforms.eks.location import AwsLocation
-from strata.platforms.eks.network import https_from
+from strata.platforms.eks.aws.identity import Role, RoleArgs, of_cluster, trust
+from strata.platforms.eks.aws.location import AwsLocation
+from strata.platforms.eks.aws.network import https_from
 
 LOG_KINDS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 ADMINISTRATOR_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
