@@ -18,7 +18,7 @@ from strata.platforms.eks.add_ons.cluster_add_ons import (
 from strata.platforms.eks.add_ons.managed import AddOns, AddOnsArgs
 from strata.platforms.eks.add_ons.storage_classes import CACHE, DATA
 from strata.platforms.eks.aws.backups import BACKUP_TAG, BACKUP_VALUE, Backups, BackupsArgs
-from strata.platforms.eks.aws.control_plane import Cluster, ClusterArgs
+from strata.platforms.eks.aws.control_plane import ControlPlane, ControlPlaneArgs
 from strata.platforms.eks.aws.domain import Domain, DomainArgs
 from strata.platforms.eks.aws.identity import node_role
 from strata.platforms.eks.aws.keys import Keys, KeysArgs
@@ -27,37 +27,39 @@ from strata.platforms.eks.aws.location import AwsLocation
 from strata.platforms.eks.aws.network import Network, NetworkArgs
 from strata.platforms.eks.aws.node_groups import NodeGroups, NodeGroupsArgs
 from strata.platforms.eks.aws.user_data import node_settings
-from strata.platforms.kubernetes.cluster import Connection, Workloads
-from strata.platforms.kubernetes.images import Images
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes.cluster import Connection, WorkloadSummary
+from strata.platforms.kubernetes.images import ImageResolver
+from strata.platforms.kubernetes.names import StackNames
 
 NODES = "eks-nodes"
 
 
 @dataclass(frozen=True, kw_only=True)
-class StackArgs:
+class EksInfrastructureArgs:
     """`aws` are the settings with the letters of the zones filled in, `domain` is the stack's.
     `tags` go on everything."""
 
     settings: Settings
     aws: AwsSettings
     domain: str
-    place: AwsLocation
-    names: Names
-    images: Images
-    workloads: Workloads
+    location: AwsLocation
+    names: StackNames
+    images: ImageResolver
+    workloads: WorkloadSummary
     tags: Mapping[str, str]
 
 
-class Stack(pulumi.ComponentResource):
+class EksInfrastructure(pulumi.ComponentResource):
     """Keys, network, cluster, nodes, backups, domain, and what is in the cluster beside
     the workloads. `connection` is what the workloads are made with."""
 
-    def __init__(self, name: str, args: StackArgs, opts: pulumi.ResourceOptions) -> None:
-        super().__init__("strata:eks:Stack", name, {}, opts)
+    def __init__(
+        self, name: str, args: EksInfrastructureArgs, opts: pulumi.ResourceOptions
+    ) -> None:
+        super().__init__("strata:eks:EksInfrastructure", name, {}, opts)
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
-        self._keys = Keys("eks-keys", KeysArgs(place=args.place), self._child)
+        self._keys = Keys("eks-keys", KeysArgs(location=args.location), self._child)
         self._network = self._make_network()
         self._cluster = self._make_cluster()
         nodes = self._make_nodes()
@@ -66,14 +68,14 @@ class Stack(pulumi.ComponentResource):
             kubeconfig=self._cluster.kubeconfig,
             # The cluster by its name: its endpoint is not known in every preview, and objects must
             # not seem to move to another cluster for that.
-            cluster_identifier=args.place.cluster_arn,
+            cluster_identifier=args.location.cluster_arn,
             opts=self._child,
         )
         side = self._make_cluster_side(kubernetes, nodes)
         backups = Backups(
             "eks-backups",
             BackupsArgs(
-                place=args.place,
+                location=args.location,
                 volume_tags=args.tags,
                 key_arn=self._keys.data.arn,
                 retention_days=args.aws.backup_retention_days,
@@ -83,7 +85,7 @@ class Stack(pulumi.ComponentResource):
         domain = Domain(
             "eks-domain",
             DomainArgs(
-                place=args.place, domain=args.domain, hosted_zone_id=args.aws.hosted_zone_id
+                location=args.location, domain=args.domain, hosted_zone_id=args.aws.hosted_zone_id
             ),
             self._child,
         )
@@ -111,7 +113,7 @@ class Stack(pulumi.ComponentResource):
         return Network(
             "eks-network",
             NetworkArgs(
-                place=args.place,
+                location=args.location,
                 range=args.aws.range,
                 zones=args.aws.zone_letters,
                 nat=args.aws.nat,
@@ -121,12 +123,12 @@ class Stack(pulumi.ComponentResource):
             self._child,
         )
 
-    def _make_cluster(self) -> Cluster:
+    def _make_cluster(self) -> ControlPlane:
         aws = self._args.aws
-        return Cluster(
+        return ControlPlane(
             "eks-cluster",
-            ClusterArgs(
-                place=self._args.place,
+            ControlPlaneArgs(
+                location=self._args.location,
                 version=aws.kubernetes_version,
                 vpc_id=self._network.vpc_id,
                 vpc_range=aws.range,
@@ -145,7 +147,7 @@ class Stack(pulumi.ComponentResource):
         """The nodes, after the add-ons that they need and before those that need them."""
         args = self._args
         first = self._make_add_ons("eks-first-add-ons", before_nodes=True)
-        role = node_role(NODES, args.place, self._child)
+        role = node_role(NODES, args.location, self._child)
         nodes = NodeGroups(
             NODES,
             NodeGroupsArgs(
@@ -166,7 +168,7 @@ class Stack(pulumi.ComponentResource):
     def _make_add_ons(self, name: str, *after: pulumi.Resource, before_nodes: bool) -> AddOns:
         args = AddOnsArgs(
             aws=self._args.aws,
-            place=self._args.place,
+            location=self._args.location,
             cluster_name=self._cluster.name,
             before_nodes=before_nodes,
             tags=self._args.tags,
@@ -181,7 +183,7 @@ class Stack(pulumi.ComponentResource):
             "eks-cluster-side",
             ClusterAddOnsArgs(
                 aws=args.aws,
-                place=args.place,
+                location=args.location,
                 zones=len(args.aws.zone_letters),
                 cluster_name=self._cluster.name,
                 provider=kubernetes,
@@ -196,12 +198,12 @@ class Stack(pulumi.ComponentResource):
         )
 
     def _outputs(self, backups: Backups, domain: Domain) -> Mapping[str, pulumi.Input[object]]:
-        place = self._args.place
+        location = self._args.location
         outputs: dict[str, pulumi.Input[object]] = {
             "cluster": self._cluster.name,
-            "kubeconfig": f"aws eks update-kubeconfig --name {place.cluster}"
-            f" --region {place.region}",
-            "registry": f"{place.registry}/{place.cluster}",
+            "kubeconfig": f"aws eks update-kubeconfig --name {location.cluster}"
+            f" --region {location.region}",
+            "registry": f"{location.registry}/{location.cluster}",
             "archives": backups.bucket.id,
         }
         if domain.name_servers is not None:

@@ -13,10 +13,10 @@ import pulumi
 from strata.config import Settings
 from strata.model import Composition, Overrides, Workload, raise_problems
 from strata.platforms.eks.aws import provider
-from strata.platforms.eks.aws.registry import Registry, RegistryArgs, images_of
+from strata.platforms.eks.aws.registry import Registry, RegistryArgs, repository_images
 from strata.platforms.eks.checks import settings as base_checks
-from strata.platforms.eks.target import place_of, tags_of
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.eks.target import stack_location, stack_tags
+from strata.platforms.kubernetes.names import StackNames
 from strata.platforms.platform import Deployment
 
 VARIABLE = "STRATA_REPOSITORIES"
@@ -35,8 +35,8 @@ class RegistryAlone:
         self, settings: Settings, project: str, stack: str, today: date, images: tuple[str, ...]
     ) -> None:
         self._settings, self._today, self._images = settings, today, images
-        self._place = place_of(settings, project, stack)
-        self._names = Names(project=project, stack=stack, system=settings.system)
+        self._location = stack_location(settings, project, stack)
+        self._names = StackNames(project=project, stack=stack, system=settings.system)
         self._composition = Composition(Overrides(profiles=frozenset(settings.profiles)))
 
     def add(self, workload: Workload, parent: pulumi.Resource) -> None:
@@ -49,7 +49,10 @@ class RegistryAlone:
         pushed = {*self._settings.image_digests, *self._images}
         Registry(
             "eks-registry",
-            RegistryArgs(place=self._place, images=images_of(self._composition.workloads, pushed)),
-            pulumi.ResourceOptions(provider=provider.make(self._place, tags_of(self._names))),
+            RegistryArgs(
+                location=self._location,
+                images=repository_images(self._composition.workloads, pushed),
+            ),
+            pulumi.ResourceOptions(provider=provider.make(self._location, stack_tags(self._names))),
         )
         return Deployment(outputs={})

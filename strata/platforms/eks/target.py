@@ -11,15 +11,15 @@ from strata.model import Job, Problem, Service
 from strata.platforms.eks.aws import addresses, backups, provider
 from strata.platforms.eks.aws.location import AwsLocation
 from strata.platforms.eks.aws.node_groups import node_groups
-from strata.platforms.eks.aws.registry import Registry, RegistryArgs, images_of
+from strata.platforms.eks.aws.registry import Registry, RegistryArgs, repository_images
 from strata.platforms.eks.checks import nodes as node_checks
 from strata.platforms.eks.checks import settings as base_checks
 from strata.platforms.eks.facts import images
 from strata.platforms.eks.facts.regions import zone_letters
-from strata.platforms.eks.infrastructure import Stack, StackArgs
-from strata.platforms.kubernetes.cluster import Connection, NodeGroup, Workloads
-from strata.platforms.kubernetes.images import Images
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.eks.infrastructure import EksInfrastructure, EksInfrastructureArgs
+from strata.platforms.kubernetes.cluster import Connection, NodeGroup, WorkloadSummary
+from strata.platforms.kubernetes.images import ImageResolver
+from strata.platforms.kubernetes.names import StackNames
 
 NO_ACCOUNT = "000000000000"
 """Stands for an account that is not set, until the mistake of it is told."""
@@ -36,10 +36,10 @@ class EksTarget:
         letters = zone_letters(settings.aws.region, settings.aws.zones, settings.aws.zone_letters)
         # From here on the letters are known, whether they were named or not.
         self._aws = settings.aws.model_copy(update={"zone_letters": letters})
-        self._names = Names(project=project, stack=stack, system=settings.system)
-        self._place = place_of(settings, project, stack)
-        self._images = Images(
-            registry=f"{self._place.registry}/{self._place.cluster}",
+        self._names = StackNames(project=project, stack=stack, system=settings.system)
+        self._location = stack_location(settings, project, stack)
+        self._images = ImageResolver(
+            registry=f"{self._location.registry}/{self._location.cluster}",
             digests=settings.image_digests,
             others=images.NAMES,
         )
@@ -60,28 +60,30 @@ class EksTarget:
 
     def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterator[Problem]:
         yield from base_checks.problems(self._settings, self._today)
-        yield from backups.problems(self._place)
-        yield from node_checks.of_add_ons(self._settings.aws.add_ons)
+        yield from backups.problems(self._location)
+        yield from node_checks.check_add_ons(self._settings.aws.add_ons)
         yield from self._images.problems([*services, *jobs])
 
-    def connect(self, workloads: Workloads) -> Connection:
-        place = self._place
+    def connect(self, workloads: WorkloadSummary) -> Connection:
+        location = self._location
         if not self._aws.public_access_ranges:
             pulumi.log.info(
-                f"the API of {place.cluster} answers only inside its VPC: run `pulumi up` from"
+                f"the API of {location.cluster} answers only inside its VPC: run `pulumi up` from"
                 " there, or name ranges in strata:aws.publicAccessRanges"
             )
-        tags = tags_of(self._names)
-        options = pulumi.ResourceOptions(provider=provider.make(place, tags))
-        pushed = images_of([*workloads.services, *workloads.jobs], self._settings.image_digests)
-        Registry("eks-registry", RegistryArgs(place=place, images=pushed), options)
-        stack = Stack(
-            place.cluster,
-            StackArgs(
+        tags = stack_tags(self._names)
+        options = pulumi.ResourceOptions(provider=provider.make(location, tags))
+        pushed = repository_images(
+            [*workloads.services, *workloads.jobs], self._settings.image_digests
+        )
+        Registry("eks-registry", RegistryArgs(location=location, images=pushed), options)
+        stack = EksInfrastructure(
+            location.cluster,
+            EksInfrastructureArgs(
                 settings=self._settings,
                 aws=self._aws,
                 domain=self._settings.domain or "",  # absent: `mistakes` has told
-                place=place,
+                location=location,
                 names=self._names,
                 images=self._images,
                 workloads=workloads,
@@ -92,7 +94,7 @@ class EksTarget:
         return stack.connection
 
 
-def place_of(settings: Settings, project: str, stack: str) -> AwsLocation:
+def stack_location(settings: Settings, project: str, stack: str) -> AwsLocation:
     """The account, the region and the name of the cluster of a stack."""
     return AwsLocation(
         account=settings.aws.account or NO_ACCOUNT,
@@ -101,7 +103,7 @@ def place_of(settings: Settings, project: str, stack: str) -> AwsLocation:
     )
 
 
-def tags_of(names: Names) -> Mapping[str, str]:
+def stack_tags(names: StackNames) -> Mapping[str, str]:
     """What everything of a stack on AWS is tagged with."""
     return {
         "strata.project": names.project,

@@ -6,9 +6,9 @@ import pulumi
 from strata.config import Settings, read_seed
 from strata.model import Override, Overrides
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.kubernetes import refusals
-from strata.platforms.kubernetes.cluster import Cluster
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes import checks
+from strata.platforms.kubernetes.cluster import ClusterTarget
+from strata.platforms.kubernetes.names import StackNames
 from strata.platforms.kubernetes.platform import KubernetesPlatform
 
 __all__ = ["Cluster", "KubernetesPlatform", "assemble", "create"]
@@ -21,10 +21,12 @@ def create(settings: Settings, project: str, stack: str) -> KubernetesPlatform:
     return assemble(settings, project, stack, KubeconfigCluster.read(settings))
 
 
-def assemble(settings: Settings, project: str, stack: str, cluster: Cluster) -> KubernetesPlatform:
+def assemble(
+    settings: Settings, project: str, stack: str, cluster: ClusterTarget
+) -> KubernetesPlatform:
     """The platform of a stack on a cluster of whichever kind."""
     return KubernetesPlatform(
-        names=Names(project=project, stack=stack, system=settings.system),
+        names=StackNames(project=project, stack=stack, system=settings.system),
         cluster=cluster,
         secrets=DerivedSecrets(read_seed(settings), stack, settings.secret_generations),
         overrides=Overrides(
@@ -36,8 +38,8 @@ def assemble(settings: Settings, project: str, stack: str, cluster: Cluster) -> 
             secret_owners=frozenset(settings.secret_generations),
         ),
         problems=(
-            *refusals.of_settings(settings),
+            *checks.check_settings(settings),
             # A plan is the same with any seed.
-            *(() if pulumi.runtime.is_dry_run() else refusals.of_seed(settings)),
+            *(() if pulumi.runtime.is_dry_run() else checks.check_seed(settings)),
         ),
     )

@@ -102,7 +102,7 @@ class Connection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workloads:
+class WorkloadSummary:
     """What a cluster is told of the stack before it is connected.
 
     `images`: by service or job, the logical image that it runs. `gpu_groups`: by service or job that
@@ -116,7 +116,7 @@ class Workloads:
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]]
 
 
-class Cluster(Protocol):
+class ClusterTarget(Protocol):
     """A target: EKS, or any kubeconfig."""
 
     @property
@@ -139,6 +139,6 @@ class Cluster(Protocol):
         """Why the stack cannot be carried out on this target."""
         ...
 
-    def connect(self, workloads: Workloads) -> Connection:
+    def connect(self, workloads: WorkloadSummary) -> Connection:
         """Makes what there must be of the cluster itself, once."""
         ...

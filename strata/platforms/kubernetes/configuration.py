@@ -16,7 +16,7 @@ import pulumi_kubernetes as kubernetes
 
 from strata.model import RenderContext, Workload, is_secret, render
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes.names import StackNames
 from strata.platforms.kubernetes.objects import Objects
 
 FILE_MODE = 0o444
@@ -65,7 +65,7 @@ def make(
     workload: Workload,
     folder: Folder,
     objects: Objects,
-    names: Names,
+    names: StackNames,
     parent: pulumi.Resource,
     namespace: pulumi.Resource,
 ) -> pulumi.Resource:

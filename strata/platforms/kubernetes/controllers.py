@@ -7,7 +7,7 @@ import pulumi_kubernetes as kubernetes
 
 from strata.model import Job, Service, Volume, Workload
 from strata.platforms.kubernetes.cluster import Connection
-from strata.platforms.kubernetes.names import BACKUP, CACHE, Names, headless, selector
+from strata.platforms.kubernetes.names import BACKUP, CACHE, StackNames, headless, selector
 from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.pods import Placed, template
 from strata.platforms.kubernetes.quantities import mebibytes
@@ -31,7 +31,7 @@ def make(
     service: Service,
     connection: Connection,
     objects: Objects,
-    names: Names,
+    names: StackNames,
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
     is_cramped: bool,
@@ -96,7 +96,7 @@ def make(
 def make_account(
     workload: Workload,
     objects: Objects,
-    names: Names,
+    names: StackNames,
     parent: pulumi.Resource,
     namespace: pulumi.Resource,
 ) -> kubernetes.core.v1.ServiceAccount:
@@ -112,7 +112,7 @@ def make_account(
 def make_guards(
     service: Service,
     objects: Objects,
-    names: Names,
+    names: StackNames,
     parent: pulumi.Resource,
     namespace: pulumi.Resource,
     workload: pulumi.Resource,
@@ -179,7 +179,7 @@ def _retention(
 
 
 def _claim(
-    volume: Volume, service: Service, connection: Connection, names: Names
+    volume: Volume, service: Service, connection: Connection, names: StackNames
 ) -> kubernetes.core.v1.PersistentVolumeClaimArgs:
     # No more than tells whose it is: a label that changes would replace the StatefulSet.
     labels = {**names.labels, **selector(service)}

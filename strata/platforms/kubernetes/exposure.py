@@ -7,7 +7,7 @@ import pulumi_kubernetes as kubernetes
 
 from strata.model import Port, Service, Workload
 from strata.platforms.kubernetes.cluster import Exposure
-from strata.platforms.kubernetes.names import Names, headless, public, selector
+from strata.platforms.kubernetes.names import StackNames, headless, public, selector
 from strata.platforms.kubernetes.objects import SKIP_AWAIT, Objects
 
 HTTP, HTTPS = 80, 443
@@ -40,7 +40,7 @@ def url(service: Service, host: str) -> str:
 def make_internal(
     service: Service,
     objects: Objects,
-    names: Names,
+    names: StackNames,
     parent: pulumi.Resource,
     namespace: pulumi.Resource,
 ) -> list[pulumi.Resource]:
@@ -82,7 +82,7 @@ def make_public(
     service: Service,
     exposure: Exposure,
     objects: Objects,
-    names: Names,
+    names: StackNames,
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
 ) -> pulumi.Output[str]:

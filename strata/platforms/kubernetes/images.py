@@ -13,7 +13,7 @@ NO_REGISTRY = "registry.invalid"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Images:
+class ImageResolver:
     """`registry`: where pushed images are (`registry/NAME@digest`), None where it is not said.
     `digests`: by logical image (`strata:imageDigests`), what was pushed. `others`: images beside
     the catalogue that may be named there."""

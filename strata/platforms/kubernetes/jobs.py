@@ -7,7 +7,7 @@ import pulumi_kubernetes as kubernetes
 
 from strata.model import Job
 from strata.platforms.kubernetes.controllers import GPU_NODE_SECONDS, NODE_SECONDS
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes.names import StackNames
 from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.pods import Placed, template
 
@@ -23,7 +23,7 @@ def make(
     placed: Placed,
     job: Job,
     objects: Objects,
-    names: Names,
+    names: StackNames,
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
 ) -> pulumi.Resource:

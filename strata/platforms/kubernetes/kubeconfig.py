@@ -11,10 +11,10 @@ import pulumi_kubernetes
 
 from strata.config import Settings
 from strata.model import Job, Problem, Service, raise_problems
-from strata.platforms.kubernetes import refusals
-from strata.platforms.kubernetes.cluster import Connection, Exposure, NodeGroup, Workloads
+from strata.platforms.kubernetes import checks
+from strata.platforms.kubernetes.cluster import Connection, Exposure, NodeGroup, WorkloadSummary
 from strata.platforms.kubernetes.discovery import DiscoveredCluster, discover
-from strata.platforms.kubernetes.images import Images
+from strata.platforms.kubernetes.images import ImageResolver
 from strata.platforms.kubernetes.names import CLUSTER_DOMAIN
 
 MINIMUM_VERSION = (1, 30)
@@ -31,7 +31,7 @@ class KubeconfigCluster:
     """The cluster of a context. `found` is what it was like when it was asked."""
 
     found: DiscoveredCluster
-    images: Images
+    images: ImageResolver
     source_ranges: tuple[str, ...]
     is_public: bool
     host: str | None
@@ -47,7 +47,7 @@ class KubeconfigCluster:
         given = tuple(str(one) for one in balancer.ranges)
         return cls(
             found=found,
-            images=Images(
+            images=ImageResolver(
                 registry=settings.kubernetes.registry, digests=dict(settings.image_digests)
             ),
             source_ranges=given or (() if balancer.public else PRIVATE_RANGES),
@@ -69,7 +69,7 @@ class KubeconfigCluster:
     def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterator[Problem]:
         services, jobs = tuple(services), tuple(jobs)
         yield from self.images.problems([*services, *jobs])
-        yield from refusals.log_rotation([*services, *jobs])
+        yield from checks.check_log_rotation([*services, *jobs])
         if self.is_public and not self.source_ranges:
             yield Problem(
                 "strata:loadBalancer.ranges",
@@ -91,7 +91,7 @@ class KubeconfigCluster:
                     "install metrics-server, or take replicasMaximum out",
                 )
 
-    def connect(self, workloads: Workloads) -> Connection:
+    def connect(self, workloads: WorkloadSummary) -> Connection:
         """Nothing to make: the cluster is there."""
         return Connection(
             # The kubeconfig itself stays out of the state; the context is said, so that a person who

@@ -23,7 +23,7 @@ Services and Pods")."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Names:
+class StackNames:
     project: str
     stack: str
     system: str

@@ -8,7 +8,7 @@ import pulumi_kubernetes as kubernetes
 from strata.model import Link, Workload
 from strata.platforms.kubernetes.cluster import Exposure
 from strata.platforms.kubernetes.exposure import ports
-from strata.platforms.kubernetes.names import SERVICE, Names, selector
+from strata.platforms.kubernetes.names import SERVICE, StackNames, selector
 from strata.platforms.kubernetes.objects import Objects
 
 NOT_THE_INTERNET = (
@@ -70,7 +70,7 @@ def make(
     egress: Sequence[Link],
     exposure: Exposure,
     objects: Objects,
-    names: Names,
+    names: StackNames,
     parent: pulumi.Resource,
     namespace: pulumi.Resource,
 ) -> kubernetes.networking.v1.NetworkPolicy | None:

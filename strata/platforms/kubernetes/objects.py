@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes.names import StackNames
 
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 """Nobody waits for it, such as a Service for endpoints: it is there before its pods, on purpose."""
@@ -14,7 +14,7 @@ SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 
 @dataclass(frozen=True, kw_only=True)
 class Objects:
-    names: Names
+    names: StackNames
     provider: kubernetes.Provider
 
     def metadata(

@@ -8,7 +8,7 @@ import pulumi
 from strata.model import Link, Service, Workload
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.kubernetes import exposure, fit
-from strata.platforms.kubernetes.cluster import NodeGroup, Workloads
+from strata.platforms.kubernetes.cluster import NodeGroup, WorkloadSummary
 from strata.platforms.kubernetes.pods import Placed
 from strata.platforms.outputs import common
 
@@ -17,7 +17,7 @@ def of(
     workloads: Sequence[Workload],
     links: Sequence[Link],
     placed: Mapping[str, Placed],
-    plan: Workloads,
+    plan: WorkloadSummary,
     groups: Sequence[NodeGroup],
     hosts: Mapping[str, pulumi.Input[str]],
     secrets: DerivedSecrets,
@@ -50,7 +50,7 @@ def _url(service: Service, host: pulumi.Input[str]) -> pulumi.Output[str]:
     return pulumi.Output.from_input(host).apply(lambda known: exposure.url(service, known))
 
 
-def _used(workloads: Sequence[Workload], plan: Workloads) -> dict[str, Any]:
+def _used(workloads: Sequence[Workload], plan: WorkloadSummary) -> dict[str, Any]:
     """The sum over all pods, at the autoscaler's largest."""
     return {
         "memoryMib": sum(one.resources.memory_mib * one.replicas_at_most for one in workloads),

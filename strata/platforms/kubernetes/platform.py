@@ -20,6 +20,7 @@ from strata.model import (
 )
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.kubernetes import (
+    checks,
     configuration,
     controllers,
     exposure,
@@ -30,11 +31,10 @@ from strata.platforms.kubernetes import (
     namespace,
     network_policies,
     outputs,
-    refusals,
     stopping,
 )
-from strata.platforms.kubernetes.cluster import Cluster, Connection, Workloads
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes.cluster import ClusterTarget, Connection, WorkloadSummary
+from strata.platforms.kubernetes.names import StackNames
 from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.pods import Placed
 from strata.platforms.platform import Deployment
@@ -48,8 +48,8 @@ class KubernetesPlatform:
     def __init__(
         self,
         *,
-        names: Names,
-        cluster: Cluster,
+        names: StackNames,
+        cluster: ClusterTarget,
         secrets: DerivedSecrets,
         overrides: Overrides,
         problems: Sequence[Problem] = (),
@@ -68,7 +68,11 @@ class KubernetesPlatform:
         self._parents[workload.name] = parent
 
     def deploy(self) -> Deployment:
-        problems = [*self._problems, *refusals.of_stack(self._names), *self._composition.problems()]
+        problems = [
+            *self._problems,
+            *checks.check_names(self._names),
+            *self._composition.problems(),
+        ]
         try:
             workloads = self._composition.workloads
         except CycleError:
@@ -76,7 +80,7 @@ class KubernetesPlatform:
         groups = self._cluster.groups
         decision = gpu.decide(workloads, groups)
         room = fit.check(workloads, groups, decision.groups)
-        plan = Workloads(
+        plan = WorkloadSummary(
             namespace=self._names.namespace,
             services=self._composition.services,
             jobs=self._composition.jobs,
@@ -85,7 +89,7 @@ class KubernetesPlatform:
         )
         of_cluster = self._cluster.problems(plan.services, plan.jobs)
         of_nodes = tuple(self._cluster.node_problems()) or (*decision.problems, *room.problems)
-        raise_problems([*problems, *refusals.of_processes(workloads), *of_cluster, *of_nodes])
+        raise_problems([*problems, *checks.check_workloads(workloads), *of_cluster, *of_nodes])
         references = {name: self._cluster.image(name) for name in set(plan.images.values())}
         self._expect_pushed(references)
         for name, reason in decision.fallen_back.items():
@@ -153,7 +157,7 @@ class KubernetesPlatform:
         workloads: Sequence[Workload],
         links: Sequence[Link],
         placed: Mapping[str, Placed],
-        plan: Workloads,
+        plan: WorkloadSummary,
         connection: Connection,
         cramped: frozenset[str],
     ) -> dict[str, pulumi.Input[str]]:

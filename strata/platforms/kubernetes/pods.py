@@ -10,7 +10,7 @@ from strata.platforms.kubernetes import probes, scheduling, stopping
 from strata.platforms.kubernetes.cluster import NodeGroup
 from strata.platforms.kubernetes.configuration import FILE_MODE, Folder
 from strata.platforms.kubernetes.escaping import escape
-from strata.platforms.kubernetes.names import CAPABILITY, Names
+from strata.platforms.kubernetes.names import CAPABILITY, StackNames
 from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.quantities import cores, mebibytes
 
@@ -37,7 +37,7 @@ class Placed:
 
 
 def template(
-    placed: Placed, names: Names, objects: Objects
+    placed: Placed, names: StackNames, objects: Objects
 ) -> kubernetes.core.v1.PodTemplateSpecArgs:
     workload = placed.workload
     user, _, group = workload.user.partition(":")

@@ -14,7 +14,7 @@ def found(**aws: Any) -> list[tuple[str, str, str]]:
     settings = AwsSettings.model_validate(aws)
     problems = [
         *node_checks.problems(settings, ZONES),
-        *node_checks.of_add_ons(settings.add_ons),
+        *node_checks.check_add_ons(settings.add_ons),
     ]
     return [(one.path, one.message, one.fix) for one in problems]
 

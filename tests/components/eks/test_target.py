@@ -28,7 +28,10 @@ def test_all_of_aws_is_under_the_stack_or_its_registry(stack: Program) -> None:
     aws = [one for one in stack.resources if one.type.startswith("aws:")]
     assert aws
     for one in aws:
-        assert ancestors(stack, one)[-1] in ("strata:eks:Stack", "strata:eks:Registry"), one.urn
+        assert ancestors(stack, one)[-1] in (
+            "strata:eks:EksInfrastructure",
+            "strata:eks:Registry",
+        ), one.urn
 
 
 def test_the_provider_knows_its_account_and_tags_everything(stack: Program) -> None:

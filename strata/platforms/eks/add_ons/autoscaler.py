@@ -93,7 +93,7 @@ _CLUSTER_RULES: tuple[Rule, ...] = (
 )
 
 
-def statements(place: AwsLocation) -> tuple[Mapping[str, Any], ...]:
+def statements(location: AwsLocation) -> tuple[Mapping[str, Any], ...]:
     """What it may do on AWS: look, and change the size of this cluster's groups, which EKS tags
     (cluster-autoscaler/cloudprovider/aws/README.md, "Full Cluster Autoscaler Features Policy")."""
     return (
@@ -115,7 +115,7 @@ def statements(place: AwsLocation) -> tuple[Mapping[str, Any], ...]:
         {
             "Effect": "Allow",
             "Action": ["eks:DescribeNodegroup"],
-            "Resource": place.arn("eks", f"nodegroup/{place.cluster}/*"),
+            "Resource": location.arn("eks", f"nodegroup/{location.cluster}/*"),
         },
         {
             "Effect": "Allow",
@@ -123,10 +123,12 @@ def statements(place: AwsLocation) -> tuple[Mapping[str, Any], ...]:
                 "autoscaling:SetDesiredCapacity",
                 "autoscaling:TerminateInstanceInAutoScalingGroup",
             ],
-            "Resource": place.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/eks-*"),
+            "Resource": location.arn(
+                "autoscaling", "autoScalingGroup:*:autoScalingGroupName/eks-*"
+            ),
             "Condition": {
                 "StringEquals": {
-                    f"aws:ResourceTag/k8s.io/cluster-autoscaler/{place.cluster}": "owned"
+                    f"aws:ResourceTag/k8s.io/cluster-autoscaler/{location.cluster}": "owned"
                 }
             },
         },
@@ -158,7 +160,7 @@ class AutoscalerArgs:
     there before a pod runs."""
 
     aws: AwsSettings
-    place: AwsLocation
+    location: AwsLocation
     cluster_name: pulumi.Input[str]
     objects: ClusterObjects
     node_group_prefix: str
@@ -183,11 +185,11 @@ class Autoscaler(pulumi.ComponentResource):
         role = PodRole(
             name,
             PodRoleArgs(
-                place=args.place,
+                location=args.location,
                 cluster_name=args.cluster_name,
                 namespace=SYSTEM_NAMESPACE,
                 service_account=AUTOSCALER,
-                statements={"scale": statements(args.place)},
+                statements={"scale": statements(args.location)},
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -331,7 +333,7 @@ class Autoscaler(pulumi.ComponentResource):
         )
 
     def _container(self, args: AutoscalerArgs) -> kubernetes.core.v1.ContainerArgs:
-        tags = ("enabled", args.place.cluster)
+        tags = ("enabled", args.location.cluster)
         discovery = ",".join(f"k8s.io/cluster-autoscaler/{tag}" for tag in tags)
         probe = kubernetes.core.v1.ProbeArgs(
             http_get=kubernetes.core.v1.HTTPGetActionArgs(path="/health-check", port=METRICS_PORT),
@@ -358,7 +360,7 @@ class Autoscaler(pulumi.ComponentResource):
                 # Every pod of ours has scratch space in memory, which counts as local storage.
                 "--skip-nodes-with-local-storage=false",
             ],
-            env=environment({"AWS_REGION": args.place.region, **NO_GPU}),
+            env=environment({"AWS_REGION": args.location.region, **NO_GPU}),
             # 600 MiB: the example of kubernetes/autoscaler, for up to 1,000 nodes.
             resources=resources(cpu="100m", memory="600Mi", cpu_limit="1"),
             ports=[

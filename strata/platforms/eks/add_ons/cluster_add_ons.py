@@ -22,9 +22,9 @@ from strata.platforms.eks.add_ons.objects import ClusterObjects
 from strata.platforms.eks.add_ons.storage_classes import StorageClasses, StorageClassesArgs
 from strata.platforms.eks.aws.location import AwsLocation
 from strata.platforms.eks.facts import images
-from strata.platforms.kubernetes.cluster import Allowance, Workloads
-from strata.platforms.kubernetes.images import Images
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes.cluster import Allowance, WorkloadSummary
+from strata.platforms.kubernetes.images import ImageResolver
+from strata.platforms.kubernetes.names import StackNames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +42,12 @@ class ClusterAddOnsArgs:
     without which no pod runs."""
 
     aws: AwsSettings
-    place: AwsLocation
+    location: AwsLocation
     zones: int
     cluster_name: pulumi.Input[str]
     provider: kubernetes.Provider
-    names: Names
-    images: Images
+    names: StackNames
+    images: ImageResolver
     volume_key_arn: pulumi.Input[str]
     backup_tag: tuple[str, str]
     node_group_prefix: str
@@ -85,7 +85,7 @@ class ClusterAddOns(pulumi.ComponentResource):
             f"{name}-autoscaler",
             AutoscalerArgs(
                 aws=args.aws,
-                place=args.place,
+                location=args.location,
                 cluster_name=args.cluster_name,
                 objects=self._objects,
                 node_group_prefix=args.node_group_prefix,
@@ -161,13 +161,13 @@ class ClusterAddOns(pulumi.ComponentResource):
             )
 
 
-def wanted_images(workloads: Workloads, images_of: Images) -> WantedImages:
+def wanted_images(workloads: WorkloadSummary, repository_images: ImageResolver) -> WantedImages:
     """The images of all services and jobs that were given GPUs."""
     names = {workloads.images[workload] for workload in workloads.gpu_groups}
     groups = {group.name for found in workloads.gpu_groups.values() for group in found}
     return WantedImages(
         groups=tuple(sorted(groups)),
-        images={name: images_of.reference(name) for name in sorted(names)},
+        images={name: repository_images.reference(name) for name in sorted(names)},
     )
 
 

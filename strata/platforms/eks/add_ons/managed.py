@@ -104,14 +104,14 @@ def configuration(name: str, aws: AwsSettings, tags: Mapping[str, str]) -> dict[
             return {}
 
 
-def volume_key_statements(place: AwsLocation) -> tuple[dict[str, Any], ...]:
+def volume_key_statements(location: AwsLocation) -> tuple[dict[str, Any], ...]:
     """What the volume driver may do with the key of the volumes (aws-ebs-csi-driver,
     docs/example-iam-policy.json): grants only to services of AWS, as EC2 attaches volumes by.
 
     The key is named by its alias, which is known before it is: so a plan can be judged.
     """
-    keys = place.arn("kms", "key/*")
-    of_volumes = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias(place, DATA_KEY)}}
+    keys = location.arn("kms", "key/*")
+    of_volumes = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias(location, DATA_KEY)}}
     return (
         {
             "Effect": "Allow",
@@ -140,7 +140,7 @@ class AddOnsArgs:
     """`before_nodes` says which half of the add-ons. `tags` go to the volumes that pods make."""
 
     aws: AwsSettings
-    place: AwsLocation
+    location: AwsLocation
     cluster_name: pulumi.Input[str]
     before_nodes: bool
     tags: Mapping[str, str]
@@ -196,7 +196,7 @@ class AddOns(pulumi.ComponentResource):
         return PodRole(
             f"{self._name}-{name}",
             PodRoleArgs(
-                place=args.place,
+                location=args.location,
                 cluster_name=args.cluster_name,
                 namespace=KUBE_SYSTEM,
                 service_account=record.service_account,
@@ -209,6 +209,6 @@ class AddOns(pulumi.ComponentResource):
         return iam.RolePolicy(
             f"{self._name}-volume-key",
             role=role.role_name,
-            policy=document(volume_key_statements(self._args.place)),
+            policy=document(volume_key_statements(self._args.location)),
             opts=pulumi.ResourceOptions(parent=self),
         )

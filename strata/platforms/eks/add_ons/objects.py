@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from strata.platforms.kubernetes.names import KIND, Names
+from strata.platforms.kubernetes.names import KIND, StackNames
 
 APP = "app.kubernetes.io/name"
 """The label that picks the pods of one of these workloads."""
@@ -19,7 +19,7 @@ NOBODY = 65534
 class ClusterObjects:
     """`names` gives the labels, `images` the full reference of an image of strata/platforms/eks/images.py."""
 
-    names: Names
+    names: StackNames
     provider: kubernetes.Provider
     images: Mapping[str, str]
 

@@ -32,7 +32,7 @@ class BackupsArgs:
     """`volume_tags`: those of every volume of the stack, beside the tag that asks for backups.
     `retention_days`: how long a backup and an archive are kept."""
 
-    place: AwsLocation
+    location: AwsLocation
     volume_tags: Mapping[str, str]
     key_arn: pulumi.Input[str]
     retention_days: int
@@ -55,7 +55,7 @@ class Backups(pulumi.ComponentResource):
         self.bucket = s3.Bucket(
             f"{name}-archives",
             # The name is known before the bucket is, and after the stack is lost.
-            bucket=bucket_name(args.place),
+            bucket=bucket_name(args.location),
             opts=self._options(protect=True),
         )
         self._harden_bucket(name, args)
@@ -83,7 +83,7 @@ class Backups(pulumi.ComponentResource):
             f"{name}-role",
             RoleArgs(
                 trust=trust("backup.amazonaws.com"),
-                description=f"{args.place.cluster}: takes backups, and restores them",
+                description=f"{args.location.cluster}: takes backups, and restores them",
                 managed=(
                     "service-role/AWSBackupServiceRolePolicyForBackup",
                     "service-role/AWSBackupServiceRolePolicyForRestores",
@@ -96,7 +96,7 @@ class Backups(pulumi.ComponentResource):
             f"{name}-volumes",
             plan_id=plan.id,
             iam_role_arn=role.arn,
-            resources=[args.place.arn("ec2", "volume/*")],
+            resources=[args.location.arn("ec2", "volume/*")],
             # All have to hold. (Of `selection_tags` one would be enough, and volumes of another
             # stack in the account would be in the backup of this one.)
             conditions=[
@@ -157,7 +157,7 @@ class Backups(pulumi.ComponentResource):
         s3.BucketPolicy(
             f"{name}-archives",
             bucket=bucket,
-            policy=tls_only(f"arn:aws:s3:::{bucket_name(args.place)}"),
+            policy=tls_only(f"arn:aws:s3:::{bucket_name(args.location)}"),
             opts=self._options(),
         )
         s3.BucketLifecycleConfiguration(
@@ -169,18 +169,18 @@ class Backups(pulumi.ComponentResource):
         )
 
 
-def bucket_name(place: AwsLocation) -> str:
+def bucket_name(location: AwsLocation) -> str:
     """The name of the bucket for archives. Names are of all the world, so it has the account's."""
-    return f"{place.cluster}-archives-{place.account}"
+    return f"{location.cluster}-archives-{location.account}"
 
 
-def problems(place: AwsLocation) -> Iterator[Problem]:
+def problems(location: AwsLocation) -> Iterator[Problem]:
     """Why there could be no such bucket."""
-    name = bucket_name(place)
+    name = bucket_name(location)
     if len(name) > BUCKET_NAME_LENGTH:
         yield Problem(
             "stack",
-            f"{place.cluster!r} (project and stack) is too long for the bucket {name}",
+            f"{location.cluster!r} (project and stack) is too long for the bucket {name}",
             f"take {len(name) - BUCKET_NAME_LENGTH} characters off the name of the stack",
         )
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 import pulumi
 from pulumi_aws import cloudwatch, eks
 
-from strata.platforms.eks.aws.identity import Role, RoleArgs, of_cluster, trust
+from strata.platforms.eks.aws.identity import Role, RoleArgs, for_cluster, trust
 from strata.platforms.eks.aws.location import AwsLocation
 from strata.platforms.eks.aws.network import https_from
 
@@ -16,12 +16,12 @@ ADMINISTRATOR_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterA
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterArgs:
+class ControlPlaneArgs:
     """`subnet_ids`: private ones, in two zones at least, where the control plane has its
     interfaces. `vpc_range`: who may reach the private endpoint. `secrets_key_arn`: of the Secrets;
     `log_key_arn`: of the logs."""
 
-    place: AwsLocation
+    location: AwsLocation
     version: str
     vpc_id: pulumi.Input[str]
     vpc_range: IPv4Network
@@ -34,7 +34,7 @@ class ClusterArgs:
     log_retention_days: int
 
 
-class Cluster(pulumi.ComponentResource):
+class ControlPlane(pulumi.ComponentResource):
     """An EKS cluster with a private endpoint, encrypted Secrets and all control plane logs.
 
     Its API answers inside the VPC: nodes, and whatever runs `pulumi up` there (a runner, a VPN).
@@ -52,23 +52,23 @@ class Cluster(pulumi.ComponentResource):
     unprotect` of what the refusal names.
     """
 
-    def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions) -> None:
-        super().__init__("strata:eks:Cluster", name, {}, opts)
+    def __init__(self, name: str, args: ControlPlaneArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("strata:eks:ControlPlane", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        place = args.place
+        location = args.location
         role = self._role(name, args)
         logs = cloudwatch.LogGroup(
             f"{name}-logs",
             # The name that EKS writes to. Where it does not exist EKS makes it, with no key and
             # no end to how long it keeps the logs.
-            name=f"/aws/eks/{place.cluster}/cluster",
+            name=f"/aws/eks/{location.cluster}/cluster",
             kms_key_id=args.log_key_arn,
             retention_in_days=args.log_retention_days,
             opts=child,
         )
         self.cluster = eks.Cluster(
             name,
-            name=place.cluster,
+            name=location.cluster,
             version=args.version,
             role_arn=role.arn,
             vpc_config=eks.ClusterVpcConfigArgs(
@@ -112,31 +112,31 @@ class Cluster(pulumi.ComponentResource):
             lambda config: config.cluster_security_group_id or ""
         )
         self.kubeconfig = pulumi.Output.all(self.endpoint, self.certificate_authority).apply(
-            lambda known: kubeconfig(place, endpoint=known[0], certificate_authority=known[1])
+            lambda known: kubeconfig(location, endpoint=known[0], certificate_authority=known[1])
         )
         for index, administrator in enumerate(args.administrators):
             self._administrator(f"{name}-administrator-{index}", administrator)
         self.register_outputs({"name": self.name, "endpoint": self.endpoint})
 
-    def _role(self, name: str, args: ClusterArgs) -> Role:
+    def _role(self, name: str, args: ControlPlaneArgs) -> Role:
         return Role(
             f"{name}-role",
             RoleArgs(
-                trust=trust("eks.amazonaws.com", conditions=of_cluster(args.place)),
-                description=f"{args.place.cluster}: the control plane",
+                trust=trust("eks.amazonaws.com", conditions=for_cluster(args.location)),
+                description=f"{args.location.cluster}: the control plane",
                 managed=("AmazonEKSClusterPolicy",),
             ),
             pulumi.ResourceOptions(parent=self),
         )
 
-    def _api_group(self, name: str, args: ClusterArgs) -> "pulumi.CustomResource":
+    def _api_group(self, name: str, args: ControlPlaneArgs) -> "pulumi.CustomResource":
         # EKS's own group lets in nodes only.
         return https_from(
             f"{name}-api",
-            f"{args.place.cluster}: the API of the cluster",
+            f"{args.location.cluster}: the API of the cluster",
             args.vpc_id,
             str(args.vpc_range),
-            {"Name": f"{args.place.cluster}-api"},
+            {"Name": f"{args.location.cluster}-api"},
             pulumi.ResourceOptions(parent=self),
         )
 
@@ -155,7 +155,7 @@ class Cluster(pulumi.ComponentResource):
         )
 
 
-def kubeconfig(place: AwsLocation, *, endpoint: str, certificate_authority: str) -> str:
+def kubeconfig(location: AwsLocation, *, endpoint: str, certificate_authority: str) -> str:
     """A kubeconfig without credentials: `aws eks get-token` gets them from the AWS credentials of
     whoever uses it (the AWS CLI has to be there)."""
     command = {
@@ -163,12 +163,12 @@ def kubeconfig(place: AwsLocation, *, endpoint: str, certificate_authority: str)
         "apiVersion": "client.authentication.k8s.io/v1beta1",
         "command": "aws",
         "args": [
-            *("--region", place.region),
-            *("eks", "get-token", "--cluster-name", place.cluster, "--output", "json"),
+            *("--region", location.region),
+            *("eks", "get-token", "--cluster-name", location.cluster, "--output", "json"),
         ],
         "interactiveMode": "Never",
     }
-    name = place.cluster
+    name = location.cluster
     return json.dumps(
         {
             "apiVersion": "v1",

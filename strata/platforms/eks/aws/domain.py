@@ -16,7 +16,7 @@ VALIDATION_TTL_SECONDS = 300
 class DomainArgs:
     """`hosted_zone_id`: the Route 53 zone that `domain` is in; None makes one of that name."""
 
-    place: AwsLocation
+    location: AwsLocation
     domain: str
     hosted_zone_id: str | None
 
@@ -31,14 +31,14 @@ class Domain(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: DomainArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:Domain", name, {}, opts)
-        self._prefix, self._place, self.name = name, args.place, args.domain
+        self._prefix, self._location, self.name = name, args.location, args.domain
         child = pulumi.ResourceOptions(parent=self)
         self.name_servers: pulumi.Output[list[str]] | None = None
         if args.hosted_zone_id is None:
             zone = route53.Zone(
                 f"{name}-zone",
                 name=args.domain,
-                comment=f"{args.place.cluster}: the stack's domain",
+                comment=f"{args.location.cluster}: the stack's domain",
                 opts=child,
             )
             self.zone_id: pulumi.Input[str] = zone.zone_id
@@ -87,7 +87,7 @@ class Domain(pulumi.ComponentResource):
             aliases=[
                 route53.RecordAliasArgs(
                     name=load_balancer,
-                    zone_id=REGIONS[self._place.region].load_balancer_zone,
+                    zone_id=REGIONS[self._location.region].load_balancer_zone,
                     evaluate_target_health=False,  # there is no other target to go to
                 )
             ],

@@ -36,16 +36,16 @@ def trust(
     return document([statement])
 
 
-def of_account(place: AwsLocation) -> dict[str, dict[str, str]]:
+def for_account(location: AwsLocation) -> dict[str, dict[str, str]]:
     """The condition that a service acts for this account: without it, anybody who can make the
     service do something could make it take the role (the confused deputy of IAM's user guide)."""
-    return {"StringEquals": {"aws:SourceAccount": place.account}}
+    return {"StringEquals": {"aws:SourceAccount": location.account}}
 
 
-def of_cluster(place: AwsLocation) -> dict[str, dict[str, str]]:
+def for_cluster(location: AwsLocation) -> dict[str, dict[str, str]]:
     """The condition that EKS acts for this cluster (EKS user guide, "Cross-service confused deputy
     prevention", and the same for Pod Identity)."""
-    return {**of_account(place), "ArnEquals": {"aws:SourceArn": place.cluster_arn}}
+    return {**for_account(location), "ArnEquals": {"aws:SourceArn": location.cluster_arn}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class Role(pulumi.ComponentResource):
 class PodRoleArgs:
     """`cluster_name` is the output of the cluster, so that the role is bound once it is there."""
 
-    place: AwsLocation
+    location: AwsLocation
     cluster_name: pulumi.Input[str]
     namespace: str
     service_account: str
@@ -131,9 +131,9 @@ class PodRole(pulumi.ComponentResource):
                     "pods.eks.amazonaws.com",
                     # Session tags carry the pod's namespace and name into CloudTrail.
                     actions=("sts:AssumeRole", "sts:TagSession"),
-                    conditions=of_cluster(args.place),
+                    conditions=for_cluster(args.location),
                 ),
-                description=f"{args.place.cluster}: {args.namespace}/{args.service_account}",
+                description=f"{args.location.cluster}: {args.namespace}/{args.service_account}",
                 managed=args.managed,
                 statements=args.statements,
             ),
@@ -153,7 +153,7 @@ class PodRole(pulumi.ComponentResource):
         self.register_outputs({"arn": self.arn})
 
 
-def node_role(name: str, place: AwsLocation, opts: pulumi.ResourceOptions) -> Role:
+def node_role(name: str, location: AwsLocation, opts: pulumi.ResourceOptions) -> Role:
     """What the nodes themselves may do: join the cluster and pull images, and no more.
 
     The network plug-in has its own role by Pod Identity, so nodes need no right to change network
@@ -164,7 +164,7 @@ def node_role(name: str, place: AwsLocation, opts: pulumi.ResourceOptions) -> Ro
         name,
         RoleArgs(
             trust=trust("ec2.amazonaws.com"),
-            description=f"{place.cluster}: nodes",
+            description=f"{location.cluster}: nodes",
             managed=("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"),
         ),
         opts,

@@ -19,7 +19,7 @@ DATA = "data"
 
 @dataclass(frozen=True, kw_only=True)
 class KeysArgs:
-    place: AwsLocation
+    location: AwsLocation
 
 
 class Keys(pulumi.ComponentResource):
@@ -33,17 +33,17 @@ class Keys(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: KeysArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:Keys", name, {}, opts)
-        place = args.place
-        self.secrets = make_key(self, name, "secrets", "Kubernetes Secrets", place)
-        self.logs = make_key(self, name, "logs", "log groups", place, [_cloudwatch(place)])
+        location = args.location
+        self.secrets = make_key(self, name, "secrets", "Kubernetes Secrets", location)
+        self.logs = make_key(self, name, "logs", "log groups", location, [_cloudwatch(location)])
         # Snapshots and archives cannot be read without it.
-        self.data = make_key(self, name, DATA, "volumes and backups", place, protect=True)
+        self.data = make_key(self, name, DATA, "volumes and backups", location, protect=True)
         self.register_outputs({})
 
 
-def alias(place: AwsLocation, purpose: str) -> str:
+def alias(location: AwsLocation, purpose: str) -> str:
     """The name of a key that is known before the key is there."""
-    return f"alias/{place.cluster}/{purpose}"
+    return f"alias/{location.cluster}/{purpose}"
 
 
 def make_key(
@@ -51,7 +51,7 @@ def make_key(
     name: str,
     purpose: str,
     description: str,
-    place: AwsLocation,
+    location: AwsLocation,
     statements: Sequence[Mapping[str, Any]] = (),
     protect: bool = False,
 ) -> kms.Key:
@@ -59,40 +59,40 @@ def make_key(
     whom the account's own policies allow."""
     key = kms.Key(
         f"{name}-{purpose}",
-        description=f"{place.cluster}: {description}",
+        description=f"{location.cluster}: {description}",
         enable_key_rotation=True,
         deletion_window_in_days=DELETION_WINDOW_DAYS,
-        policy=json.dumps({"Version": "2012-10-17", "Statement": [_by_iam(place), *statements]}),
+        policy=json.dumps({"Version": "2012-10-17", "Statement": [_by_iam(location), *statements]}),
         opts=pulumi.ResourceOptions(parent=parent, protect=protect),
     )
     kms.Alias(
         f"{name}-{purpose}",
-        name=alias(place, purpose),
+        name=alias(location, purpose),
         target_key_id=key.key_id,
         opts=pulumi.ResourceOptions(parent=parent),
     )
     return key
 
 
-def _by_iam(place: AwsLocation) -> dict[str, Any]:
+def _by_iam(location: AwsLocation) -> dict[str, Any]:
     """Whoever the account's own policies allow, and nobody else: without this statement a key
     could end up with nobody who may change it."""
     return {
         "Sid": "ByPoliciesOfTheAccount",
         "Effect": "Allow",
-        "Principal": {"AWS": place.root_arn},
+        "Principal": {"AWS": location.root_arn},
         "Action": "kms:*",
         "Resource": "*",
     }
 
 
-def _cloudwatch(place: AwsLocation) -> dict[str, Any]:
+def _cloudwatch(location: AwsLocation) -> dict[str, Any]:
     """CloudWatch, for the log groups of this cluster alone (CloudWatch Logs user guide, "Encrypt
     log data using KMS")."""
     return {
         "Sid": "ForLogGroupsOfTheStack",
         "Effect": "Allow",
-        "Principal": {"Service": f"logs.{place.region}.amazonaws.com"},
+        "Principal": {"Service": f"logs.{location.region}.amazonaws.com"},
         "Action": [
             "kms:Encrypt*",
             "kms:Decrypt*",
@@ -103,8 +103,8 @@ def _cloudwatch(place: AwsLocation) -> dict[str, Any]:
         "Resource": "*",
         "Condition": {
             "ArnLike": {
-                "kms:EncryptionContext:aws:logs:arn": place.log_group_arn(
-                    f"/aws/eks/{place.cluster}/*"
+                "kms:EncryptionContext:aws:logs:arn": location.log_group_arn(
+                    f"/aws/eks/{location.cluster}/*"
                 )
             }
         },

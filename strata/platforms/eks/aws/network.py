@@ -8,7 +8,7 @@ from pulumi_aws import cloudwatch, ec2, vpc
 
 from strata.config.aws import Nat
 from strata.platforms.eks.aws.addresses import ZoneRanges, cut
-from strata.platforms.eks.aws.identity import Role, RoleArgs, of_account, trust
+from strata.platforms.eks.aws.identity import Role, RoleArgs, for_account, trust
 from strata.platforms.eks.aws.location import AwsLocation
 
 WORLD = "0.0.0.0/0"
@@ -36,7 +36,7 @@ INTERFACE_ENDPOINTS = (
 class NetworkArgs:
     """`range`: a /16 to a /19. `zones`: letters. `log_key_arn`: the key of the flow logs."""
 
-    place: AwsLocation
+    location: AwsLocation
     range: IPv4Network
     zones: tuple[str, ...]
     nat: Nat
@@ -54,7 +54,7 @@ class Network(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:Network", name, {}, opts)
-        self._prefix, self._place = name, args.place
+        self._prefix, self._location = name, args.location
         self._child = pulumi.ResourceOptions(parent=self)
         ranges = cut(args.range, args.zones)
         self.vpc = ec2.Vpc(
@@ -132,7 +132,7 @@ class Network(pulumi.ComponentResource):
         subnet = ec2.Subnet(
             f"{self._prefix}-{part}",
             vpc_id=self.vpc_id,
-            availability_zone=f"{self._place.region}{zone}",
+            availability_zone=f"{self._location.region}{zone}",
             cidr_block=str(addresses),
             map_public_ip_on_launch=False,
             tags={
@@ -140,7 +140,7 @@ class Network(pulumi.ComponentResource):
                 # Where the cluster's cloud controller puts load balancers (findSubnets and
                 # findELBSubnets of kubernetes/cloud-provider-aws).
                 f"kubernetes.io/role/{role}": "1",
-                f"kubernetes.io/cluster/{self._place.cluster}": "shared",
+                f"kubernetes.io/cluster/{self._location.cluster}": "shared",
             },
             opts=self._child,
         )
@@ -181,7 +181,7 @@ class Network(pulumi.ComponentResource):
         ec2.VpcEndpoint(
             f"{self._prefix}-s3",
             vpc_id=self.vpc_id,
-            service_name=f"com.amazonaws.{self._place.region}.s3",
+            service_name=f"com.amazonaws.{self._location.region}.s3",
             vpc_endpoint_type="Gateway",
             route_table_ids=[table.id for table in self._private_tables],
             tags=self._tags("s3"),
@@ -189,7 +189,7 @@ class Network(pulumi.ComponentResource):
         )
         group = https_from(
             f"{self._prefix}-endpoints",
-            f"{self._place.cluster}: endpoints of AWS services",
+            f"{self._location.cluster}: endpoints of AWS services",
             self.vpc_id,
             addresses,
             self._tags("endpoints"),
@@ -199,7 +199,7 @@ class Network(pulumi.ComponentResource):
             ec2.VpcEndpoint(
                 f"{self._prefix}-{service.replace('.', '-')}",
                 vpc_id=self.vpc_id,
-                service_name=f"com.amazonaws.{self._place.region}.{service}",
+                service_name=f"com.amazonaws.{self._location.region}.{service}",
                 vpc_endpoint_type="Interface",
                 private_dns_enabled=True,
                 subnet_ids=list(self.private_subnet_ids),
@@ -209,8 +209,8 @@ class Network(pulumi.ComponentResource):
             )
 
     def _flow_logs(self, args: NetworkArgs) -> None:
-        place = args.place
-        group_name = f"/aws/eks/{place.cluster}/flow-logs"
+        location = args.location
+        group_name = f"/aws/eks/{location.cluster}/flow-logs"
         group = cloudwatch.LogGroup(
             f"{self._prefix}-flow-logs",
             # Known beforehand: the key's policy and the role's name it.
@@ -222,8 +222,8 @@ class Network(pulumi.ComponentResource):
         role = Role(
             f"{self._prefix}-flow-logs",
             RoleArgs(
-                trust=trust("vpc-flow-logs.amazonaws.com", conditions=of_account(place)),
-                description=f"{place.cluster}: writes flow logs",
+                trust=trust("vpc-flow-logs.amazonaws.com", conditions=for_account(location)),
+                description=f"{location.cluster}: writes flow logs",
                 statements={
                     "write": (
                         {
@@ -233,12 +233,12 @@ class Network(pulumi.ComponentResource):
                                 "logs:DescribeLogStreams",
                                 "logs:PutLogEvents",
                             ],
-                            "Resource": f"{place.log_group_arn(group_name)}:*",
+                            "Resource": f"{location.log_group_arn(group_name)}:*",
                         },
                         {
                             "Effect": "Allow",
                             "Action": "logs:DescribeLogGroups",
-                            "Resource": place.log_group_arn("*"),
+                            "Resource": location.log_group_arn("*"),
                         },
                     )
                 },
@@ -257,7 +257,7 @@ class Network(pulumi.ComponentResource):
         )
 
     def _tags(self, part: str) -> dict[str, str]:
-        return {"Name": f"{self._place.cluster}-{part}"}
+        return {"Name": f"{self._location.cluster}-{part}"}
 
 
 def https_from(

@@ -9,7 +9,7 @@ from botocore.session import Session
 from strata.platforms.eks.aws.location import AwsLocation
 
 
-def make(place: AwsLocation, tags: Mapping[str, str]) -> pulumi_aws.Provider:
+def make(location: AwsLocation, tags: Mapping[str, str]) -> pulumi_aws.Provider:
     """A provider for one account and region, which puts `tags` on everything it makes.
 
     It refuses to work with the credentials of another account. A preview where there are none
@@ -19,7 +19,7 @@ def make(place: AwsLocation, tags: Mapping[str, str]) -> pulumi_aws.Provider:
     if pulumi.runtime.is_dry_run() and not _has_credentials():
         return pulumi_aws.Provider(
             "aws",
-            region=place.region,
+            region=location.region,
             default_tags=default_tags,
             # It will not start without any; nothing is ever signed with these.
             access_key="preview",
@@ -30,9 +30,9 @@ def make(place: AwsLocation, tags: Mapping[str, str]) -> pulumi_aws.Provider:
         )
     return pulumi_aws.Provider(
         "aws",
-        region=place.region,
+        region=location.region,
         default_tags=default_tags,
-        allowed_account_ids=[place.account],
+        allowed_account_ids=[location.account],
     )
 
 

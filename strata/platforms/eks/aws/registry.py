@@ -22,11 +22,11 @@ IMAGES_KEPT = 30
 class RegistryArgs:
     """`images`: logical images, such as `application`."""
 
-    place: AwsLocation
+    location: AwsLocation
     images: tuple[str, ...]
 
 
-def images_of(workloads: Iterable[Workload], pushed: Iterable[str]) -> tuple[str, ...]:
+def repository_images(workloads: Iterable[Workload], pushed: Iterable[str]) -> tuple[str, ...]:
     """The images that a stack has repositories for: those that are ours alone, which no public
     registry has, and those that were `pushed` (strata:imageDigests)."""
     own = {
@@ -50,12 +50,12 @@ class Registry(pulumi.ComponentResource):
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:Registry", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        key = make_key(self, name, "images", "container images", args.place)
+        key = make_key(self, name, "images", "container images", args.location)
         for image in sorted(args.images):
             repository = ecr.Repository(
                 f"{name}-{image}",
                 # What pushes and what runs an image name it without asking the stack.
-                name=f"{args.place.cluster}/{image}",
+                name=f"{args.location.cluster}/{image}",
                 image_tag_mutability="IMMUTABLE",
                 image_scanning_configuration=ecr.RepositoryImageScanningConfigurationArgs(
                     scan_on_push=True

@@ -277,7 +277,7 @@ def _bottlerocket_release_problems(path: str, release: str | None) -> Iterator[P
         )
 
 
-def of_add_ons(versions: dict[str, str]) -> Iterator[Problem]:
+def check_add_ons(versions: dict[str, str]) -> Iterator[Problem]:
     for name, version in versions.items():
         path = f"strata:aws.addOns.{name}"
         if name not in ADD_ONS:

@@ -7,7 +7,7 @@ name one that was pushed to the stack's own registry; then that is taken.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from strata.platforms.kubernetes.images import Images
+from strata.platforms.kubernetes.images import ImageResolver
 
 # Cluster Autoscaler is made for one minor version of Kubernetes. Source of the digests: the image
 # indexes of registry.k8s.io (tags v1.35.2 and v1.36.1), as published deployments pin them.
@@ -53,7 +53,7 @@ NAMES = frozenset({AUTOSCALER, *OTHERS})
 """The images that `strata:imageDigests` may name beside those of the catalogue."""
 
 
-def reference(name: str, kubernetes_version: str, images: Images) -> str:
+def reference(name: str, kubernetes_version: str, images: ImageResolver) -> str:
     """What a pod names: what was pushed, else the upstream image.
 
     Raises KeyError for a version of Kubernetes without an autoscaler, which node_checks.py refuses.

@@ -15,7 +15,7 @@ from strata.model import (
     is_secret,
 )
 from strata.model.text import parts
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes.names import StackNames
 
 CAPABILITIES = frozenset({"NET_BIND_SERVICE"})
 """What the Pod Security profile `restricted` lets a container add (Kubernetes documentation, "Pod
@@ -35,7 +35,7 @@ FILE_NAME = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 
-def of_stack(names: Names) -> Iterator[Problem]:
+def check_names(names: StackNames) -> Iterator[Problem]:
     """What is wrong with the names that everything carries."""
     if LABEL.fullmatch(names.namespace) is None:
         yield Problem(
@@ -45,7 +45,7 @@ def of_stack(names: Names) -> Iterator[Problem]:
         )
 
 
-def of_seed(settings: Settings) -> Iterator[Problem]:
+def check_seed(settings: Settings) -> Iterator[Problem]:
     """An update with the seed of one machine: another machine's would replace every secret."""
     if settings.seed is None:
         yield Problem(
@@ -55,7 +55,7 @@ def of_seed(settings: Settings) -> Iterator[Problem]:
         )
 
 
-def of_settings(settings: Settings) -> Iterator[Problem]:
+def check_settings(settings: Settings) -> Iterator[Problem]:
     """Settings that mean nothing where the stack runs, and yet are there."""
     other = "kubernetes" if settings.platform is PlatformName.EKS else "aws"
     for name, remedy in (
@@ -76,7 +76,7 @@ def of_settings(settings: Settings) -> Iterator[Problem]:
         )
 
 
-def of_processes(workloads: Sequence[Workload]) -> Iterator[Problem]:
+def check_workloads(workloads: Sequence[Workload]) -> Iterator[Problem]:
     """What each service and job asks for that cannot be had, and what they cannot have together."""
     for workload in workloads:
         yield from _of(workload)
@@ -196,7 +196,7 @@ def _files(path: str, workload: Workload) -> Iterator[Problem]:
             )
 
 
-def log_rotation(workloads: Iterable[Workload]) -> Iterator[Problem]:
+def check_log_rotation(workloads: Iterable[Workload]) -> Iterator[Problem]:
     """On nodes that are not ours: the kubelet rotates logs, for all pods of a node alike."""
     for workload in workloads:
         if workload.log_rotation != LogRotation():

@@ -17,8 +17,8 @@ from strata.model import (
     Ulimit,
     Volume,
 )
-from strata.platforms.kubernetes import refusals
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes import checks
+from strata.platforms.kubernetes.names import StackNames
 from strata.platforms.platform import Platform
 from tests.components.example import application, on_gpu
 from tests.components.kubernetes.example import job
@@ -107,7 +107,7 @@ def test_a_port_has_a_name_of_a_service(name: str) -> None:
     from strata.model import Port
 
     one = service("app", ports=(Port(name=name, number=8000),))
-    (reported,) = refusals.of_processes([one])
+    (reported,) = checks.check_workloads([one])
     assert reported.path == "service app: ports"
 
 
@@ -116,7 +116,7 @@ def test_a_name_that_is_one_is_taken(name: str) -> None:
     from strata.model import Port
 
     one = service("app", ports=(Port(name=name, number=8000),))
-    assert list(refusals.of_processes([one])) == []
+    assert list(checks.check_workloads([one])) == []
 
 
 def test_one_service_is_published() -> None:
@@ -163,7 +163,7 @@ def test_a_circle_is_told_with_the_rest() -> None:
 
 def test_rotation_of_logs_is_the_nodes_own() -> None:
     changed = service("app", log_rotation=LogRotation(size_mib=5))
-    (reported,) = refusals.log_rotation([changed, service("other")])
+    (reported,) = checks.check_log_rotation([changed, service("other")])
     assert reported.path == "service app: log_rotation"
 
 
@@ -179,7 +179,7 @@ def test_rotation_of_logs_is_the_nodes_own() -> None:
     ],
 )
 def test_a_setting_of_another_platform(settings: dict[str, Any], path: str) -> None:
-    (reported,) = refusals.of_settings(Settings.model_validate(settings))
+    (reported,) = checks.check_settings(Settings.model_validate(settings))
     assert reported.path == path
 
 
@@ -192,11 +192,13 @@ def test_a_setting_of_another_platform(settings: dict[str, Any], path: str) -> N
     ],
 )
 def test_a_setting_of_this_platform(settings: dict[str, Any]) -> None:
-    assert list(refusals.of_settings(Settings.model_validate(settings))) == []
+    assert list(checks.check_settings(Settings.model_validate(settings))) == []
 
 
 def test_a_stack_is_a_namespace() -> None:
-    (reported,) = refusals.of_stack(Names(project="strata", stack="My_Stack", system="example"))
+    (reported,) = checks.check_names(
+        StackNames(project="strata", stack="My_Stack", system="example")
+    )
     assert "strata-My_Stack" in reported.message
 
 
