@@ -10,9 +10,8 @@ from typing import Any
 import systems
 from strata import config
 from strata.model import Job, Service
-from strata.platforms.eks.add_ons.objects import APP
 from strata.platforms.kubernetes.cluster import NodeGroup
-from strata.platforms.kubernetes.names import JOB, SERVICE
+from strata.platforms.kubernetes.names import NAME
 from strata.platforms.kubernetes.platform import KubernetesPlatform
 from strata.platforms.platform import Platform
 from tests import planned
@@ -150,8 +149,7 @@ class Stack:
 
 def owner_of(pod: Any) -> str:
     """The service or job that a pod belongs to, or what of the cluster's own it is."""
-    labels = pod["metadata"]["labels"]
-    return str(labels.get(SERVICE) or labels.get(JOB) or labels[APP])
+    return str(pod["metadata"]["labels"][NAME])
 
 
 def _settled(workload: Any) -> bool:

@@ -41,7 +41,7 @@ class EksTarget:
         self._images = ImageResolver(
             registry=f"{self._location.registry}/{self._location.cluster}",
             digests=settings.image_digests,
-            others=images.NAMES,
+            others=images.references(self._aws.kubernetes_version),
         )
 
     @property

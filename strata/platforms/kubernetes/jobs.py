@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.batch import v1 as batch
+from pulumi_kubernetes.meta import v1 as meta
 
 from strata.model import Job
 from strata.platforms.kubernetes.controllers import GPU_NODE_SECONDS, NODE_SECONDS
-from strata.platforms.kubernetes.names import StackNames
 from strata.platforms.kubernetes.objects import Objects
-from strata.platforms.kubernetes.pods import Placed, template
+from strata.platforms.kubernetes.pod_template import template
+from strata.platforms.kubernetes.pods import Placed, describe
 
 BACK_OFF_SECONDS, BACK_OFF_MAXIMUM_SECONDS = 10, 360
 """Between a failed pod and the next: doubled each time, up to six minutes (Kubernetes documentation,
@@ -23,7 +24,6 @@ def make(
     placed: Placed,
     job: Job,
     objects: Objects,
-    names: StackNames,
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
 ) -> pulumi.Resource:
@@ -33,34 +33,33 @@ def make(
     again, and so run again, by the next update that looks (`--refresh`). A CronJob keeps Kubernetes'
     own few.
     """
-    metadata = objects.metadata(job.name, names.of(job), None if job.schedule else REPLACE_FAILED)
+    labels = objects.names.workload_labels(job)
+    metadata = objects.metadata(job.name, labels, None if job.schedule else REPLACE_FAILED)
     longest = seconds_at_most(placed, job)
-    spec = kubernetes.batch.v1.JobSpecArgs(
+    spec = batch.JobSpecArgs(
         backoff_limit=job.retries,
         # Of all tries together; each has its own in the pod. It ends a job whose pod finds no node.
         active_deadline_seconds=longest,
         completions=1,
         parallelism=1,
-        template=template(placed, names, objects),
+        template=template(describe(placed), objects),
     )
     if job.schedule is None:
-        return kubernetes.batch.v1.Job(
+        return batch.Job(
             job.name,
             metadata=metadata,
             spec=spec,
             opts=objects.options(parent, depends_on, timeout_seconds=longest + NODE_SECONDS),
         )
-    return kubernetes.batch.v1.CronJob(
+    return batch.CronJob(
         job.name,
         metadata=metadata,
-        spec=kubernetes.batch.v1.CronJobSpecArgs(
+        spec=batch.CronJobSpecArgs(
             schedule=job.schedule,
             time_zone="Etc/UTC",
             concurrency_policy="Forbid",
-            job_template=kubernetes.batch.v1.JobTemplateSpecArgs(
-                metadata=kubernetes.meta.v1.ObjectMetaArgs(
-                    labels=dict(sorted(names.of(job).items()))
-                ),
+            job_template=batch.JobTemplateSpecArgs(
+                metadata=meta.ObjectMetaArgs(labels=dict(sorted(labels.items()))),
                 spec=spec,
             ),
         ),

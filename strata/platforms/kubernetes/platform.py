@@ -167,7 +167,6 @@ class KubernetesPlatform:
         home = namespace.make(workloads, plan.gpu_groups, connection.allowance, objects)
         if connection.in_namespace is not None:
             connection.in_namespace(home.namespace)
-        defaults = network_policies.make_defaults(objects, home.namespace)
         by_name = {one.name: one for one in workloads}
         clients = network_policies.clients_by_port(links, by_name)
         calls: dict[str, list[Link]] = {}
@@ -182,7 +181,6 @@ class KubernetesPlatform:
                 calls.get(workload.name, ()),
                 connection.exposure,
                 objects,
-                self._names,
                 parent,
                 home.namespace,
             )
@@ -191,13 +189,10 @@ class KubernetesPlatform:
             before: list[pulumi.Resource] = [
                 *connection.ready,
                 *home.ready,
-                *defaults,
                 *([policy] if policy else []),
-                controllers.make_account(workload, objects, self._names, parent, home.namespace),
+                controllers.make_account(workload, objects, parent, home.namespace),
                 *(
-                    configuration.make(
-                        workload, folder, objects, self._names, parent, home.namespace
-                    )
+                    configuration.make(workload, folder, objects, parent, home.namespace)
                     for folder in placed[workload.name].folders
                 ),
                 *(
@@ -208,29 +203,24 @@ class KubernetesPlatform:
             ]
             one = placed[workload.name]
             if isinstance(workload, Job):
-                self._ready[workload.name] = [
-                    jobs.make(one, workload, objects, self._names, parent, before)
-                ]
+                self._ready[workload.name] = [jobs.make(one, workload, objects, parent, before)]
             if not isinstance(workload, Service):
                 continue
-            names = exposure.make_internal(workload, objects, self._names, parent, home.namespace)
+            names = exposure.make_internal(workload, objects, parent, home.namespace)
             controller = controllers.make(
                 one,
                 workload,
                 connection,
                 objects,
-                self._names,
                 parent,
                 before,
                 workload.name in cramped,
             )
-            controllers.make_guards(
-                workload, objects, self._names, parent, home.namespace, controller
-            )
+            controllers.make_guards(workload, objects, parent, home.namespace, controller)
             self._ready[workload.name] = [controller, *names]
             if exposure.ports(workload):
                 reached = exposure.make_public(
-                    workload, connection.exposure, objects, self._names, parent, [controller]
+                    workload, connection.exposure, objects, parent, [controller]
                 )
                 hosts[workload.name] = connection.exposure.host or reached
         return hosts

@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from strata.platforms.eks.aws.documents import Statement
 from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs, node_role
 from strata.platforms.eks.aws.keys import Keys, KeysArgs
 from tests.components.eks.examples import LOCATION, ancestors, make, only
@@ -35,9 +36,7 @@ def pod_role() -> Program:
                 namespace="kube-system",
                 service_account="ebs-csi-controller-sa",
                 managed=("service-role/AmazonEBSCSIDriverPolicy",),
-                statements={
-                    "key": ({"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "arn:key"},)
-                },
+                statements={"key": (Statement(actions="kms:Decrypt", resources="arn:key"),)},
             ),
             opts,
         )

@@ -5,35 +5,40 @@ groups, with the rights for that. The groups here are a fixed list with a bound,
 groups and this one Deployment cover, down to no GPU node at all.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.apps import v1 as apps
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.rbac import v1 as rbac
 
 from strata.config.aws import AwsSettings
-from strata.platforms.eks.add_ons.namespaces import (
-    SYSTEM_NAMESPACE,
-    ClusterNamespace,
-    ClusterNamespaceArgs,
-)
-from strata.platforms.eks.add_ons.objects import (
-    NO_GPU,
-    ClusterObjects,
-    account,
-    environment,
-    no_privileges,
-    pod_labels,
-    resources,
-    restricted_pod,
-    selector,
-)
+from strata.platforms.eks.aws.documents import Statement
 from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs
 from strata.platforms.eks.aws.location import AwsLocation
 from strata.platforms.eks.aws.node_groups import SYSTEM
 from strata.platforms.eks.facts.images import AUTOSCALER
 from strata.platforms.kubernetes.cluster import NODE_GROUP
+from strata.platforms.kubernetes.controllers import deployment
+from strata.platforms.kubernetes.namespace import Namespace, NamespaceArgs
+from strata.platforms.kubernetes.network_policies import policy, to_addresses
+from strata.platforms.kubernetes.objects import Objects
+from strata.platforms.kubernetes.pod import (
+    NO_GPU,
+    ApiToken,
+    Container,
+    ContainerPort,
+    ContainerProbe,
+    ContainerResources,
+    HttpCheck,
+    Mount,
+    NodeSelection,
+    Pod,
+    scraped,
+)
+
+SYSTEM_NAMESPACE = "strata-system"
+"""What maintains the cluster, such as the autoscaler. Restricted."""
 
 METRICS_PORT = 8085
 """Where it answers for its health and metrics (--address, its default)."""
@@ -49,57 +54,62 @@ POD_IDENTITY_AGENT = "169.254.170.23/32"
 PRIORITIES = "cluster-autoscaler-priority-expander"
 STATUS = "cluster-autoscaler-status"
 
-Rule = tuple[Sequence[str], Sequence[str], Sequence[str]]
 
-# API groups, resources, verbs: cluster-autoscaler/cloudprovider/aws/examples/
-# cluster-autoscaler-autodiscover.yaml of kubernetes/autoscaler 1.35, without the group `extensions`,
-# which has none of them any more.
-_CLUSTER_RULES: tuple[Rule, ...] = (
-    ([""], ["events"], ["create", "patch"]),
-    ([""], ["pods/eviction"], ["create"]),
-    ([""], ["pods/status"], ["update"]),
-    ([""], ["nodes"], ["get", "list", "watch", "update"]),
-    (
-        [""],
-        [
-            "namespaces",
-            "persistentvolumeclaims",
-            "persistentvolumes",
-            "pods",
-            "replicationcontrollers",
-            "services",
-        ],
-        ["get", "list", "watch"],
+@dataclass(frozen=True)
+class Rule:
+    """`verbs` on `resources` of an API group; `names`: only on these objects."""
+
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    names: tuple[str, ...] = ()
+
+
+_WATCH = ("get", "list", "watch")
+
+# Source: cluster-autoscaler/cloudprovider/aws/examples/cluster-autoscaler-autodiscover.yaml of
+# kubernetes/autoscaler 1.35, without the group `extensions`, which has none of them any more.
+_CLUSTER_RULES = (
+    Rule("", ("events",), ("create", "patch")),
+    Rule("", ("pods/eviction",), ("create",)),
+    Rule("", ("pods/status",), ("update",)),
+    Rule("", ("nodes",), (*_WATCH, "update")),
+    Rule(
+        "",
+        (
+            *("namespaces", "persistentvolumeclaims", "persistentvolumes", "pods"),
+            *("replicationcontrollers", "services"),
+        ),
+        _WATCH,
     ),
-    (["apps"], ["daemonsets", "replicasets", "statefulsets"], ["get", "list", "watch"]),
-    (["batch"], ["jobs"], ["get", "list", "watch", "patch"]),
-    (["policy"], ["poddisruptionbudgets"], ["list", "watch"]),
-    (
-        ["resource.k8s.io"],
-        ["deviceclasses", "resourceclaims", "resourceslices"],
-        ["get", "list", "watch"],
-    ),
-    (
-        ["storage.k8s.io"],
-        [
-            "csidrivers",
-            "csinodes",
-            "csistoragecapacities",
-            "storageclasses",
+    Rule("apps", ("daemonsets", "replicasets", "statefulsets"), _WATCH),
+    Rule("batch", ("jobs",), (*_WATCH, "patch")),
+    Rule("policy", ("poddisruptionbudgets",), ("list", "watch")),
+    Rule("resource.k8s.io", ("deviceclasses", "resourceclaims", "resourceslices"), _WATCH),
+    Rule(
+        "storage.k8s.io",
+        (
+            *("csidrivers", "csinodes", "csistoragecapacities", "storageclasses"),
             "volumeattachments",
-        ],
-        ["get", "list", "watch"],
+        ),
+        _WATCH,
     ),
+)
+_NAMESPACE_RULES = (
+    Rule("", ("configmaps",), ("create", "list", "watch")),
+    Rule("", ("configmaps",), ("get", "update", "delete"), (STATUS, PRIORITIES)),
+    Rule("coordination.k8s.io", ("leases",), ("create",)),
+    Rule("coordination.k8s.io", ("leases",), ("get", "update"), (AUTOSCALER,)),
 )
 
 
-def statements(location: AwsLocation) -> tuple[Mapping[str, Any], ...]:
-    """What it may do on AWS: look, and change the size of this cluster's groups, which EKS tags
+def statements(location: AwsLocation) -> tuple[Statement, ...]:
+    """What it may do on AWS: read, and change the size of this cluster's groups, which EKS tags
     (cluster-autoscaler/cloudprovider/aws/README.md, "Full Cluster Autoscaler Features Policy")."""
+    owned = f"aws:ResourceTag/k8s.io/cluster-autoscaler/{location.cluster}"
     return (
-        {
-            "Effect": "Allow",
-            "Action": [
+        Statement(
+            actions=(
                 "autoscaling:DescribeAutoScalingGroups",
                 "autoscaling:DescribeAutoScalingInstances",
                 "autoscaling:DescribeLaunchConfigurations",
@@ -109,29 +119,20 @@ def statements(location: AwsLocation) -> tuple[Mapping[str, Any], ...]:
                 "ec2:DescribeInstanceTypes",
                 "ec2:DescribeLaunchTemplateVersions",
                 "ec2:GetInstanceTypesFromInstanceRequirements",
-            ],
-            "Resource": "*",
-        },
-        {
-            "Effect": "Allow",
-            "Action": ["eks:DescribeNodegroup"],
-            "Resource": location.arn("eks", f"nodegroup/{location.cluster}/*"),
-        },
-        {
-            "Effect": "Allow",
-            "Action": [
+            ),
+        ),
+        Statement(
+            actions=("eks:DescribeNodegroup",),
+            resources=location.arn("eks", f"nodegroup/{location.cluster}/*"),
+        ),
+        Statement(
+            actions=(
                 "autoscaling:SetDesiredCapacity",
                 "autoscaling:TerminateInstanceInAutoScalingGroup",
-            ],
-            "Resource": location.arn(
-                "autoscaling", "autoScalingGroup:*:autoScalingGroupName/eks-*"
             ),
-            "Condition": {
-                "StringEquals": {
-                    f"aws:ResourceTag/k8s.io/cluster-autoscaler/{location.cluster}": "owned"
-                }
-            },
-        },
+            resources=location.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/eks-*"),
+            conditions={"StringEquals": {owned: "owned"}},
+        ),
     )
 
 
@@ -154,34 +155,80 @@ def nodes_maximum(aws: AwsSettings) -> int:
     return aws.system_nodes.maximum + sum(one.maximum for one in aws.gpu_nodes)
 
 
+def autoscaler(image: str, aws: AwsSettings, location: AwsLocation) -> Pod:
+    """One Cluster Autoscaler: while it is away, only the number of nodes stands still."""
+    tags = ",".join(f"k8s.io/cluster-autoscaler/{tag}" for tag in ("enabled", location.cluster))
+    probe = ContainerProbe(
+        check=HttpCheck(path="/health-check", port=METRICS_PORT),
+        initial_delay_seconds=30,
+        period_seconds=30,
+        timeout_seconds=5,
+    )
+    token = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
+    container = Container(
+        name=AUTOSCALER,
+        image=image,
+        command=("/cluster-autoscaler",),
+        args=(
+            "--cloud-provider=aws",
+            f"--namespace={SYSTEM_NAMESPACE}",
+            f"--node-group-auto-discovery=asg:tag={tags}",
+            # In the order of the settings; if a group has no capacity, the next one.
+            "--expander=priority",
+            # The groups of one name differ only by zone.
+            "--balance-similar-node-groups=true",
+            f"--max-nodes-total={nodes_maximum(aws)}",
+            f"--scale-down-unneeded-time={UNNEEDED_MINUTES}m",
+            # What runs on every node is no reason to keep a node.
+            "--ignore-daemonsets-utilization=true",
+            # Every pod of ours has scratch space in memory, which counts as local storage.
+            "--skip-nodes-with-local-storage=false",
+        ),
+        environment={"AWS_REGION": location.region, **NO_GPU},
+        # 600 MiB: the example of kubernetes/autoscaler, for up to 1,000 nodes.
+        resources=ContainerResources(cpu=0.1, memory_mib=600, cpu_limit=1),
+        ports=(ContainerPort(name="metrics", number=METRICS_PORT),),
+        readiness=probe,
+        liveness=probe,
+        mounts=(Mount(name="token", path=token, source=ApiToken(), read_only=True),),
+    )
+    return Pod(
+        name=AUTOSCALER,
+        component="cluster",
+        containers=(container,),
+        annotations=scraped(METRICS_PORT),
+        priority_class="system-cluster-critical",
+        nodes=NodeSelection(labels={NODE_GROUP: SYSTEM}),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class AutoscalerArgs:
-    """`node_group_prefix`: what the names of the node groups begin with. `ready`: what has to be
-    there before a pod runs."""
+    """`node_group_prefix`: the start of the names of the node groups. `ready` is created before the
+    pod."""
 
     aws: AwsSettings
     location: AwsLocation
     cluster_name: pulumi.Input[str]
-    objects: ClusterObjects
+    objects: Objects
+    image: str
     node_group_prefix: str
-    ready: tuple[pulumi.Resource, ...] = ()
+    ready: tuple[pulumi.Resource, ...]
 
 
 class Autoscaler(pulumi.ComponentResource):
-    """One Cluster Autoscaler, in a restricted namespace.
+    """The Cluster Autoscaler in a restricted namespace, with its role and its rights."""
 
-    One is enough: while it is away nothing but the number of nodes stands still.
-    """
-
-    def __init__(
-        self, name: str, args: AutoscalerArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: AutoscalerArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:Autoscaler", name, {}, opts)
-        self._name, self._args = name, args
-        objects = args.objects
-        namespace = ClusterNamespace(
-            f"{name}-namespace", _namespace_args(objects), pulumi.ResourceOptions(parent=self)
+        self._name, self._objects = name, args.objects.in_namespace(SYSTEM_NAMESPACE)
+        child, objects = pulumi.ResourceOptions(parent=self), self._objects
+        # The autoscaler, and its successor while it is updated or moved.
+        quota = {"pods": "3", "requests.memory": "2Gi", "limits.memory": "2Gi"}
+        namespace = Namespace(
+            f"{name}-namespace", NamespaceArgs(objects=objects, quota=quota), child
         )
+        inside = objects.options(self, [namespace.namespace])
         role = PodRole(
             name,
             PodRoleArgs(
@@ -191,248 +238,85 @@ class Autoscaler(pulumi.ComponentResource):
                 service_account=AUTOSCALER,
                 statements={"scale": statements(args.location)},
             ),
-            pulumi.ResourceOptions(parent=self),
+            child,
         )
-        own_account = account(
-            objects, AUTOSCALER, namespace.name, self, name, [namespace.namespace]
-        )
-        rights = self._rights(namespace, own_account)
-        order = kubernetes.core.v1.ConfigMap(
+        account = objects.account(name, AUTOSCALER, {}, self, [namespace.namespace])
+        labels = objects.names.labels(AUTOSCALER, objects.component)
+        order = core.ConfigMap(
             f"{name}-priorities",
-            metadata=objects.metadata(PRIORITIES, namespace.name),
+            metadata=objects.metadata(PRIORITIES, labels),
             data={"priorities": priorities(args.aws, args.node_group_prefix)},
-            opts=objects.options(self, [namespace.namespace]),
+            opts=inside,
         )
-        way_out = self._way_out(namespace)
-        self.deployment = self._deployment(
-            namespace,
-            [*args.ready, *namespace.ready, *role.ready, *rights, own_account, order, way_out],
+        # The API server and AWS's endpoints are all in the VPC. The API server is called at its
+        # Service's address and answers at its own in the VPC. The agent has the pod's credentials.
+        egress = policy(
+            f"{name}-out",
+            objects.metadata(AUTOSCALER),
+            inside,
+            pods=objects.selector(AUTOSCALER),
+            types=["Egress"],
+            egress=[
+                to_addresses([str(args.aws.range), str(args.aws.service_range)], 443),
+                to_addresses([POD_IDENTITY_AGENT], 80),
+            ],
+        )
+        ready = [*args.ready, *namespace.ready, *role.ready, *self._rights(inside, account)]
+        self.deployment = deployment(
+            name,
+            autoscaler(args.image, args.aws, args.location),
+            objects,
+            objects.options(self, [*ready, account, order, egress]),
+            replicas=1,
+            # Of two, one would only wait for the other's lease.
+            strategy=apps.DeploymentStrategyArgs(type="Recreate"),
         )
         self.register_outputs({})
 
     def _rights(
-        self, namespace: ClusterNamespace, own_account: kubernetes.core.v1.ServiceAccount
+        self, inside: pulumi.ResourceOptions, account: pulumi.Resource
     ) -> list[pulumi.Resource]:
-        objects = self._args.objects
-        subject = kubernetes.rbac.v1.SubjectArgs(
-            kind="ServiceAccount", name=AUTOSCALER, namespace=namespace.name
+        objects = self._objects
+        everywhere = f"strata-{AUTOSCALER}"
+        labels = objects.names.labels(AUTOSCALER, objects.component)
+        subject = rbac.SubjectArgs(
+            kind="ServiceAccount", name=AUTOSCALER, namespace=objects.namespace
         )
-        cluster_role = kubernetes.rbac.v1.ClusterRole(
+        cluster_role = rbac.ClusterRole(
             self._name,
-            metadata=objects.metadata(f"strata-{AUTOSCALER}"),
-            rules=[
-                kubernetes.rbac.v1.PolicyRuleArgs(
-                    api_groups=list(groups), resources=list(kinds), verbs=list(verbs)
-                )
-                for groups, kinds, verbs in _CLUSTER_RULES
-            ],
+            metadata=objects.metadata(everywhere, labels, cluster_wide=True),
+            rules=[_rule(one) for one in _CLUSTER_RULES],
             opts=objects.options(self),
         )
-        role = kubernetes.rbac.v1.Role(
+        role = rbac.Role(
             self._name,
-            metadata=objects.metadata(AUTOSCALER, namespace.name),
-            rules=[
-                _own("configmaps", ["create", "list", "watch"], api_group=""),
-                _own(
-                    "configmaps",
-                    ["get", "update", "delete"],
-                    api_group="",
-                    names=[STATUS, PRIORITIES],
-                ),
-                _own("leases", ["create"], api_group="coordination.k8s.io"),
-                _own(
-                    "leases",
-                    ["get", "update"],
-                    api_group="coordination.k8s.io",
-                    names=[AUTOSCALER],
-                ),
-            ],
-            opts=objects.options(self, [namespace.namespace]),
+            metadata=objects.metadata(AUTOSCALER),
+            rules=[_rule(one) for one in _NAMESPACE_RULES],
+            opts=inside,
         )
+        group = "rbac.authorization.k8s.io"
         return [
-            kubernetes.rbac.v1.ClusterRoleBinding(
+            rbac.ClusterRoleBinding(
                 self._name,
-                metadata=objects.metadata(f"strata-{AUTOSCALER}"),
-                role_ref=kubernetes.rbac.v1.RoleRefArgs(
-                    api_group="rbac.authorization.k8s.io",
-                    kind="ClusterRole",
-                    name=f"strata-{AUTOSCALER}",
-                ),
+                metadata=objects.metadata(everywhere, labels, cluster_wide=True),
+                role_ref=rbac.RoleRefArgs(api_group=group, kind="ClusterRole", name=everywhere),
                 subjects=[subject],
-                opts=objects.options(self, [own_account, cluster_role]),
+                opts=objects.options(self, [account, cluster_role]),
             ),
-            kubernetes.rbac.v1.RoleBinding(
+            rbac.RoleBinding(
                 self._name,
-                metadata=objects.metadata(AUTOSCALER, namespace.name),
-                role_ref=kubernetes.rbac.v1.RoleRefArgs(
-                    api_group="rbac.authorization.k8s.io", kind="Role", name=AUTOSCALER
-                ),
+                metadata=objects.metadata(AUTOSCALER),
+                role_ref=rbac.RoleRefArgs(api_group=group, kind="Role", name=AUTOSCALER),
                 subjects=[subject],
-                opts=objects.options(self, [own_account, role]),
+                opts=objects.options(self, [account, role]),
             ),
         ]
 
-    def _way_out(self, namespace: ClusterNamespace) -> kubernetes.networking.v1.NetworkPolicy:
-        """To the API server and AWS's endpoints, which all are in the VPC, and to the agent that
-        has its credentials. The API server is called by its Service's address, and answers at those
-        of its own in the VPC."""
-        objects, aws = self._args.objects, self._args.aws
-        https = kubernetes.networking.v1.NetworkPolicyPortArgs(protocol="TCP", port=443)
-        http = kubernetes.networking.v1.NetworkPolicyPortArgs(protocol="TCP", port=80)
-        return kubernetes.networking.v1.NetworkPolicy(
-            f"{self._name}-out",
-            metadata=objects.metadata(AUTOSCALER, namespace.name),
-            spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
-                pod_selector=selector(AUTOSCALER),
-                policy_types=["Egress"],
-                egress=[
-                    kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(
-                        to=[_block(str(aws.range)), _block(str(aws.service_range))], ports=[https]
-                    ),
-                    kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(
-                        to=[_block(POD_IDENTITY_AGENT)], ports=[http]
-                    ),
-                ],
-            ),
-            opts=objects.options(self, [namespace.namespace]),
-        )
 
-    def _deployment(
-        self, namespace: ClusterNamespace, ready: list[pulumi.Resource]
-    ) -> kubernetes.apps.v1.Deployment:
-        args, objects = self._args, self._args.objects
-        return kubernetes.apps.v1.Deployment(
-            self._name,
-            metadata=objects.metadata(AUTOSCALER, namespace.name, pod_labels(AUTOSCALER)),
-            spec=kubernetes.apps.v1.DeploymentSpecArgs(
-                replicas=1,
-                # Two at a time would only wait for each other's lease.
-                strategy=kubernetes.apps.v1.DeploymentStrategyArgs(type="Recreate"),
-                selector=selector(AUTOSCALER),
-                template=kubernetes.core.v1.PodTemplateSpecArgs(
-                    metadata=objects.pod_metadata(
-                        AUTOSCALER,
-                        {
-                            "prometheus.io/scrape": "true",
-                            "prometheus.io/port": str(METRICS_PORT),
-                        },
-                    ),
-                    spec=kubernetes.core.v1.PodSpecArgs(
-                        service_account_name=AUTOSCALER,
-                        automount_service_account_token=False,
-                        enable_service_links=False,
-                        priority_class_name="system-cluster-critical",
-                        node_selector={NODE_GROUP: SYSTEM},
-                        security_context=restricted_pod(),
-                        containers=[self._container(args)],
-                        volumes=[_token()],
-                    ),
-                ),
-            ),
-            opts=objects.options(self, ready),
-        )
-
-    def _container(self, args: AutoscalerArgs) -> kubernetes.core.v1.ContainerArgs:
-        tags = ("enabled", args.location.cluster)
-        discovery = ",".join(f"k8s.io/cluster-autoscaler/{tag}" for tag in tags)
-        probe = kubernetes.core.v1.ProbeArgs(
-            http_get=kubernetes.core.v1.HTTPGetActionArgs(path="/health-check", port=METRICS_PORT),
-            initial_delay_seconds=30,
-            period_seconds=30,
-            timeout_seconds=5,
-        )
-        return kubernetes.core.v1.ContainerArgs(
-            name=AUTOSCALER,
-            image=args.objects.images[AUTOSCALER],
-            command=["/cluster-autoscaler"],
-            args=[
-                "--cloud-provider=aws",
-                f"--namespace={SYSTEM_NAMESPACE}",
-                f"--node-group-auto-discovery=asg:tag={discovery}",
-                # In the order of the settings; where a group cannot be had, the next one.
-                "--expander=priority",
-                # The groups of one name are alike but for the zone.
-                "--balance-similar-node-groups=true",
-                f"--max-nodes-total={nodes_maximum(args.aws)}",
-                f"--scale-down-unneeded-time={UNNEEDED_MINUTES}m",
-                # What runs on every node is no reason to keep one.
-                "--ignore-daemonsets-utilization=true",
-                # Every pod of ours has scratch space in memory, which counts as local storage.
-                "--skip-nodes-with-local-storage=false",
-            ],
-            env=environment({"AWS_REGION": args.location.region, **NO_GPU}),
-            # 600 MiB: the example of kubernetes/autoscaler, for up to 1,000 nodes.
-            resources=resources(cpu="100m", memory="600Mi", cpu_limit="1"),
-            ports=[
-                kubernetes.core.v1.ContainerPortArgs(name="metrics", container_port=METRICS_PORT)
-            ],
-            readiness_probe=probe,
-            liveness_probe=probe,
-            security_context=no_privileges(),
-            volume_mounts=[
-                kubernetes.core.v1.VolumeMountArgs(
-                    name="token",
-                    mount_path="/var/run/secrets/kubernetes.io/serviceaccount",
-                    read_only=True,
-                )
-            ],
-        )
-
-
-def _namespace_args(objects: ClusterObjects) -> ClusterNamespaceArgs:
-    return ClusterNamespaceArgs(
-        objects=objects,
-        name=SYSTEM_NAMESPACE,
-        pod_security="restricted",
-        # The autoscaler, and what takes its place while it is updated or moved.
-        quota={"pods": "3", "requests.memory": "2Gi", "limits.memory": "2Gi"},
-    )
-
-
-def _own(
-    kind: str, verbs: list[str], *, api_group: str, names: list[str] | None = None
-) -> kubernetes.rbac.v1.PolicyRuleArgs:
-    return kubernetes.rbac.v1.PolicyRuleArgs(
-        api_groups=[api_group], resources=[kind], verbs=verbs, resource_names=names
-    )
-
-
-def _block(cidr: str) -> kubernetes.networking.v1.NetworkPolicyPeerArgs:
-    return kubernetes.networking.v1.NetworkPolicyPeerArgs(
-        ip_block=kubernetes.networking.v1.IPBlockArgs(cidr=cidr)
-    )
-
-
-def _token() -> kubernetes.core.v1.VolumeArgs:
-    """What the API server's clients look for, for this pod alone and for an hour at a time."""
-    return kubernetes.core.v1.VolumeArgs(
-        name="token",
-        projected=kubernetes.core.v1.ProjectedVolumeSourceArgs(
-            default_mode=0o444,
-            sources=[
-                kubernetes.core.v1.VolumeProjectionArgs(
-                    service_account_token=kubernetes.core.v1.ServiceAccountTokenProjectionArgs(
-                        path="token", expiration_seconds=3600
-                    )
-                ),
-                kubernetes.core.v1.VolumeProjectionArgs(
-                    config_map=kubernetes.core.v1.ConfigMapProjectionArgs(
-                        name="kube-root-ca.crt",
-                        items=[kubernetes.core.v1.KeyToPathArgs(key="ca.crt", path="ca.crt")],
-                    )
-                ),
-                kubernetes.core.v1.VolumeProjectionArgs(
-                    downward_api=kubernetes.core.v1.DownwardAPIProjectionArgs(
-                        items=[
-                            kubernetes.core.v1.DownwardAPIVolumeFileArgs(
-                                path="namespace",
-                                field_ref=kubernetes.core.v1.ObjectFieldSelectorArgs(
-                                    field_path="metadata.namespace"
-                                ),
-                            )
-                        ]
-                    )
-                ),
-            ],
-        ),
+def _rule(rule: Rule) -> rbac.PolicyRuleArgs:
+    return rbac.PolicyRuleArgs(
+        api_groups=[rule.group],
+        resources=list(rule.resources),
+        verbs=list(rule.verbs),
+        resource_names=list(rule.names) or None,
     )

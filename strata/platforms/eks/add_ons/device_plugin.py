@@ -1,105 +1,66 @@
-"""NVIDIA's device plugin: it tells Kubernetes of the GPUs of a node, whole, in turns or in slices."""
+"""NVIDIA's device plugin: it reports the GPUs of a node to Kubernetes, whole, shared or sliced.
 
-from dataclasses import dataclass
+Upstream selects the configuration by a label of the node: a second container reads the label with a
+token of the API server, and signals the plugin across process namespaces. A file of the node needs
+neither. The kubelet doesn't start the pod until the file exists.
 
-import pulumi
-import pulumi_kubernetes as kubernetes
+The plugin has no probes, because it serves no requests: the kubelet removes the GPUs from the node's
+resources when the plugin's socket closes.
+"""
+
+from collections.abc import Sequence
 
 from strata.config.aws import GpuNodes, NodeImage
-from strata.platforms.eks.add_ons.daemon_set import NodePods, on_gpu_nodes, root_pod
-from strata.platforms.eks.add_ons.namespaces import ClusterNamespace
-from strata.platforms.eks.add_ons.objects import (
-    ClusterObjects,
-    environment,
-    no_privileges,
-    resources,
-)
+from strata.model import Capability
 from strata.platforms.eks.aws import gpu_sharing
 from strata.platforms.eks.facts.images import DEVICE_PLUGIN
+from strata.platforms.kubernetes.pod import Container, ContainerResources, HostPath, Mount, Pod
+from strata.platforms.kubernetes.scheduling import on_groups
 
 SOCKETS = "/var/lib/kubelet/device-plugins"
 """Where kubelet and device plugins meet (Kubernetes documentation, "Device Plugins")."""
 
+MIG_CAPABILITY = Capability(
+    name="SYS_ADMIN", reason="NVIDIA's runtime requires it to show MIG devices"
+)
+
 
 def needs_plugin(nodes: GpuNodes) -> bool:
-    """Bottlerocket brings the plugin along; a second one would offer every GPU twice."""
+    """Bottlerocket has a plugin of its own; a second one would offer every GPU twice."""
     return nodes.image is not NodeImage.BOTTLEROCKET
 
 
-@dataclass(frozen=True, kw_only=True)
-class DevicePluginArgs:
-    """`groups`: the node groups that it runs on. `mig`: whether their GPUs are cut into slices."""
-
-    objects: ClusterObjects
-    namespace: ClusterNamespace
-    groups: tuple[str, ...]
-    mig: bool
-    ready: tuple[pulumi.Resource, ...] = ()
-
-
-class DevicePlugin(pulumi.ComponentResource):
-    """The plugin on the nodes of some groups, with the configuration that each node has of its own.
-
-    Upstream chooses the configuration by a label of the node: a second container reads the label
-    with a token of the API server, and signals the plugin past the wall between workloads. A file
-    of the node needs neither. The pod waits, in kubelet, until the file is there.
-
-    It runs as root, for kubelet's folder is root's, with no capability; to see MIG devices NVIDIA's
-    runtime wants SYS_ADMIN of it. Its namespace is the privileged one, since it mounts that folder.
-    It has no probes, for it answers nobody: kubelet takes the GPUs out of the node's resources when
-    the plugin's socket closes.
-    """
-
-    def __init__(
-        self, name: str, args: DevicePluginArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("strata:eks:DevicePlugin", name, {}, opts)
-        objects, namespace = args.objects, args.namespace
-        config = gpu_sharing.MIG_CONFIG if args.mig else gpu_sharing.CONFIG
-        self.daemon_set = on_gpu_nodes(
-            self,
-            NodePods(
-                name=name,
-                app=f"{DEVICE_PLUGIN}-mig" if args.mig else DEVICE_PLUGIN,
-                objects=objects,
-                namespace=namespace.namespace,
-                space=namespace.name,
-                groups=args.groups,
-                ready=(*args.ready, *namespace.ready),
-            ),
-            containers=[_container(objects, args.mig, config)],
-            security_context=root_pod(),
-            volumes=[_host("sockets", SOCKETS, "Directory"), _host("config", config, "File")],
-            priority_class="system-node-critical",
-        )
-        self.register_outputs({})
-
-
-def _container(objects: ClusterObjects, mig: bool, config: str) -> kubernetes.core.v1.ContainerArgs:
-    values = {
+def device_plugin(image: str, groups: Sequence[str], *, mig: bool) -> Pod:
+    """The plugin on the nodes of these groups. `mig`: their GPUs are sliced."""
+    config = gpu_sharing.MIG_CONFIG if mig else gpu_sharing.CONFIG
+    environment = {
         "CONFIG_FILE": config,
-        # While the driver is not there yet, end and be started again.
+        # If the driver isn't there yet, exit and be restarted.
         "FAIL_ON_INIT_ERROR": "true",
         "NVIDIA_VISIBLE_DEVICES": "all",
         "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
     }
     if mig:
-        values["NVIDIA_MIG_MONITOR_DEVICES"] = "all"
-    return kubernetes.core.v1.ContainerArgs(
+        environment["NVIDIA_MIG_MONITOR_DEVICES"] = "all"
+    sockets = HostPath(path=SOCKETS, type="Directory", reason="the plugin registers with kubelet")
+    node_config = HostPath(path=config, type="File", reason="each node has its own configuration")
+    container = Container(
         name=DEVICE_PLUGIN,
-        image=objects.images[DEVICE_PLUGIN],
-        command=["nvidia-device-plugin"],
-        env=environment(values),
-        resources=resources(cpu="50m", memory="64Mi", cpu_limit="500m", memory_limit="256Mi"),
-        security_context=no_privileges(capabilities=("SYS_ADMIN",) if mig else ()),
-        volume_mounts=[
-            kubernetes.core.v1.VolumeMountArgs(name="sockets", mount_path=SOCKETS),
-            kubernetes.core.v1.VolumeMountArgs(name="config", mount_path=config, read_only=True),
-        ],
+        image=image,
+        command=("nvidia-device-plugin",),
+        environment=environment,
+        resources=ContainerResources(cpu=0.05, memory_mib=64, cpu_limit=0.5, memory_limit_mib=256),
+        capabilities=(MIG_CAPABILITY,) if mig else (),
+        mounts=(
+            Mount(name="sockets", path=SOCKETS, source=sockets),
+            Mount(name="config", path=config, source=node_config, read_only=True),
+        ),
     )
-
-
-def _host(name: str, path: str, kind: str) -> kubernetes.core.v1.VolumeArgs:
-    return kubernetes.core.v1.VolumeArgs(
-        name=name, host_path=kubernetes.core.v1.HostPathVolumeSourceArgs(path=path, type=kind)
+    return Pod(
+        name=f"{DEVICE_PLUGIN}-mig" if mig else DEVICE_PLUGIN,
+        component="cluster",
+        containers=(container,),
+        root_reason="kubelet's folder belongs to root",
+        priority_class="system-node-critical",
+        nodes=on_groups(groups),
     )

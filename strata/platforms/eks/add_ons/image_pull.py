@@ -1,92 +1,43 @@
-"""Has the large images of GPU services on GPU nodes before a pod wants them."""
+"""Pre-pulls the large images of GPU services onto GPU nodes.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+A pod on each node runs every image once and then only pauses, so a second replica, a service that
+moves and the next release start from images on the node. It has no probes and no metrics, because
+nothing in it keeps working.
+"""
 
-import pulumi
-import pulumi_kubernetes as kubernetes
+from collections.abc import Mapping, Sequence
 
-from strata.platforms.eks.add_ons.daemon_set import NodePods, on_gpu_nodes
-from strata.platforms.eks.add_ons.objects import (
-    NO_GPU,
-    ClusterObjects,
-    environment,
-    no_privileges,
-    resources,
-    restricted_pod,
-)
 from strata.platforms.eks.facts.images import PAUSE
 from strata.platforms.kubernetes.cluster import Allowance
-from strata.platforms.kubernetes.objects import SKIP_AWAIT
+from strata.platforms.kubernetes.pod import NO_GPU, Container, ContainerResources, Pod
+from strata.platforms.kubernetes.scheduling import on_groups
 
-POD_CPU = 0.01
-POD_MEMORY_MIB = 16
-"""What one of its pods has, which runs nothing but `true` and `pause`."""
+RESOURCES = ContainerResources(cpu=0.01, memory_mib=16)
+"""What one of its pods needs, which runs only `true` and `pause`."""
 
-APP = "image-pull"
+NAME = "image-pull"
 
 
 def allowance(nodes: int) -> Allowance:
-    """What its pods need of the namespace's quota, on so many nodes."""
-    return Allowance(pods=nodes, cpu=nodes * POD_CPU, memory_mib=nodes * POD_MEMORY_MIB)
+    """What its pods need of the namespace's quota on so many nodes."""
+    return Allowance(pods=nodes, cpu=nodes * RESOURCES.cpu, memory_mib=nodes * RESOURCES.memory_mib)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImagePullArgs:
-    """`namespace`: that of the workloads. `images`: by name, the full references that the nodes of
-    `groups` shall have."""
-
-    objects: ClusterObjects
-    namespace: kubernetes.core.v1.Namespace
-    groups: tuple[str, ...]
-    images: Mapping[str, str]
-    ready: tuple[pulumi.Resource, ...] = ()
-
-
-class ImagePull(pulumi.ComponentResource):
-    """A pod on each GPU node that has each image once, and then does nothing.
-
-    A second replica, a service that moves, and the next release then start from what is there. It
-    has no probes and no metrics, since nothing of it works on.
-    """
-
-    def __init__(
-        self, name: str, args: ImagePullArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("strata:eks:ImagePull", name, {}, opts)
-        objects = args.objects
-        self.daemon_set = on_gpu_nodes(
-            self,
-            NodePods(
-                name=name,
-                app=APP,
-                objects=objects,
-                namespace=args.namespace,
-                space=objects.names.namespace,
-                groups=args.groups,
-                ready=args.ready,
-            ),
-            containers=[_container(PAUSE, objects.images[PAUSE], None)],
-            init_containers=[
-                _container(f"pull-{image}", reference, ["true"])
-                for image, reference in sorted(args.images.items())
-            ],
-            security_context=restricted_pod(),
-            grace_seconds=0,
-            # Nobody waits for it: an update is done when the services are there.
-            annotations=SKIP_AWAIT,
-        )
-        self.register_outputs({})
+def image_pull(pause_image: str, images: Mapping[str, str], groups: Sequence[str]) -> Pod:
+    """The pod on the nodes of these groups. `images`: full references, by name."""
+    return Pod(
+        name=NAME,
+        component="cluster",
+        containers=(_container(PAUSE, pause_image),),
+        init_containers=tuple(
+            _container(f"pull-{name}", image, "true") for name, image in sorted(images.items())
+        ),
+        grace_seconds=0,
+        nodes=on_groups(groups),
+    )
 
 
-def _container(
-    name: str, image: str, command: list[str] | None
-) -> kubernetes.core.v1.ContainerArgs:
-    return kubernetes.core.v1.ContainerArgs(
-        name=name,
-        image=image,
-        command=command,
-        env=environment(NO_GPU),
-        resources=resources(cpu=f"{POD_CPU * 1000:.0f}m", memory=f"{POD_MEMORY_MIB}Mi"),
-        security_context=no_privileges(),
+def _container(name: str, image: str, *command: str) -> Container:
+    return Container(
+        name=name, image=image, command=command, environment=NO_GPU, resources=RESOURCES
     )

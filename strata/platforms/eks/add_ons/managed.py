@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import pulumi
 from pulumi_aws import eks, iam
 
 from strata.config.aws import AwsSettings
-from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs, document
+from strata.platforms.eks.aws.documents import Json, Statement, policy_document
+from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs
 from strata.platforms.eks.aws.keys import DATA as DATA_KEY
 from strata.platforms.eks.aws.keys import alias
 from strata.platforms.eks.aws.location import AwsLocation
@@ -77,7 +77,7 @@ def version_of(name: str, aws: AwsSettings) -> str | None:
     return aws.add_ons.get(name, pinned)
 
 
-def configuration(name: str, aws: AwsSettings, tags: Mapping[str, str]) -> dict[str, Any]:
+def configuration(name: str, aws: AwsSettings, tags: Mapping[str, str]) -> Mapping[str, Json]:
     """What an add-on is told beyond its defaults (each key: `aws eks
     describe-addon-configuration`, and the README of the add-on's own chart)."""
     match name:
@@ -104,34 +104,33 @@ def configuration(name: str, aws: AwsSettings, tags: Mapping[str, str]) -> dict[
             return {}
 
 
-def volume_key_statements(location: AwsLocation) -> tuple[dict[str, Any], ...]:
+def volume_key_statements(location: AwsLocation) -> tuple[Statement, ...]:
     """What the volume driver may do with the key of the volumes (aws-ebs-csi-driver,
-    docs/example-iam-policy.json): grants only to services of AWS, as EC2 attaches volumes by.
+    docs/example-iam-policy.json): grants only to services of AWS, by which EC2 attaches volumes.
 
-    The key is named by its alias, which is known before it is: so a plan can be judged.
+    The statements name the key by its alias, which is known before the key exists, so a plan can be
+    checked.
     """
     keys = location.arn("kms", "key/*")
     of_volumes = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias(location, DATA_KEY)}}
     return (
-        {
-            "Effect": "Allow",
-            "Action": ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"],
-            "Resource": keys,
-            "Condition": {**of_volumes, "Bool": {"kms:GrantIsForAWSResource": "true"}},
-        },
-        {
-            "Effect": "Allow",
-            "Action": [
+        Statement(
+            actions=("kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"),
+            resources=keys,
+            conditions={**of_volumes, "Bool": {"kms:GrantIsForAWSResource": "true"}},
+        ),
+        Statement(
+            actions=(
                 "kms:Decrypt",
                 "kms:DescribeKey",
                 "kms:Encrypt",
                 "kms:GenerateDataKeyWithoutPlaintext",
                 "kms:ReEncryptFrom",
                 "kms:ReEncryptTo",
-            ],
-            "Resource": keys,
-            "Condition": of_volumes,
-        },
+            ),
+            resources=keys,
+            conditions=of_volumes,
+        ),
     )
 
 
@@ -209,6 +208,6 @@ class AddOns(pulumi.ComponentResource):
         return iam.RolePolicy(
             f"{self._name}-volume-key",
             role=role.role_name,
-            policy=document(volume_key_statements(self._args.location)),
+            policy=policy_document(volume_key_statements(self._args.location)),
             opts=pulumi.ResourceOptions(parent=self),
         )

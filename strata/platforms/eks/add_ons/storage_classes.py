@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.storage import v1 as storage
 
-from strata.platforms.eks.add_ons.objects import ClusterObjects
+from strata.platforms.kubernetes.objects import Objects
 
 DATA = "strata-data"
 """For data: backed up, and left behind when its claim goes."""
@@ -18,7 +18,7 @@ CACHE = "strata-cache"
 class StorageClassesArgs:
     """`backup_tag`: key and value by which backups find a volume. `key_arn`: the key of volumes."""
 
-    objects: ClusterObjects
+    objects: Objects
     backup_tag: tuple[str, str]
     key_arn: pulumi.Input[str]
 
@@ -53,7 +53,7 @@ class StorageClasses(pulumi.ComponentResource):
         reclaim: str,
         tags: dict[str, str],
         annotations: dict[str, str] | None = None,
-    ) -> kubernetes.storage.v1.StorageClass:
+    ) -> storage.StorageClass:
         objects = self._args.objects
         parameters: dict[str, pulumi.Input[str]] = {
             "type": "gp3",
@@ -62,9 +62,9 @@ class StorageClasses(pulumi.ComponentResource):
             "csi.storage.k8s.io/fstype": "ext4",
             **tags,
         }
-        return kubernetes.storage.v1.StorageClass(
+        return storage.StorageClass(
             name,
-            metadata=objects.metadata(name, annotations=annotations),
+            metadata=objects.metadata(name, annotations=annotations, cluster_wide=True),
             provisioner="ebs.csi.aws.com",
             reclaim_policy=reclaim,
             # A volume is in one zone: it is made where the scheduler put its pod.

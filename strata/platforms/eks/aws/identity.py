@@ -1,48 +1,44 @@
-"""Roles: who may take them, and what they may do."""
+"""Roles: who may assume them, and what they may do."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 
 import pulumi
 from pulumi_aws import eks, iam
 
+from strata.platforms.eks.aws.documents import (
+    NO_CONDITIONS,
+    Conditions,
+    Statement,
+    policy_document,
+)
 from strata.platforms.eks.aws.location import AwsLocation, managed_policy
-
-Statement = Mapping[str, Any]
-
-
-def document(statements: Sequence[Statement]) -> str:
-    """A policy document."""
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
 def trust(
     service: str,
     *,
     actions: Sequence[str] = ("sts:AssumeRole",),
-    conditions: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    conditions: Conditions = NO_CONDITIONS,
 ) -> str:
-    """Who may take a role: one service of AWS, under the conditions."""
-    statement: dict[str, Any] = {
-        "Effect": "Allow",
-        "Principal": {"Service": service},
-        "Action": list(actions),
-    }
-    if conditions:
-        statement["Condition"] = {test: dict(values) for test, values in conditions.items()}
-    return document([statement])
+    """The trust policy of a role that one service of AWS may assume, under the conditions."""
+    statement = Statement(
+        principal={"Service": service},
+        actions=tuple(actions),
+        resources=None,
+        conditions=conditions,
+    )
+    return policy_document([statement])
 
 
-def for_account(location: AwsLocation) -> dict[str, dict[str, str]]:
-    """The condition that a service acts for this account: without it, anybody who can make the
-    service do something could make it take the role (the confused deputy of IAM's user guide)."""
+def for_account(location: AwsLocation) -> Conditions:
+    """The condition that a service acts for this account. Without it, anybody who can make the
+    service act could make it assume the role (IAM user guide, "The confused deputy problem")."""
     return {"StringEquals": {"aws:SourceAccount": location.account}}
 
 
-def for_cluster(location: AwsLocation) -> dict[str, dict[str, str]]:
+def for_cluster(location: AwsLocation) -> Conditions:
     """The condition that EKS acts for this cluster (EKS user guide, "Cross-service confused deputy
     prevention", and the same for Pod Identity)."""
     return {**for_account(location), "ArnEquals": {"aws:SourceArn": location.cluster_arn}}
@@ -90,7 +86,7 @@ class Role(pulumi.ComponentResource):
             iam.RolePolicy(
                 f"{name}-{policy}",
                 role=self.role.name,
-                policy=document(statements),
+                policy=policy_document(statements),
                 opts=pulumi.ResourceOptions(parent=self),
             )
             for policy, statements in args.statements.items()

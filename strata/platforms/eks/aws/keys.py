@@ -1,13 +1,12 @@
 """The keys that a stack's data is encrypted with."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 from pulumi_aws import kms
 
+from strata.platforms.eks.aws.documents import Statement, policy_document
 from strata.platforms.eks.aws.location import AwsLocation
 
 # 7 to 30 days; the longest, since what a key encrypted is lost with it (KMS, ScheduleKeyDeletion).
@@ -52,7 +51,7 @@ def make_key(
     purpose: str,
     description: str,
     location: AwsLocation,
-    statements: Sequence[Mapping[str, Any]] = (),
+    statements: Sequence[Statement] = (),
     protect: bool = False,
 ) -> kms.Key:
     """A key that is rotated every year, with an alias. `statements` say who may use it beside those
@@ -62,7 +61,7 @@ def make_key(
         description=f"{location.cluster}: {description}",
         enable_key_rotation=True,
         deletion_window_in_days=DELETION_WINDOW_DAYS,
-        policy=json.dumps({"Version": "2012-10-17", "Statement": [_by_iam(location), *statements]}),
+        policy=policy_document([_by_iam(location), *statements]),
         opts=pulumi.ResourceOptions(parent=parent, protect=protect),
     )
     kms.Alias(
@@ -74,38 +73,29 @@ def make_key(
     return key
 
 
-def _by_iam(location: AwsLocation) -> dict[str, Any]:
-    """Whoever the account's own policies allow, and nobody else: without this statement a key
-    could end up with nobody who may change it."""
-    return {
-        "Sid": "ByPoliciesOfTheAccount",
-        "Effect": "Allow",
-        "Principal": {"AWS": location.root_arn},
-        "Action": "kms:*",
-        "Resource": "*",
-    }
+def _by_iam(location: AwsLocation) -> Statement:
+    """Whoever the account's own policies allow, and nobody else. Without this statement a key could
+    end up with nobody who may change it."""
+    return Statement(
+        sid="ByPoliciesOfTheAccount",
+        principal={"AWS": location.root_arn},
+        actions="kms:*",
+    )
 
 
-def _cloudwatch(location: AwsLocation) -> dict[str, Any]:
+def _cloudwatch(location: AwsLocation) -> Statement:
     """CloudWatch, for the log groups of this cluster alone (CloudWatch Logs user guide, "Encrypt
     log data using KMS")."""
-    return {
-        "Sid": "ForLogGroupsOfTheStack",
-        "Effect": "Allow",
-        "Principal": {"Service": f"logs.{location.region}.amazonaws.com"},
-        "Action": [
+    groups = location.log_group_arn(f"/aws/eks/{location.cluster}/*")
+    return Statement(
+        sid="ForLogGroupsOfTheStack",
+        principal={"Service": f"logs.{location.region}.amazonaws.com"},
+        actions=(
             "kms:Encrypt*",
             "kms:Decrypt*",
             "kms:ReEncrypt*",
             "kms:GenerateDataKey*",
             "kms:Describe*",
-        ],
-        "Resource": "*",
-        "Condition": {
-            "ArnLike": {
-                "kms:EncryptionContext:aws:logs:arn": location.log_group_arn(
-                    f"/aws/eks/{location.cluster}/*"
-                )
-            }
-        },
-    }
+        ),
+        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+    )

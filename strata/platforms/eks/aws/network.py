@@ -8,6 +8,7 @@ from pulumi_aws import cloudwatch, ec2, vpc
 
 from strata.config.aws import Nat
 from strata.platforms.eks.aws.addresses import ZoneRanges, cut
+from strata.platforms.eks.aws.documents import Statement
 from strata.platforms.eks.aws.identity import Role, RoleArgs, for_account, trust
 from strata.platforms.eks.aws.location import AwsLocation
 
@@ -226,20 +227,18 @@ class Network(pulumi.ComponentResource):
                 description=f"{location.cluster}: writes flow logs",
                 statements={
                     "write": (
-                        {
-                            "Effect": "Allow",
-                            "Action": [
+                        Statement(
+                            actions=(
                                 "logs:CreateLogStream",
                                 "logs:DescribeLogStreams",
                                 "logs:PutLogEvents",
-                            ],
-                            "Resource": f"{location.log_group_arn(group_name)}:*",
-                        },
-                        {
-                            "Effect": "Allow",
-                            "Action": "logs:DescribeLogGroups",
-                            "Resource": location.log_group_arn("*"),
-                        },
+                            ),
+                            resources=f"{location.log_group_arn(group_name)}:*",
+                        ),
+                        Statement(
+                            actions="logs:DescribeLogGroups",
+                            resources=location.log_group_arn("*"),
+                        ),
                     )
                 },
             ),

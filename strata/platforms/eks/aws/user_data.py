@@ -11,11 +11,11 @@ nodeadm/doc/api.md) from MIME multi-part user data, Bottlerocket reads TOML
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from strata.config.aws import GpuNodes, NodeImage
 from strata.model import GpuSharing, Workload
 from strata.platforms.eks.aws import gpu_sharing
+from strata.platforms.eks.aws.documents import Json
 from strata.platforms.eks.facts.instances import TYPES
 
 BOUNDARY = "//strata//"
@@ -79,7 +79,7 @@ def _node_config(settings: NodeSettings, *, gpu: GpuNodes | None) -> str:
         "containerLogMaxFiles": settings.log_files,
         "podPidsLimit": settings.pids,
     }
-    spec: dict[str, Any] = {"kubelet": {"config": kubelet}}
+    spec: dict[str, Json] = {"kubelet": {"config": kubelet}}
     if gpu is not None:
         # The layers of an image are fetched in parallel ranges and unpacked side by side: the images
         # that need a GPU are gigabytes.
@@ -99,7 +99,7 @@ def _all_have_nvme(nodes: GpuNodes) -> bool:
 
 
 def _bottlerocket(nodes: GpuNodes, settings: NodeSettings) -> str:
-    sections: list[tuple[str, dict[str, Any]]] = [
+    sections: list[tuple[str, dict[str, Json]]] = [
         (
             "settings.kubernetes",
             {

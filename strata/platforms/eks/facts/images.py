@@ -1,16 +1,14 @@
-"""The images of what runs beside the workloads, each by its digest.
+"""The images of the cluster's own pods, each by its digest.
 
-They are not in strata/images/catalogue.py, since nothing of them is built here. `strata:imageDigests` may
-name one that was pushed to the stack's own registry; then that is taken.
+They are not in strata/images/catalogue.py, because none of them is built here. `strata:imageDigests`
+can name one that was pushed to the stack's own registry, which is then used.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from strata.platforms.kubernetes.images import ImageResolver
-
-# Cluster Autoscaler is made for one minor version of Kubernetes. Source of the digests: the image
-# indexes of registry.k8s.io (tags v1.35.2 and v1.36.1), as published deployments pin them.
+# Each release of the Cluster Autoscaler is for one minor version of Kubernetes. Source of the digests:
+# the image indexes of registry.k8s.io (tags v1.35.2 and v1.36.1), as published deployments pin them.
 AUTOSCALERS: Mapping[str, str] = MappingProxyType(
     {
         "1.35": (
@@ -49,15 +47,9 @@ OTHERS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-NAMES = frozenset({AUTOSCALER, *OTHERS})
-"""The images that `strata:imageDigests` may name beside those of the catalogue."""
 
-
-def reference(name: str, kubernetes_version: str, images: ImageResolver) -> str:
-    """What a pod names: what was pushed, else the upstream image.
-
-    Raises KeyError for a version of Kubernetes without an autoscaler, which node_checks.py refuses.
-    """
-    if name in images.digests:
-        return images.reference(name)
-    return AUTOSCALERS[kubernetes_version] if name == AUTOSCALER else OTHERS[name]
+def references(kubernetes_version: str) -> Mapping[str, str]:
+    """The upstream references by name. For a version of Kubernetes without an autoscaler, which the
+    checks reject, it is the newest one."""
+    newest = next(reversed(AUTOSCALERS.values()))
+    return {AUTOSCALER: AUTOSCALERS.get(kubernetes_version, newest), **OTHERS}
