@@ -14,7 +14,7 @@ from strata.config import Settings
 from strata.model import Composition, Overrides, Workload, raise_problems
 from strata.platforms.eks.aws import provider
 from strata.platforms.eks.aws.registry import Registry, RegistryArgs, repository_images
-from strata.platforms.eks.checks import settings as base_checks
+from strata.platforms.eks.checks.settings import check_settings
 from strata.platforms.eks.target import stack_location, stack_tags
 from strata.platforms.kubernetes.names import StackNames
 from strata.platforms.platform import Deployment
@@ -44,7 +44,7 @@ class RegistryAlone:
 
     def deploy(self) -> Deployment:
         raise_problems(
-            [*base_checks.problems(self._settings, self._today), *self._composition.problems()]
+            [*check_settings(self._settings, self._today), *self._composition.problems()]
         )
         pushed = {*self._settings.image_digests, *self._images}
         Registry(

@@ -12,8 +12,8 @@ from strata.platforms.eks.aws import addresses, backups, provider
 from strata.platforms.eks.aws.location import AwsLocation
 from strata.platforms.eks.aws.node_groups import node_groups
 from strata.platforms.eks.aws.registry import Registry, RegistryArgs, repository_images
-from strata.platforms.eks.checks import nodes as node_checks
-from strata.platforms.eks.checks import settings as base_checks
+from strata.platforms.eks.checks.nodes import check_add_ons, check_nodes
+from strata.platforms.eks.checks.settings import check_settings
 from strata.platforms.eks.facts import images
 from strata.platforms.eks.facts.regions import zone_letters
 from strata.platforms.eks.infrastructure import EksInfrastructure, EksInfrastructureArgs
@@ -56,12 +56,12 @@ class EksTarget:
         return self._images.reference(name)
 
     def node_problems(self) -> Iterator[Problem]:
-        return node_checks.problems(self._settings.aws, self._aws.zone_letters)
+        return check_nodes(self._settings.aws, self._aws.zone_letters)
 
     def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterator[Problem]:
-        yield from base_checks.problems(self._settings, self._today)
+        yield from check_settings(self._settings, self._today)
         yield from backups.problems(self._location)
-        yield from node_checks.check_add_ons(self._settings.aws.add_ons)
+        yield from check_add_ons(self._settings.aws.add_ons)
         yield from self._images.problems([*services, *jobs])
 
     def connect(self, workloads: WorkloadSummary) -> Connection:

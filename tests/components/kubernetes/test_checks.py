@@ -34,53 +34,53 @@ LARGE = "x" * (1024 * 1024 + 1)
         (
             {"resources": Resources(memory_mib=64, cpu_set="0")},
             "service app: cpu_set",
-            "pins nobody to cores",
+            "can't pin a container to cores",
         ),
         ({"user": "0:0"}, "service app: user", "is root"),
         ({"user": "10001:0"}, "service app: user", "is root"),
         (
             {"capabilities": (Capability(name="SYS_ADMIN", reason="no"),)},
             "service app: capabilities",
-            "allows no SYS_ADMIN",
+            "forbids SYS_ADMIN",
         ),
-        ({"restart": Restart.NO}, "service app: restart", "always started again"),
-        ({"restart": Restart.ON_FAILURE}, "service app: restart", "always started again"),
+        ({"restart": Restart.NO}, "service app: restart", "always restarts"),
+        ({"restart": Restart.ON_FAILURE}, "service app: restart", "always restarts"),
         (
             {"extra_hosts": {"here": "host-gateway"}},
             "service app: extra_hosts",
-            "here leads to host-gateway",
+            "host-gateway, the address of here, is not",
         ),
         (
             {"ulimits": (Ulimit(name="core", soft=0, hard=1),)},
             "service app: ulimits",
-            "do not give core=1",
+            "can't set core=1",
         ),
         (
             {"ulimits": (Ulimit(name="nofile", soft=1, hard=65537),)},
             "service app: ulimits",
-            "do not give nofile=65537",
+            "can't set nofile=65537",
         ),
         (
             {"environment": {"PASSWORD": Password("app")}},
             "service app: environment.PASSWORD",
-            "holds a secret",
+            "contains a secret",
         ),
-        ({"command": (Password("app"),)}, "service app: command[0]", "holds a secret"),
-        ({"prepare": (Password("app"),)}, "service app: prepare[0]", "holds a secret"),
+        ({"command": (Password("app"),)}, "service app: command[0]", "contains a secret"),
+        ({"prepare": (Password("app"),)}, "service app: prepare[0]", "contains a secret"),
         (
             {"volumes": (Volume(name="My_data", path="/data", cache=True),)},
             "service app: volumes.My_data",
-            "no name of a claim",
+            "not a valid name of a claim",
         ),
         (
             {"files": (File(path="/etc/app/a b", content=""),)},
             "service app: files./etc/app/a b",
-            "no key of a Secret",
+            "not a valid key of a Secret",
         ),
         (
             {"files": (File(path="/etc/app/a", content=LARGE),)},
             "service app: files",
-            "have 1048577 bytes",
+            "has 1048577 bytes",
         ),
     ],
 )
@@ -127,7 +127,7 @@ def test_one_service_is_published() -> None:
     error, _ = refused(describe)
     (reported,) = error.problems
     assert reported.path == "service second: ports"
-    assert "first is published already" in reported.message
+    assert "first is already published" in reported.message
 
 
 def test_all_mistakes_are_told_at_once() -> None:
