@@ -1,4 +1,4 @@
-"""Everything of a stack on AWS, made in its order."""
+"""Everything of a stack on AWS, and what its cluster runs for its own sake."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ import pulumi_kubernetes
 
 from strata.config import Settings
 from strata.config.aws import AwsSettings
-from strata.model import Workload
 from strata.platforms.eks.add_ons.cluster_add_ons import (
     ClusterAddOns,
     ClusterAddOnsArgs,
@@ -36,8 +35,8 @@ NODES = "eks-nodes"
 
 @dataclass(frozen=True, kw_only=True)
 class EksInfrastructureArgs:
-    """`aws` are the settings with the letters of the zones filled in, `domain` is the stack's.
-    `tags` go on everything."""
+    """`aws`: the settings with the letters of the zones filled in. `domain`: the stack's. `tags`: on
+    everything."""
 
     settings: Settings
     aws: AwsSettings
@@ -50,8 +49,8 @@ class EksInfrastructureArgs:
 
 
 class EksInfrastructure(pulumi.ComponentResource):
-    """Keys, network, cluster, nodes, backups, domain, and what is in the cluster beside
-    the workloads. `connection` is what the workloads are made with."""
+    """Keys, network, control plane, nodes, add-ons, backups and domain. `connection` is what the
+    workloads are created with."""
 
     def __init__(
         self, name: str, args: EksInfrastructureArgs, opts: pulumi.ResourceOptions
@@ -59,39 +58,81 @@ class EksInfrastructure(pulumi.ComponentResource):
         super().__init__("strata:eks:EksInfrastructure", name, {}, opts)
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
-        self._keys = Keys("eks-keys", KeysArgs(location=args.location), self._child)
-        self._network = self._make_network()
-        self._cluster = self._make_cluster()
-        nodes = self._make_nodes()
-        kubernetes = pulumi_kubernetes.Provider(
+        aws, location = args.aws, args.location
+        keys = Keys("eks-keys", KeysArgs(location=location), self._child)
+        network = Network(
+            "eks-network",
+            NetworkArgs(
+                location=location,
+                range=aws.range,
+                zones=aws.zone_letters,
+                nat=aws.nat,
+                log_key_arn=keys.logs.arn,
+                log_retention_days=aws.log_retention_days,
+            ),
+            self._child,
+        )
+        self._cluster = ControlPlane(
+            "eks-cluster",
+            ControlPlaneArgs(
+                location=location,
+                version=aws.kubernetes_version,
+                vpc_id=network.vpc_id,
+                vpc_range=aws.range,
+                subnet_ids=network.private_subnet_ids,
+                service_range=aws.service_range,
+                public_access_ranges=aws.public_access_ranges,
+                administrators=aws.administrators,
+                secrets_key_arn=keys.secrets.arn,
+                log_key_arn=keys.logs.arn,
+                log_retention_days=aws.log_retention_days,
+            ),
+            self._child,
+        )
+        nodes = self._make_nodes(network)
+        provider = pulumi_kubernetes.Provider(
             "eks-kubernetes",
             kubeconfig=self._cluster.kubeconfig,
-            # The cluster by its name: its endpoint is not known in every preview, and objects must
-            # not seem to move to another cluster for that.
-            cluster_identifier=args.location.cluster_arn,
+            # By name: a preview may not know the cluster's endpoint, and must not show that objects
+            # move to another cluster.
+            cluster_identifier=location.cluster_arn,
             opts=self._child,
         )
-        side = self._make_cluster_side(kubernetes, nodes)
+        add_ons = ClusterAddOns(
+            "eks-cluster-side",
+            ClusterAddOnsArgs(
+                aws=aws,
+                location=location,
+                zones=len(aws.zone_letters),
+                cluster_name=self._cluster.name,
+                provider=provider,
+                names=args.names,
+                images=args.images,
+                volume_key_arn=keys.data.arn,
+                backup_tag=(BACKUP_TAG, BACKUP_VALUE),
+                node_group_prefix=NODES,
+                ready=nodes,
+            ),
+            self._child,
+        )
         backups = Backups(
             "eks-backups",
             BackupsArgs(
-                location=args.location,
+                location=location,
                 volume_tags=args.tags,
-                key_arn=self._keys.data.arn,
-                retention_days=args.aws.backup_retention_days,
+                key_arn=keys.data.arn,
+                retention_days=aws.backup_retention_days,
             ),
             self._child,
         )
         domain = Domain(
             "eks-domain",
-            DomainArgs(
-                location=args.location, domain=args.domain, hosted_zone_id=args.aws.hosted_zone_id
-            ),
+            DomainArgs(location=location, domain=args.domain, hosted_zone_id=aws.hosted_zone_id),
             self._child,
         )
         wanted = wanted_images(args.workloads, args.images)
         self.connection = Connection(
-            provider=kubernetes,
+            provider=provider,
             exposure=exposure(
                 args.settings.load_balancer,
                 domain=args.domain,
@@ -101,49 +142,14 @@ class EksInfrastructure(pulumi.ComponentResource):
             data_storage_class=DATA,
             cache_storage_class=CACHE,
             backup=BACKUP_VALUE,
-            ready=(*nodes, *side.ready),
-            in_namespace=lambda namespace: side.pull_images(namespace, wanted),
-            allowance=pull_allowance(args.aws.gpu_nodes, len(args.aws.zone_letters), wanted),
+            ready=(*nodes, *add_ons.ready),
+            in_namespace=lambda namespace: add_ons.pull_images(namespace, wanted),
+            allowance=pull_allowance(aws.gpu_nodes, len(aws.zone_letters), wanted),
             outputs=self._outputs(backups, domain),
         )
         self.register_outputs({})
 
-    def _make_network(self) -> Network:
-        args = self._args
-        return Network(
-            "eks-network",
-            NetworkArgs(
-                location=args.location,
-                range=args.aws.range,
-                zones=args.aws.zone_letters,
-                nat=args.aws.nat,
-                log_key_arn=self._keys.logs.arn,
-                log_retention_days=args.aws.log_retention_days,
-            ),
-            self._child,
-        )
-
-    def _make_cluster(self) -> ControlPlane:
-        aws = self._args.aws
-        return ControlPlane(
-            "eks-cluster",
-            ControlPlaneArgs(
-                location=self._args.location,
-                version=aws.kubernetes_version,
-                vpc_id=self._network.vpc_id,
-                vpc_range=aws.range,
-                subnet_ids=self._network.private_subnet_ids,
-                service_range=aws.service_range,
-                public_access_ranges=aws.public_access_ranges,
-                administrators=aws.administrators,
-                secrets_key_arn=self._keys.secrets.arn,
-                log_key_arn=self._keys.logs.arn,
-                log_retention_days=aws.log_retention_days,
-            ),
-            self._child,
-        )
-
-    def _make_nodes(self) -> tuple[pulumi.Resource, ...]:
+    def _make_nodes(self, network: Network) -> tuple[pulumi.Resource, ...]:
         """The nodes, after the add-ons that they need and before those that need them."""
         args = self._args
         first = self._make_add_ons("eks-first-add-ons", before_nodes=True)
@@ -154,14 +160,14 @@ class EksInfrastructure(pulumi.ComponentResource):
                 aws=args.aws,
                 cluster_name=self._cluster.name,
                 cluster_security_group_id=self._cluster.security_group_id,
-                vpc_id=self._network.vpc_id,
-                subnets={zone: one.id for zone, one in self._network.private_subnets.items()},
+                vpc_id=network.vpc_id,
+                subnets={zone: subnet.id for zone, subnet in network.private_subnets.items()},
                 role_arn=role.arn,
-                settings=node_settings(self._processes()),
+                settings=node_settings([*args.workloads.services, *args.workloads.jobs]),
                 tags=args.tags,
             ),
-            # Routes and endpoints too: a node that cannot pull images does not join.
-            self._after(first, role, self._network),
+            # Routes and endpoints too: a node that can't pull images doesn't join.
+            self._after(first, role, network),
         )
         return (nodes, self._make_add_ons("eks-add-ons", nodes, before_nodes=False))
 
@@ -174,28 +180,6 @@ class EksInfrastructure(pulumi.ComponentResource):
             tags=self._args.tags,
         )
         return AddOns(name, args, self._after(*after))
-
-    def _make_cluster_side(
-        self, kubernetes: pulumi_kubernetes.Provider, ready: tuple[pulumi.Resource, ...]
-    ) -> ClusterAddOns:
-        args = self._args
-        return ClusterAddOns(
-            "eks-cluster-side",
-            ClusterAddOnsArgs(
-                aws=args.aws,
-                location=args.location,
-                zones=len(args.aws.zone_letters),
-                cluster_name=self._cluster.name,
-                provider=kubernetes,
-                names=args.names,
-                images=args.images,
-                volume_key_arn=self._keys.data.arn,
-                backup_tag=(BACKUP_TAG, BACKUP_VALUE),
-                node_group_prefix=NODES,
-                ready=ready,
-            ),
-            self._child,
-        )
 
     def _outputs(self, backups: Backups, domain: Domain) -> Mapping[str, pulumi.Input[object]]:
         location = self._args.location
@@ -210,10 +194,7 @@ class EksInfrastructure(pulumi.ComponentResource):
             outputs["nameServers"] = domain.name_servers
         return outputs
 
-    def _processes(self) -> list[Workload]:
-        return [*self._args.workloads.services, *self._args.workloads.jobs]
-
     def _after(self, *before: pulumi.Resource) -> pulumi.ResourceOptions:
-        """For a component: its children are asked for once it is registered, which waits for these;
-        and they are deleted before it is, and so before these."""
+        """For a component: its children are registered after it, and so after these; they are
+        deleted before it, and so before these."""
         return pulumi.ResourceOptions(parent=self, depends_on=before)

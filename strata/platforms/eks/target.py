@@ -1,4 +1,4 @@
-"""EKS as a target of the Kubernetes platform: what there is to plan with, and what is made."""
+"""EKS as a target of the Kubernetes platform: what it plans with, and what it creates."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
@@ -8,7 +8,9 @@ import pulumi
 
 from strata.config import Settings
 from strata.model import Job, Problem, Service
-from strata.platforms.eks.aws import addresses, backups, provider
+from strata.platforms.eks.add_ons import image_pull
+from strata.platforms.eks.aws import addresses, provider
+from strata.platforms.eks.aws.backups import check_bucket_name
 from strata.platforms.eks.aws.location import AwsLocation
 from strata.platforms.eks.aws.node_groups import node_groups
 from strata.platforms.eks.aws.registry import Registry, RegistryArgs, repository_images
@@ -22,19 +24,19 @@ from strata.platforms.kubernetes.images import ImageResolver
 from strata.platforms.kubernetes.names import StackNames
 
 NO_ACCOUNT = "000000000000"
-"""Stands for an account that is not set, until the mistake of it is told."""
+"""An account that is not set, until that is reported."""
 
 
 class EksTarget:
-    """A cluster of the stack's own on EKS. See `Cluster` of strata/platforms/kubernetes/cluster.py.
+    """A cluster of the stack's own on EKS, as a `ClusterTarget`.
 
-    `today`: the day by which a version of EKS is in or out of support.
+    `today` decides which versions of EKS are supported.
     """
 
     def __init__(self, settings: Settings, project: str, stack: str, today: date) -> None:
         self._settings, self._today = settings, today
         letters = zone_letters(settings.aws.region, settings.aws.zones, settings.aws.zone_letters)
-        # From here on the letters are known, whether they were named or not.
+        # With the letters of the zones, which the settings may leave out.
         self._aws = settings.aws.model_copy(update={"zone_letters": letters})
         self._names = StackNames(project=project, stack=stack, system=settings.system)
         self._location = stack_location(settings, project, stack)
@@ -59,17 +61,22 @@ class EksTarget:
         return check_nodes(self._settings.aws, self._aws.zone_letters)
 
     def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterator[Problem]:
+        services, jobs = tuple(services), tuple(jobs)
         yield from check_settings(self._settings, self._today)
-        yield from backups.problems(self._location)
+        yield from check_bucket_name(self._location)
         yield from check_add_ons(self._settings.aws.add_ons)
+        for workload in (*services, *jobs):
+            if workload.name == image_pull.NAME:
+                message = "the pods that pre-pull images have this name"
+                yield Problem(f"{workload.path}: name", message, "choose another name")
         yield from self._images.problems([*services, *jobs])
 
     def connect(self, workloads: WorkloadSummary) -> Connection:
         location = self._location
         if not self._aws.public_access_ranges:
             pulumi.log.info(
-                f"the API of {location.cluster} answers only inside its VPC: run `pulumi up` from"
-                " there, or name ranges in strata:aws.publicAccessRanges"
+                f"the API of {location.cluster} is reachable only inside its VPC: run `pulumi up`"
+                " there, or list ranges in strata:aws.publicAccessRanges"
             )
         tags = stack_tags(self._names)
         options = pulumi.ResourceOptions(provider=provider.make(location, tags))
@@ -82,7 +89,7 @@ class EksTarget:
             EksInfrastructureArgs(
                 settings=self._settings,
                 aws=self._aws,
-                domain=self._settings.domain or "",  # absent: `mistakes` has told
+                domain=self._settings.domain or "",  # missing: already reported
                 location=location,
                 names=self._names,
                 images=self._images,
@@ -104,7 +111,7 @@ def stack_location(settings: Settings, project: str, stack: str) -> AwsLocation:
 
 
 def stack_tags(names: StackNames) -> Mapping[str, str]:
-    """What everything of a stack on AWS is tagged with."""
+    """The tags of everything of a stack on AWS."""
     return {
         "strata.project": names.project,
         "strata.stack": names.stack,

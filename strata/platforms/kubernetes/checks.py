@@ -38,7 +38,7 @@ def check_seed(settings: Settings) -> Iterator[Problem]:
     """An update needs the stack's own seed: that of another machine would replace every secret."""
     if settings.seed is None:
         fix = "set it: openssl rand -hex 32 | pulumi config set --secret strata:seed"
-        yield Problem("strata:seed", "missing, and secrets are derived from it", fix)
+        yield Problem("strata:seed", "the stack has no seed of its own", fix)
 
 
 def check_settings(settings: Settings) -> Iterator[Problem]:
@@ -48,10 +48,12 @@ def check_settings(settings: Settings) -> Iterator[Problem]:
         ("network", "the cluster assigns addresses"),
         ("host", "nodes reserve memory themselves"),
         ("ports", "a load balancer listens on 443, or on 80"),
-        (other, f"it is not used with strata:platform: {settings.platform}"),
+        (other, f"they are not used with strata:platform: {settings.platform}"),
     ):
         if name in settings.model_fields_set:
-            yield Problem(f"strata:{name}", "belongs to another platform", f"remove it: {reason}")
+            yield Problem(
+                f"strata:{name}", "are settings of another platform", f"remove them: {reason}"
+            )
     if settings.images is ImageSource.LOCAL:
         message = "a cluster can't use images of this machine"
         yield Problem("strata:images", message, "remove it, and push the images: `make push`")

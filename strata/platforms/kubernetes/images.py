@@ -8,9 +8,9 @@ from strata.images import catalogue
 from strata.model import Problem, Workload
 
 NOT_PUSHED = f"sha256:{'0' * 64}"
-"""Stands for the digest of an image that was never pushed, in a preview."""
+"""The digest of an image that was never pushed, in a preview."""
 NO_REGISTRY = "registry.invalid"
-"""Stands for a registry that is not set, in a preview (RFC 2606: no host has such a name)."""
+"""A registry that is not set, in a preview (RFC 2606: no host has such a name)."""
 
 
 def _none() -> Mapping[str, str]:
@@ -38,7 +38,7 @@ class ImageResolver:
         return f"{self.registry or NO_REGISTRY}/{name}@{digest}"
 
     def problems(self, workloads: Iterable[Workload]) -> Iterator[Problem]:
-        """What nobody knows of. What was not pushed yet is told by `not_pushed`."""
+        """Unknown images. `not_pushed` reports those that were not pushed."""
         for workload in workloads:
             for attribute, image in (("image", workload.image), ("gpu.image", workload.gpu.image)):
                 if image is not None and image not in catalogue.IMAGES:
@@ -52,19 +52,19 @@ class ImageResolver:
                 known = sorted({*catalogue.IMAGES, *self.others})
                 yield Problem(
                     f"strata:imageDigests.{name}",
-                    "there is no such image",
+                    "unknown image",
                     f"use one of: {', '.join(known)}",
                 )
         if self.registry is None and self.digests:
             yield Problem(
                 "strata:imageDigests",
-                "are of images in a registry, and which one is not said",
+                "the registry of the images is not set",
                 "set strata:kubernetes.registry to where they were pushed",
             )
 
 
 def not_pushed(references: Mapping[str, str], stack: str, namespace: str) -> Iterator[Problem]:
-    """What is missing before pods can run. `references`: by logical image, what pods name."""
+    """Images that pods name and that were not pushed. `references`: by logical image."""
     for name, reference in sorted(references.items()):
         if reference.endswith(NOT_PUSHED):
             yield Problem(

@@ -150,19 +150,19 @@ def _resources(resources: ContainerResources) -> core.ResourceRequirementsArgs:
 def _probe(probe: ContainerProbe | None) -> core.ProbeArgs | None:
     if probe is None:
         return None
-    check = probe.check
-    is_http = isinstance(check, HttpCheck)
-    return core.ProbeArgs(
-        http_get=core.HTTPGetActionArgs(path=check.path, port=check.port, scheme="HTTP")
-        if isinstance(check, HttpCheck)
-        else None,
-        exec_=None if is_http else core.ExecActionArgs(command=[escape(one) for one in check]),
+    rendered = core.ProbeArgs(
         initial_delay_seconds=probe.initial_delay_seconds,
         period_seconds=probe.period_seconds,
         timeout_seconds=probe.timeout_seconds,
         failure_threshold=probe.failures,
         success_threshold=1,
     )
+    match probe.check:
+        case HttpCheck(path=path, port=port):
+            rendered.http_get = core.HTTPGetActionArgs(path=path, port=port, scheme="HTTP")
+        case command:
+            rendered.exec_ = core.ExecActionArgs(command=[escape(one) for one in command])
+    return rendered
 
 
 def _lifecycle(before_stop: int | tuple[str, ...]) -> core.LifecycleArgs | None:

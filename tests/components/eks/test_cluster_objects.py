@@ -340,7 +340,8 @@ def test_add_ons_that_call_aws_have_roles_of_their_own(stack: Program) -> None:
 
 def test_the_health_of_gpus_is_looked_at_on_tainted_nodes() -> None:
     with_gpus = configuration("eks-node-monitoring-agent", AwsSettings(), {})
-    assert with_gpus["dcgmAgent"]["tolerations"][0]["key"] == "nvidia.com/gpu"
+    agent: Any = with_gpus["dcgmAgent"]
+    assert agent["tolerations"][0]["key"] == "nvidia.com/gpu"
     without = AwsSettings.model_validate({"gpuNodes": []})
     assert configuration("eks-node-monitoring-agent", without, {}) == {}
 

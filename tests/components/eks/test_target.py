@@ -119,7 +119,7 @@ def test_a_person_hears_from_where_the_cluster_can_be_reached(
     lines: list[str] = []
     monkeypatch.setattr(pulumi.log, "info", lambda text, *_, **__: lines.append(text))
     plan({"imageDigests": PUSHED, "aws": {"account": "111122223333", "publicAccessRanges": ranges}})
-    assert any("answers only inside its VPC" in line for line in lines) is told
+    assert any("is reachable only inside its VPC" in line for line in lines) is told
 
 
 def test_nodes_come_after_what_they_need(stack: Program) -> None:

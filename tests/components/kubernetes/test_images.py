@@ -52,7 +52,9 @@ def test_names_that_nobody_knows() -> None:
     paths = {one.path for one in PUSHED.problems([unknown])}
     assert paths == {"service app: image", "service app: gpu.image"}
     typo = ImageResolver(
-        registry="r", digests={"aplication": DIGEST, "extra": DIGEST}, others=frozenset({"extra"})
+        registry="r",
+        digests={"aplication": DIGEST, "extra": DIGEST},
+        others={"extra": "registry.test/extra"},
     )
     assert [one.path for one in typo.problems([])] == ["strata:imageDigests.aplication"]
     nowhere = ImageResolver(registry=None, digests={"application": DIGEST})

@@ -1,4 +1,4 @@
-"""The add-ons of the cluster that EKS keeps: what runs beside the workloads, with its version."""
+"""The add-ons that EKS manages, with their versions."""
 
 import json
 from collections.abc import Mapping
@@ -23,9 +23,9 @@ KUBE_SYSTEM = "kube-system"
 
 @dataclass(frozen=True, kw_only=True)
 class AddOn:
-    """`before_nodes`: nodes are not ready without it. What is not has pods that need nodes, and EKS
-    would wait for them. `service_account` and `policy`: what of it may call AWS, and with which of
-    the policies that AWS keeps."""
+    """`before_nodes`: nodes are not ready without it. The pods of others need nodes, and EKS would
+    wait for them. `service_account` and `policy`: which of its pods may call AWS, and by which
+    managed policy."""
 
     version: str
     purpose: str
@@ -34,9 +34,9 @@ class AddOn:
     policy: str | None = None
 
 
-# Versions: what EKS gave as the default for 1.35 (`aws eks describe-addon-versions
-# --kubernetes-version 1.35`) on 27 August 2026, and for those with a `*` in August 2026, as other
-# stacks' pins of that month have them. `strata:aws.addOns` gives one another version.
+# Versions: EKS's default for 1.35 (`aws eks describe-addon-versions --kubernetes-version 1.35`) on
+# 27 August 2026, and for those with a `*` in August 2026, as other stacks' pins of that month have
+# them. `strata:aws.addOns` overrides one.
 ADD_ONS: Mapping[str, AddOn] = MappingProxyType(
     {
         "vpc-cni": AddOn(
@@ -71,33 +71,33 @@ ADD_ONS: Mapping[str, AddOn] = MappingProxyType(
 
 
 def version_of(name: str, aws: AwsSettings) -> str | None:
-    """The version of an add-on; None, for another version of Kubernetes than that of the pins, lets
-    EKS take its default."""
+    """The version of an add-on. None, for a version of Kubernetes that nothing is pinned for, means
+    EKS's default."""
     pinned = ADD_ONS[name].version if aws.kubernetes_version == VERSIONS_FOR else None
     return aws.add_ons.get(name, pinned)
 
 
 def configuration(name: str, aws: AwsSettings, tags: Mapping[str, str]) -> Mapping[str, Json]:
-    """What an add-on is told beyond its defaults (each key: `aws eks
-    describe-addon-configuration`, and the README of the add-on's own chart)."""
+    """The settings of an add-on (each key: `aws eks describe-addon-configuration`, and the README of
+    the add-on's own chart)."""
     match name:
         case "vpc-cni":
-            # In the mode `strict` a pod is closed until its policies are there, and traffic that
-            # they allow was seen denied (aws-network-policy-agent#288). No prefixes: a node has
-            # addresses for 58 pods and more as it is.
+            # In the mode `strict` a pod has no traffic until its policies are there, and traffic
+            # that they allow was denied (aws-network-policy-agent#288). No prefixes: a node has
+            # addresses for 58 pods and more without.
             return {
                 "enableNetworkPolicy": "true",
                 "env": {"NETWORK_POLICY_ENFORCING_MODE": "standard"},
             }
         case "coredns":
-            # With the nodes and cores of the cluster, from two on. It tolerates no GPU taint, and
-            # so stays on system nodes.
+            # By the cluster's nodes and cores, at least two. It doesn't tolerate the GPU taint, so
+            # it stays on system nodes.
             return {"autoScaling": {"enabled": True, "minReplicas": 2, "maxReplicas": 10}}
         case "aws-ebs-csi-driver":
-            # The provider's default tags do not reach what a pod makes.
+            # The provider's default tags don't apply to volumes that the driver creates.
             return {"controller": {"extraVolumeTags": dict(tags)}}
         case "eks-node-monitoring-agent" if aws.gpu_nodes:
-            # The part that asks GPUs for their health comes without a toleration of any taint.
+            # The part that checks GPUs tolerates no taint by default.
             toleration = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
             return {"dcgmAgent": {"tolerations": [toleration]}}
         case _:
@@ -136,7 +136,7 @@ def volume_key_statements(location: AwsLocation) -> tuple[Statement, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class AddOnsArgs:
-    """`before_nodes` says which half of the add-ons. `tags` go to the volumes that pods make."""
+    """`before_nodes`: which half of the add-ons. `tags`: of volumes that the driver creates."""
 
     aws: AwsSettings
     location: AwsLocation
@@ -146,15 +146,10 @@ class AddOnsArgs:
 
 
 class AddOns(pulumi.ComponentResource):
-    """One half of the add-ons: those that nodes need, or those that need nodes.
+    """The add-ons that nodes need, or those that need nodes. Settings override manual changes.
+    `add_ons` are the resources, by name."""
 
-    What the settings say wins over what was changed by hand, when an add-on is made and when it is
-    updated. `add_ons` are the resources, by name.
-    """
-
-    def __init__(
-        self, name: str, args: AddOnsArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: AddOnsArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:AddOns", name, {}, opts)
         self._name = name
         self._args = args
@@ -182,8 +177,7 @@ class AddOns(pulumi.ComponentResource):
             resolve_conflicts_on_update="OVERWRITE",
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # A pod that starts before its role is bound has no credentials until it is
-                # started again.
+                # A pod that starts before its role is bound has no credentials until it restarts.
                 depends_on=ready,
             ),
         )

@@ -30,9 +30,7 @@ class StorageClasses(pulumi.ComponentResource):
     Guide, "General Purpose SSD volumes").
     """
 
-    def __init__(
-        self, name: str, args: StorageClassesArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: StorageClassesArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:StorageClasses", name, {}, opts)
         key, value = args.backup_tag
         self._args = args

@@ -17,13 +17,13 @@ BUCKET_NAME_LENGTH = 63
 BACKUP_TAG = "strata.backup"
 BACKUP_VALUE = "aws-backup"
 
-# Every day at 03:00 UTC. AWS Backup starts within the window (an hour is its least) and gives up
+# Every day at 03:00 UTC. AWS Backup starts within the window (at least an hour) and stops trying
 # after eight hours. In minutes.
 SCHEDULE = "cron(0 3 * * ? *)"
 START_WINDOW_MINUTES = 60
 COMPLETION_WINDOW_MINUTES = 480
 
-# An upload that takes longer than this is not going on any more.
+# An upload that takes longer has failed.
 ABORT_UPLOAD_DAYS = 7
 
 
@@ -39,11 +39,11 @@ class BackupsArgs:
 
 
 class Backups(pulumi.ComponentResource):
-    """A vault with a daily plan for the volumes that hold data, and a bucket for archives.
+    """A vault with a daily plan for the volumes that contain data, and a bucket for archives.
 
-    Vault and bucket are protected: `pulumi destroy` leaves both, and AWS deletes no vault that has
-    backups. The vault is not locked: in compliance mode nobody could ever undo a wrong retention,
-    not even AWS, and that is for a person to decide (`aws backup put-backup-vault-lock-configuration`).
+    Vault and bucket are protected: `pulumi destroy` keeps both, and AWS doesn't delete a vault that
+    has backups. The vault is not locked: in compliance mode nobody, not even AWS, could correct a
+    wrong retention. A person decides that (`aws backup put-backup-vault-lock-configuration`).
     """
 
     def __init__(self, name: str, args: BackupsArgs, opts: pulumi.ResourceOptions) -> None:
@@ -54,7 +54,7 @@ class Backups(pulumi.ComponentResource):
         self._plan(name, args)
         self.bucket = s3.Bucket(
             f"{name}-archives",
-            # The name is known before the bucket is, and after the stack is lost.
+            # Fixed, so that it is known before the bucket exists and after the stack is lost.
             bucket=bucket_name(args.location),
             opts=self._options(protect=True),
         )
@@ -97,8 +97,8 @@ class Backups(pulumi.ComponentResource):
             plan_id=plan.id,
             iam_role_arn=role.arn,
             resources=[args.location.arn("ec2", "volume/*")],
-            # All have to hold. (Of `selection_tags` one would be enough, and volumes of another
-            # stack in the account would be in the backup of this one.)
+            # All must match. (One of `selection_tags` would be enough, so the backup would include
+            # volumes of other stacks in the account.)
             conditions=[
                 backup.SelectionConditionArgs(
                     string_equals=[
@@ -113,55 +113,43 @@ class Backups(pulumi.ComponentResource):
         )
 
     def _harden_bucket(self, name: str, args: BackupsArgs) -> None:
-        bucket = self.bucket.id
+        name, bucket, opts = f"{name}-archives", self.bucket.id, self._options()
         s3.BucketPublicAccessBlock(
-            f"{name}-archives",
+            name,
             bucket=bucket,
             block_public_acls=True,
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
-            opts=self._options(),
+            opts=opts,
         )
-        s3.BucketOwnershipControls(
-            f"{name}-archives",
-            bucket=bucket,
-            rule=s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
-            opts=self._options(),
-        )
+        owner = s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced")
+        s3.BucketOwnershipControls(name, bucket=bucket, rule=owner, opts=opts)
         versioning = s3.BucketVersioning(
-            f"{name}-archives",
+            name,
             bucket=bucket,
             versioning_configuration=s3.BucketVersioningVersioningConfigurationArgs(
                 status="Enabled"
             ),
-            opts=self._options(),
+            opts=opts,
         )
         by_default = (
             s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
                 sse_algorithm="aws:kms", kms_master_key_id=args.key_arn
             )
         )
+        encryption = s3.BucketServerSideEncryptionConfigurationRuleArgs(
+            apply_server_side_encryption_by_default=by_default,
+            # One request to KMS for many objects.
+            bucket_key_enabled=True,
+        )
         s3.BucketServerSideEncryptionConfiguration(
-            f"{name}-archives",
-            bucket=bucket,
-            rules=[
-                s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                    apply_server_side_encryption_by_default=by_default,
-                    # One request to KMS for many objects.
-                    bucket_key_enabled=True,
-                )
-            ],
-            opts=self._options(),
+            name, bucket=bucket, rules=[encryption], opts=opts
         )
-        s3.BucketPolicy(
-            f"{name}-archives",
-            bucket=bucket,
-            policy=tls_only(f"arn:aws:s3:::{bucket_name(args.location)}"),
-            opts=self._options(),
-        )
+        policy = tls_only(f"arn:aws:s3:::{bucket_name(args.location)}")
+        s3.BucketPolicy(name, bucket=bucket, policy=policy, opts=opts)
         s3.BucketLifecycleConfiguration(
-            f"{name}-archives",
+            name,
             bucket=bucket,
             rules=[_expiry(args.retention_days)],
             # The rule on older versions needs versions.
@@ -170,23 +158,22 @@ class Backups(pulumi.ComponentResource):
 
 
 def bucket_name(location: AwsLocation) -> str:
-    """The name of the bucket for archives. Names are of all the world, so it has the account's."""
+    """The name of the bucket for archives. Bucket names are global, so it includes the account."""
     return f"{location.cluster}-archives-{location.account}"
 
 
-def problems(location: AwsLocation) -> Iterator[Problem]:
-    """Why there could be no such bucket."""
+def check_bucket_name(location: AwsLocation) -> Iterator[Problem]:
     name = bucket_name(location)
     if len(name) > BUCKET_NAME_LENGTH:
         yield Problem(
             "stack",
             f"{location.cluster!r} (project and stack) is too long for the bucket {name}",
-            f"take {len(name) - BUCKET_NAME_LENGTH} characters off the name of the stack",
+            f"shorten the stack's name by {len(name) - BUCKET_NAME_LENGTH} characters",
         )
 
 
 def _expiry(retention_days: int) -> s3.BucketLifecycleConfigurationRuleArgs:
-    """An archive that was overwritten or deleted is kept as long as any other."""
+    """Overwritten and deleted archives are kept as long as others."""
     return s3.BucketLifecycleConfigurationRuleArgs(
         id="retention",
         status="Enabled",

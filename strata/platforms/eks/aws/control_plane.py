@@ -17,9 +17,9 @@ ADMINISTRATOR_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterA
 
 @dataclass(frozen=True, kw_only=True)
 class ControlPlaneArgs:
-    """`subnet_ids`: private ones, in two zones at least, where the control plane has its
-    interfaces. `vpc_range`: who may reach the private endpoint. `secrets_key_arn`: of the Secrets;
-    `log_key_arn`: of the logs."""
+    """`subnet_ids`: private ones, in at least two zones, for the control plane's interfaces.
+    `vpc_range`: what may reach the private endpoint. `secrets_key_arn`: the key of Secrets;
+    `log_key_arn`: of logs."""
 
     location: AwsLocation
     version: str
@@ -37,19 +37,18 @@ class ControlPlaneArgs:
 class ControlPlane(pulumi.ComponentResource):
     """An EKS cluster with a private endpoint, encrypted Secrets and all control plane logs.
 
-    Its API answers inside the VPC: nodes, and whatever runs `pulumi up` there (a runner, a VPN).
-    From outside only with `public_access_ranges`.
+    Its API is reachable inside the VPC: by nodes, and by whatever runs `pulumi up` there (a runner, a
+    VPN). It is reachable from outside only with `public_access_ranges`.
 
-    **Who gets in.** Access entries alone decide (mode API; there is no aws-auth ConfigMap). The
-    identity that makes the cluster is an administrator of it: it has to make namespaces and
-    storage classes in the same run, and with no `administrators` there would be nobody else. AWS
-    takes this choice only when the cluster is made, so it does not depend on a setting that may
-    change. That identity is not to be named in `administrators` as well: it has an entry.
+    **Access.** Access entries alone decide (mode API; there is no aws-auth ConfigMap). The creator of
+    the cluster is an administrator: it creates namespaces and storage classes in the same run, and
+    without `administrators` nobody else could. AWS accepts this choice only at creation, so it doesn't
+    depend on a setting that may change. Don't list the creator in `administrators`: it has an entry.
 
-    **Deleting it.** It is protected twice: in the state, so that `pulumi destroy` refuses before
-    it deletes anything, and at AWS, so that no console or script deletes it. Before a destroy:
-    `aws eks update-cluster-config --name NAME --no-deletion-protection`, and `pulumi state
-    unprotect` of what the refusal names.
+    **To delete it.** It is protected in the state, so that `pulumi destroy` stops before it deletes
+    anything, and at AWS, so that no console or script deletes it. Before a destroy, run `aws eks
+    update-cluster-config --name NAME --no-deletion-protection`, and `pulumi state unprotect` for each
+    resource that the error names.
     """
 
     def __init__(self, name: str, args: ControlPlaneArgs, opts: pulumi.ResourceOptions) -> None:
@@ -59,8 +58,8 @@ class ControlPlane(pulumi.ComponentResource):
         role = self._role(name, args)
         logs = cloudwatch.LogGroup(
             f"{name}-logs",
-            # The name that EKS writes to. Where it does not exist EKS makes it, with no key and
-            # no end to how long it keeps the logs.
+            # EKS writes to this name. If it doesn't exist, EKS creates it, with no key and no
+            # retention.
             name=f"/aws/eks/{location.cluster}/cluster",
             kms_key_id=args.log_key_arn,
             retention_in_days=args.log_retention_days,
@@ -81,7 +80,7 @@ class ControlPlane(pulumi.ComponentResource):
             access_config=eks.ClusterAccessConfigArgs(
                 authentication_mode="API", bootstrap_cluster_creator_admin_permissions=True
             ),
-            # Add-ons are EKS's own, with versions (add_ons.py): none is put there unasked.
+            # Add-ons are those of add_ons/managed.py, with versions; EKS adds none.
             bootstrap_self_managed_addons=False,
             enabled_cluster_log_types=list(LOG_KINDS),
             encryption_config=eks.ClusterEncryptionConfigArgs(
@@ -92,14 +91,14 @@ class ControlPlane(pulumi.ComponentResource):
                 ip_family="ipv4", service_ipv4_cidr=str(args.service_range)
             ),
             # No extended support, which costs six times as much: at the end of standard support
-            # AWS upgrades the control plane. A plan refuses such a version (base_checks.py).
+            # AWS upgrades the control plane. checks/settings.py rejects such a version.
             upgrade_policy=eks.ClusterUpgradePolicyArgs(support_type="STANDARD"),
             deletion_protection=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=True,
-                # The role's policies: without them EKS can neither make nor delete its
-                # interfaces. The log group: EKS would make it.
+                # The role's policies: without them EKS can neither create nor delete its
+                # interfaces. The log group: EKS would create it.
                 depends_on=[*role.ready, logs],
             ),
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
 
-Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 Conditions = Mapping[str, Mapping[str, str]]
 """By operator, such as `StringEquals`, the values of condition keys."""
@@ -28,7 +28,7 @@ class Statement:
 
     def json(self) -> Mapping[str, Json]:
         conditions = {operator: dict(values) for operator, values in self.conditions.items()}
-        fields: dict[str, Json | None] = {
+        fields: dict[str, Json] = {
             "Sid": self.sid,
             "Effect": self.effect,
             "Principal": self.principal,

@@ -54,7 +54,7 @@ CONFIG
 def mig_layout(nodes: GpuNodes) -> str:
     """The slices of one GPU of the group, as `nvidia-smi mig -cgi` takes them.
 
-    The types of a group agree about it (node_checks.py).
+    The types of a group have the same slices (checks/nodes.py).
     """
     profile = nodes.mig_profile or ""
     product = TYPES[nodes.instance_types[0]].gpu

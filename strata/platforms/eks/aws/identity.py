@@ -46,8 +46,8 @@ def for_cluster(location: AwsLocation) -> Conditions:
 
 @dataclass(frozen=True, kw_only=True)
 class RoleArgs:
-    """`managed`: names of policies that AWS keeps. `statements`: what else it may do, by the name
-    of the policy that they go into."""
+    """`managed`: names of AWS's managed policies. `statements`: those of further policies, by the
+    policy's name."""
 
     trust: str
     description: str
@@ -60,9 +60,9 @@ class RoleArgs:
 class Role(pulumi.ComponentResource):
     """A role with its policies.
 
-    `ready` is what has to be there before the role can be used, and may go only after its last
-    use: what uses the role depends on it. (An ARN that waited for the policies would be unknown in
-    the preview of every change of them, and would seem to replace the cluster.)
+    What uses the role depends on `ready`: it is created before the first use and deleted after the
+    last one. (An ARN that waited for the policies would be unknown in the preview of every change of
+    them, which would seem to replace the cluster.)
     """
 
     def __init__(self, name: str, args: RoleArgs, opts: pulumi.ResourceOptions) -> None:
@@ -98,7 +98,7 @@ class Role(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class PodRoleArgs:
-    """`cluster_name` is the output of the cluster, so that the role is bound once it is there."""
+    """`cluster_name`: the output of the cluster, so that the role is bound once it exists."""
 
     location: AwsLocation
     cluster_name: pulumi.Input[str]
@@ -113,9 +113,9 @@ class PodRoleArgs:
 class PodRole(pulumi.ComponentResource):
     """What the pods of one ServiceAccount may do on AWS, by EKS Pod Identity.
 
-    Pod Identity rather than IAM roles for service accounts: no identity provider to make, no
-    annotation on the ServiceAccount, and the same trust for every role. `ready` holds the
-    association too: a pod that starts before it has no credentials until it is started again.
+    Pod Identity rather than IAM roles for service accounts: it needs no identity provider and no
+    annotation on the ServiceAccount, and every role has the same trust. `ready` includes the
+    association: a pod that starts before it has no credentials until it restarts.
     """
 
     def __init__(self, name: str, args: PodRoleArgs, opts: pulumi.ResourceOptions) -> None:
@@ -150,11 +150,11 @@ class PodRole(pulumi.ComponentResource):
 
 
 def node_role(name: str, location: AwsLocation, opts: pulumi.ResourceOptions) -> Role:
-    """What the nodes themselves may do: join the cluster and pull images, and no more.
+    """The role of nodes: they may join the cluster and pull images.
 
-    The network plug-in has its own role by Pod Identity, so nodes need no right to change network
-    interfaces. There is no right for Systems Manager either: nobody logs in to a node. EC2 gives
-    no source account when it takes a role for an instance, so there is no condition on it.
+    The network plug-in has its own role by Pod Identity, so nodes can't change network interfaces.
+    They have no access to Systems Manager either: nobody logs in to a node. EC2 sends no source
+    account when it assumes a role for an instance, so there is no condition on it.
     """
     return Role(
         name,

@@ -37,9 +37,7 @@ class LaunchTemplate(pulumi.ComponentResource):
     starts the machines. No machine has a public address, or a key for SSH.
     """
 
-    def __init__(
-        self, name: str, args: LaunchTemplateArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: LaunchTemplateArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:LaunchTemplate", name, {}, opts)
         nodes = args.nodes
         gpu_nodes = nodes if isinstance(nodes, GpuNodes) else None
@@ -84,7 +82,7 @@ class LaunchTemplate(pulumi.ComponentResource):
 
     def _placement_group(self, name: str) -> pulumi.Output[str]:
         """Machines side by side: EFA is as fast as the network between them (strategy `cluster`:
-        Amazon EC2 User Guide, "RenderContext groups")."""
+        Amazon EC2 User Guide, "Placement groups")."""
         group = ec2.PlacementGroup(
             name, strategy="cluster", opts=pulumi.ResourceOptions(parent=self)
         )
@@ -96,7 +94,7 @@ class LaunchTemplate(pulumi.ComponentResource):
         """An interface on each network card; the first one carries the node's addresses, and the
         others, which carry EFA alone, take none from the subnet (`efa-only`)."""
         groups = [args.cluster_security_group_id, self._efa_security_group(name, args)]
-        # The types of a group with EFA have the same interfaces (node_checks.py).
+        # The types of a group with EFA have the same interfaces (checks/nodes.py).
         one = TYPES[args.nodes.instance_types[0]]
         plain_first = one.name in EFA_FROM_SECOND_CARD
         cards = one.efa_interfaces + (1 if plain_first else 0)

@@ -1,4 +1,4 @@
-"""The network of a stack: private subnets for nodes, public ones for load balancers and ways out."""
+"""The network of a stack: private subnets for nodes, public ones for load balancers and NAT."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -14,22 +14,15 @@ from strata.platforms.eks.aws.location import AwsLocation
 
 WORLD = "0.0.0.0/0"
 
-# What a private node asks of AWS all the time: images (their layers come from S3, by its gateway
-# endpoint), the cluster's API and Pod Identity, credentials, the machines themselves (network
-# plug-in, volumes), logs, and what the autoscaler and load balancers are made with. It is reached
-# without the NAT gateways: their traffic costs by the gigabyte, and with one NAT gateway a node
-# still starts while its zone is away. From "Deploy private clusters with limited internet access",
+# The AWS services that a private node uses all the time: images (their layers come from S3, by its
+# gateway endpoint), the cluster's API and Pod Identity, credentials, EC2 (network plug-in, volumes),
+# logs, and what the autoscaler and load balancers need. Endpoints bypass the NAT gateways, which
+# charge by the gigabyte; with one NAT gateway, a node still starts when that zone fails. From "Deploy
+# private clusters with limited internet access",
 # docs.aws.amazon.com/eks/latest/userguide/private-clusters.html.
 INTERFACE_ENDPOINTS = (
-    "autoscaling",
-    "ec2",
-    "ecr.api",
-    "ecr.dkr",
-    "eks",
-    "eks-auth",
-    "elasticloadbalancing",
-    "logs",
-    "sts",
+    *("autoscaling", "ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "elasticloadbalancing"),
+    *("logs", "sts"),
 )
 
 
@@ -46,11 +39,11 @@ class NetworkArgs:
 
 
 class Network(pulumi.ComponentResource):
-    """A VPC, in each zone a private and a public subnet, ways out, endpoints and flow logs.
+    """A VPC with a private and a public subnet in each zone, NAT, endpoints and flow logs.
 
-    IPv4 only. Nothing in a private subnet has a public address; in a public one are NAT gateways
-    and, where the stack has a public one, the load balancer. `private_subnets` and
-    `public_subnets` are by the letter of their zone.
+    IPv4 only. Nothing in a private subnet has a public address. Public subnets contain NAT gateways
+    and, if the stack has a public one, the load balancer. `private_subnets` and `public_subnets` are
+    by the letter of their zone.
     """
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions) -> None:
@@ -68,7 +61,7 @@ class Network(pulumi.ComponentResource):
             opts=self._child,
         )
         self.vpc_id = self.vpc.id
-        # What is put into no other group gets this one: it lets nothing in or out.
+        # The group of what names no group: it allows nothing in or out.
         ec2.DefaultSecurityGroup(
             f"{name}-default", vpc_id=self.vpc_id, tags=self._tags("default"), opts=self._child
         )
@@ -89,11 +82,9 @@ class Network(pulumi.ComponentResource):
         return tuple(subnet.id for subnet in self.public_subnets.values())
 
     def _public_subnets(self, ranges: dict[str, ZoneRanges]) -> dict[str, ec2.Subnet]:
+        tags = self._tags("internet")
         self._gateway = ec2.InternetGateway(
-            f"{self._prefix}-internet",
-            vpc_id=self.vpc_id,
-            tags=self._tags("internet"),
-            opts=self._child,
+            f"{self._prefix}-internet", vpc_id=self.vpc_id, tags=tags, opts=self._child
         )
         table = self._route_table("public")
         ec2.Route(
@@ -130,26 +121,24 @@ class Network(pulumi.ComponentResource):
     def _subnet(
         self, part: str, zone: str, addresses: IPv4Network, role: str, table: ec2.RouteTable
     ) -> ec2.Subnet:
+        name = f"{self._prefix}-{part}"
         subnet = ec2.Subnet(
-            f"{self._prefix}-{part}",
+            name,
             vpc_id=self.vpc_id,
             availability_zone=f"{self._location.region}{zone}",
             cidr_block=str(addresses),
             map_public_ip_on_launch=False,
             tags={
                 **self._tags(part),
-                # Where the cluster's cloud controller puts load balancers (findSubnets and
-                # findELBSubnets of kubernetes/cloud-provider-aws).
+                # By these tags the cluster's cloud controller finds subnets for load balancers
+                # (findSubnets and findELBSubnets of kubernetes/cloud-provider-aws).
                 f"kubernetes.io/role/{role}": "1",
                 f"kubernetes.io/cluster/{self._location.cluster}": "shared",
             },
             opts=self._child,
         )
         ec2.RouteTableAssociation(
-            f"{self._prefix}-{part}",
-            subnet_id=subnet.id,
-            route_table_id=table.id,
-            opts=self._child,
+            name, subnet_id=subnet.id, route_table_id=table.id, opts=self._child
         )
         return subnet
 
@@ -159,30 +148,24 @@ class Network(pulumi.ComponentResource):
         )
 
     def _nat_gateway(self, zone: str) -> ec2.NatGateway:
-        address = ec2.Eip(
-            f"{self._prefix}-nat-{zone}",
-            domain="vpc",
-            tags=self._tags(f"nat-{zone}"),
-            opts=self._child,
-        )
+        name, tags = f"{self._prefix}-nat-{zone}", self._tags(f"nat-{zone}")
+        address = ec2.Eip(name, domain="vpc", tags=tags, opts=self._child)
         return ec2.NatGateway(
-            f"{self._prefix}-nat-{zone}",
+            name,
             subnet_id=self.public_subnets[zone].id,
             allocation_id=address.allocation_id,
-            tags=self._tags(f"nat-{zone}"),
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                # EC2 refuses one in a VPC that has no internet gateway yet, and keeps the internet
-                # gateway while it has an address.
-                depends_on=[self._gateway],
-            ),
+            tags=tags,
+            # EC2 rejects one in a VPC without an internet gateway, and keeps the internet gateway
+            # while it has an address.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._gateway]),
         )
 
     def _endpoints(self, addresses: str) -> None:
+        region = f"com.amazonaws.{self._location.region}"
         ec2.VpcEndpoint(
             f"{self._prefix}-s3",
             vpc_id=self.vpc_id,
-            service_name=f"com.amazonaws.{self._location.region}.s3",
+            service_name=f"{region}.s3",
             vpc_endpoint_type="Gateway",
             route_table_ids=[table.id for table in self._private_tables],
             tags=self._tags("s3"),
@@ -200,7 +183,7 @@ class Network(pulumi.ComponentResource):
             ec2.VpcEndpoint(
                 f"{self._prefix}-{service.replace('.', '-')}",
                 vpc_id=self.vpc_id,
-                service_name=f"com.amazonaws.{self._location.region}.{service}",
+                service_name=f"{region}.{service}",
                 vpc_endpoint_type="Interface",
                 private_dns_enabled=True,
                 subnet_ids=list(self.private_subnet_ids),
@@ -210,42 +193,34 @@ class Network(pulumi.ComponentResource):
             )
 
     def _flow_logs(self, args: NetworkArgs) -> None:
-        location = args.location
+        location, name = args.location, f"{self._prefix}-flow-logs"
+        # Fixed: the key's policy and the role's name it.
         group_name = f"/aws/eks/{location.cluster}/flow-logs"
         group = cloudwatch.LogGroup(
-            f"{self._prefix}-flow-logs",
-            # Known beforehand: the key's policy and the role's name it.
+            name,
             name=group_name,
             kms_key_id=args.log_key_arn,
             retention_in_days=args.log_retention_days,
             opts=self._child,
         )
+        write = Statement(
+            actions=("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+            resources=f"{location.log_group_arn(group_name)}:*",
+        )
+        describe = Statement(
+            actions="logs:DescribeLogGroups", resources=location.log_group_arn("*")
+        )
         role = Role(
-            f"{self._prefix}-flow-logs",
+            name,
             RoleArgs(
                 trust=trust("vpc-flow-logs.amazonaws.com", conditions=for_account(location)),
                 description=f"{location.cluster}: writes flow logs",
-                statements={
-                    "write": (
-                        Statement(
-                            actions=(
-                                "logs:CreateLogStream",
-                                "logs:DescribeLogStreams",
-                                "logs:PutLogEvents",
-                            ),
-                            resources=f"{location.log_group_arn(group_name)}:*",
-                        ),
-                        Statement(
-                            actions="logs:DescribeLogGroups",
-                            resources=location.log_group_arn("*"),
-                        ),
-                    )
-                },
+                statements={"write": (write, describe)},
             ),
             self._child,
         )
         ec2.FlowLog(
-            f"{self._prefix}-flow-logs",
+            name,
             vpc_id=self.vpc_id,
             traffic_type="ALL",
             log_destination_type="cloud-watch-logs",
@@ -267,7 +242,7 @@ def https_from(
     tags: dict[str, str],
     opts: pulumi.ResourceOptions,
 ) -> ec2.SecurityGroup:
-    """A group that lets port 443 in from a range, and nothing out."""
+    """A group that allows port 443 in from a range, and nothing out."""
     group = ec2.SecurityGroup(name, description=description, vpc_id=vpc_id, tags=tags, opts=opts)
     vpc.SecurityGroupIngressRule(
         name,

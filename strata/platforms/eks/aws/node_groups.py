@@ -1,12 +1,12 @@
-"""Node groups: what the scheduler will see of them, and the groups themselves.
+"""Node groups: what the scheduler sees of them, and the groups themselves.
 
-Each group of the settings is made once in each of its zones, all with the same `strata.node-group`
-label. A volume stays in its zone, and an autoscaler that has to bring back a node for it from zero
-can only do so where a group means one zone: of a group over three it looks at the first.
+Each group of the settings is created once in each of its zones, all with the same
+`strata.node-group` label. A volume stays in its zone, and to bring back a node for it from zero, the
+autoscaler needs a group of one zone: of a group over three zones it considers only the first.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 from pulumi_aws import autoscaling, eks
@@ -37,15 +37,15 @@ SYSTEM = "system"
 
 GPU_TAINT = Taint(key=GPU_RESOURCE, value="true", effect="NoSchedule")
 
-# Cluster Autoscaler takes a node with this label for unready until it offers nvidia.com/gpu, and so
-# does not bring another one meanwhile (cluster-autoscaler, processors/customresources/gpu_processor).
+# The Cluster Autoscaler treats a node with this label as unready until it offers nvidia.com/gpu, and so
+# doesn't start another one meanwhile (cluster-autoscaler, processors/customresources/gpu_processor).
 AUTOSCALER_GPU = "k8s.amazonaws.com/accelerator"
 
 # The release of the node images, by version of Kubernetes: Amazon Linux 2023 has one number for its
 # standard and its NVIDIA image. Source: the releases of awslabs/amazon-eks-ami (v20260818).
 RELEASES: Mapping[str, str] = {"1.35": "1.35.6-20260818"}
 
-# EKS writes the effects of taints in a way of its own.
+# EKS has its own spelling of the effects of taints.
 _EFFECTS = {
     "NoSchedule": "NO_SCHEDULE",
     "PreferNoSchedule": "PREFER_NO_SCHEDULE",
@@ -56,7 +56,7 @@ _CAPACITY_TYPES = {
     Capacity.ON_DEMAND: "ON_DEMAND",
     Capacity.SPOT: "SPOT",
     Capacity.CAPACITY_BLOCK: "CAPACITY_BLOCK",
-    # A reservation is on-demand capacity that is held back.
+    # A reservation is on-demand capacity, too.
     Capacity.RESERVATION: "ON_DEMAND",
 }
 
@@ -74,38 +74,42 @@ def release_of(group: SystemNodes | GpuNodes, version: str) -> str | None:
 def node_groups(aws: AwsSettings) -> tuple[NodeGroup, ...]:
     """The groups as the scheduler sees them, GPU groups in the order of the settings.
 
-    A node is counted as the smallest of its fallback list, since nobody knows which it will be.
-    Types that there are not are left out, and with them a group that has no other: node_checks.py
-    tells of them.
+    A node counts as the smallest of its fallback list, since nobody knows which it will be. Unknown
+    types are ignored, and so is a group that has no other: checks/nodes.py reports them.
     """
-    system = [_system_group(aws.system_nodes)] if _types(aws.system_nodes) else []
-    return (*system, *(_gpu_group(one) for one in aws.gpu_nodes if _gpu_types(one)))
-
-
-def _system_group(nodes: SystemNodes) -> NodeGroup:
-    types = _types(nodes)
-    return NodeGroup(
-        name=SYSTEM,
-        nodes_maximum=nodes.maximum,
-        cpu=min(cpu_for_pods(one) for one in types),
-        memory_mib=min(memory_for_pods(one) for one in types),
-        labels={NODE_GROUP: SYSTEM},
+    system = _types(aws.system_nodes)
+    labels = {NODE_GROUP: SYSTEM}
+    return (
+        *([_group(SYSTEM, aws.system_nodes.maximum, system, labels)] if system else ()),
+        *(
+            _gpu_group(nodes, types)
+            for nodes in aws.gpu_nodes
+            if (types := [one for one in _types(nodes) if one.gpu is not None])
+        ),
     )
 
 
-def _gpu_group(nodes: GpuNodes) -> NodeGroup:
-    types = _gpu_types(nodes)
-    offers = [_offer(nodes, one) for one in types]
+def _group(
+    name: str, maximum: int, types: Sequence[InstanceType], labels: Mapping[str, str]
+) -> NodeGroup:
     return NodeGroup(
-        name=nodes.name,
-        nodes_maximum=nodes.maximum,
+        name=name,
+        nodes_maximum=maximum,
         cpu=min(cpu_for_pods(one) for one in types),
         memory_mib=min(memory_for_pods(one) for one in types),
+        labels=labels,
+    )
+
+
+def _gpu_group(nodes: GpuNodes, types: Sequence[InstanceType]) -> NodeGroup:
+    labels = {NODE_GROUP: nodes.name, GPU_PRESENT: "true"}
+    offers = [_offer(nodes, one) for one in types]
+    return replace(
+        _group(nodes.name, nodes.maximum, types, labels),
         gpus=min(count for _, count, _ in offers),
         gpu_resource=offers[0][0],
         gpu_memory_mib=min(memory for _, _, memory in offers),
         sharing=nodes.sharing,
-        labels={NODE_GROUP: nodes.name, GPU_PRESENT: "true"},
         taints=(GPU_TAINT,),
     )
 
@@ -115,7 +119,7 @@ def _offer(nodes: GpuNodes, one: InstanceType) -> tuple[str, int, int]:
     if one.gpu is None:
         return GPU_RESOURCE, 0, 0
     if nodes.sharing is GpuSharing.TIME_SLICING:
-        # In turns, but with no wall between: each sees all of the memory.
+        # In turns, but not isolated: each pod sees all of the memory.
         return f"{GPU_RESOURCE}.shared", one.gpus * (nodes.time_slices or 1), one.gpu.memory_mib
     if nodes.sharing is GpuSharing.MIG and nodes.mig_profile is not None:
         profile = nodes.mig_profile
@@ -128,12 +132,8 @@ def _types(nodes: SystemNodes | GpuNodes) -> list[InstanceType]:
     return [TYPES[name] for name in nodes.instance_types if name in TYPES]
 
 
-def _gpu_types(nodes: GpuNodes) -> list[InstanceType]:
-    return [one for one in _types(nodes) if one.gpu is not None]
-
-
 def shares(total: int, parts: int) -> tuple[int, ...]:
-    """`total` nodes over so many zones, the first ones getting what does not divide."""
+    """`total` nodes over so many zones; the first ones get the remainder."""
     return tuple(total // parts + (index < total % parts) for index in range(parts))
 
 
@@ -154,16 +154,13 @@ class NodeGroupsArgs:
 
 
 class NodeGroups(pulumi.ComponentResource):
-    """The managed node groups of a cluster: `system`, and those with GPUs.
+    """The managed node groups of a cluster: `system`, on which the add-ons run, and those with GPUs.
 
-    `groups` are all of them, `system` those that the add-ons run on. Each may grow to the
-    `maximum` of its settings in whichever zone has the capacity or holds the volume; the cluster
-    autoscaler keeps the whole within the sum of the maxima.
+    `groups` are all of them. Each may grow to the `maximum` of its settings in whichever zone has the
+    capacity or the volume; the Cluster Autoscaler keeps the whole within the sum of the maxima.
     """
 
-    def __init__(
-        self, name: str, args: NodeGroupsArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: NodeGroupsArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:NodeGroups", name, {}, opts)
         self._name = name
         self._args = args
@@ -217,7 +214,7 @@ class NodeGroups(pulumi.ComponentResource):
             version=version,
             release_version=release_of(nodes, version),
             capacity_type=_CAPACITY_TYPES[capacity],
-            # EKS takes the type of a capacity block from the template, and refuses it here.
+            # EKS reads the type of a capacity block from the template, and rejects it here.
             instance_types=(
                 None if capacity is Capacity.CAPACITY_BLOCK else list(nodes.instance_types)
             ),
@@ -237,7 +234,7 @@ class NodeGroups(pulumi.ComponentResource):
             ],
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # How many there are now is the autoscaler's to say.
+                # The autoscaler decides how many there are now.
                 ignore_changes=["scalingConfig.desiredSize"],
             ),
         )
@@ -247,10 +244,10 @@ class NodeGroups(pulumi.ComponentResource):
     def _tell_autoscaler(
         self, name: str, group: eks.NodeGroup, plain: NodeGroup, labels: Mapping[str, str]
     ) -> None:
-        """What a node of the group will be like, as tags of its Auto Scaling group.
+        """Describes a node of the group by tags of its Auto Scaling group.
 
-        With no node to look at, the autoscaler knows labels, taints and what the device plugin will
-        offer from these tags. EKS does not pass the tags of a node group on.
+        If there is no node, the autoscaler knows labels, taints and GPUs from these tags. EKS doesn't
+        copy them from the tags of a node group.
         """
         scaling_group = group.resources.apply(_scaling_group)
         prefix = "k8s.io/cluster-autoscaler/node-template"
@@ -269,13 +266,13 @@ class NodeGroups(pulumi.ComponentResource):
 
 
 def _scaling_group(resources: Sequence[NodeGroupResource]) -> str:
-    """The one Auto Scaling group that EKS makes for a node group."""
+    """The one Auto Scaling group that EKS creates for a node group."""
     groups = resources[0].autoscaling_groups or []
     return groups[0].name or ""
 
 
 def ami_type(nodes: SystemNodes | GpuNodes) -> str:
-    """The kind of node image: Amazon Linux 2023, or Bottlerocket, with NVIDIA's driver for GPUs."""
+    """The kind of node image, with NVIDIA's driver for GPUs."""
     if isinstance(nodes, SystemNodes):
         return "AL2023_x86_64_STANDARD"
     if nodes.image is NodeImage.BOTTLEROCKET:

@@ -74,7 +74,7 @@ def _multipart(parts: list[tuple[str, str]]) -> str:
 
 
 def _node_config(settings: NodeSettings, *, gpu: GpuNodes | None) -> str:
-    kubelet = {
+    kubelet: dict[str, Json] = {
         "containerLogMaxSize": f"{settings.log_size_mib}Mi",
         "containerLogMaxFiles": settings.log_files,
         "podPidsLimit": settings.pids,

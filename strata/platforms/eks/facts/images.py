@@ -51,5 +51,5 @@ OTHERS: Mapping[str, str] = MappingProxyType(
 def references(kubernetes_version: str) -> Mapping[str, str]:
     """The upstream references by name. For a version of Kubernetes without an autoscaler, which the
     checks reject, it is the newest one."""
-    newest = next(reversed(AUTOSCALERS.values()))
+    newest = list(AUTOSCALERS.values())[-1]
     return {AUTOSCALER: AUTOSCALERS.get(kubernetes_version, newest), **OTHERS}
