@@ -1,4 +1,4 @@
-"""EKS: the platform of a stack on AWS, in a cluster of its own."""
+"""EKS: runs a stack on AWS, in a cluster of its own."""
 
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ from strata.platforms.platform import Platform
 
 
 def create(settings: Settings, project: str, stack: str) -> Platform:
-    """The platform of a stack by its settings. Asks AWS nothing."""
+    """The platform of a stack by its settings. Doesn't query AWS."""
     today = datetime.now(UTC).date()
     images = registry_alone.wanted()
     if images:

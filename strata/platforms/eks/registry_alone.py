@@ -1,8 +1,7 @@
-"""A stack of which only the image repositories are made: what `make push` needs to begin with.
+"""Creates only the image repositories of a stack, for the first `make push`.
 
-What runs in the cluster is named by the digest of an image that was pushed; the repositories that it
-is pushed to are the stack's. So the first push makes them alone, by an update that is told to look
-at nothing else (`--target`), and the next update finds them there.
+Pods name images by the digest of what was pushed, and the repositories belong to the stack. So the
+first push creates them alone, by an update with `--target`, and the next update finds them.
 """
 
 import os
@@ -20,16 +19,16 @@ from strata.platforms.kubernetes.names import StackNames
 from strata.platforms.platform import Deployment
 
 VARIABLE = "STRATA_REPOSITORIES"
-"""Set by `make push`: the images, by blanks, that repositories are made for."""
+"""Set by `make push`: the images that need repositories, separated by spaces."""
 
 
 def wanted() -> tuple[str, ...]:
-    """The images that `make push` asks for; none in any other run."""
+    """The images of `make push`; none in any other run."""
     return tuple(os.environ.get(VARIABLE, "").split())
 
 
 class RegistryAlone:
-    """Takes a whole stack, and makes its registry. See `Platform`."""
+    """Collects a stack, and creates its registry. See `Platform`."""
 
     def __init__(
         self, settings: Settings, project: str, stack: str, today: date, images: tuple[str, ...]

@@ -1,5 +1,4 @@
-"""Kubernetes: the platform of a stack in any cluster that a kubeconfig leads to, and what EKS is
-built on."""
+"""Kubernetes: runs a stack in any cluster of a kubeconfig. EKS is built on it."""
 
 import pulumi
 
@@ -15,7 +14,7 @@ __all__ = ["Cluster", "KubernetesPlatform", "assemble", "create"]
 
 
 def create(settings: Settings, project: str, stack: str) -> KubernetesPlatform:
-    """The platform of a stack by its settings. Asks the cluster what it is like."""
+    """The platform of a stack by its settings. Discovers the cluster."""
     from strata.platforms.kubernetes.kubeconfig import KubeconfigCluster
 
     return assemble(settings, project, stack, KubeconfigCluster.read(settings))
@@ -24,7 +23,7 @@ def create(settings: Settings, project: str, stack: str) -> KubernetesPlatform:
 def assemble(
     settings: Settings, project: str, stack: str, cluster: ClusterTarget
 ) -> KubernetesPlatform:
-    """The platform of a stack on a cluster of whichever kind."""
+    """The platform of a stack on any target."""
     return KubernetesPlatform(
         names=StackNames(project=project, stack=stack, system=settings.system),
         cluster=cluster,

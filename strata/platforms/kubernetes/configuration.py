@@ -21,7 +21,7 @@ from strata.platforms.kubernetes.objects import Objects
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """The files of one folder; `secret` if any of them is. `name` is that of the object."""
+    """The files of one folder; `secret` if any of them is. `name`: of the object."""
 
     path: str
     name: str

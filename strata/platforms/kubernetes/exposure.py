@@ -1,4 +1,4 @@
-"""How services are reached: by name within the stack, by a load balancer from outside."""
+"""How services are reached: by name inside the stack, by a load balancer from outside."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ HTTP, HTTPS = 80, 443
 
 
 def ports(service: Workload) -> list[tuple[int, Port]]:
-    """The ports of the load balancer, with the service's that each leads to.
+    """The ports of the load balancer, with the service's port for each.
 
-    `https` is published as 443. `http` is published as 80, where the service has no `https`: what
-    can be encrypted is not offered in the clear. Another is published under the number it says.
+    `https` is published as 443. `http` is published as 80, but only if the service has no `https`.
+    Any other port is published under its own number.
     """
     published = [port for port in service.ports if port.published is not None]
     names = {port.name for port in published}
@@ -30,7 +30,7 @@ def ports(service: Workload) -> list[tuple[int, Port]]:
 
 
 def url(service: Service, host: str) -> str:
-    """Where a person reaches a published service."""
+    """The URL of a published service."""
     number, port = ports(service)[0]
     scheme = "https" if port.name == "https" else "http"
     usual = number == (HTTPS if scheme == "https" else HTTP)

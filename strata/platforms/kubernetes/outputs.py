@@ -1,4 +1,4 @@
-"""What a stack shows when it is up."""
+"""The outputs of a stack."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from strata.platforms.kubernetes.pods import Placed
 from strata.platforms.outputs import common
 
 
-def of(
+def collect(
     workloads: Sequence[Workload],
     links: Sequence[Link],
     placed: Mapping[str, Placed],
@@ -22,7 +22,7 @@ def of(
     hosts: Mapping[str, pulumi.Input[str]],
     secrets: DerivedSecrets,
 ) -> dict[str, Any]:
-    """The outputs. `hosts`: of what is published, by service."""
+    """`hosts`: of what is published, by service."""
     images = {name: one.image for name, one in placed.items()}
     return {
         "urls": {
@@ -51,7 +51,7 @@ def _url(service: Service, host: pulumi.Input[str]) -> pulumi.Output[str]:
 
 
 def _used(workloads: Sequence[Workload], plan: WorkloadSummary) -> dict[str, Any]:
-    """The sum over all pods, at the autoscaler's largest."""
+    """The sum of all pods, with as many replicas as the autoscaler may start."""
     return {
         "memoryMib": sum(one.resources.memory_mib * one.replicas_at_most for one in workloads),
         "sharedMemoryMib": sum(

@@ -104,7 +104,7 @@ class KubernetesPlatform:
             for one in workloads
         }
         hosts = self._make(workloads, links, placed, plan, connection, room.cramped)
-        shown = outputs.of(
+        shown = outputs.collect(
             workloads, links, placed, plan, self._cluster.groups, hosts, self._secrets
         )
         return Deployment(outputs=self._when_ready({**shown, **connection.outputs}))

@@ -134,7 +134,7 @@ def test_a_name_of_a_stack_that_is_too_long_for_its_bucket_is_refused() -> None:
     assert list(check_bucket_name(LOCATION)) == []
     (problem,) = check_bucket_name(replace(LOCATION, cluster=42 * "a"))
     assert problem.path == "stack"
-    assert "take 1 characters off" in problem.fix
+    assert "by 1 characters" in problem.fix
 
 
 def test_archives_are_kept_as_long_as_backups(backups: Program) -> None:

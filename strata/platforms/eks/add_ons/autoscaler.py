@@ -1,8 +1,8 @@
-"""Cluster Autoscaler: brings nodes for pods that wait, and takes away those that nobody uses.
+"""The Cluster Autoscaler: adds nodes for pending pods, and removes idle nodes.
 
-Why not Karpenter: it brings custom resources and a controller that launches machines past the node
-groups, with the rights for that. The groups here are a fixed list with a bound, which managed node
-groups and this one Deployment cover, down to no GPU node at all.
+Why not Karpenter: it adds custom resources and a controller that launches machines outside the node
+groups, and needs permissions for that. Here the groups are a fixed list with maximums, for which
+managed node groups and one Deployment are enough, down to zero GPU nodes.
 """
 
 from dataclasses import dataclass
@@ -38,18 +38,18 @@ from strata.platforms.kubernetes.pod import (
 )
 
 SYSTEM_NAMESPACE = "strata-system"
-"""What maintains the cluster, such as the autoscaler. Restricted."""
+"""The namespace of what maintains the cluster. Restricted."""
 
 METRICS_PORT = 8085
-"""Where it answers for its health and metrics (--address, its default)."""
+"""Of health checks and metrics (--address, its default)."""
 
 UNNEEDED_MINUTES = 5
-"""How long a node is idle before it goes. A GPU costs by the second, and what was idle for so long
-seldom gets work in the next minutes; its own default is 10. (Karpenter pools for GPUs commonly have
-`consolidateAfter: 300s`.)"""
+"""How long a node is idle before it is removed. GPUs are billed by the second, and a node that was
+idle for so long seldom gets work in the next minutes. The autoscaler's default is 10. (Karpenter pools
+for GPUs commonly have `consolidateAfter: 300s`.)"""
 
 POD_IDENTITY_AGENT = "169.254.170.23/32"
-"""Where the agent gives pods their credentials (Amazon EKS User Guide, "EKS Pod Identity agent")."""
+"""The address at which pods get credentials (Amazon EKS User Guide, "EKS Pod Identity agent")."""
 
 PRIORITIES = "cluster-autoscaler-priority-expander"
 STATUS = "cluster-autoscaler-status"
@@ -68,7 +68,7 @@ class Rule:
 _WATCH = ("get", "list", "watch")
 
 # Source: cluster-autoscaler/cloudprovider/aws/examples/cluster-autoscaler-autodiscover.yaml of
-# kubernetes/autoscaler 1.35, without the group `extensions`, which has none of them any more.
+# kubernetes/autoscaler 1.35, without the group `extensions`, which no longer has any of them.
 _CLUSTER_RULES = (
     Rule("", ("events",), ("create", "patch")),
     Rule("", ("pods/eviction",), ("create",)),
@@ -137,10 +137,10 @@ def statements(location: AwsLocation) -> tuple[Statement, ...]:
 
 
 def priorities(aws: AwsSettings, prefix: str) -> str:
-    """The GPU groups in the order of the settings, as the expander `priority` reads it: for each
-    number expressions for the names of Auto Scaling groups, the highest number first.
+    """The node groups in the order of the settings, in the format of the expander `priority`: for
+    each number, expressions for the names of Auto Scaling groups; the highest number comes first.
 
-    EKS names the Auto Scaling group `eks-NODE GROUP-UUID`, and Pulumi the node group with the prefix
+    EKS names the Auto Scaling group `eks-NODE GROUP-UUID`. Pulumi names the node group by the prefix
     of its component, the group, the zone and seven hexadecimal digits.
     """
     names = [*(one.name for one in aws.gpu_nodes), SYSTEM]

@@ -1,4 +1,4 @@
-"""The kinds of volumes that pods can ask for."""
+"""The storage classes of volumes."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from pulumi_kubernetes.storage import v1 as storage
 from strata.platforms.kubernetes.objects import Objects
 
 DATA = "strata-data"
-"""For data: backed up, and left behind when its claim goes."""
+"""For data: backed up, and kept when its claim is deleted."""
 
 CACHE = "strata-cache"
-"""For what can be had again, and for every claim that names no class: gone with its claim."""
+"""For caches, and for claims that name no class: deleted with its claim."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +24,9 @@ class StorageClassesArgs:
 
 
 class StorageClasses(pulumi.ComponentResource):
-    """gp3 volumes, encrypted with the stack's key, made in the zone of the pod, that can grow.
-
-    gp3 is EBS's general kind: 3,000 operations and 125 MiB a second at every size (Amazon EBS User
-    Guide, "General Purpose SSD volumes").
-    """
+    """gp3 volumes, encrypted with the stack's key, created in the zone of the pod, that can grow.
+    gp3 has 3,000 operations and 125 MiB a second at every size (Amazon EBS User Guide, "General
+    Purpose SSD volumes")."""
 
     def __init__(self, name: str, args: StorageClassesArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:StorageClasses", name, {}, opts)
@@ -65,7 +63,7 @@ class StorageClasses(pulumi.ComponentResource):
             metadata=objects.metadata(name, annotations=annotations, cluster_wide=True),
             provisioner="ebs.csi.aws.com",
             reclaim_policy=reclaim,
-            # A volume is in one zone: it is made where the scheduler put its pod.
+            # A volume is in one zone: that of the node which the scheduler chose for the pod.
             volume_binding_mode="WaitForFirstConsumer",
             allow_volume_expansion=True,
             parameters=parameters,

@@ -1,4 +1,4 @@
-"""The name of a stack: its zone, its certificate, and the record of its load balancer."""
+"""The domain of a stack: its zone, its certificate, and the record of its load balancer."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from pulumi_aws import acm, route53
 from strata.platforms.eks.aws.location import AwsLocation
 from strata.platforms.eks.facts.regions import REGIONS
 
-# In seconds. A record that was wrong is wrong for this long; the validation records never change.
+# In seconds. A wrong record is cached for this long; validation records never change.
 VALIDATION_TTL_SECONDS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
 class DomainArgs:
-    """`hosted_zone_id`: the Route 53 zone that `domain` is in; None makes one of that name."""
+    """`hosted_zone_id`: the Route 53 zone of `domain`; None creates one."""
 
     location: AwsLocation
     domain: str
@@ -22,11 +22,11 @@ class DomainArgs:
 
 
 class Domain(pulumi.ComponentResource):
-    """A certificate for a domain, which AWS renews by itself, and the domain's record.
+    """A certificate for a domain, which AWS renews, and the domain's record.
 
-    A zone that is made here has to be delegated before the certificate can be validated: its name
-    servers are shown while the update waits (up to 75 minutes, the provider's limit), and are an
-    output. An update that gave up is repaired by the next one.
+    A zone that is created here must be delegated before the certificate can be validated. The update
+    prints its name servers while it waits (up to 75 minutes, the provider's limit), and they are an
+    output. If an update times out, run it again.
     """
 
     def __init__(self, name: str, args: DomainArgs, opts: pulumi.ResourceOptions) -> None:
@@ -60,7 +60,7 @@ class Domain(pulumi.ComponentResource):
             type=proof.resource_record_type.apply(_known),
             records=[proof.resource_record_value.apply(_known)],
             ttl=VALIDATION_TTL_SECONDS,
-            # The record of a certificate of the same domain that was made before is the same one.
+            # An earlier certificate of the same domain has the same record.
             allow_overwrite=True,
             opts=child,
         )
@@ -70,15 +70,13 @@ class Domain(pulumi.ComponentResource):
             validation_record_fqdns=[record.fqdn],
             opts=child,
         )
-        # The ARN once the certificate is valid: before that no load balancer takes it.
+        # The ARN of the valid certificate: load balancers accept no other.
         self.certificate_arn = validation.certificate_arn
         self.register_outputs({"certificateArn": self.certificate_arn})
 
     def point_to(self, load_balancer: pulumi.Output[str]) -> None:
-        """Makes the domain lead to a network load balancer, by its host name.
-
-        An alias, since the domain may be the zone's own name, where no CNAME is allowed.
-        """
+        """Points the domain to a network load balancer, by its host name. An alias, because the domain
+        may be the zone's own name, where no CNAME is allowed."""
         route53.Record(
             f"{self._prefix}-record",
             zone_id=self.zone_id,
@@ -96,12 +94,12 @@ class Domain(pulumi.ComponentResource):
 
     def _tell(self, servers: list[str], zone: route53.Zone) -> None:
         pulumi.log.info(
-            f"{self.name} has to be delegated to {', '.join(servers)} where its parent domain is"
-            " kept; its certificate waits for that",
+            f"delegate {self.name} to {', '.join(servers)} in its parent domain; its certificate"
+            " waits for that",
             resource=zone,
         )
 
 
 def _known(value: str | None) -> str:
-    # The SDK types every part of an output as optional; the provider always gives these.
+    # The SDK types every part of an output as optional; the provider always sets these.
     return value or ""

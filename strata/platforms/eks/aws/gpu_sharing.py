@@ -1,8 +1,8 @@
-"""How the GPUs of a node are offered: whole, in turns or in slices.
+"""How a node offers its GPUs: whole, time-sliced or as MIG slices.
 
-A node of Amazon Linux is told when it boots, and has it in a file that the device plugin reads
-(device_plugin.py); Bottlerocket has settings for it, and a plugin of its own. Both are a node's own
-from the start: another way of sharing is another node.
+User data writes a file on nodes with Amazon Linux, which the device plugin reads
+(add_ons/device_plugin.py). Bottlerocket has settings and a plugin of its own. Both are fixed when the
+node boots: another way of sharing needs another node.
 """
 
 import json
@@ -16,8 +16,8 @@ CONFIG = "/etc/strata/device-plugin.yaml"
 """The device plugin's configuration on a node."""
 
 MIG_CONFIG = "/run/strata/device-plugin.yaml"
-"""The same on a node whose GPUs are cut into slices: it is there as soon as they are, and gone with
-them when the node restarts."""
+"""The same on a node with MIG. It exists as long as the slices: they and `/run` are lost when the
+node restarts."""
 
 
 def configuration(nodes: GpuNodes) -> str:
@@ -28,8 +28,8 @@ def configuration(nodes: GpuNodes) -> str:
     if nodes.sharing is GpuSharing.TIME_SLICING:
         config["sharing"] = {
             "timeSlicing": {
-                # Who asks for a whole GPU must not get a turn, and who asks for two turns would
-                # get no more than with one.
+                # A request for a whole GPU must not get a time slice, and two time slices give no
+                # more than one.
                 "renameByDefault": True,
                 "failRequestsGreaterThanOne": True,
                 "resources": [{"name": GPU_RESOURCE, "replicas": nodes.time_slices}],
@@ -39,7 +39,7 @@ def configuration(nodes: GpuNodes) -> str:
 
 
 def script(nodes: GpuNodes) -> str:
-    """What a node of Amazon Linux runs once, before it joins the cluster."""
+    """What a node with Amazon Linux runs once, before it joins the cluster."""
     if nodes.sharing is GpuSharing.MIG:
         return _install_mig(nodes)
     return f"""#!/bin/bash
@@ -52,10 +52,8 @@ CONFIG
 
 
 def mig_layout(nodes: GpuNodes) -> str:
-    """The slices of one GPU of the group, as `nvidia-smi mig -cgi` takes them.
-
-    The types of a group have the same slices (checks/nodes.py).
-    """
+    """The slices of one GPU, as arguments of `nvidia-smi mig -cgi`. All types of a group have the same
+    slices (checks/nodes.py)."""
     profile = nodes.mig_profile or ""
     product = TYPES[nodes.instance_types[0]].gpu
     count = product.mig[profile] if product is not None else 0
@@ -63,14 +61,14 @@ def mig_layout(nodes: GpuNodes) -> str:
 
 
 def _install_mig(nodes: GpuNodes) -> str:
-    """Cuts each GPU into slices at every boot, for slices do not outlive one.
+    """Slices each GPU at every boot, because slices don't survive one.
 
-    Why not NVIDIA's MIG manager: it is a privileged DaemonSet with rights to nodes and pods, made
-    to change the layout of nodes at work; here a node has the layout of its group from the start.
-    An A100 takes up the mode only when it is reset, which a guest cannot do, so the node restarts
-    once (Bottlerocket's manager does the same). The device plugin starts once the file that it
-    mounts is there. Where the cut fails the node stays without slices and its pods wait;
-    `journalctl -u strata-mig` has the reason.
+    Why not NVIDIA's MIG manager: it is a privileged DaemonSet with rights to nodes and pods, which
+    changes the layout of running nodes; here a node has the layout of its group from the start. An
+    A100 enables MIG only when it is reset, which a guest can't do, so the node restarts once
+    (Bottlerocket's manager does the same). The device plugin starts once the file that it mounts
+    exists. If slicing fails, the node has no slices and its pods stay pending; `journalctl -u
+    strata-mig` has the reason.
     """
     return f"""#!/bin/bash
 set -euo pipefail

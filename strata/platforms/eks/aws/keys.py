@@ -1,4 +1,4 @@
-"""The keys that a stack's data is encrypted with."""
+"""The encryption keys of a stack."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pulumi_aws import kms
 from strata.platforms.eks.aws.documents import Statement, policy_document
 from strata.platforms.eks.aws.location import AwsLocation
 
-# 7 to 30 days; the longest, since what a key encrypted is lost with it (KMS, ScheduleKeyDeletion).
+# The longest of 7 to 30 days: what a key encrypted is lost with it (KMS, ScheduleKeyDeletion).
 DELETION_WINDOW_DAYS = 30
 
 # The purpose, and so the alias, of the key of volumes.
@@ -22,12 +22,12 @@ class KeysArgs:
 
 
 class Keys(pulumi.ComponentResource):
-    """Three keys of the stack's own, each rotated every year.
+    """Three keys, each rotated every year.
 
-    `secrets`: the Secrets of Kubernetes in the control plane's store. `logs`: log groups, which
-    CloudWatch encrypts itself and so has to be allowed to. `data`: volumes, backups and archives.
-    Three, since who may use them differs: a person who reads logs needs no right to read volumes.
-    Each costs a dollar a month (docs/costs.md). The registry has one of its own.
+    `secrets`: Kubernetes Secrets in etcd. `logs`: log groups, which CloudWatch encrypts and so needs
+    permission for. `data`: volumes, backups and archives. There are three because their users differ:
+    a person who reads logs needs no access to volumes. Each costs a dollar a month (docs/costs.md). The
+    registry has a key of its own.
     """
 
     def __init__(self, name: str, args: KeysArgs, opts: pulumi.ResourceOptions) -> None:
@@ -35,13 +35,13 @@ class Keys(pulumi.ComponentResource):
         location = args.location
         self.secrets = make_key(self, name, "secrets", "Kubernetes Secrets", location)
         self.logs = make_key(self, name, "logs", "log groups", location, [_cloudwatch(location)])
-        # Snapshots and archives cannot be read without it.
+        # Snapshots and archives can't be read without it.
         self.data = make_key(self, name, DATA, "volumes and backups", location, protect=True)
         self.register_outputs({})
 
 
 def alias(location: AwsLocation, purpose: str) -> str:
-    """The name of a key that is known before the key is there."""
+    """The name of a key, which is known before the key exists."""
     return f"alias/{location.cluster}/{purpose}"
 
 
@@ -54,8 +54,8 @@ def make_key(
     statements: Sequence[Statement] = (),
     protect: bool = False,
 ) -> kms.Key:
-    """A key that is rotated every year, with an alias. `statements` say who may use it beside those
-    whom the account's own policies allow."""
+    """A key that is rotated every year, with an alias. `statements` allow its use beyond the
+    account's own policies."""
     key = kms.Key(
         f"{name}-{purpose}",
         description=f"{location.cluster}: {description}",

@@ -1,4 +1,4 @@
-"""What the machines of a node group are made with."""
+"""The launch templates of node groups."""
 
 import base64
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from strata.config.aws import Capacity, GpuNodes, NodeImage, SystemNodes
 from strata.platforms.eks.aws.user_data import NodeSettings, gpu, system
 from strata.platforms.eks.facts.instances import EFA_FROM_SECOND_CARD, TYPES
 
-# Bottlerocket keeps its own read-only partitions apart from what containers write. Its default size
-# is 2 GiB; 4 leaves room for two versions (bottlerocket README, "Default Volumes").
+# Bottlerocket's own read-only partitions, apart from what containers write. The default is 2 GiB; 4
+# leaves room for two versions (bottlerocket README, "Default Volumes").
 BOTTLEROCKET_ROOT_GIB = 4
 
 
@@ -29,12 +29,12 @@ class LaunchTemplateArgs:
 
 
 class LaunchTemplate(pulumi.ComponentResource):
-    """The launch template of a node group, with its placement group where it has EFA.
+    """The launch template of a node group, with a placement group if it has EFA.
 
-    The metadata service wants a token and answers the node alone: pods have Pod Identity. Disks are
-    gp3, encrypted with the account's own key for EBS: they hold images, logs and scratch space, no
-    data of the stack, and a key of ours would have to be granted to Auto Scaling's role, which
-    starts the machines. No machine has a public address, or a key for SSH.
+    The metadata service requires a token and answers only the node: pods have Pod Identity. Disks are
+    gp3, encrypted with the account's key for EBS: they contain images, logs and scratch space, no data
+    of the stack, and Auto Scaling's role, which starts the machines, would need a grant for a key of
+    ours. No machine has a public address or an SSH key.
     """
 
     def __init__(self, name: str, args: LaunchTemplateArgs, opts: pulumi.ResourceOptions) -> None:
@@ -54,7 +54,7 @@ class LaunchTemplate(pulumi.ComponentResource):
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
             ),
             block_device_mappings=_disks(nodes),
-            # With interfaces of its own a template names the security groups on these.
+            # A template with interfaces names security groups there.
             vpc_security_group_ids=None if efa else [args.cluster_security_group_id],
             network_interfaces=self._efa_interfaces(name, args) if efa else None,
             placement=(
@@ -62,7 +62,7 @@ class LaunchTemplate(pulumi.ComponentResource):
                 if efa
                 else None
             ),
-            # EKS reads the type of a capacity block from here.
+            # EKS reads the type of a capacity block here.
             instance_type=nodes.instance_types[0] if block else None,
             instance_market_options=(
                 ec2.LaunchTemplateInstanceMarketOptionsArgs(market_type="capacity-block")
@@ -81,8 +81,8 @@ class LaunchTemplate(pulumi.ComponentResource):
         self.register_outputs({"id": self.id, "version": self.version})
 
     def _placement_group(self, name: str) -> pulumi.Output[str]:
-        """Machines side by side: EFA is as fast as the network between them (strategy `cluster`:
-        Amazon EC2 User Guide, "Placement groups")."""
+        """Keeps machines close together, for EFA (strategy `cluster`: Amazon EC2 User Guide, "Placement
+        groups")."""
         group = ec2.PlacementGroup(
             name, strategy="cluster", opts=pulumi.ResourceOptions(parent=self)
         )
@@ -91,8 +91,8 @@ class LaunchTemplate(pulumi.ComponentResource):
     def _efa_interfaces(
         self, name: str, args: LaunchTemplateArgs
     ) -> list[ec2.LaunchTemplateNetworkInterfaceArgs]:
-        """An interface on each network card; the first one carries the node's addresses, and the
-        others, which carry EFA alone, take none from the subnet (`efa-only`)."""
+        """An interface on each network card. The first one has the node's addresses; the others are
+        for EFA only, and use no addresses of the subnet."""
         groups = [args.cluster_security_group_id, self._efa_security_group(name, args)]
         # The types of a group with EFA have the same interfaces (checks/nodes.py).
         one = TYPES[args.nodes.instance_types[0]]
@@ -111,8 +111,8 @@ class LaunchTemplate(pulumi.ComponentResource):
         ]
 
     def _efa_security_group(self, name: str, args: LaunchTemplateArgs) -> pulumi.Output[str]:
-        """EFA goes past IP: it needs a group that lets everything in from and out to itself
-        (Amazon EC2 User Guide, "Get started with EFA and MPI", step 1)."""
+        """EFA bypasses IP: it needs a group that allows all traffic from and to itself (Amazon EC2 User
+        Guide, "Get started with EFA and MPI", step 1)."""
         group = ec2.SecurityGroup(
             f"{name}-efa",
             description="EFA between the nodes of one group",
@@ -158,7 +158,7 @@ def _disk(device: str, gib: int) -> ec2.LaunchTemplateBlockDeviceMappingArgs:
 def _reservation(
     nodes: GpuNodes | None,
 ) -> ec2.LaunchTemplateCapacityReservationSpecificationArgs | None:
-    """The reservation or block that the machines are taken from."""
+    """The reservation or capacity block of the machines."""
     if nodes is None or nodes.reservation_id is None:
         return None
     return ec2.LaunchTemplateCapacityReservationSpecificationArgs(

@@ -1,10 +1,10 @@
-"""How the gateway of a stack is reached: a network load balancer.
+"""The network load balancer in front of a stack's gateway.
 
-The cluster's own cloud controller makes it from a Service of type LoadBalancer. It is part of
-every EKS control plane, so there is nothing to install. The AWS Load Balancer Controller would be
-a Deployment with a webhook, its CRDs and a wide role, for target groups by pod address and rules
-by path, which this stack does not need: NGINX has the paths. The annotations are those of
-`pkg/providers/v1/aws.go` of kubernetes/cloud-provider-aws v1.36; some differ from the controller's.
+The cloud controller of every EKS control plane creates it from a Service of type LoadBalancer, so
+there is nothing to install. The AWS Load Balancer Controller would be a Deployment with a webhook, CRDs
+and a wide role, for target groups by pod address and rules by path. This stack needs neither: NGINX
+routes by path. The annotations are those of `pkg/providers/v1/aws.go` of
+kubernetes/cloud-provider-aws v1.36; some differ from the controller's.
 """
 
 from collections.abc import Callable
@@ -30,20 +30,20 @@ def exposure(
     certificate_arn: pulumi.Input[str],
     published: Callable[[pulumi.Output[str]], None],
 ) -> Exposure:
-    """The exposure of a stack by its settings: internal unless it is to be public."""
+    """The exposure of a stack by its settings, internal by default."""
     return Exposure(
         annotations={
             f"{PREFIX}type": "nlb",
             f"{PREFIX}internal": "false" if settings.public else "true",
-            # TLS ends at the load balancer, with the certificate of the domain, and goes on
-            # encrypted to the gateway, with the gateway's own.
+            # The load balancer terminates TLS with the certificate of the domain, and connects to
+            # the gateway by TLS with the gateway's own.
             f"{PREFIX}ssl-cert": certificate_arn,
             f"{PREFIX}ssl-ports": "443",
             f"{PREFIX}ssl-negotiation-policy": TLS_POLICY,
             f"{PREFIX}backend-protocol": "ssl",
-            # NetworkPolicies go by the address of the client.
+            # NetworkPolicies check the address of the client.
             f"{PREFIX}target-group-attributes": "preserve_client_ip.enabled=true",
-            # There can be fewer gateways than zones; without this a zone with none answers nobody.
+            # There can be fewer gateways than zones: a zone without one would not answer.
             f"{PREFIX}cross-zone-load-balancing-enabled": "true",
         },
         source_ranges=tuple(str(one) for one in ranges(settings)),
@@ -54,5 +54,6 @@ def exposure(
 
 
 def ranges(settings: LoadBalancer) -> tuple[IPv4Network, ...]:
-    """Who may connect: those who are named, or for an internal one every private range."""
+    """The ranges that may connect: those of the settings, else for an internal load balancer every private
+    range."""
     return settings.ranges or (() if settings.public else PRIVATE_RANGES)

@@ -1,12 +1,11 @@
-"""Where on AWS a stack is: what names and ARNs are made from, known while it is planned."""
+"""Where on AWS a stack is: names and ARNs that are known at plan time."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class AwsLocation:
-    """`account`: 12 digits. `cluster`: the name of the cluster, and the prefix of what has to have
-    a name that is known beforehand."""
+    """`account`: 12 digits. `cluster`: its name, and the prefix of other fixed names."""
 
     account: str
     region: str
@@ -18,7 +17,7 @@ class AwsLocation:
 
     @property
     def root_arn(self) -> str:
-        """The account itself, as a principal: whoever its IAM policies allow."""
+        """The account as a principal: whoever its IAM policies allow."""
         return f"arn:aws:iam::{self.account}:root"
 
     @property
@@ -27,7 +26,7 @@ class AwsLocation:
         return f"{self.account}.dkr.ecr.{self.region}.amazonaws.com"
 
     def arn(self, service: str, resource: str) -> str:
-        """The ARN of something in this account and region."""
+        """The ARN of a resource in this account and region."""
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
 
     def log_group_arn(self, name: str) -> str:
@@ -35,5 +34,5 @@ class AwsLocation:
 
 
 def managed_policy(name: str) -> str:
-    """The ARN of a policy that AWS keeps, such as `AmazonEKSClusterPolicy`."""
+    """The ARN of a managed policy, such as `AmazonEKSClusterPolicy`."""
     return f"arn:aws:iam::aws:policy/{name}"

@@ -10,10 +10,10 @@ from strata.platforms.eks.aws.location import AwsLocation
 
 
 def make(location: AwsLocation, tags: Mapping[str, str]) -> pulumi_aws.Provider:
-    """A provider for one account and region, which puts `tags` on everything it makes.
+    """A provider for one account and region, which adds `tags` to everything.
 
-    It refuses to work with the credentials of another account. A preview where there are none
-    (on a pull request) needs nothing of AWS, so the provider is then told not to look for any.
+    It rejects credentials of another account. A preview without credentials (on a pull request) needs
+    nothing of AWS, so the provider then looks for none.
     """
     default_tags = pulumi_aws.ProviderDefaultTagsArgs(tags=dict(tags))
     if pulumi.runtime.is_dry_run() and not _has_credentials():
@@ -21,7 +21,7 @@ def make(location: AwsLocation, tags: Mapping[str, str]) -> pulumi_aws.Provider:
             "aws",
             region=location.region,
             default_tags=default_tags,
-            # It will not start without any; nothing is ever signed with these.
+            # It doesn't start without any; nothing is signed with these.
             access_key="preview",
             secret_key="preview",  # noqa: S106 - a word in its place
             skip_credentials_validation=True,
@@ -37,5 +37,5 @@ def make(location: AwsLocation, tags: Mapping[str, str]) -> pulumi_aws.Provider:
 
 
 def _has_credentials() -> bool:
-    """Whether AWS's own rules find credentials: in the environment, in files, on the machine."""
+    """Whether the environment, files or the machine have credentials, by AWS's own rules."""
     return Session().get_credentials() is not None

@@ -12,9 +12,9 @@ from strata.model import Workload
 from strata.platforms.eks.aws.keys import make_key
 from strata.platforms.eks.aws.location import AwsLocation
 
-# What no tag leads to is what an interrupted or repeated push left.
+# Interrupted and repeated pushes leave untagged images.
 UNTAGGED_DAYS = 14
-# How far an image can be rolled back. Each push that changed something is one image.
+# How far an image can be rolled back. Each push with a change is one image.
 IMAGES_KEPT = 30
 
 
@@ -27,8 +27,8 @@ class RegistryArgs:
 
 
 def repository_images(workloads: Iterable[Workload], pushed: Iterable[str]) -> tuple[str, ...]:
-    """The images that a stack has repositories for: those that are ours alone, which no public
-    registry has, and those that were `pushed` (strata:imageDigests)."""
+    """The images that a stack has repositories for: those that no public registry has, and those that
+    were `pushed` (strata:imageDigests)."""
     own = {
         name
         for workload in workloads
@@ -41,10 +41,10 @@ def repository_images(workloads: Iterable[Workload], pushed: Iterable[str]) -> t
 class Registry(pulumi.ComponentResource):
     """A private repository for each image: `CLUSTER/IMAGE`.
 
-    Tags cannot be moved, every image is scanned as it is pushed, and all are encrypted with a key
-    of the registry's own, so that it can be there before anything else of the stack: what runs in
-    the cluster has to be pushed first (`RegistryAlone`). The repositories go with the stack, images
-    and all: `make push` makes them again.
+    Tags are immutable, every image is scanned when it is pushed, and all are encrypted with the
+    registry's own key, so that the registry can exist before the rest of the stack: images must be
+    pushed first (`RegistryAlone`). Repositories and images are deleted with the stack; `make push`
+    creates them again.
     """
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions) -> None:
@@ -54,7 +54,7 @@ class Registry(pulumi.ComponentResource):
         for image in sorted(args.images):
             repository = ecr.Repository(
                 f"{name}-{image}",
-                # What pushes and what runs an image name it without asking the stack.
+                # Fixed, so that pushing and running need no output of the stack.
                 name=f"{args.location.cluster}/{image}",
                 image_tag_mutability="IMMUTABLE",
                 image_scanning_configuration=ecr.RepositoryImageScanningConfigurationArgs(
@@ -75,7 +75,7 @@ class Registry(pulumi.ComponentResource):
 
 
 def lifecycle() -> str:
-    """Which images are deleted: the untagged ones after a while, and of the others the oldest."""
+    """Deletes untagged images after a while, and the oldest of the others."""
     rules = [
         {
             "rulePriority": 1,

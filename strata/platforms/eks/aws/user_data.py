@@ -1,7 +1,7 @@
-"""What a node is told when it boots.
+"""The user data of nodes.
 
-A managed node group adds the cluster's name, address and certificate authority to what stands here,
-and the labels and taints of the group.
+A managed node group adds the cluster's name, address and certificate authority, and the labels and
+taints of the group.
 
 Amazon Linux 2023 reads NodeConfig documents (node.eks.aws/v1alpha1: amazon-eks-ami,
 nodeadm/doc/api.md) from MIME multi-part user data, Bottlerocket reads TOML
@@ -23,10 +23,10 @@ BOUNDARY = "//strata//"
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSettings:
-    """What kubelet is told for all pods of a node.
+    """kubelet's settings for all pods of a node.
 
     `log_size_mib` and `log_files`: when a container's log is rotated, and how many files are kept
-    (kubelet needs at least 2). `pids`: how many workloads a pod may have, from 1024 to 4 194 304.
+    (kubelet needs at least 2). `pids`: how many processes a pod may have, from 1024 to 4 194 304.
     """
 
     log_size_mib: int = 10
@@ -35,10 +35,8 @@ class NodeSettings:
 
 
 def node_settings(workloads: Iterable[Workload]) -> NodeSettings:
-    """The settings that leave every process of the stack what it asks for.
-
-    Both are a node's on Kubernetes and not a container's, so the largest counts.
-    """
+    """The settings that satisfy every workload. They apply to the whole node, not to a container, so
+    the largest value counts."""
     rotations = [one.log_rotation for one in workloads]
     limits = [ulimit.hard for one in workloads for ulimit in one.ulimits if ulimit.name == "nproc"]
     default = NodeSettings()
@@ -81,14 +79,14 @@ def _node_config(settings: NodeSettings, *, gpu: GpuNodes | None) -> str:
     }
     spec: dict[str, Json] = {"kubelet": {"config": kubelet}}
     if gpu is not None:
-        # The layers of an image are fetched in parallel ranges and unpacked side by side: the images
-        # that need a GPU are gigabytes.
+        # Downloads layers of an image in parallel ranges, and unpacks them in parallel: images for
+        # GPUs are gigabytes.
         spec["featureGates"] = {"FastImagePull": True}
         if _all_have_nvme(gpu):
-            # Images, logs and what pods write to emptyDir lie on the disks within the machine,
-            # which no other volume comes near in speed. They are gone with it, as those are.
+            # Puts images, logs and emptyDir on the local disks, which are faster than any other
+            # volume. They are lost with the machine, and so is what is on them.
             spec["instance"] = {"localStorage": {"strategy": "RAID0"}}
-    # JSON is YAML, and the order of its keys is ours.
+    # JSON is YAML, with a fixed order of keys.
     return json.dumps(
         {"apiVersion": "node.eks.aws/v1alpha1", "kind": "NodeConfig", "spec": spec}, indent=2
     )
@@ -157,7 +155,7 @@ def _bottlerocket(nodes: GpuNodes, settings: NodeSettings) -> str:
                 },
             ),
         ]
-    # TOML writes the strings, numbers, booleans and lists that are here as JSON does.
+    # These strings, numbers, booleans and lists are the same in TOML and JSON.
     return "\n\n".join(
         "\n".join([f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())])
         for name, keys in sections

@@ -1,9 +1,9 @@
-"""The instance types that nodes can be, as plain data, and what of each is left for pods.
+"""The instance types of nodes, and what pods can use of each.
 
-The tables are EC2's own answer to DescribeInstanceTypes; a test compares every row with the copy of
-that answer that moto carries. Only x86-64 types are here, since the images of the stack are built
-for it (that leaves out g5g and the Graviton families), no bare metal, which takes a quarter of an
-hour to boot, and no fractions of a GPU (g6f, gr6f), which need another driver.
+The tables are from EC2's DescribeInstanceTypes; a test compares every row with moto's copy of that
+answer. Left out are types that are not x86-64, which the stack's images are built for (g5g and the
+Graviton families), bare metal, which takes a quarter of an hour to boot, and fractions of a GPU (g6f,
+gr6f), which need another driver.
 """
 
 import math
@@ -16,10 +16,10 @@ MEBIBYTES_OF_GIGABYTE = 1_000_000_000 / 1_048_576
 
 @dataclass(frozen=True, kw_only=True)
 class GpuProduct:
-    """A GPU. `memory_mib` is what EC2 says it has; `mig` maps a MIG profile to how many slices of
-    it a GPU is cut into (NVIDIA MIG User Guide, "Supported MIG Profiles"; B300: the profiles of
-    NVIDIA's GPU operator v25.3). `bottlerocket` is the name under which Bottlerocket's MIG manager
-    knows it (bottlerocket-core-kit, nvidia-migmanager)."""
+    """A GPU. `memory_mib`: as EC2 reports it. `mig`: the number of slices by MIG profile (NVIDIA MIG
+    User Guide, "Supported MIG Profiles"; B300: the profiles of NVIDIA's GPU operator v25.3).
+    `bottlerocket`: its name in Bottlerocket's MIG manager (bottlerocket-core-kit,
+    nvidia-migmanager)."""
 
     name: str
     memory_mib: int
@@ -29,9 +29,8 @@ class GpuProduct:
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceType:
-    """`memory_mib` is all of it. `nvme_gb`: disks within the machine, 0 for none.
-    `efa_interfaces`: Elastic Fabric Adapters. `pod_addresses`: how many pods get an address from
-    the interfaces of the machine's first network card."""
+    """`nvme_gb`: local disks. `efa_interfaces`: Elastic Fabric Adapters. `pod_addresses`: how many
+    pods get an address from the interfaces of the first network card."""
 
     name: str
     vcpu: int
@@ -48,7 +47,7 @@ class InstanceType:
 
 
 def _cut(small: str, twice: str, third: str, half: str, more: str, whole: str) -> Mapping[str, int]:
-    """The six geometries that every data centre GPU with seven compute slices has."""
+    """The geometries of every data centre GPU with seven compute slices."""
     return MappingProxyType(
         {small: 7, f"{small}+me": 1, twice: 4, third: 3, half: 2, more: 1, whole: 1}
     )
@@ -212,46 +211,39 @@ TYPES: Mapping[str, InstanceType] = MappingProxyType(
     {one.name: one for one in (*_GPU_TYPES, *_SYSTEM_TYPES)}
 )
 
-# The first network card of these is for IP alone; their EFA interfaces begin at card 1.
+# The first network card of these is for IP only; their EFA interfaces start at card 1.
 EFA_FROM_SECOND_CARD = frozenset({"p6-b300.48xlarge"})
 
 
 def mig_memory_mib(profile: str) -> int:
-    """The memory of a MIG slice by its profile's name, which counts in GB of 10^9 bytes.
-
-    A program can use some less: an H200's 1g.18gb leaves 16.0 GiB (`nvidia-smi mig -lgip`).
-    """
+    """The memory of a MIG slice by its profile's name, in GB of 10^9 bytes. A program can use less: an
+    H200's 1g.18gb leaves 16.0 GiB (`nvidia-smi mig -lgip`)."""
     size = profile.partition(".")[2].partition("gb")[0]
     return math.floor(int(size) * MEBIBYTES_OF_GIGABYTE)
 
 
 def pods_of(one: InstanceType) -> int:
-    """How many pods a node takes: one for each address, and at most 110 below 30 vCPU, else 250.
-
-    Source: Amazon EKS User Guide, "Choose an optimal Amazon EC2 node instance type" (the bound that
-    managed node groups set).
-    """
+    """How many pods a node accepts: one for each address, and at most 110 below 30 vCPU, else 250
+    (Amazon EKS User Guide, "Choose an optimal Amazon EC2 node instance type": the maximum of managed
+    node groups)."""
     return min(one.pod_addresses, 110 if one.vcpu < 30 else 250)
 
 
 def cpu_for_pods(one: InstanceType) -> float:
-    """Cores that pods can have: all but what nodeadm keeps for kubelet and the system.
-
-    That is 6 % of the first core, 1 % of the second, 0.5 % of the third and fourth, and 0.25 % of
-    the others. Source: amazon-eks-ami, nodeadm/internal/kubelet (getCPUMillicoresToReserve).
-    """
+    """Cores for pods: all but what nodeadm reserves for kubelet and the system, which is 6% of the
+    first core, 1% of the second, 0.5% of the third and fourth, and 0.25% of the others
+    (amazon-eks-ami, nodeadm/internal/kubelet, getCPUMillicoresToReserve)."""
     first = 60 + 10 * min(one.vcpu - 1, 1) + 5 * min(max(one.vcpu - 2, 0), 2)
     kept = first + math.floor(2.5 * max(one.vcpu - 4, 0))
     return one.vcpu - kept / 1000
 
 
 def memory_for_pods(one: InstanceType) -> int:
-    """MiB that pods can have.
+    """MiB for pods.
 
-    The machine itself sees less than EC2 names: 7.5 % are taken off, as Karpenter does
-    (`vm-memory-overhead-percent`). nodeadm keeps 255 MiB and 11 for each pod that there are
-    addresses for, and kubelet begins to evict at 100 MiB (amazon-eks-ami,
-    nodeadm/internal/kubelet/config.go).
+    The machine sees less than EC2 reports: 7.5% are subtracted, as Karpenter does
+    (`vm-memory-overhead-percent`). nodeadm reserves 255 MiB and 11 MiB for each pod address, and
+    kubelet starts to evict at 100 MiB (amazon-eks-ami, nodeadm/internal/kubelet/config.go).
     """
     seen = math.floor(one.memory_mib * (1 - 0.075))
     return seen - (255 + 11 * one.pod_addresses) - 100

@@ -1,6 +1,6 @@
-"""The regions of AWS that a stack can be in, and their availability zones.
+"""The AWS regions that a stack can be in, and their availability zones.
 
-A plan asks AWS nothing, so that it needs no credentials; what it has to know of a region is here.
+A plan doesn't query AWS, so it needs no credentials: what it has to know of a region is here.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,12 @@ from types import MappingProxyType
 class Region:
     """A region of the partition `aws` that has EKS.
 
-    EKS puts no control plane into the zones with the ids use1-az3, usw1-az2 and cac1-az3 (EKS user
-    guide, "VPC and subnet considerations"). Which letter such a zone has differs by account, so it
-    cannot be known here: EKS refuses it, and says which ones it takes (`strata:aws.zoneLetters`).
+    EKS has no control planes in the zones with the IDs use1-az3, usw1-az2 and cac1-az3 (EKS user
+    guide, "VPC and subnet considerations"). The letter of such a zone differs by account, so it is
+    unknown here: EKS rejects it, and lists the ones that it accepts (`strata:aws.zoneLetters`).
 
-    `letters`: those of its availability zones. `visible`: how many of them one account has.
-    `load_balancer_zone`: the Route 53 zone that its network load balancers are named in, which an
-    alias record has to name.
+    `letters`: those of its availability zones. `visible`: how many of them one account sees.
+    `load_balancer_zone`: the Route 53 zone of its network load balancers, which an alias record needs.
     """
 
     letters: str
@@ -32,11 +31,11 @@ def _region(load_balancer_zone: str, letters: str = "abc", visible: int | None =
     )
 
 
-# Regions: those of EKS in botocore's endpoints, of the partition `aws`. Letters: as EC2's
-# DescribeAvailabilityZones gives them (moto's bundled data; three, where nothing else is said).
-# tests/components/eks holds both to account. Zones of load balancers: "Network Load Balancer" of
-# docs.aws.amazon.com/general/latest/gr/elb.html, as terraform-provider-aws and external-dns have
-# them. ap-east-2 is left out: its zone was found in none of them.
+# Regions: those of EKS in botocore's endpoints, of the partition `aws`. Letters: as in the answer of
+# EC2's DescribeAvailabilityZones (moto's bundled data; three by default). tests/components/eks checks
+# both. Zones of load balancers: "Network Load Balancer" of
+# docs.aws.amazon.com/general/latest/gr/elb.html, as in terraform-provider-aws and external-dns.
+# ap-east-2 is missing: none of them has its zone.
 REGIONS: Mapping[str, Region] = MappingProxyType(
     {
         "af-south-1": _region("Z203XCE67M25HM"),
@@ -70,7 +69,7 @@ REGIONS: Mapping[str, Region] = MappingProxyType(
         "sa-east-1": _region("ZTK26PT1VY4CU"),
         "us-east-1": _region("Z26RNL4JYFTOTI", "abcdef"),
         "us-east-2": _region("ZLMOA37VPKANP"),
-        # An account has two of the three, and which two differs from account to account.
+        # An account sees two of the three, and which two differs by account.
         "us-west-1": _region("Z24FKFUX50B4VW", "abc", visible=2),
         "us-west-2": _region("Z18D5FSROUN65G", "abcd"),
     }
@@ -79,9 +78,7 @@ REGIONS: Mapping[str, Region] = MappingProxyType(
 
 def zone_letters(region: str, count: int, chosen: tuple[str, ...]) -> tuple[str, ...]:
     """The letters of the zones of a stack: those that were chosen, else the first of the region.
-
-    Fewer than `count` where the region has fewer; none where it is not known.
-    """
+    Fewer than `count` if the region has fewer; none if it is unknown."""
     if chosen:
         return chosen
     known = REGIONS.get(region)

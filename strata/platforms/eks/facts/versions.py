@@ -1,4 +1,4 @@
-"""The versions of Kubernetes that EKS has, and until when they have standard support."""
+"""The Kubernetes versions of EKS, and when their standard support ends."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -23,5 +23,5 @@ END_OF_STANDARD_SUPPORT: Mapping[str, date] = MappingProxyType(
 
 
 def supported(today: date) -> tuple[str, ...]:
-    """The versions that have standard support on a day, oldest first."""
+    """The versions with standard support on a day, oldest first."""
     return tuple(version for version, end in END_OF_STANDARD_SUPPORT.items() if today < end)
