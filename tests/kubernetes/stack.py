@@ -37,11 +37,12 @@ class Plan:
     groups: tuple[NodeGroup, ...]
     namespace: str
 
-    def links(self) -> set[tuple[str, str, int]]:
-        """The stack's output `links`."""
+    def links(self) -> set[tuple[str, str, tuple[int, str]]]:
+        """The stack's output `links`: client, server, and each port with its protocol."""
         return {
-            (one["client"], one["server"], int(one["port"]))
-            for one in self.program.outputs["links"]
+            (link["client"], link["server"], (number, link["protocol"]))
+            for link in self.program.outputs["links"]
+            for number in range(int(link["port"]), int(link.get("lastPort", link["port"])) + 1)
         }
 
     def of(self, kind: str) -> list[dict[str, Any]]:

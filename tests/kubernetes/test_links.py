@@ -48,7 +48,7 @@ def network(reference: Stack) -> Network:
 def test_every_pair_of_pods(reference: Stack, network: Network, counted: list[str]) -> None:
     links = reference.plan.links()
     # What would be seen if nothing were: each link is of pods that are there, and listen.
-    for client, server, number in links:
+    for client, server, (number, _) in links:
         assert client in network.owners.values()
         servers = [one for name, one in network.pods.items() if network.owners[name] == server]
         assert servers

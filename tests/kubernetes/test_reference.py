@@ -170,7 +170,7 @@ def referred(volume: Any) -> list[tuple[str, str]]:
 def test_clients_find_their_servers(stack: Stack) -> None:
     """The name and port of each link lead to the pods of its server, all that are ready and no others."""
     assert stack.plan.links()
-    for _, server, port in stack.plan.links():
+    for _, server, (port, _) in stack.plan.links():
         pods = stack.pods(server)
         wanted = {(pod["status"]["podIP"], port) for pod in pods}
         until_it_leads_to(stack, server, port, wanted)

@@ -1,4 +1,4 @@
-"""The controller of a service: a Deployment, or a StatefulSet if it has volumes."""
+"""The controller of a service: a Deployment, or a StatefulSet if it is stateful or has volumes."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from pulumi_kubernetes.policy import v1 as policy
 from strata.model import Job, Service, Volume, Workload
 from strata.platforms.kubernetes.cluster import Connection
 from strata.platforms.kubernetes.names import BACKUP, CACHE, headless
-from strata.platforms.kubernetes.objects import Objects
+from strata.platforms.kubernetes.objects import SKIP_AWAIT, Objects
 from strata.platforms.kubernetes.pod import Pod
 from strata.platforms.kubernetes.pod_template import pod_labels, template
 from strata.platforms.kubernetes.pods import Placed, describe
@@ -26,6 +26,10 @@ GPU_NODE_SECONDS = 900
 """The same for a GPU node, which starts from none, installs its driver and pulls an image of
 gigabytes (334 s for 10 GB: AWS, eks-blueprints). The Cluster Autoscaler waits as long for a node
 (--max-node-provision-time, 15 minutes by default)."""
+
+TEMPLATE_GIB = 1
+"""The size in the template of a claim that exists already, which nobody reads: it must never change
+(see `_data_claims`)."""
 
 BUSY_PERCENT = 70
 """Use of the reserved cores above which a replica is added. The rest covers the time until the
@@ -44,9 +48,10 @@ def make(
     """The controller. The provider waits until it is ready. `is_cramped`: there is no room for
     another pod, so an update removes one before it adds one."""
     deadline = ready_seconds(placed, service)
+    claims = _data_claims(service, connection, objects, parent, depends_on)
     options = objects.options(
         parent,
-        depends_on,
+        [*depends_on, *claims],
         # Removing a line from a program must not delete data.
         protect=True if _has_data(service) else None,
         # An update replaces pods one at a time.
@@ -55,7 +60,7 @@ def make(
     # An autoscaler owns the number. If it isn't set here, an update doesn't reset it: server-side
     # apply leaves the field to whoever set it last.
     replicas = service.replicas if service.replicas_maximum is None else None
-    if service.volumes:
+    if service.volumes or service.stateful:
         return apps.StatefulSet(
             service.name,
             metadata=objects.metadata(service.name, objects.names.workload_labels(service)),
@@ -63,15 +68,25 @@ def make(
                 replicas=replicas,
                 selector=objects.selector(service.name),
                 service_name=headless(service.name),
-                # Replicas don't know each other, so none waits for another; and in order, a pod
-                # that doesn't start would block the update that fixes it.
+                # Peers find each other only if all of them start; and in order, a pod that doesn't
+                # start would block the update that fixes it.
                 pod_management_policy="Parallel",
                 update_strategy=apps.StatefulSetUpdateStrategyArgs(type="RollingUpdate"),
                 persistent_volume_claim_retention_policy=_retention(service),
                 template=template(describe(placed), objects),
                 volume_claim_templates=[
-                    _claim(volume, service, connection, objects) for volume in service.volumes
-                ],
+                    core.PersistentVolumeClaimArgs(
+                        metadata=meta.ObjectMetaArgs(
+                            name=volume.name,
+                            labels=_claim_labels(volume, service, connection, objects),
+                        ),
+                        spec=_claim_spec(
+                            volume, connection, volume.size_gib if volume.cache else TEMPLATE_GIB
+                        ),
+                    )
+                    for volume in service.volumes
+                ]
+                or None,
             ),
             opts=options,
         )
@@ -152,7 +167,7 @@ def make_guards(
             spec=autoscaling.HorizontalPodAutoscalerSpecArgs(
                 scale_target_ref=autoscaling.CrossVersionObjectReferenceArgs(
                     api_version="apps/v1",
-                    kind="StatefulSet" if service.volumes else "Deployment",
+                    kind="StatefulSet" if service.volumes or service.stateful else "Deployment",
                     name=service.name,
                 ),
                 min_replicas=service.replicas,
@@ -189,24 +204,54 @@ def _retention(service: Service) -> apps.StatefulSetPersistentVolumeClaimRetenti
     )
 
 
-def _claim(
+def _data_claims(
+    service: Service,
+    connection: Connection,
+    objects: Objects,
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource],
+) -> list[pulumi.Resource]:
+    """A claim for each replica and volume with data, under the name by which the StatefulSet's pods
+    look for theirs. The templates of a StatefulSet can't change, these can: a volume is enlarged by
+    an ordinary update of its claim."""
+    return [
+        core.PersistentVolumeClaim(
+            f"{volume.name}-{service.name}-{ordinal}",
+            metadata=objects.metadata(
+                f"{volume.name}-{service.name}-{ordinal}",
+                _claim_labels(volume, service, connection, objects),
+                # It's bound once its pod has a node.
+                SKIP_AWAIT,
+            ),
+            spec=_claim_spec(volume, connection, volume.size_gib),
+            opts=objects.options(parent, depends_on, protect=True),
+        )
+        for volume in service.volumes
+        if not volume.cache
+        for ordinal in range(service.replicas)
+    ]
+
+
+def _claim_labels(
     volume: Volume, service: Service, connection: Connection, objects: Objects
-) -> core.PersistentVolumeClaimArgs:
+) -> dict[str, str]:
     # Without the zone: a changed label would replace the StatefulSet.
     labels = dict(objects.names.labels(service.name, str(service.kind)))
     if volume.cache:
         labels[CACHE] = "true"
     elif connection.backup is not None:
         labels[BACKUP] = connection.backup
-    return core.PersistentVolumeClaimArgs(
-        metadata=meta.ObjectMetaArgs(name=volume.name, labels=dict(sorted(labels.items()))),
-        spec=core.PersistentVolumeClaimSpecArgs(
-            access_modes=["ReadWriteOnce"],
-            storage_class_name=(
-                connection.cache_storage_class if volume.cache else connection.data_storage_class
-            ),
-            resources=core.VolumeResourceRequirementsArgs(
-                requests={"storage": mebibytes(volume.size_gib * 1024)}
-            ),
+    return dict(sorted(labels.items()))
+
+
+def _claim_spec(
+    volume: Volume, connection: Connection, size_gib: int
+) -> core.PersistentVolumeClaimSpecArgs:
+    default = connection.cache_storage_class if volume.cache else connection.data_storage_class
+    return core.PersistentVolumeClaimSpecArgs(
+        access_modes=["ReadWriteOnce"],
+        storage_class_name=volume.storage_class or default,
+        resources=core.VolumeResourceRequirementsArgs(
+            requests={"storage": mebibytes(size_gib * 1024)}
         ),
     )

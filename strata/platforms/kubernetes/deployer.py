@@ -42,9 +42,7 @@ class Deployer:
         home = namespace.make(workloads, plan.gpus.groups, connection.allowance, objects)
         if connection.in_namespace is not None:
             connection.in_namespace(home.namespace)
-        clients = network_policies.clients_by_port(
-            composition.links, {one.name: one for one in workloads}
-        )
+        clients = network_policies.clients_by_port(composition.links)
         calls: dict[str, list[Link]] = {}
         for link in composition.links:
             calls.setdefault(link.client, []).append(link)

@@ -3,6 +3,14 @@
 import re
 
 _REFERENCE = re.compile(r"\$(?=[$(])")
+_MARK = "\0"
+"""Stands for the `$` of a reference that Kubernetes shall expand; no text of a user contains it."""
+
+
+def reference(variable: str) -> str:
+    """What Kubernetes replaces by an environment variable of the container, once `escape` has
+    escaped the text around it."""
+    return f"{_MARK}({variable})"
 
 
 def escape(text: str) -> str:
@@ -12,4 +20,4 @@ def escape(text: str) -> str:
     and `$$` to `$` (k8s.io/kubernetes, third_party/forked/golang/expansion). Both mean something else
     in a shell.
     """
-    return _REFERENCE.sub("$$", text)
+    return _REFERENCE.sub("$$", text).replace(_MARK, "$")

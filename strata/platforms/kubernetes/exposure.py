@@ -1,6 +1,6 @@
 """How services are reached: by name inside the stack, by a load balancer from outside."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pulumi
 from pulumi_kubernetes.core import v1 as core
@@ -40,7 +40,7 @@ def url(service: Service, host: str) -> str:
 def make_internal(
     service: Service, objects: Objects, parent: pulumi.Resource, namespace: pulumi.Resource
 ) -> list[pulumi.Resource]:
-    """The name by which clients reach the service; if it has volumes, its pods have names as well."""
+    """The name by which clients reach the service; if it is stateful or has volumes, so do its pods."""
 
     def make(name: str, ports: list[core.ServicePortArgs] | None, headless: bool) -> core.Service:
         return core.Service(
@@ -56,11 +56,15 @@ def make_internal(
             opts=objects.options(parent, [namespace]),
         )
 
-    numbers = [_port(port.number, port) for port in service.ports] or None
+    numbers = [
+        _port(number, number, name, port)
+        for port in service.ports
+        for name, number in numbered(port)
+    ] or None
     services: list[pulumi.Resource] = []
     if numbers:
         services.append(make(service.name, numbers, headless=False))
-    if service.volumes:
+    if service.volumes or service.stateful:
         services.append(make(headless(service.name), numbers, headless=True))
     return services
 
@@ -81,7 +85,7 @@ def make_public(
         spec=core.ServiceSpecArgs(
             type="LoadBalancer",
             selector=objects.names.selector(service.name),
-            ports=[_port(number, port) for number, port in ports(service)],
+            ports=[_port(number, port.number, port.name, port) for number, port in ports(service)],
             load_balancer_source_ranges=list(exposure.source_ranges),
             # Preserves the client's address, which the NetworkPolicy checks.
             external_traffic_policy="Local",
@@ -102,7 +106,14 @@ def _first(status: core.outputs.ServiceStatus | None) -> str:
     return ""
 
 
-def _port(number: int, port: Port) -> core.ServicePortArgs:
-    return core.ServicePortArgs(
-        name=port.name, port=number, target_port=port.number, protocol="TCP"
-    )
+def numbered(port: Port) -> Iterator[tuple[str, int]]:
+    """The single ports of a port, with a name each: objects of Kubernetes know no ranges."""
+    if port.last is None:
+        yield port.name, port.number
+        return
+    for number in port.numbers:
+        yield f"{port.name}-{number}", number
+
+
+def _port(number: int, target: int, name: str, port: Port) -> core.ServicePortArgs:
+    return core.ServicePortArgs(name=name, port=number, target_port=target, protocol=port.protocol)

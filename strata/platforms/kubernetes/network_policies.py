@@ -6,7 +6,7 @@ import pulumi
 from pulumi_kubernetes.meta import v1 as meta
 from pulumi_kubernetes.networking import v1 as networking
 
-from strata.model import Link, Workload
+from strata.model import Link, Protocol, Workload
 from strata.platforms.kubernetes.cluster import Exposure
 from strata.platforms.kubernetes.exposure import ports
 from strata.platforms.kubernetes.objects import Objects
@@ -24,6 +24,9 @@ NOT_THE_INTERNET = (
 DNS_NAMESPACE = "kube-system"
 DNS_LABELS = {"k8s-app": "kube-dns"}
 """Labels of the DNS servers' pods. CoreDNS has them too (its chart and EKS's add-on)."""
+
+LinkPort = tuple[int, int | None, Protocol]
+"""The port of a link, the last one of a range, and the protocol."""
 
 
 def policy(
@@ -69,13 +72,13 @@ def to_name_servers() -> networking.NetworkPolicyEgressRuleArgs:
         pod_selector=meta.LabelSelectorArgs(match_labels=DNS_LABELS),
     )
     return networking.NetworkPolicyEgressRuleArgs(
-        to=[peer], ports=[_port(53, "UDP"), _port(53, "TCP")]
+        to=[peer], ports=[_port(53, protocol=Protocol.UDP), _port(53)]
     )
 
 
 def make(
     workload: Workload,
-    ingress: Mapping[int, Sequence[Workload]],
+    ingress: Mapping[LinkPort, Sequence[str]],
     egress: Sequence[Link],
     exposure: Exposure,
     objects: Objects,
@@ -86,9 +89,9 @@ def make(
     (`egress`). None if there are none: the namespace's default policy covers that."""
     incoming = [
         networking.NetworkPolicyIngressRuleArgs(
-            from_=[_pods(client.name, objects) for client in clients], ports=[_port(port)]
+            from_=[_pods(client, objects) for client in clients], ports=[_port(*port)]
         )
-        for port, clients in sorted(ingress.items())
+        for port, clients in sorted(ingress.items(), key=lambda rule: str(rule[0]))
     ]
     published = published_ports(workload)
     if published:
@@ -100,7 +103,7 @@ def make(
         )
     outgoing = [
         networking.NetworkPolicyEgressRuleArgs(
-            to=[_pods(link.server, objects)], ports=[_port(link.port)]
+            to=[_pods(link.server, objects)], ports=[_port(*_link_port(link))]
         )
         for link in egress
     ]
@@ -123,15 +126,17 @@ def published_ports(workload: Workload) -> tuple[int, ...]:
     return tuple(port.number for _, port in ports(workload))
 
 
-def clients_by_port(
-    links: Iterable[Link], workloads: Mapping[str, Workload]
-) -> dict[str, dict[int, list[Workload]]]:
+def clients_by_port(links: Iterable[Link]) -> dict[str, dict[LinkPort, list[str]]]:
     """By server and port, the workloads that may connect to it."""
-    clients: dict[str, dict[int, list[Workload]]] = {}
+    clients: dict[str, dict[LinkPort, list[str]]] = {}
     for link in links:
         by_port = clients.setdefault(link.server, {})
-        by_port.setdefault(link.port, []).append(workloads[link.client])
+        by_port.setdefault(_link_port(link), []).append(link.client)
     return clients
+
+
+def _link_port(link: Link) -> LinkPort:
+    return (link.port, link.last, link.protocol)
 
 
 def _pods(name: str, objects: Objects) -> networking.NetworkPolicyPeerArgs:
@@ -144,5 +149,7 @@ def _addresses(cidr: str, excluded: Sequence[str] = ()) -> networking.NetworkPol
     )
 
 
-def _port(number: int, protocol: str = "TCP") -> networking.NetworkPolicyPortArgs:
-    return networking.NetworkPolicyPortArgs(port=number, protocol=protocol)
+def _port(
+    number: int, last: int | None = None, protocol: Protocol = Protocol.TCP
+) -> networking.NetworkPolicyPortArgs:
+    return networking.NetworkPolicyPortArgs(port=number, end_port=last, protocol=protocol)

@@ -21,8 +21,9 @@ from strata.platforms.kubernetes import (
 )
 from strata.platforms.kubernetes.cluster import ClusterTarget, NodeGroup, WorkloadSummary
 from strata.platforms.kubernetes.deployer import Deployer
-from strata.platforms.kubernetes.names import StackNames
-from strata.platforms.kubernetes.pods import Placed
+from strata.platforms.kubernetes.escaping import reference
+from strata.platforms.kubernetes.names import StackNames, headless
+from strata.platforms.kubernetes.pods import ORDINAL_VARIABLE, POD_VARIABLE, Placed
 
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - who may connect is said by a NetworkPolicy
 
@@ -122,6 +123,12 @@ class KubernetesPlatform:
             memory_mib=workload.resources.memory_mib,
             cpu=workload.resources.cpu,
             has_gpu=workload.name in gpus.granted,
+            ordinal=reference(ORDINAL_VARIABLE),
+            hosts=[
+                f"{workload.name}-{ordinal}.{headless(workload.name)}"
+                for ordinal in range(workload.replicas)
+            ],
+            host=f"{reference(POD_VARIABLE)}.{headless(workload.name)}",
         )
         return Placed(
             workload=workload,

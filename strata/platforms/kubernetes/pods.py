@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from strata.model import Job, RenderContext, Service, Text, Workload, render
 from strata.platforms.kubernetes import scheduling, stopping
 from strata.platforms.kubernetes.cluster import NodeGroup
 from strata.platforms.kubernetes.configuration import Folder
+from strata.platforms.kubernetes.exposure import numbered
 from strata.platforms.kubernetes.names import ZONE
 from strata.platforms.kubernetes.pod import (
     NO_GPU,
@@ -18,10 +20,20 @@ from strata.platforms.kubernetes.pod import (
     Files,
     Mount,
     Pod,
+    PodField,
 )
 from strata.platforms.kubernetes.probes import probes
 
 LOOPBACK = "127.0.0.1"
+
+ORDINAL_VARIABLE, POD_VARIABLE = "STRATA_ORDINAL", "STRATA_POD"
+REPLICA_VARIABLES: Mapping[str, PodField] = MappingProxyType(
+    {
+        ORDINAL_VARIABLE: PodField(path="metadata.labels['apps.kubernetes.io/pod-index']"),
+        POD_VARIABLE: PodField(path="metadata.name"),
+    }
+)
+"""What the pods of a stateful service differ by: one template describes them all."""
 
 SHARED_MEMORY_MIB = 64
 """The /dev/shm that a container runtime gives by itself (containerd and CRI-O alike)."""
@@ -81,7 +93,11 @@ def _container(placed: Placed) -> Container:
     checks = probes(workload.probe)
     return replace(
         container,
-        ports=tuple(ContainerPort(name=port.name, number=port.number) for port in workload.ports),
+        ports=tuple(
+            ContainerPort(name=name, number=number, protocol=port.protocol)
+            for port in workload.ports
+            for name, number in numbered(port)
+        ),
         startup=checks.startup,
         readiness=checks.readiness,
         liveness=checks.liveness,
@@ -116,13 +132,15 @@ def _base(placed: Placed, name: str, args: Sequence[Text], context: RenderContex
     )
 
 
-def _environment(workload: Workload, context: RenderContext) -> dict[str, str]:
+def _environment(workload: Workload, context: RenderContext) -> dict[str, str | PodField]:
     values = {name: render(text, context) for name, text in workload.environment.items()}
     if context.has_gpu:
         values["NVIDIA_DRIVER_CAPABILITIES"] = ",".join(workload.gpu.capabilities)
     else:
         values |= NO_GPU
-    return dict(sorted(values.items()))
+    # First, because Kubernetes expands only references to variables that come before.
+    replica = REPLICA_VARIABLES if workload.stateful else {}
+    return {**replica, **dict(sorted(values.items()))}
 
 
 def _mounts(placed: Placed) -> tuple[Mount, ...]:

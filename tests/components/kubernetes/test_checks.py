@@ -65,8 +65,8 @@ LARGE = "x" * (1024 * 1024 + 1)
             "service app: environment.PASSWORD",
             "contains a secret",
         ),
-        ({"command": (Secret("app"),)}, "service app: command[0]", "holds a secret"),
-        ({"prepare": (Secret("app"),)}, "service app: prepare[0]", "holds a secret"),
+        ({"command": (Secret("app"),)}, "service app: command[0]", "contains a secret"),
+        ({"prepare": (Secret("app"),)}, "service app: prepare[0]", "contains a secret"),
         ({"command": (Secret("app"),)}, "service app: command[0]", "contains a secret"),
         ({"prepare": (Secret("app"),)}, "service app: prepare[0]", "contains a secret"),
         (
@@ -160,7 +160,7 @@ def test_a_circle_is_told_with_the_rest() -> None:
             application(stack, name, Endpoint(service=other, port="http", number=8000))
 
     error, _ = refused(describe)
-    assert "nothing of this circle could start first" in str(error)
+    assert "these workloads wait for each other" in str(error)
 
 
 def test_rotation_of_logs_is_the_nodes_own() -> None:

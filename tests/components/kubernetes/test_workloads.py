@@ -69,8 +69,11 @@ def test_data_is_a_protected_claim_that_is_kept() -> None:
 
     recorded = compose(describe).recorded
     spec = recorded.inputs["StatefulSet", "db"]["spec"]
-    (claim,) = spec["volumeClaimTemplates"]
-    assert claim["metadata"]["name"] == "data"
+    # The template is only the name that the pod looks for; the claim itself can be enlarged.
+    (template,) = spec["volumeClaimTemplates"]
+    assert template["metadata"]["name"] == "data"
+    claim = recorded.inputs["PersistentVolumeClaim", "data-db-0"]
+    assert ("PersistentVolumeClaim", "data-db-0") in recorded.protected
     assert claim["metadata"]["labels"]["strata.backup"] == "a-backup"
     assert claim["spec"] == {
         "accessModes": ["ReadWriteOnce"],
