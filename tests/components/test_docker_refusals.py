@@ -22,17 +22,16 @@ LISTENING = (File(path="/etc/app/here", content=Listen("http")),)
         ),
         (
             {"replicas": 2, "files": LISTENING},
-            "service app: files: replicas share their files, and each listens on an address of its"
-            " own",
+            "service app: files: replicas share their files, and each listens on its own addresses",
         ),
         ({"replicas_maximum": 2}, "service app: replicas_maximum: Docker has no autoscaler"),
         (
             {"environment": {"TOKEN": Secret("app")}},
-            "service app: environment.TOKEN: holds a secret, which `docker inspect` would show",
+            "service app: environment.TOKEN: contains a secret, which `docker inspect` would show",
         ),
         (
             {"prepare": ("fetch", Secret("app"))},
-            "service app: prepare[1]: holds a secret, which `docker inspect` would show",
+            "service app: prepare[1]: contains a secret, which `docker inspect` would show",
         ),
     ],
 )

@@ -1,11 +1,10 @@
-"""A stack that cannot be is refused with every mistake, each with its place and remedy."""
+"""The composition reports every problem of a stack, each with its path and the fix."""
 
 import pytest
 
 from strata.model import (
     Composition,
     File,
-    InvalidStackError,
     Link,
     Listen,
     Overrides,
@@ -55,14 +54,14 @@ def test_links_are_listed_by_name_and_port() -> None:
         ),
         (
             [service("a", links=(link("b"),)), service("b", links=(link("a"),))],
-            "links: nothing of this circle could start first: a -> b -> a",
+            "links: these workloads wait for each other, so none can start: a -> b -> a",
         ),
         (
             [service("a", links=(link("a"),))],
-            "links: nothing of this circle could start first: a -> a",
+            "links: these workloads wait for each other, so none can start: a -> a",
         ),
-        ([service("A_b")], "service A_b: is no host name"),
-        ([service("a", user="www-data")], "service a: user: 'www-data' is no number"),
+        ([service("A_b")], "service A_b: is not a valid host name"),
+        ([service("a", user="www-data")], "service a: user: 'www-data' is not a numeric user"),
         ([service("a", replicas=0)], "service a: replicas: 0 is less than 1"),
         (
             [service("a", replicas=2, volumes=(Volume(name="data", path="/data"),))],
@@ -81,8 +80,8 @@ def test_links_are_listed_by_name_and_port() -> None:
         ),
         (
             [service("a", resources=Resources(memory_mib=64, shared_memory_mib=128))],
-            "service a: shared_memory_mib: 128 MiB lie within the 64 MiB of the service, and do"
-            " not fit",
+            "service a: shared_memory_mib: 128 MiB don't fit in the 64 MiB of the service, which"
+            " include them",
         ),
         (
             [service("a", resources=Resources(memory_mib=64, cpu=1, cpu_reserved=2))],
@@ -95,7 +94,7 @@ def test_links_are_listed_by_name_and_port() -> None:
                     volumes=(Volume(name="x", path="/x"), Volume(name="x", path="/y")),
                 )
             ],
-            "service a: volumes: x is there 2 times",
+            "service a: volumes: x is given 2 times",
         ),
     ],
 )
@@ -132,11 +131,9 @@ def test_a_service_of_a_profile_is_there_when_it_is_asked_for() -> None:
     assert wanted.links == (Link("a", "b", 8000),)
 
 
-def test_a_name_that_is_taken_is_refused_at_once() -> None:
-    with pytest.raises(InvalidStackError, match="service a: is described twice"):
-        compose(service("a"), service("a"))
-    with pytest.raises(InvalidStackError, match="service a: is described twice"):
-        compose(service("a", profiles=("x",)), service("a"))
+def test_a_composition_knows_the_names_that_are_taken() -> None:
+    composition = compose(service("a"), service("b", profiles=("x",)))
+    assert [name in composition for name in ("a", "b", "c")] == [True, True, False]
 
 
 def test_generations_and_profiles_that_nothing_goes_by_are_problems() -> None:
@@ -148,7 +145,7 @@ def test_generations_and_profiles_that_nothing_goes_by_are_problems() -> None:
     assert problems(compose(*described, overrides=known)) == []
     unknown = Overrides(secret_owners=frozenset({"authority"}), profiles=frozenset({"more"}))
     assert problems(compose(*described, overrides=unknown)) == [
-        "strata:secretGenerations.authority: nothing of the stack has a secret of this name",
+        "strata:secretGenerations.authority: nothing in the stack has a secret of this name",
         "strata:profiles: the system has no profile more",
     ]
 
@@ -158,5 +155,5 @@ def test_less_memory_than_a_service_works_with_is_a_mistake() -> None:
     described = service("a", resources=Resources(memory_mib=128), memory_mib_minimum=100)
     assert problems(compose(described)) == []
     assert problems(compose(described, overrides=overrides)) == [
-        "service a: memory_mib: 64 MiB is less than it works with"
+        "service a: memory_mib: 64 MiB is less than it needs"
     ]

@@ -52,7 +52,7 @@ def test_the_hash_is_what_rabbitmq_checks() -> None:
 
 
 def test_a_short_seed_is_refused() -> None:
-    with pytest.raises(ValueError, match="5 bytes, 16 is the least"):
+    with pytest.raises(ValueError, match="5 bytes, the minimum is 16"):
         DerivedSecrets(b"short", "dev", {})
 
 

@@ -150,7 +150,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert recorded.objects == {}
 
 
-def test_a_circle_is_told_with_the_rest() -> None:
+def test_a_cycle_is_reported_with_the_rest() -> None:
     from strata.model import Endpoint
 
     def describe(stack: Stack) -> None:
@@ -158,7 +158,7 @@ def test_a_circle_is_told_with_the_rest() -> None:
             application(stack, name, Endpoint(service=other, port="http", number=8000))
 
     error, _ = refused(describe)
-    assert "nothing of this circle could start first" in str(error)
+    assert "these workloads wait for each other, so none can start" in str(error)
 
 
 def test_rotation_of_logs_is_the_nodes_own() -> None:
