@@ -1,7 +1,7 @@
 """What each field of a service or a job becomes on Docker."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -153,8 +153,8 @@ def labels(labelled: Mapping[str, str]) -> list[docker.ContainerLabelArgs]:
     ]
 
 
-def hosts(extra: Mapping[str, str]) -> list[docker.ContainerHostArgs]:
-    return [docker.ContainerHostArgs(host=name, ip=address) for name, address in extra.items()]
+def hosts(names: Mapping[str, str]) -> list[docker.ContainerHostArgs]:
+    return [docker.ContainerHostArgs(host=name, ip=address) for name, address in names.items()]
 
 
 def ulimits(workload: Workload) -> list[docker.ContainerUlimitArgs]:
@@ -189,6 +189,9 @@ class Run:
     mounts: Sequence[docker.ContainerMountArgs]
     labels: Mapping[str, str]
     devices: Devices | None = None
+    peers: Mapping[str, str] = field(default_factory=dict)
+    """The addresses of peers by host name. Docker's DNS would give those of any network that they
+    share, and peers listen to each other on one."""
 
 
 def arguments(run: Run) -> dict[str, Any]:
@@ -224,7 +227,7 @@ def arguments(run: Run) -> dict[str, Any]:
         "networks_advanced": list(run.networks),
         # What has no link at all has no network at all.
         "network_mode": "bridge" if run.networks else "none",
-        "hosts": hosts(workload.extra_hosts) or None,
+        "hosts": hosts({**workload.extra_hosts, **run.peers}) or None,
         "mounts": list(run.mounts) or None,
         "log_driver": "json-file",
         "log_opts": {

@@ -58,7 +58,7 @@ class Deployer:
                 run = Run(
                     workload=workload,
                     name=self.names.container(workload, replica),
-                    host_name=self.names.host(workload, replica),
+                    host_name=self.names.replica(workload, replica),
                     image=images[workload.name],
                     command=workload.command,
                     context=self._context(workload, replica),
@@ -67,13 +67,14 @@ class Deployer:
                     else None,
                     networks=containers.networks(
                         workload,
-                        self.names.host(workload, replica),
+                        self.names.replica(workload, replica),
                         replica,
                         self.network_plan,
                         made_networks,
                     ),
                     mounts=made_files.mounts(workload.name),
-                    labels=self._labels(workload),
+                    labels=self.names.labels_of(workload),
+                    peers=self._peers(workload),
                 )
                 if isinstance(workload, Job):
                     self._job(workload, run, writer)
@@ -220,8 +221,12 @@ class Deployer:
             ready for name in sorted(set(workload.waits_for)) for ready in self.ready.get(name, ())
         ]
 
-    def _labels(self, workload: Workload) -> dict[str, str]:
-        return dict(self.names.labels_of(workload))
+    def _peers(self, workload: Workload) -> dict[str, str]:
+        addresses = self.network_plan.peers(workload) if workload.stateful else ()
+        return {
+            self.names.replica(workload, replica): address
+            for replica, address in enumerate(addresses)
+        }
 
     def _context(self, workload: Workload, replica: int) -> RenderContext:
         return RenderContext(
@@ -234,8 +239,8 @@ class Deployer:
             cpu=workload.resources.cpu,
             has_gpu=workload.name in self.gpus.granted,
             ordinal=str(replica),
-            hosts=[self.names.host(workload, peer) for peer in range(workload.replicas)],
-            host=self.names.host(workload, replica),
+            hosts=[self.names.replica(workload, peer) for peer in range(workload.replicas)],
+            host=self.names.replica(workload, replica),
         )
 
     def _volumes(self, workloads: Sequence[Workload]) -> dict[tuple[str, str, int], docker.Volume]:

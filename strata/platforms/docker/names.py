@@ -45,14 +45,13 @@ class Names:
         return f"{self.project}-{self.stack}"
 
     def replica(self, workload: Workload, replica: int) -> str:
-        """The name of a replica within the stack. Replicas count from 1, as Compose does; those of
-        a stateful service go by their ordinal, from 0, as Kubernetes does."""
-        return f"{workload.name}-{replica if workload.stateful else replica + 1}"
+        """The name of a replica within the stack, and its host name. Replicas count from 1, as
+        Compose does; those of a stateful service go by their ordinal, from 0, as Kubernetes does.
 
-    def host(self, workload: Workload, replica: int) -> str:
-        """The host name of a replica; its peers resolve it where the service is stateful."""
-        alone = workload.replicas == 1 and not workload.stateful
-        return workload.name if alone else self.replica(workload, replica)
+        A host name must not be the name of the service: Docker resolves it on every network of the
+        container, also where the service is only a client and listens to nobody.
+        """
+        return f"{workload.name}-{replica if workload.stateful else replica + 1}"
 
     def container(self, workload: Workload, replica: int) -> str:
         """The name of the container of a replica, as `docker ps` shows it."""

@@ -63,6 +63,13 @@ class NetworkPlan:
             one for one in self.networks if service == one.server or service in one.clients
         )
 
+    def peers(self, workload: Workload) -> tuple[str, ...]:
+        """The addresses of the replicas on the network that only they share, by ordinal."""
+        for network in self.networks:
+            if network.server == workload.name and workload.name in network.clients:
+                return tuple(network.address(replica) for replica in range(workload.replicas))
+        return ()
+
     def addresses(self, workload: Workload, port: str, replica: int) -> tuple[str, ...]:
         """Where a replica listens on a port: loopback, and the networks that lead to that port."""
         label = next((one.label for one in workload.ports if one.name == port), "")
