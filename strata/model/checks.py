@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import combinations
 
 from strata.errors import Problem
 from strata.model.job import Job
@@ -63,7 +64,7 @@ def _text_problems(workload: Workload) -> Iterator[Problem]:
         if needs_stateful(text) and not workload.stateful:
             yield Problem(
                 path,
-                "names replicas, which only a stateful service has names for",
+                "names a replica, and only those of a stateful service have names",
                 "set stateful=True",
             )
         elif field.startswith("files.") and names_replica(text):
@@ -83,7 +84,7 @@ def _resource_problems(workload: Workload) -> Iterator[Problem]:
             f"give it at least {workload.memory_mib_minimum} MiB",
         )
     if resources.cpu <= 0:
-        yield Problem(f"{path}: cpu", f"{resources.cpu} is not above 0", "give it a share")
+        yield Problem(f"{path}: cpu", f"{resources.cpu} is not above 0", "use a number above 0")
     if resources.cpu_budget > resources.cpu:
         yield Problem(
             f"{path}: cpu_reserved",
@@ -136,6 +137,13 @@ def _service_problems(service: Service) -> Iterator[Problem]:
                 f"{path}: ports.{port.name}",
                 "a range of ports can't be published",
                 "publish single ports",
+            )
+    for port, other in combinations(service.ports, 2):
+        if port.protocol is other.protocol and set(port.numbers) & set(other.numbers):
+            yield Problem(
+                f"{path}: ports.{other.name}",
+                f"{other.label} overlaps {port.label} of {port.name}",
+                "give each port numbers of its own",
             )
     for volume in service.volumes:
         if volume.size_gib < 1:

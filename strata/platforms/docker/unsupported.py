@@ -90,16 +90,21 @@ def _replicas(service: Service, changes: Changes) -> Iterator[Problem]:
 
 
 def _volumes(workload: Workload, changes: Changes) -> Iterator[Problem]:
-    for name, changed in changes.get("volumes", {}).items():
-        for field, key in (("size_gib", "sizeGib"), ("storage_class", "storageClass")):
-            if field in changed:
+    changed = changes.get("volumes", {})
+    for name, fields in changed.items():
+        for field, key, message in (
+            ("size_gib", "sizeGib", "a Docker volume grows with its data, up to the host's disk"),
+            ("storage_class", "storageClass", "Docker has no storage classes"),
+        ):
+            if field in fields:
                 yield Problem(
                     f"strata:services.{workload.name}.volumes.{name}.{key}",
-                    "a Docker volume grows with its data, up to the host's disk",
+                    message,
                     "remove the key",
                 )
     for volume in workload.volumes:
-        if volume.storage_class is not None and "volumes" not in changes:
+        # A class from the settings is reported above, under its key.
+        if volume.storage_class is not None and "storage_class" not in changed.get(volume.name, {}):
             yield Problem(
                 f"{workload.path}: volumes.{volume.name}.storage_class",
                 "Docker has no storage classes",
