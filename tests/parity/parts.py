@@ -143,8 +143,9 @@ STORAGE = (
     Row(
         field="Volume.name",
         docker="named volume `PROJECT-STACK-SERVICE-NAME`; `.2` follows for a second replica, and"
-        " the ordinal (from `.0`) for each replica of a stateful service",
-        kubernetes="name of the claim template. Refused where it is no DNS label",
+        " the ordinal (from `.0`) for each replica of a stateful service. Rejected where it isn't"
+        " a DNS label",
+        kubernetes="name of the claim template. Rejected where it isn't a DNS label",
         on=("app",),
         checks=(
             Check(

@@ -14,6 +14,7 @@ from strata.model import (
     ReplicaHost,
     Resources,
     Text,
+    Tmpfs,
     Volume,
 )
 from strata.model.checks import workload_problems
@@ -114,6 +115,44 @@ def test_a_valid_service_has_no_problems(fields: dict[str, Any]) -> None:
             "files./etc/a/name: replicas share their files, and this content differs from replica"
             " to replica",
             id="a file that differs by replica",
+        ),
+        pytest.param(
+            {"volumes": (Volume(name="My_data", path="/data"),)},
+            "volumes.My_data: is not a valid name",
+            id="a name of a volume",
+        ),
+        pytest.param(
+            {"volumes": (Volume(name="data", path="data"),)},
+            "volumes.data: 'data' is not a path to mount",
+            id="a relative path",
+        ),
+        pytest.param(
+            {"tmpfs": (Tmpfs(path="/"),)},
+            "tmpfs[0]: '/' is not a path to mount",
+            id="all of the container",
+        ),
+        pytest.param(
+            {"files": (File(path="/note", content="x"),)},
+            "files./: '/' is not a path to mount",
+            id="a file without a folder of its own",
+        ),
+        pytest.param(
+            {
+                "tmpfs": (Tmpfs(path="/etc/a"),),
+                "files": (File(path="/etc/a/x", content="x"), File(path="/etc/a/y", content="y")),
+            },
+            "/etc/a: is mounted 2 times",
+            id="a folder of files that is something else too",
+        ),
+        pytest.param(
+            {"environment": {"A": Listen("http", template="{adress}")}},
+            "environment.A: '{adress}' is not a valid template",
+            id="a placeholder that doesn't exist",
+        ),
+        pytest.param(
+            STATEFUL | {"environment": {"A": Peers(template="{host")}},
+            "environment.A: '{host' is not a valid template",
+            id="a template that isn't closed",
         ),
         pytest.param(
             {"resources": Resources(memory_mib=64, cpu=0)},

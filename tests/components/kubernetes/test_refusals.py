@@ -70,7 +70,7 @@ LARGE = "x" * (1024 * 1024 + 1)
         (
             {"volumes": (Volume(name="My_data", path="/data", cache=True),)},
             "service app: volumes.My_data",
-            "no name of a claim",
+            "is not a valid name",
         ),
         (
             {"files": (File(path="/etc/app/a b", content=""),)},
