@@ -7,6 +7,7 @@ import pytest
 from strata.config import Settings
 from strata.model import File, Listen, Resources, Secret, Volume
 from strata.platforms.docker import unsupported
+from strata.stack import Stack
 from tests.components.example import application, composed, settings
 from tests.components.stack import refused
 
@@ -78,6 +79,18 @@ def test_a_volume_has_no_size_and_no_class_on_docker() -> None:
         " host's disk",
         "strata:services.app.volumes.data.storageClass: Docker has no storage classes",
         "strata:services.app.volumes.models.storageClass: Docker has no storage classes",
+    ]
+
+
+@pytest.mark.parametrize(("stateful", "taken"), [(False, "app-2"), (True, "app-0")])
+def test_the_host_names_of_replicas_are_taken(stateful: bool, taken: str) -> None:
+    def describe(stack: Stack) -> None:
+        _app(stack, replicas=2, stateful=stateful)
+        application(stack, taken)
+
+    error, _ = refused(describe)
+    assert [f"{one.path}: {one.message}" for one in error.problems] == [
+        f"service {taken}: is also the host name of a replica of app"
     ]
 
 
