@@ -97,7 +97,7 @@ def test_settings(
 @pytest.mark.parametrize(
     ("system", "says"),
     [
-        ("twice", ["service same: is described twice", "a name of its own"]),
+        ("twice", ["service same: this name is used twice", "a name that no other has"]),
         (
             "nowhere",
             [
@@ -106,7 +106,7 @@ def test_settings(
                 "service client: links[1]: there is no service nobody",
             ],
         ),
-        ("circle", ["nothing of this circle could start first", "first -> second -> first"]),
+        ("circle", ["these workloads wait for each other", "first -> second -> first"]),
     ],
 )
 def test_systems(composed: Project, system: str, says: list[str]) -> None:

@@ -72,7 +72,7 @@ LARGE = "x" * (1024 * 1024 + 1)
         (
             {"volumes": (Volume(name="My_data", path="/data", cache=True),)},
             "service app: volumes.My_data",
-            "not a valid name of a claim",
+            "is not a valid name",
         ),
         (
             {"files": (File(path="/etc/app/a b", content=""),)},
@@ -152,7 +152,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert recorded.objects == {}
 
 
-def test_a_circle_is_told_with_the_rest() -> None:
+def test_a_cycle_is_reported_with_the_rest() -> None:
     from strata.model import Endpoint
 
     def describe(stack: Stack) -> None:
@@ -160,7 +160,7 @@ def test_a_circle_is_told_with_the_rest() -> None:
             application(stack, name, Endpoint(service=other, port="http", number=8000))
 
     error, _ = refused(describe)
-    assert "these workloads wait for each other" in str(error)
+    assert "these workloads wait for each other, so none can start" in str(error)
 
 
 def test_rotation_of_logs_is_the_nodes_own() -> None:
