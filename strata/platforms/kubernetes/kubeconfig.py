@@ -101,17 +101,17 @@ class KubeconfigCluster:
         )
 
 
-def check_cluster(found: DiscoveredCluster) -> Iterator[Problem]:
-    if found.version < MINIMUM_VERSION:
-        version, least = (".".join(map(str, one)) for one in (found.version, MINIMUM_VERSION))
+def check_cluster(cluster: DiscoveredCluster) -> Iterator[Problem]:
+    if cluster.version < MINIMUM_VERSION:
+        version, least = (".".join(map(str, one)) for one in (cluster.version, MINIMUM_VERSION))
         yield Problem(
             "strata:kubernetes.context",
-            f"the cluster of context {found.context} has Kubernetes {version}",
+            f"the cluster of context {cluster.context} has Kubernetes {version}",
             f"upgrade it to {least} or later",
         )
-    elif not found.groups:
+    elif not cluster.groups:
         yield Problem(
             "strata:kubernetes.context",
-            f"the cluster of context {found.context} has no node that pods may run on",
+            f"the cluster of context {cluster.context} has no node that pods may run on",
             "add a node, or `kubectl uncordon` one",
         )
