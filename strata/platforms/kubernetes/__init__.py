@@ -15,9 +15,9 @@ __all__ = ["Cluster", "KubernetesPlatform", "assemble", "create"]
 
 def create(settings: Settings, project: str, stack: str) -> KubernetesPlatform:
     """The platform of a stack by its settings. Discovers the cluster."""
-    from strata.platforms.kubernetes.kubeconfig import KubeconfigCluster
+    from strata.platforms.kubernetes.kubeconfig import KubeconfigTarget
 
-    return assemble(settings, project, stack, KubeconfigCluster.read(settings))
+    return assemble(settings, project, stack, KubeconfigTarget.read(settings))
 
 
 def assemble(

@@ -27,7 +27,7 @@ PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
 @dataclass(frozen=True, kw_only=True)
-class KubeconfigCluster:
+class KubeconfigTarget:
     """The cluster of a context, as it was discovered."""
 
     discovered: DiscoveredCluster
@@ -39,7 +39,7 @@ class KubeconfigCluster:
     """The name of the DNS Service in every cluster, also with CoreDNS."""
 
     @classmethod
-    def read(cls, settings: Settings) -> "KubeconfigCluster":
+    def read(cls, settings: Settings) -> "KubeconfigTarget":
         """Discovers the cluster. Raises `InvalidStackError` if it can't be used."""
         discovered = discover(settings.kubernetes.context)
         raise_problems(check_cluster(discovered))
