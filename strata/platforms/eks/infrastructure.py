@@ -8,15 +8,10 @@ import pulumi_kubernetes
 
 from strata.config import Settings
 from strata.config.aws import AwsSettings
-from strata.platforms.eks.add_ons.cluster_add_ons import (
-    ClusterAddOns,
-    ClusterAddOnsArgs,
-    pull_allowance,
-    wanted_images,
-)
+from strata.platforms.eks.add_ons.cluster_add_ons import ClusterAddOns, ClusterAddOnsArgs
 from strata.platforms.eks.add_ons.managed import AddOns, AddOnsArgs
 from strata.platforms.eks.add_ons.storage_classes import CACHE, DATA
-from strata.platforms.eks.aws.backups import BACKUP_TAG, BACKUP_VALUE, Backups, BackupsArgs
+from strata.platforms.eks.aws.backups import BACKUP_VALUE, Backups, BackupsArgs
 from strata.platforms.eks.aws.control_plane import ControlPlane, ControlPlaneArgs
 from strata.platforms.eks.aws.domain import Domain, DomainArgs
 from strata.platforms.eks.aws.identity import node_role
@@ -103,13 +98,12 @@ class EksInfrastructure(pulumi.ComponentResource):
             ClusterAddOnsArgs(
                 aws=aws,
                 location=location,
-                zones=len(aws.zone_letters),
                 cluster_name=self._cluster.name,
                 provider=provider,
                 names=args.names,
                 images=args.images,
+                workloads=args.workloads,
                 volume_key_arn=keys.data.arn,
-                backup_tag=(BACKUP_TAG, BACKUP_VALUE),
                 node_group_prefix=NODES,
                 ready=nodes,
             ),
@@ -130,7 +124,6 @@ class EksInfrastructure(pulumi.ComponentResource):
             DomainArgs(location=location, domain=args.domain, hosted_zone_id=aws.hosted_zone_id),
             self._child,
         )
-        wanted = wanted_images(args.workloads, args.images)
         self.connection = Connection(
             provider=provider,
             exposure=exposure(
@@ -143,8 +136,8 @@ class EksInfrastructure(pulumi.ComponentResource):
             cache_storage_class=CACHE,
             backup=BACKUP_VALUE,
             ready=(*nodes, *add_ons.ready),
-            in_namespace=lambda namespace: add_ons.pull_images(namespace, wanted),
-            allowance=pull_allowance(aws.gpu_nodes, len(aws.zone_letters), wanted),
+            in_namespace=add_ons.pull_images,
+            allowance=add_ons.allowance,
             outputs=self._outputs(backups, domain),
         )
         self.register_outputs({})

@@ -14,9 +14,9 @@ __all__ = ["ClusterTarget", "KubernetesPlatform", "assemble", "create"]
 
 def create(settings: Settings, project: str, stack: str) -> KubernetesPlatform:
     """The platform of a stack by its settings. Discovers the cluster."""
-    from strata.platforms.kubernetes.kubeconfig import KubeconfigCluster
+    from strata.platforms.kubernetes.kubeconfig import KubeconfigTarget
 
-    return assemble(settings, project, stack, KubeconfigCluster.read(settings))
+    return assemble(settings, project, stack, KubeconfigTarget.read(settings))
 
 
 def assemble(

@@ -34,16 +34,16 @@ def folders(
     workload: Workload, context: RenderContext, secrets: DerivedSecrets
 ) -> tuple[Folder, ...]:
     """The folders with files of a service or a job."""
-    found: dict[str, dict[str, str]] = defaultdict(dict)
+    contents_by_path: dict[str, dict[str, str]] = defaultdict(dict)
     secret: set[str] = set()
     for file in workload.files:
         path = PurePosixPath(file.path)
-        found[str(path.parent)][path.name] = render(file.content, context)
+        contents_by_path[str(path.parent)][path.name] = render(file.content, context)
         if is_secret(file.content):
             secret.add(str(path.parent))
     return tuple(
         _folder(workload.name, path, contents, path in secret, secrets)
-        for path, contents in sorted(found.items())
+        for path, contents in sorted(contents_by_path.items())
     )
 
 

@@ -99,13 +99,13 @@ def group(nodes: "Iterable[V1Node]") -> tuple[NodeGroup, ...]:
         described = _describe(node, taints)
         alike.setdefault(repr(described), []).append(described)
     names: Counter[str] = Counter()
-    found = []
+    groups = []
     for _, members in sorted(alike.items()):
         name = members[0].name
         names[name] += 1
         unique = name if names[name] == 1 else f"{name}-{names[name]}"
-        found.append(replace(members[0], name=unique, nodes_maximum=len(members)))
-    return tuple(found)
+        groups.append(replace(members[0], name=unique, nodes_maximum=len(members)))
+    return tuple(groups)
 
 
 def _is_closed(taint: Taint) -> bool:

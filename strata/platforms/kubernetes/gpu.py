@@ -32,17 +32,17 @@ def decide(workloads: Sequence[Workload], groups: Sequence[NodeGroup]) -> GpuDec
     nodes = Nodes([one for one in groups if one.gpus])
     asking = [one for one in workloads if one.gpu.mode is not GpuMode.OFF]
     for workload in sorted(asking, key=_precedence):
-        found = satisfying(workload.gpu, groups)
-        if not found:
+        candidates = satisfying(workload.gpu, groups)
+        if not candidates:
             problem = "no node group satisfies it: " + "; ".join(
                 f"{group.name}: {lacks(group, workload.gpu)}" for group in groups
             )
-        elif not _give(workload, found, nodes):
-            each = f"{workload.gpu.count} of {found[0].gpu_resource}"
-            names = ", ".join(group.name for group in found)
+        elif not _give(workload, candidates, nodes):
+            each = f"{workload.gpu.count} of {candidates[0].gpu_resource}"
+            names = ", ".join(group.name for group in candidates)
             problem = f"{workload.replicas_at_most} times {each} is more than {names} has left"
         else:
-            granted[workload.name] = found
+            granted[workload.name] = candidates
             continue
         if workload.gpu.mode is GpuMode.PREFER:
             fallen_back[workload.name] = problem

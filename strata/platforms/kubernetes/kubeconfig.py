@@ -27,7 +27,7 @@ PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
 @dataclass(frozen=True, kw_only=True)
-class KubeconfigCluster:
+class KubeconfigTarget:
     """The cluster of a context, as it was discovered."""
 
     discovered: DiscoveredCluster
@@ -39,7 +39,7 @@ class KubeconfigCluster:
     """The name of the DNS Service in every cluster, also with CoreDNS."""
 
     @classmethod
-    def read(cls, settings: Settings) -> "KubeconfigCluster":
+    def read(cls, settings: Settings) -> "KubeconfigTarget":
         """Discovers the cluster. Raises `InvalidStackError` if it can't be used."""
         discovered = discover(settings.kubernetes.context)
         raise_problems(check_cluster(discovered))
@@ -101,17 +101,17 @@ class KubeconfigCluster:
         )
 
 
-def check_cluster(found: DiscoveredCluster) -> Iterator[Problem]:
-    if found.version < MINIMUM_VERSION:
-        version, least = (".".join(map(str, one)) for one in (found.version, MINIMUM_VERSION))
+def check_cluster(cluster: DiscoveredCluster) -> Iterator[Problem]:
+    if cluster.version < MINIMUM_VERSION:
+        version, least = (".".join(map(str, one)) for one in (cluster.version, MINIMUM_VERSION))
         yield Problem(
             "strata:kubernetes.context",
-            f"the cluster of context {found.context} has Kubernetes {version}",
+            f"the cluster of context {cluster.context} has Kubernetes {version}",
             f"upgrade it to {least} or later",
         )
-    elif not found.groups:
+    elif not cluster.groups:
         yield Problem(
             "strata:kubernetes.context",
-            f"the cluster of context {found.context} has no node that pods may run on",
+            f"the cluster of context {cluster.context} has no node that pods may run on",
             "add a node, or `kubectl uncordon` one",
         )

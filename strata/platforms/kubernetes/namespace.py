@@ -69,7 +69,7 @@ class Namespace(pulumi.ComponentResource):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Home:
+class WorkloadNamespace:
     """The namespace of the workloads. Pods depend on all of `ready`."""
 
     namespace: core.Namespace
@@ -86,7 +86,7 @@ def make(
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
     allowance: Allowance,
     objects: Objects,
-) -> Home:
+) -> WorkloadNamespace:
     """The namespace of the workloads, with its priority classes. It is protected if it has data:
     deleting a namespace deletes its claims."""
     name = objects.namespace
@@ -110,7 +110,7 @@ def make(
         )
         for kind, value in PRIORITIES.items()
     ]
-    return Home(namespace=made.namespace, ready=(*made.ready, *classes))
+    return WorkloadNamespace(namespace=made.namespace, ready=(*made.ready, *classes))
 
 
 def bounds(

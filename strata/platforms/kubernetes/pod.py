@@ -180,15 +180,15 @@ class Pod:
     @property
     def exceptions(self) -> Mapping[str, str]:
         """Why the pod is less restricted than others, by what it may do."""
-        found = {
+        reasons = {
             f"capability.{capability.name}": capability.reason
             for container in self.containers
             for capability in container.capabilities
         }
         for mount in self.mounts:
             if isinstance(mount.source, HostPath):
-                found[f"host-path.{mount.name}"] = mount.source.reason
-        return found | ({"root": self.root_reason} if self.root_reason else {})
+                reasons[f"host-path.{mount.name}"] = mount.source.reason
+        return reasons | ({"root": self.root_reason} if self.root_reason else {})
 
 
 def scraped(port: int) -> Mapping[str, str]:

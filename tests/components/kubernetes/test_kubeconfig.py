@@ -20,7 +20,7 @@ from strata.model import GpuSharing, InvalidStackError, LogRotation, Volume
 from strata.model.certificates import Authority
 from strata.platforms.kubernetes import api_client
 from strata.platforms.kubernetes.discovery import DiscoveredCluster, discover
-from strata.platforms.kubernetes.kubeconfig import KubeconfigCluster
+from strata.platforms.kubernetes.kubeconfig import KubeconfigTarget
 from systems.reference import compose as reference
 from tests.components.kubernetes.stack import compose
 from tests.unit.examples import service
@@ -344,14 +344,14 @@ def test_a_cluster_that_will_not_do(kubeconfig: Kubeconfig, answers: Answers, sa
     with serving(answers) as port:
         kubeconfig.write(port)
         with pytest.raises(InvalidStackError) as caught:
-            KubeconfigCluster.read(Settings())
+            KubeconfigTarget.read(Settings())
     assert said in problem(caught)
 
 
-def cluster(kubeconfig: Kubeconfig, answers: Answers, **settings: Any) -> KubeconfigCluster:
+def cluster(kubeconfig: Kubeconfig, answers: Answers, **settings: Any) -> KubeconfigTarget:
     with serving(answers) as port:
         kubeconfig.write(port)
-        return KubeconfigCluster.read(Settings.model_validate(settings))
+        return KubeconfigTarget.read(Settings.model_validate(settings))
 
 
 def test_what_a_stack_needs_of_it(kubeconfig: Kubeconfig) -> None:

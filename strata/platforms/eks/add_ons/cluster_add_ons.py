@@ -1,7 +1,7 @@
 """What runs in a cluster of ours for its own sake: storage classes, the autoscaler, and for GPUs the
 device plugin, metrics and pre-pulled images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -16,7 +16,7 @@ from strata.platforms.eks.add_ons.image_pull import allowance, image_pull
 from strata.platforms.eks.add_ons.storage_classes import StorageClasses, StorageClassesArgs
 from strata.platforms.eks.aws.location import AwsLocation
 from strata.platforms.eks.facts.images import AUTOSCALER, DCGM_EXPORTER, DEVICE_PLUGIN, PAUSE
-from strata.platforms.kubernetes.cluster import Allowance, WorkloadSummary
+from strata.platforms.kubernetes.cluster import WorkloadSummary
 from strata.platforms.kubernetes.images import ImageResolver
 from strata.platforms.kubernetes.names import StackNames
 from strata.platforms.kubernetes.namespace import Namespace, NamespaceArgs
@@ -29,34 +29,28 @@ GPU_NAMESPACE = "strata-gpu"
 
 
 @dataclass(frozen=True, kw_only=True)
-class WantedImages:
-    """`images`: full references by name, of what runs on GPUs. `groups`: where it may run."""
-
-    groups: tuple[str, ...]
-    images: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
 class ClusterAddOnsArgs:
-    """`zones`: how many zones the groups are in. `backup_tag`: key and value by which backups find
-    a volume. `node_group_prefix`: the name of the NodeGroups component. `ready`: nodes and add-ons,
-    without which no pod runs."""
+    """`node_group_prefix`: the name of the NodeGroups component. `ready`: nodes and add-ons, without
+    which no pod runs."""
 
     aws: AwsSettings
     location: AwsLocation
-    zones: int
     cluster_name: pulumi.Input[str]
     provider: pulumi_kubernetes.Provider
     names: StackNames
     images: ImageResolver
+    workloads: WorkloadSummary
     volume_key_arn: pulumi.Input[str]
-    backup_tag: tuple[str, str]
     node_group_prefix: str
     ready: tuple[pulumi.Resource, ...]
 
 
 class ClusterAddOns(pulumi.ComponentResource):
-    """The Kubernetes objects of the cluster itself. Those for GPUs exist only if a group has GPUs."""
+    """The Kubernetes objects of the cluster itself. Those for GPUs exist only if a group has GPUs.
+
+    Pods depend on `ready`: with a claim on the storage classes, with a GPU on the device plugins.
+    `allowance` is what `pull_images` needs of the quota of the workloads' namespace.
+    """
 
     def __init__(self, name: str, args: ClusterAddOnsArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:ClusterAddOns", name, {}, opts)
@@ -65,9 +59,7 @@ class ClusterAddOns(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         storage = StorageClasses(
             f"{name}-storage",
-            StorageClassesArgs(
-                objects=self._objects, backup_tag=args.backup_tag, key_arn=args.volume_key_arn
-            ),
+            StorageClassesArgs(objects=self._objects, key_arn=args.volume_key_arn),
             self._child,
         )
         autoscaler = Autoscaler(
@@ -83,12 +75,15 @@ class ClusterAddOns(pulumi.ComponentResource):
             ),
             self._child,
         )
-        # A pod with a claim or a GPU waits for these.
         self.ready: tuple[pulumi.Resource, ...] = (
             *storage.classes,
             autoscaler.deployment,
             *self._gpu_agents(),
         )
+        workloads = args.workloads
+        self._pull_groups = {one.name for given in workloads.gpu_groups.values() for one in given}
+        pulling = [one for one in args.aws.gpu_nodes if one.name in self._pull_groups]
+        self.allowance = allowance(nodes_at_most(pulling, len(args.aws.zone_letters)))
         self.register_outputs({})
 
     def _gpu_agents(self) -> list[pulumi.Resource]:
@@ -104,7 +99,7 @@ class ClusterAddOns(pulumi.ComponentResource):
                 objects=objects,
                 pod_security="privileged",
                 # Two pods on each GPU node that there can be.
-                quota={"pods": str(2 * nodes_at_most(groups, args.zones))},
+                quota={"pods": str(2 * nodes_at_most(groups, len(args.aws.zone_letters)))},
             ),
             self._child,
         )
@@ -126,18 +121,20 @@ class ClusterAddOns(pulumi.ComponentResource):
         agent("dcgm-exporter", dcgm_exporter(image(DCGM_EXPORTER), every))
         return plugins
 
-    def pull_images(self, namespace: pulumi.Resource, wanted: WantedImages) -> None:
-        """Pre-pulls images onto GPU nodes, by pods in the namespace of the workloads."""
-        if not wanted.groups:
+    def pull_images(self, namespace: pulumi.Resource) -> None:
+        """Pre-pulls the images of workloads with GPUs, by pods in the workloads' namespace."""
+        args, reference = self._args, self._args.images.reference
+        names = {args.workloads.images[workload] for workload in args.workloads.gpu_groups}
+        if not names:
             return
-        pause = self._args.images.reference(PAUSE)
+        images = {name: reference(name) for name in names}
         NodeAgent(
             f"{self._name}-image-pull",
             NodeAgentArgs(
-                pod=image_pull(pause, wanted.images, wanted.groups),
+                pod=image_pull(reference(PAUSE), images, sorted(self._pull_groups)),
                 objects=self._objects,
                 namespace=namespace,
-                ready=self._args.ready,
+                ready=args.ready,
                 # An update doesn't wait for it: it is done when the services are ready.
                 annotations=SKIP_AWAIT,
             ),
@@ -145,21 +142,6 @@ class ClusterAddOns(pulumi.ComponentResource):
         )
 
 
-def wanted_images(workloads: WorkloadSummary, images: ImageResolver) -> WantedImages:
-    """The images of all services and jobs that were given GPUs."""
-    names = {workloads.images[workload] for workload in workloads.gpu_groups}
-    groups = {group.name for given in workloads.gpu_groups.values() for group in given}
-    return WantedImages(
-        groups=tuple(sorted(groups)),
-        images={name: images.reference(name) for name in sorted(names)},
-    )
-
-
 def nodes_at_most(groups: Sequence[GpuNodes], zones: int) -> int:
     """How many nodes of these groups there can be, with each at its maximum in every zone."""
     return sum(one.maximum * (1 if one.zone else zones) for one in groups)
-
-
-def pull_allowance(groups: Sequence[GpuNodes], zones: int, wanted: WantedImages) -> Allowance:
-    """What the image pulls need of the quota of the workloads' namespace."""
-    return allowance(nodes_at_most([one for one in groups if one.name in wanted.groups], zones))

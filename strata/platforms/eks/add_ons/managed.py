@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import pulumi
-from pulumi_aws import eks, iam
+from pulumi_aws import eks
 
 from strata.config.aws import AwsSettings
-from strata.platforms.eks.aws.documents import Json, Statement, policy_document
+from strata.platforms.eks.aws.documents import Json, Statement
 from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs
 from strata.platforms.eks.aws.keys import DATA as DATA_KEY
 from strata.platforms.eks.aws.keys import alias
@@ -164,9 +164,6 @@ class AddOns(pulumi.ComponentResource):
         args = self._args
         values = configuration(name, args.aws, args.tags)
         role = self._role(name, record)
-        ready: list[pulumi.Resource] = list(role.ready) if role else []
-        if role is not None and name == "aws-ebs-csi-driver":
-            ready.append(self._volume_key_policy(role))
         return eks.Addon(
             f"{self._name}-{name}",
             cluster_name=args.cluster_name,
@@ -178,7 +175,7 @@ class AddOns(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # A pod that starts before its role is bound has no credentials until it restarts.
-                depends_on=ready,
+                depends_on=role.ready if role else (),
             ),
         )
 
@@ -186,6 +183,7 @@ class AddOns(pulumi.ComponentResource):
         if record.service_account is None or record.policy is None:
             return None
         args = self._args
+        volume_key = volume_key_statements(args.location)
         return PodRole(
             f"{self._name}-{name}",
             PodRoleArgs(
@@ -194,14 +192,7 @@ class AddOns(pulumi.ComponentResource):
                 namespace=KUBE_SYSTEM,
                 service_account=record.service_account,
                 managed=(record.policy,),
+                statements={"volume-key": volume_key} if name == "aws-ebs-csi-driver" else {},
             ),
             pulumi.ResourceOptions(parent=self),
-        )
-
-    def _volume_key_policy(self, role: PodRole) -> iam.RolePolicy:
-        return iam.RolePolicy(
-            f"{self._name}-volume-key",
-            role=role.role_name,
-            policy=policy_document(volume_key_statements(self._args.location)),
-            opts=pulumi.ResourceOptions(parent=self),
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_kubernetes.storage import v1 as storage
 
+from strata.platforms.eks.aws.backups import BACKUP_TAG, BACKUP_VALUE
 from strata.platforms.kubernetes.objects import Objects
 
 DATA = "strata-data"
@@ -16,10 +17,9 @@ CACHE = "strata-cache"
 
 @dataclass(frozen=True, kw_only=True)
 class StorageClassesArgs:
-    """`backup_tag`: key and value by which backups find a volume. `key_arn`: the key of volumes."""
+    """`key_arn`: the key of volumes."""
 
     objects: Objects
-    backup_tag: tuple[str, str]
     key_arn: pulumi.Input[str]
 
 
@@ -30,10 +30,9 @@ class StorageClasses(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: StorageClassesArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:StorageClasses", name, {}, opts)
-        key, value = args.backup_tag
         self._args = args
         self.classes: tuple[pulumi.Resource, ...] = (
-            self._make(DATA, "Retain", {"tagSpecification_1": f"{key}={value}"}),
+            self._make(DATA, "Retain", {"tagSpecification_1": f"{BACKUP_TAG}={BACKUP_VALUE}"}),
             self._make(
                 CACHE,
                 "Delete",

@@ -155,32 +155,25 @@ class ControlPlane(pulumi.ComponentResource):
 
 
 def kubeconfig(location: AwsLocation, *, endpoint: str, certificate_authority: str) -> str:
-    """A kubeconfig without credentials: `aws eks get-token` gets them from the AWS credentials of
-    whoever uses it (the AWS CLI has to be there)."""
+    """A kubeconfig without credentials: `aws eks get-token` derives them from the AWS credentials of
+    the user (it requires the AWS CLI)."""
+    name = location.cluster
     command = {
-        # What `aws eks update-kubeconfig` writes.
+        # As written by `aws eks update-kubeconfig`.
         "apiVersion": "client.authentication.k8s.io/v1beta1",
         "command": "aws",
         "args": [
             *("--region", location.region),
-            *("eks", "get-token", "--cluster-name", location.cluster, "--output", "json"),
+            *("eks", "get-token", "--cluster-name", name, "--output", "json"),
         ],
         "interactiveMode": "Never",
     }
-    name = location.cluster
+    cluster = {"server": endpoint, "certificate-authority-data": certificate_authority}
     return json.dumps(
         {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [
-                {
-                    "name": name,
-                    "cluster": {
-                        "server": endpoint,
-                        "certificate-authority-data": certificate_authority,
-                    },
-                }
-            ],
+            "clusters": [{"name": name, "cluster": cluster}],
             "users": [{"name": name, "user": {"exec": command}}],
             "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
             "current-context": name,

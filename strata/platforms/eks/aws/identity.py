@@ -144,7 +144,6 @@ class PodRole(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.arn = role.arn
-        self.role_name = role.role.name
         self.ready: tuple[pulumi.Resource, ...] = (*role.ready, association)
         self.register_outputs({"arn": self.arn})
 

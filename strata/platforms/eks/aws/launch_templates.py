@@ -95,9 +95,9 @@ class LaunchTemplate(pulumi.ComponentResource):
         for EFA only, and use no addresses of the subnet."""
         groups = [args.cluster_security_group_id, self._efa_security_group(name, args)]
         # The types of a group with EFA have the same interfaces (checks/nodes.py).
-        one = TYPES[args.nodes.instance_types[0]]
-        plain_first = one.name in EFA_FROM_SECOND_CARD
-        cards = one.efa_interfaces + (1 if plain_first else 0)
+        instance = TYPES[args.nodes.instance_types[0]]
+        plain_first = instance.name in EFA_FROM_SECOND_CARD
+        cards = instance.efa_interfaces + (1 if plain_first else 0)
         return [
             ec2.LaunchTemplateNetworkInterfaceArgs(
                 network_card_index=card,

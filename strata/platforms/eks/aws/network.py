@@ -76,11 +76,6 @@ class Network(pulumi.ComponentResource):
         """In the order of the zones."""
         return tuple(subnet.id for subnet in self.private_subnets.values())
 
-    @property
-    def public_subnet_ids(self) -> tuple[pulumi.Output[str], ...]:
-        """In the order of the zones."""
-        return tuple(subnet.id for subnet in self.public_subnets.values())
-
     def _public_subnets(self, ranges: dict[str, ZoneRanges]) -> dict[str, ec2.Subnet]:
         tags = self._tags("internet")
         self._gateway = ec2.InternetGateway(

@@ -114,18 +114,22 @@ def _gpu_group(nodes: GpuNodes, types: Sequence[InstanceType]) -> NodeGroup:
     )
 
 
-def _offer(nodes: GpuNodes, one: InstanceType) -> tuple[str, int, int]:
+def _offer(nodes: GpuNodes, instance: InstanceType) -> tuple[str, int, int]:
     """The resource, how many of it a node offers, and the memory of each in MiB."""
-    if one.gpu is None:
+    if instance.gpu is None:
         return GPU_RESOURCE, 0, 0
     if nodes.sharing is GpuSharing.TIME_SLICING:
         # In turns, but not isolated: each pod sees all of the memory.
-        return f"{GPU_RESOURCE}.shared", one.gpus * (nodes.time_slices or 1), one.gpu.memory_mib
+        return (
+            f"{GPU_RESOURCE}.shared",
+            instance.gpus * (nodes.time_slices or 1),
+            instance.gpu.memory_mib,
+        )
     if nodes.sharing is GpuSharing.MIG and nodes.mig_profile is not None:
         profile = nodes.mig_profile
-        slices = one.gpus * one.gpu.mig.get(profile, 0)
+        slices = instance.gpus * instance.gpu.mig.get(profile, 0)
         return mig_resource(profile), slices, mig_memory_mib(profile)
-    return GPU_RESOURCE, one.gpus, one.gpu.memory_mib
+    return GPU_RESOURCE, instance.gpus, instance.gpu.memory_mib
 
 
 def _types(nodes: SystemNodes | GpuNodes) -> list[InstanceType]:

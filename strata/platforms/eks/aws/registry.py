@@ -76,27 +76,19 @@ class Registry(pulumi.ComponentResource):
 
 def lifecycle() -> str:
     """Deletes untagged images after a while, and the oldest of the others."""
+    by_age = {"countType": "sinceImagePushed", "countUnit": "days", "countNumber": UNTAGGED_DAYS}
+    by_count = {"countType": "imageCountMoreThan", "countNumber": IMAGES_KEPT}
+    selections = {
+        "untagged": {"tagStatus": "untagged", **by_age},
+        "the oldest": {"tagStatus": "any", **by_count},
+    }
     rules = [
         {
-            "rulePriority": 1,
-            "description": "untagged",
-            "selection": {
-                "tagStatus": "untagged",
-                "countType": "sinceImagePushed",
-                "countUnit": "days",
-                "countNumber": UNTAGGED_DAYS,
-            },
+            "rulePriority": priority,
+            "description": description,
+            "selection": selection,
             "action": {"type": "expire"},
-        },
-        {
-            "rulePriority": 2,
-            "description": "the oldest",
-            "selection": {
-                "tagStatus": "any",
-                "countType": "imageCountMoreThan",
-                "countNumber": IMAGES_KEPT,
-            },
-            "action": {"type": "expire"},
-        },
+        }
+        for priority, (description, selection) in enumerate(selections.items(), start=1)
     ]
     return json.dumps({"rules": rules})

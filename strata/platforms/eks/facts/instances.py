@@ -222,28 +222,21 @@ def mig_memory_mib(profile: str) -> int:
     return math.floor(int(size) * MEBIBYTES_OF_GIGABYTE)
 
 
-def pods_of(one: InstanceType) -> int:
-    """How many pods a node accepts: one for each address, and at most 110 below 30 vCPU, else 250
-    (Amazon EKS User Guide, "Choose an optimal Amazon EC2 node instance type": the maximum of managed
-    node groups)."""
-    return min(one.pod_addresses, 110 if one.vcpu < 30 else 250)
-
-
-def cpu_for_pods(one: InstanceType) -> float:
+def cpu_for_pods(instance: InstanceType) -> float:
     """Cores for pods: all but what nodeadm reserves for kubelet and the system, which is 6% of the
     first core, 1% of the second, 0.5% of the third and fourth, and 0.25% of the others
     (amazon-eks-ami, nodeadm/internal/kubelet, getCPUMillicoresToReserve)."""
-    first = 60 + 10 * min(one.vcpu - 1, 1) + 5 * min(max(one.vcpu - 2, 0), 2)
-    kept = first + math.floor(2.5 * max(one.vcpu - 4, 0))
-    return one.vcpu - kept / 1000
+    first = 60 + 10 * min(instance.vcpu - 1, 1) + 5 * min(max(instance.vcpu - 2, 0), 2)
+    kept = first + math.floor(2.5 * max(instance.vcpu - 4, 0))
+    return instance.vcpu - kept / 1000
 
 
-def memory_for_pods(one: InstanceType) -> int:
+def memory_for_pods(instance: InstanceType) -> int:
     """MiB for pods.
 
     The machine sees less than EC2 reports: 7.5% are subtracted, as Karpenter does
     (`vm-memory-overhead-percent`). nodeadm reserves 255 MiB and 11 MiB for each pod address, and
     kubelet starts to evict at 100 MiB (amazon-eks-ami, nodeadm/internal/kubelet/config.go).
     """
-    seen = math.floor(one.memory_mib * (1 - 0.075))
-    return seen - (255 + 11 * one.pod_addresses) - 100
+    seen = math.floor(instance.memory_mib * (1 - 0.075))
+    return seen - (255 + 11 * instance.pod_addresses) - 100
