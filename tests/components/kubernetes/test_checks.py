@@ -67,8 +67,6 @@ LARGE = "x" * (1024 * 1024 + 1)
         ),
         ({"command": (Secret("app"),)}, "service app: command[0]", "contains a secret"),
         ({"prepare": (Secret("app"),)}, "service app: prepare[0]", "contains a secret"),
-        ({"command": (Secret("app"),)}, "service app: command[0]", "contains a secret"),
-        ({"prepare": (Secret("app"),)}, "service app: prepare[0]", "contains a secret"),
         (
             {"volumes": (Volume(name="My_data", path="/data", cache=True),)},
             "service app: volumes.My_data",
