@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from strata.config.base import BaseSettings
 from strata.model import GpuSharing
+from strata.pins import EKS_KUBERNETES_VERSION
 
 
 class Nat(StrEnum):
@@ -124,7 +125,7 @@ class AwsSettings(BaseSettings):
     range: IPv4Network = IPv4Network("10.64.0.0/16")
     service_range: IPv4Network = IPv4Network("172.20.0.0/16")
     nat: Nat = Nat.PER_ZONE
-    kubernetes_version: Annotated[str, Field(pattern=r"^1\.\d{2}$")] = "1.35"
+    kubernetes_version: Annotated[str, Field(pattern=r"^1\.\d{2}$")] = EKS_KUBERNETES_VERSION
     public_access_ranges: tuple[IPv4Network, ...] = ()
     administrators: tuple[
         Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/.+$")], ...

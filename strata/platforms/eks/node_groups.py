@@ -14,6 +14,7 @@ from pulumi_aws.eks.outputs import NodeGroupResource
 
 from strata.config.aws import AwsSettings, Capacity, GpuNodes, NodeImage, SystemNodes
 from strata.model import GpuSharing
+from strata.pins import EKS_NODE_RELEASES
 from strata.platforms.eks.instances import (
     TYPES,
     InstanceType,
@@ -41,9 +42,7 @@ GPU_TAINT = Taint(key=GPU_RESOURCE, value="true", effect="NoSchedule")
 # does not bring another one meanwhile (cluster-autoscaler, processors/customresources/gpu_processor).
 AUTOSCALER_GPU = "k8s.amazonaws.com/accelerator"
 
-# The release of the node images, by version of Kubernetes: Amazon Linux 2023 has one number for its
-# standard and its NVIDIA image. Source: the releases of awslabs/amazon-eks-ami (v20260818).
-RELEASES: Mapping[str, str] = {"1.35": "1.35.6-20260818"}
+RELEASES = EKS_NODE_RELEASES
 
 # EKS writes the effects of taints in a way of its own.
 _EFFECTS = {

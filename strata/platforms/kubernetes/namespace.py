@@ -7,13 +7,12 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from strata.model import Kind, Workload
+from strata.pins import POD_SECURITY_VERSION
 from strata.platforms.kubernetes.cluster import Allowance, NodeGroup
 from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.quantities import cores, mebibytes
 
 POD_SECURITY = "restricted"
-POD_SECURITY_VERSION = "v1.35"
-"""The version whose checks the policy packs carry out, too."""
 
 PRIORITIES = {Kind.DATASTORE: 3000, Kind.GATEWAY: 2000, Kind.APPLICATION: 1000}
 """What goes first when there is no room: higher numbers stay. Only their order means anything; all
