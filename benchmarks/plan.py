@@ -28,24 +28,16 @@ SEED = "a seed that only the benchmarks use"
 LINEAR = 1.25
 
 STRATA = """\
-import gc
 import os
 import sys
 
 sys.path.insert(0, os.environ["BENCH_ROOT"])
-gc.disable()
 
-import pulumi
-from pulumi.runtime.config import CONFIG
-
-from strata import config
 from benchmarks.plan import compose
-from strata.platforms import choose
+from strata.stack import open_stack
 
-settings = config.load(CONFIG.get(), pulumi.get_project())
-platform = choose(settings, pulumi.get_project(), pulumi.get_stack())
-compose(platform, int(os.environ["BENCH_SERVICES"]))
-platform.deploy()
+with open_stack() as stack:
+    compose(stack, int(os.environ["BENCH_SERVICES"]))
 """
 
 PEER = """\
@@ -73,7 +65,7 @@ STACK_FILE: dict[str, Any] = {
 }
 
 
-def compose(platform: Any, services: int) -> None:
+def compose(stack: Any, services: int) -> None:
     """So many small services in three tiers, each of which calls one of the tier below."""
     from strata.components import AppService, AppServiceArgs
     from strata.model import Resources
@@ -86,7 +78,7 @@ def compose(platform: Any, services: int) -> None:
             AppService(
                 f"service-{index}",
                 AppServiceArgs(
-                    platform=platform,
+                    stack=stack,
                     image="probe-server",
                     resources=Resources(memory_mib=64, cpu=0.2),
                     calls=calls,

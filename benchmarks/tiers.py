@@ -7,9 +7,8 @@ the program looks for one.
 """
 
 from strata.components import AppService, AppServiceArgs
-from strata.config import Settings
 from strata.model import HttpProbe, Probe, Resources
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 
 PORT = 8000
 SERVERS = 4
@@ -21,13 +20,13 @@ first time after one interval. On a small host it has a price: twenty checks a s
 two cores, from both tools alike (`benchmarks.tiers_5s` has none of it)."""
 
 
-def compose(platform: Platform, settings: Settings) -> None:
-    describe(platform, PROBE_INTERVAL_SECONDS)
+def compose(stack: Stack) -> None:
+    describe(stack, PROBE_INTERVAL_SECONDS)
 
 
-def describe(platform: Platform, probe_interval_seconds: int) -> None:
+def describe(stack: Stack, probe_interval_seconds: int) -> None:
     def service(name: str, *calls: AppService) -> AppService:
-        return _service(platform, name, calls, probe_interval_seconds)
+        return _service(stack, name, calls, probe_interval_seconds)
 
     servers = [service(f"server-{number}") for number in range(1, SERVERS + 1)]
     middles = [
@@ -39,12 +38,12 @@ def describe(platform: Platform, probe_interval_seconds: int) -> None:
 
 
 def _service(
-    platform: Platform, name: str, calls: tuple[AppService, ...], probe_interval_seconds: int
+    stack: Stack, name: str, calls: tuple[AppService, ...], probe_interval_seconds: int
 ) -> AppService:
     return AppService(
         name,
         AppServiceArgs(
-            platform=platform,
+            stack=stack,
             image="probe-server",
             port=PORT,
             resources=Resources(memory_mib=64, cpu=0.25),

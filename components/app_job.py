@@ -1,78 +1,66 @@
-"""AppJob: a process of the user's own that ends: a migration, an import, a nightly report."""
+"""AppJob: a program that ends: a migration, an import, a nightly report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulumi
 
-from strata.components.app_service import DEFAULT_TMPFS, DEFAULT_USER
-from strata.components.component import JobComponent
-from strata.components.connection import Connection, clashes, reach
+from strata.components.app_service import DEFAULT_TMPFS
+from strata.components.component import WorkloadComponent, shared
+from strata.components.connection import Connection, Dependencies
 from strata.components.gpu_service import check_gpu
-from strata.model import Endpoint, File, Gpu, Job, Resources, Text, Tmpfs, Zone
-from strata.platforms.platform import Platform
-
-NO_GPU = Gpu()
+from strata.model import Endpoint, Gpu, Job, Tmpfs
+from strata.model.workload import NO_GPU, WorkloadFields
+from strata.stack import Stack
 
 
 @dataclass(frozen=True, kw_only=True)
-class AppJobArgs:
-    """What a job needs. `platform`, `image`, `command` and `resources` have no default.
+class AppJobArgs(WorkloadFields):
+    """The arguments of an `AppJob`: the fields of `strata.model.workload.WorkloadFields`, and those
+    below. Only `stack`, `image` and `resources` are required.
 
-    `connections`, `calls` and `egress` are those of `AppServiceArgs`; `schedule` (cron, in UTC),
-    `retries` and `timeout_seconds` those of `strata.model.Job`. A service waits for a job that has no
-    schedule by its `after`.
+    `connections`, `calls` and `links` are those of `AppServiceArgs`; `schedule` (cron, in UTC),
+    `retries` and `timeout_seconds` those of `strata.model.Job`. A service waits for a job without a
+    schedule if its `after` names it.
     """
 
-    platform: Platform
-    image: str
-    command: tuple[Text, ...]
-    resources: Resources
-    zone: Zone = Zone.BACKEND
-    environment: Mapping[str, Text] = field(default_factory=dict)
+    stack: Stack
     connections: Mapping[str, Connection] = field(default_factory=dict)
     calls: Mapping[str, Endpoint] = field(default_factory=dict)
-    egress: bool = False
-    files: tuple[File, ...] = ()
+    links: tuple[Endpoint, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = DEFAULT_TMPFS
     gpu: Gpu = NO_GPU
-    profiles: tuple[str, ...] = ()
-    user: str = DEFAULT_USER
     schedule: str | None = None
     retries: int = 3
     timeout_seconds: int = 3600
 
 
-class AppJob(JobComponent):
+class AppJob(WorkloadComponent):
     """One job: `AppJob("migrate", AppJobArgs(...))`."""
 
     def __init__(
         self, name: str, args: AppJobArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        path = f"job {name}"
         problems = [
-            *clashes(f"job {name}", args.connections, args.environment),
-            *check_gpu(f"job {name}", args.gpu),
+            *Dependencies.of(args).problems(path, args.environment),
+            *check_gpu(path, args.gpu),
         ]
-        super().__init__("AppJob", describe(name, args), args.platform, problems, opts)
+        super().__init__("AppJob", [describe(name, args)], args.stack, problems, opts)
 
 
 def describe(name: str, args: AppJobArgs) -> Job:
     """The plain data of a job."""
-    reached = reach(args.connections, args.calls)
+    needs = Dependencies.of(args)
     return Job(
+        **{
+            **shared(args, WorkloadFields),
+            "environment": {**needs.environment, **args.environment},
+            "files": (*args.files, *needs.files),
+        },
         name=name,
-        image=args.image,
-        zone=args.zone,
-        resources=args.resources,
-        user=args.user,
-        command=args.command,
-        environment={**reached.environment, **args.environment},
-        links=reached.links,
-        egress=args.egress,
-        files=(*args.files, *reached.files),
-        tmpfs=args.tmpfs,
+        links=needs.links,
         gpu=args.gpu,
-        profiles=args.profiles,
         schedule=args.schedule,
         retries=args.retries,
         timeout_seconds=args.timeout_seconds,

@@ -1,68 +1,55 @@
 """What all components share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any
 
 import pulumi
 
-from strata.model import Endpoint, Job, Problem, Service, raise_problems
-from strata.model.composition import workload_problems
-from strata.platforms.platform import Platform
+from strata.errors import Problem
+from strata.model import Endpoint, Workload
+from strata.stack import Stack
 
 
-class ServiceComponent(pulumi.ComponentResource):
-    """A component that is one service: checked first, then handed to its platform.
+class WorkloadComponent(pulumi.ComponentResource):
+    """A component that consists of one workload or more.
 
-    `service` is its plain data. The platform makes its resources, as children of this component,
-    once the whole stack is known to be right (`Platform.deploy`).
+    `workload` is the plain data of the one that clients link to. The stack creates the resources of
+    all of them, as children of this component, once the whole is checked (`Stack.deploy`).
     """
 
-    service: Service
+    workload: Workload
 
     def __init__(
         self,
         type_name: str,
-        service: Service,
-        platform: Platform,
+        workloads: Sequence[Workload],
+        stack: Stack,
         problems: Iterable[Problem],
         opts: pulumi.ResourceOptions | None,
     ) -> None:
-        raise_problems([*problems, *workload_problems(service)])
-        # Before the engine hears of it, so that a name that is taken is refused in our words.
-        platform.add(service, self)
+        main = workloads[0]
+        # Before the engine hears of it, so that a name that is taken is reported in our words.
+        stack.add(workloads, self, problems)
         super().__init__(
             f"strata:components:{type_name}",
-            service.name,
-            {"image": service.image, "zone": str(service.zone), "replicas": service.replicas},
+            main.name,
+            {
+                "image": main.image,
+                "zone": str(main.zone),
+                "replicas": main.replicas,
+                "schedule": main.schedule,
+            },
             opts,
         )
-        self.service = service
-        self.register_outputs({"service": service.name})
+        self.workload = main
+        self.register_outputs({"name": main.name})
 
     def endpoint(self, port: str = "http") -> Endpoint:
-        """The endpoint of a port, for a client to link to. Raises KeyError for an unknown name."""
-        return self.service.endpoint(port)
+        """The endpoint of a port, for a client to link to."""
+        return self.workload.endpoint(port)
 
 
-class JobComponent(pulumi.ComponentResource):
-    """A component that is one job: checked first, then handed to its platform."""
-
-    job: Job
-
-    def __init__(
-        self,
-        type_name: str,
-        job: Job,
-        platform: Platform,
-        problems: Iterable[Problem],
-        opts: pulumi.ResourceOptions | None,
-    ) -> None:
-        raise_problems([*problems, *workload_problems(job)])
-        platform.add(job, self)
-        super().__init__(
-            f"strata:components:{type_name}",
-            job.name,
-            {"image": job.image, "zone": str(job.zone), "schedule": job.schedule},
-            opts,
-        )
-        self.job = job
-        self.register_outputs({"job": job.name})
+def shared(args: object, fields_of: type) -> dict[str, Any]:
+    """The fields that the arguments of a component have from the model, for its workload."""
+    return {one.name: getattr(args, one.name) for one in fields(fields_of)}

@@ -2,20 +2,27 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from strata.model import Endpoint, File, Password, Problem, Text
+from strata.errors import Problem
+from strata.model import Endpoint, File, Secret, Text
 
 SECRETS_FOLDER = "/run/secrets"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """A datastore as its clients see it; `database` is None where the engine has none."""
+    """A datastore as its clients see it.
+
+    `database` is None where the engine has none. `after` names jobs that must succeed before a
+    client starts.
+    """
 
     endpoint: Endpoint
     user: str | None
     database: str | None
-    password: Password
+    password: Secret
+    after: tuple[str, ...] = ()
 
     def environment(self, prefix: str) -> Mapping[str, Text]:
         """`<prefix>_HOST`, `_PORT`, `_USER`, `_NAME` and `_PASSWORD_FILE`, as far as they apply."""
@@ -33,40 +40,57 @@ class Connection:
         return File(path=_password_path(prefix), content=self.password)
 
 
+class _Args(Protocol):
+    @property
+    def connections(self) -> Mapping[str, Connection]: ...
+    @property
+    def calls(self) -> Mapping[str, Endpoint]: ...
+    @property
+    def links(self) -> tuple[Endpoint, ...]: ...
+
+
 @dataclass(frozen=True, kw_only=True)
-class Reached:
-    """What calling others brings along: variables, password files and links."""
+class Dependencies:
+    """What the datastores and endpoints that a workload uses add to it."""
 
-    environment: Mapping[str, Text]
-    files: tuple[File, ...]
-    links: tuple[Endpoint, ...]
+    connections: Mapping[str, Connection]
+    calls: Mapping[str, Endpoint]
+    others: tuple[Endpoint, ...]
 
+    @classmethod
+    def of(cls, args: _Args) -> "Dependencies":
+        return cls(connections=args.connections, calls=args.calls, others=args.links)
 
-def reach(connections: Mapping[str, Connection], calls: Mapping[str, Endpoint]) -> Reached:
-    """The datastores by the prefix of their variables, other services by the variable of their
-    URL."""
-    environment: dict[str, Text] = {}
-    for prefix, connection in connections.items():
-        environment |= connection.environment(prefix)
-    return Reached(
-        environment={**environment, **{name: one.url for name, one in calls.items()}},
-        files=tuple(one.file(prefix) for prefix, one in connections.items()),
-        links=(*(one.endpoint for one in connections.values()), *calls.values()),
-    )
+    @property
+    def environment(self) -> Mapping[str, Text]:
+        environment: dict[str, Text] = {}
+        for prefix, connection in self.connections.items():
+            environment |= connection.environment(prefix)
+        return {**environment, **{name: endpoint.url for name, endpoint in self.calls.items()}}
 
+    @property
+    def files(self) -> tuple[File, ...]:
+        return tuple(connection.file(prefix) for prefix, connection in self.connections.items())
 
-def clashes(
-    path: str, connections: Mapping[str, Connection], environment: Mapping[str, Text]
-) -> Iterator[Problem]:
-    """Variables that are given twice."""
-    for prefix in connections:
-        clash = {key for key in environment if key.startswith(f"{prefix}_")}
-        if clash:
-            yield Problem(
-                f"{path}: environment",
-                f"{', '.join(sorted(clash))} would be set by connections.{prefix} too",
-                "take it out of one of them",
-            )
+    @property
+    def links(self) -> tuple[Endpoint, ...]:
+        stores = (connection.endpoint for connection in self.connections.values())
+        return (*stores, *self.calls.values(), *self.others)
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        return tuple(name for connection in self.connections.values() for name in connection.after)
+
+    def problems(self, path: str, environment: Mapping[str, Text]) -> Iterator[Problem]:
+        """Variables that the connections set too."""
+        for prefix in self.connections:
+            clash = {key for key in environment if key.startswith(f"{prefix}_")}
+            if clash:
+                yield Problem(
+                    f"{path}: environment",
+                    f"connections.{prefix} sets {', '.join(sorted(clash))} too",
+                    "remove it from one of them",
+                )
 
 
 def _password_path(prefix: str) -> str:

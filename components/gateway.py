@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from strata.components.component import ServiceComponent
+from strata.components.component import WorkloadComponent
 from strata.model import (
-    Certificate,
     Cores,
     Endpoint,
     File,
@@ -19,7 +18,6 @@ from strata.model import (
     Listen,
     NameServer,
     Port,
-    PrivateKey,
     Probe,
     Problem,
     Resources,
@@ -27,9 +25,11 @@ from strata.model import (
     Text,
     Tmpfs,
     Zone,
+    certificate,
+    private_key,
 )
 from strata.model.text import Part
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 
 HTTP_PORT = 8080
 HTTPS_PORT = 8443
@@ -72,7 +72,7 @@ class GatewayArgs:
     """`http` and `https`: ports of the host's loopback. `names`: what the certificate is for;
     it is issued by the authority of the stack (output `certificateAuthority`)."""
 
-    platform: Platform
+    stack: Stack
     routes: tuple[Route, ...]
     http: int = 8080
     https: int = 8443
@@ -80,33 +80,35 @@ class GatewayArgs:
     resources: Resources = Resources(memory_mib=128, cpu=0.5)  # noqa: RUF009 - frozen
 
 
-class Gateway(ServiceComponent):
+class Gateway(WorkloadComponent):
     """The gateway of a stack: `Gateway("gateway", GatewayArgs(...))`."""
 
     def __init__(
         self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("Gateway", describe(name, args), args.platform, check(name, args), opts)
+        super().__init__("Gateway", [describe(name, args)], args.stack, check(name, args), opts)
 
 
 def check(name: str, args: GatewayArgs) -> Iterator[Problem]:
     """What is wrong with the arguments on their own."""
     if not args.routes:
-        yield Problem(f"service {name}: routes", "there is none", "give at least one Route")
+        yield Problem(f"service {name}: routes", "there are none", "give at least one Route")
     if not args.names:
-        yield Problem(f"service {name}: names", "there is none", "name what clients will ask for")
+        yield Problem(
+            f"service {name}: names", "there are none", "give the host names that clients use"
+        )
     for path, count in Counter(route.path.rstrip("/") for route in args.routes).items():
         if count > 1:
             yield Problem(
-                f"service {name}: routes", f"{path or '/'} is there {count} times", "keep one"
+                f"service {name}: routes", f"{path or '/'} is given {count} times", "keep one"
             )
     for index, route in enumerate(args.routes):
         where = f"service {name}: routes[{index}]"
         if not route.path.startswith("/") or set(route.path) & set(" \t\n;{}\"'$\\"):
             yield Problem(
                 f"{where}.path",
-                f"{route.path!r} is no path",
-                "begin with '/', and leave out blanks, quotes and any of ; { } $ \\",
+                f"{route.path!r} is not a valid path",
+                "start with '/', without blanks, quotes or any of ; { } $ \\",
             )
         for field in ("requests_per_second", "burst", "body_kib", "timeout_seconds"):
             if getattr(route, field) < 1:
@@ -133,8 +135,8 @@ def describe(name: str, args: GatewayArgs) -> Service:
         tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
         files=(
             File(path=CONFIGURATION_FILE, content=_configuration(args)),
-            File(path=CERTIFICATE_FILE, content=Certificate(name, args.names)),
-            File(path=PRIVATE_KEY_FILE, content=PrivateKey(name, args.names)),
+            File(path=CERTIFICATE_FILE, content=certificate(name, args.names)),
+            File(path=PRIVATE_KEY_FILE, content=private_key(name, args.names)),
         ),
         stop_signal="SIGQUIT",  # Finishes the requests under way, then ends.
     )

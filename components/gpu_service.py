@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from strata.components.app_service import AppServiceArgs, check, describe
-from strata.components.component import ServiceComponent
+from strata.components.component import WorkloadComponent
 from strata.model import Gpu, GpuMode, GpuSharing, Problem
 
 # An index or a UUID, of a GPU or of a slice of one: never a word that stands for all of them.
@@ -19,18 +19,17 @@ MIG_PROFILE = re.compile(r"[1-7]g\.\d+gb(\+me)?")
 
 @dataclass(frozen=True, kw_only=True)
 class GpuServiceArgs(AppServiceArgs):
-    """What a GPU service needs beyond an application: `gpu`, see `strata.model.Gpu`.
+    """The arguments of a `GpuService`: those of `AppServiceArgs`, and `gpu` (`strata.model.Gpu`).
 
-    `image` runs on the CPU, `gpu.image` (by default the same) on the GPU; an `ByDevice` in the
-    environment tells the process which it got. The service's health must ask the accelerator, so
-    that a container that has lost its GPU turns unhealthy: `GET /health` is expected to compute
-    something on the device that was granted.
+    `image` runs on the CPU, `gpu.image` (by default the same image) on the GPU. A `ByDevice` in the
+    environment tells the program which it got. `GET /health` must compute something on the granted
+    device, so that a container that lost its GPU turns unhealthy.
     """
 
     gpu: Gpu
 
 
-class GpuService(ServiceComponent):
+class GpuService(WorkloadComponent):
     """One GPU service: `GpuService("inference", GpuServiceArgs(...))`."""
 
     def __init__(
@@ -38,16 +37,16 @@ class GpuService(ServiceComponent):
     ) -> None:
         super().__init__(
             "GpuService",
-            describe(name, args, args.gpu),
-            args.platform,
+            [describe(name, args, args.gpu)],
+            args.stack,
             [*check(name, args), *check_gpu(f"service {name}", args.gpu)],
             opts,
         )
 
 
-def check_gpu(of: str, gpu: Gpu) -> Iterator[Problem]:
-    """What is wrong with a request for GPUs on its own; `of` is the service or job that has it."""
-    path = f"{of}: gpu"
+def check_gpu(path: str, gpu: Gpu) -> Iterator[Problem]:
+    """What is wrong with a request for GPUs on its own. `path`: that of the workload."""
+    path = f"{path}: gpu"
     if gpu.count < 1:
         yield Problem(f"{path}.count", f"{gpu.count} is less than 1", "use mode: off for none")
     if gpu.device_ids and gpu.count not in (1, len(gpu.device_ids)):
@@ -57,35 +56,35 @@ def check_gpu(of: str, gpu: Gpu) -> Iterator[Problem]:
             "give one of the two",
         )
     if len(set(gpu.device_ids)) < len(gpu.device_ids):
-        yield Problem(f"{path}.deviceIds", "a device is there twice", "name each device once")
+        yield Problem(f"{path}.deviceIds", "a device is listed twice", "list each device once")
     for device in gpu.device_ids:
         if DEVICE.fullmatch(device) is None:
             yield Problem(
                 f"{path}.deviceIds",
-                f"{device!r} is no device",
+                f"{device!r} is not a device",
                 "name each by its index or its UUID, as `nvidia-smi -L` prints them",
             )
     if (gpu.sharing is GpuSharing.MIG) != (gpu.mig_profile is not None):
         yield Problem(
             f"{path}.migProfile",
-            "a profile and sharing: mig belong together",
+            "a MIG profile requires sharing: mig, and the reverse",
             "give both, such as migProfile: 1g.10gb, or neither",
         )
     if gpu.mig_profile is not None and MIG_PROFILE.fullmatch(gpu.mig_profile) is None:
         yield Problem(
             f"{path}.migProfile",
-            f"{gpu.mig_profile!r} is no profile",
+            f"{gpu.mig_profile!r} is not a MIG profile",
             "name it as `nvidia-smi mig -lgip` does, such as 1g.10gb",
         )
     if gpu.sharing is GpuSharing.TIME_SLICING and gpu.count > 1:
         yield Problem(
             f"{path}.count",
-            "several shares of a GPU that is used in turns may be of the same GPU",
-            "ask for one, or for GPUs of its own",
+            "several time slices may be of the same GPU",
+            "ask for one, or for exclusive GPUs",
         )
     if gpu.mode is not GpuMode.OFF and "utility" not in gpu.capabilities:
         yield Problem(
             f"{path}.capabilities",
-            "without `utility` the container cannot be asked whether it has its GPU",
+            "without `utility`, health checks can't see whether the container has its GPU",
             "add utility",
         )

@@ -16,11 +16,10 @@ from types import MappingProxyType
 
 # --- Pulumi -----------------------------------------------------------------------------------
 
-# One version for the CLI, the SDK (toolchain/requirements/base.in), the language host and the
-# policy packs.
+# One version for the CLI, the SDK, the language host and the policy packs.
 # renovate: datasource=github-releases depName=pulumi/pulumi
 PULUMI = "3.250.0"
-# Each plugin has the version of its SDK (base.in, clouds.in).
+# Each plugin has the version of its SDK.
 # renovate: datasource=github-releases depName=pulumi/pulumi-docker
 DOCKER_PLUGIN = "5.2.0"
 # renovate: datasource=github-releases depName=pulumi/pulumi-aws

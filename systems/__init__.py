@@ -5,15 +5,14 @@ from collections.abc import Callable
 from importlib import import_module
 from pkgutil import iter_modules
 
-from strata.config import Settings
-from strata.model import InvalidStackError, Problem
-from strata.platforms.platform import Platform
+from strata.errors import Problem, raise_problems
+from strata.stack import Stack
 
-Compose = Callable[[Platform, Settings], None]
+Compose = Callable[[Stack], None]
 
 
 def names() -> tuple[str, ...]:
-    """Every system there is: a file of this folder each."""
+    """All systems: each is a file of this folder."""
     return tuple(sorted(module.name for module in iter_modules(__path__)))
 
 
@@ -23,15 +22,8 @@ def find(name: str) -> Compose:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise InvalidStackError(
-            [
-                Problem(
-                    "strata:system",
-                    f"there is no system {name!r}",
-                    f"{hint}the systems are: {', '.join(known)}",
-                )
-            ]
-        )
-    # Only the one that is asked for is loaded.
+        fix = f"{hint}the systems are: {', '.join(known)}"
+        raise_problems([Problem("strata:system", f"there is no system {name!r}", fix)])
+    # Only the system that is used is imported.
     compose: Compose = import_module(f"systems.{name}").compose
     return compose

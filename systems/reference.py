@@ -8,26 +8,27 @@ from strata.components import (
     AppServiceArgs,
     Datastore,
     DatastoreArgs,
-    Engine,
     Gateway,
     GatewayArgs,
     GpuService,
     GpuServiceArgs,
     Route,
 )
-from strata.config import Settings
+from strata.components.engines.postgres import POSTGRES
+from strata.components.engines.rabbitmq import RABBITMQ
+from strata.components.engines.redis import REDIS
 from strata.model import ByDevice, Gpu, Resources, Zone
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 
 
-def compose(platform: Platform, settings: Settings) -> None:
-    postgres = Datastore("postgres", DatastoreArgs(platform=platform, engine=Engine.POSTGRES))
-    redis = Datastore("redis", DatastoreArgs(platform=platform, engine=Engine.REDIS))
-    rabbitmq = Datastore("rabbitmq", DatastoreArgs(platform=platform, engine=Engine.RABBITMQ))
+def compose(stack: Stack) -> None:
+    postgres = Datastore("postgres", DatastoreArgs(stack=stack, engine=POSTGRES))
+    redis = Datastore("redis", DatastoreArgs(stack=stack, engine=REDIS))
+    rabbitmq = Datastore("rabbitmq", DatastoreArgs(stack=stack, engine=RABBITMQ))
     inference = GpuService(
         "inference",
         GpuServiceArgs(
-            platform=platform,
+            stack=stack,
             image="inference",
             zone=Zone.COMPUTE,
             resources=Resources(memory_mib=768, cpu=2, cpu_reserved=0.5),
@@ -36,13 +37,13 @@ def compose(platform: Platform, settings: Settings) -> None:
                 "DEVICE": ByDevice(gpu="cuda", cpu="cpu"),
             },
             gpu=Gpu(
-                mode=settings.gpu.mode,
-                count=settings.gpu.count,
-                device_ids=settings.gpu.device_ids,
-                memory_mib=settings.gpu.memory_mib,
-                sharing=settings.gpu.sharing,
-                mig_profile=settings.gpu.mig_profile,
-                capabilities=settings.gpu.capabilities,
+                mode=stack.settings.gpu.mode,
+                count=stack.settings.gpu.count,
+                device_ids=stack.settings.gpu.device_ids,
+                memory_mib=stack.settings.gpu.memory_mib,
+                sharing=stack.settings.gpu.sharing,
+                mig_profile=stack.settings.gpu.mig_profile,
+                capabilities=stack.settings.gpu.capabilities,
                 image="inference-cuda",
             ),
         ),
@@ -50,7 +51,7 @@ def compose(platform: Platform, settings: Settings) -> None:
     AppService(  # Nobody calls it: it takes its work from the queue.
         "worker",
         AppServiceArgs(
-            platform=platform,
+            stack=stack,
             image="application",
             command=("python3", "-m", "apps.worker"),
             resources=Resources(memory_mib=192, cpu=0.5),
@@ -61,7 +62,7 @@ def compose(platform: Platform, settings: Settings) -> None:
     api = AppService(
         "api",
         AppServiceArgs(
-            platform=platform,
+            stack=stack,
             image="application",
             command=("python3", "-m", "apps.api"),
             resources=Resources(memory_mib=256, cpu=1),
@@ -76,9 +77,9 @@ def compose(platform: Platform, settings: Settings) -> None:
     Gateway(
         "gateway",
         GatewayArgs(
-            platform=platform,
-            http=settings.ports.http,
-            https=settings.ports.https,
+            stack=stack,
+            http=stack.settings.ports.http,
+            https=stack.settings.ports.https,
             routes=(
                 Route(path="/", endpoint=api.endpoint()),
                 Route(path="/assets/", endpoint=api.endpoint()),

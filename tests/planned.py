@@ -20,7 +20,7 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 import systems
 from strata import config, platforms
 from strata.images import catalogue
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from tests.loop import own_loop
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -199,14 +199,14 @@ def settings(changes: Mapping[str, Any] | None = None, stack: str = STACK) -> co
         for key, value in values.items()
         if value is not None
     }
-    return config.load(raw, PROJECT)
+    return config.load(raw)
 
 
 def plan(
     changes: Mapping[str, Any] | None = None,
     *,
     make: Make = echo,
-    describe: Callable[[Platform, config.Settings], None] | None = None,
+    describe: Callable[[Stack], None] | None = None,
     preview: bool = False,
     stack: str = STACK,
 ) -> Program:
@@ -216,9 +216,9 @@ def plan(
     compose = describe or systems.find(chosen.system)
 
     def program() -> Mapping[str, pulumi.Input[Any]]:
-        platform = platforms.choose(chosen, PROJECT, stack)
-        compose(platform, chosen)
-        return platform.deploy().outputs
+        composed = Stack(chosen)
+        compose(composed)
+        return composed.deploy(platforms.choose(chosen, PROJECT, stack))
 
     return record(program, make=make, preview=preview, stack=stack)
 

@@ -118,7 +118,7 @@ def settings_of(file: Path, project: str) -> Settings:
         if not (isinstance(value, dict) and "secure" in value)
     }
     try:
-        return load(raw, project)
+        return load(raw)
     except InvalidStackError as error:
         raise SetupError(str(error), f"repair {file.name}") from error
 

@@ -1,1 +1,1 @@
-"""The engines of `Datastore`, one file each: `describe` gives an engine's plain data."""
+"""The engines of `Datastore`: one file each, with one `Engine` in it."""

@@ -1,18 +1,18 @@
 """PostgreSQL with pgvector."""
 
+from strata.components.engines.engine import Engine, EngineOptions
 from strata.model import (
     ExecProbe,
     File,
     Kind,
     Listen,
     MemoryMib,
-    Password,
     Port,
     Probe,
     Resources,
+    Secret,
     Service,
     Tmpfs,
-    Volume,
     Zone,
 )
 
@@ -53,14 +53,15 @@ sha256sum < "$POSTGRES_PASSWORD_FILE" > {DIGEST_FILE}
 """
 
 
-def describe(name: str, resources: Resources) -> Service:
+def _service(name: str, options: EngineOptions) -> Service:
     return Service(
         name=name,
         image="postgres",
         zone=Zone.DATA,
         kind=Kind.DATASTORE,
         user="999:999",
-        resources=resources,
+        resources=options.resources,
+        profiles=options.profiles,
         memory_mib_minimum=128,
         command=(
             "bash",
@@ -87,13 +88,25 @@ def describe(name: str, resources: Resources) -> Service:
                 command=("pg_isready", "-q", "-h", "127.0.0.1", "-U", USER, "-d", DATABASE)
             )
         ),
-        volumes=(Volume(name="data", path="/var/lib/postgresql/data"),),
+        volumes=(options.volume("/var/lib/postgresql/data"),),
         tmpfs=(Tmpfs(path="/tmp"), Tmpfs(path="/var/run/postgresql", size_mib=1)),  # noqa: S108
         files=(
-            File(path=PASSWORD_FILE, content=Password(name)),
+            File(path=PASSWORD_FILE, content=Secret(name)),
             File(path=f"{SETUP_FOLDER}/start", content=START),
             File(path=f"{SETUP_FOLDER}/zz-complete.sh", content=COMPLETE),
         ),
         stop_signal="SIGINT",  # "Fast shutdown": ends sessions, does not wait for clients.
         stop_grace_seconds=60,
     )
+
+
+POSTGRES = Engine(
+    name="postgres",
+    purpose="PostgreSQL 17 with pgvector",
+    workloads=lambda name, options: (_service(name, options),),
+    port="postgres",
+    resources=Resources(memory_mib=512, cpu=1, shared_memory_mib=128),
+    user=USER,
+    database=DATABASE,
+    upgrade="A new major version reads no older data: back up, start with an empty volume, restore.",
+)

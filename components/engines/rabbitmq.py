@@ -1,23 +1,26 @@
 """RabbitMQ."""
 
+import base64
+import hashlib
 import json
 
+from strata.components.engines.engine import Engine, EngineOptions
 from strata.model import (
     ExecProbe,
     File,
     Kind,
     Listen,
     MemoryMib,
-    PasswordHash,
     Port,
     Probe,
     Resources,
+    Secret,
     Service,
     Text,
     Tmpfs,
-    Volume,
     Zone,
 )
+from strata.model.secrets import SecretMaterial
 
 PORT = 5672
 USER = "strata"
@@ -32,14 +35,15 @@ ASK = (
 )
 
 
-def describe(name: str, resources: Resources) -> Service:
+def _service(name: str, options: EngineOptions) -> Service:
     return Service(
         name=name,
         image="rabbitmq",
         zone=Zone.DATA,
         kind=Kind.DATASTORE,
         user="999:999",
-        resources=resources,
+        resources=options.resources,
+        profiles=options.profiles,
         memory_mib_minimum=256,
         command=("rabbitmq-server",),
         environment={
@@ -60,7 +64,7 @@ def describe(name: str, resources: Resources) -> Service:
         },
         ports=(Port(name="amqp", number=PORT),),
         probe=Probe(check=ExecProbe(command=("bash", "-c", ASK)), ready_within_seconds=180),
-        volumes=(Volume(name="data", path="/var/lib/rabbitmq"),),
+        volumes=(options.volume("/var/lib/rabbitmq"),),
         tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
         files=(
             File(path=f"{FOLDER}/rabbitmq.conf", content=_configuration()),
@@ -103,4 +107,26 @@ def _definitions(name: str) -> Text:
             ],
         }
     ).split(json.dumps("\0")[1:-1])
-    return (before, PasswordHash(name), after)
+    return (before, Secret(name, password_hash), after)
+
+
+def password_hash(material: SecretMaterial) -> str:
+    """The password as RabbitMQ's `rabbit_password_hashing_sha256` stores it.
+
+    Source: RabbitMQ, "Credentials and Passwords": 4 bytes of salt, then SHA-256 of salt and
+    password, in base64. The salt is derived too, so that the same password gives the same file.
+    """
+    salt = material.derive("password-salt", 4)
+    digest = hashlib.sha256(salt + material.password.encode()).digest()
+    return base64.b64encode(salt + digest).decode()
+
+
+RABBITMQ = Engine(
+    name="rabbitmq",
+    purpose="RabbitMQ 4",
+    workloads=lambda name, options: (_service(name, options),),
+    port="amqp",
+    resources=Resources(memory_mib=512, cpu=1),
+    user=USER,
+    upgrade='Enable all stable feature flags before a new minor version (RabbitMQ, "Upgrading").',
+)

@@ -1,19 +1,19 @@
 """Redis."""
 
+from strata.components.engines.engine import Engine, EngineOptions
 from strata.model import (
     ExecProbe,
     File,
     Kind,
     Listen,
     MemoryMib,
-    Password,
     Port,
     Probe,
     Resources,
+    Secret,
     Service,
     Text,
     Tmpfs,
-    Volume,
     Zone,
 )
 
@@ -26,22 +26,23 @@ CONFIGURATION_FILE = "/run/secrets/redis.conf"
 ASK = f"REDISCLI_AUTH=$(<{PASSWORD_FILE}) redis-cli -h 127.0.0.1 -p {PORT} ping | grep -qx PONG"
 
 
-def describe(name: str, resources: Resources) -> Service:
+def _service(name: str, options: EngineOptions) -> Service:
     return Service(
         name=name,
         image="redis",
         zone=Zone.DATA,
         kind=Kind.DATASTORE,
         user="999:999",
-        resources=resources,
+        resources=options.resources,
+        profiles=options.profiles,
         memory_mib_minimum=64,
         command=("redis-server", CONFIGURATION_FILE),
         ports=(Port(name="redis", number=PORT),),
         probe=Probe(check=ExecProbe(command=("bash", "-c", ASK))),
-        volumes=(Volume(name="data", path="/data"),),
+        volumes=(options.volume("/data"),),
         tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
         files=(
-            File(path=PASSWORD_FILE, content=Password(name)),
+            File(path=PASSWORD_FILE, content=Secret(name)),
             File(path=CONFIGURATION_FILE, content=_configuration(name)),
         ),
         # It writes its last changes to disk on SIGTERM.
@@ -55,9 +56,19 @@ def _configuration(name: str) -> Text:
         Listen("redis", separator=" "),
         f"\nport {PORT}\n",
         "requirepass ",
-        Password(name),
+        Secret(name),
         "\ndir /data\nappendonly yes\nmaxmemory ",
         # The rest is for the copy-on-write of a snapshot and for buffers of clients.
         MemoryMib(0.6),
         "mb\nmaxmemory-policy allkeys-lru\n",
     )
+
+
+REDIS = Engine(
+    name="redis",
+    purpose="Redis 8, with an append-only file",
+    workloads=lambda name, options: (_service(name, options),),
+    port="redis",
+    resources=Resources(memory_mib=256, cpu=0.5),
+    upgrade="A new version reads the data of older ones; going back requires a backup.",
+)

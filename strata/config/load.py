@@ -13,16 +13,19 @@ from pydantic_core import ErrorDetails
 from strata.config.settings import Settings
 from strata.model import InvalidStackError, Problem
 
+NAMESPACE = "strata"
+"""The namespace of the settings (`strata:system`), in any project."""
+
 SEED_FILE_VARIABLE = "STRATA_SEED_FILE"
 
 
-def load(raw: Mapping[str, str], project: str) -> Settings:
+def load(raw: Mapping[str, str]) -> Settings:
     """Validates the configuration that Pulumi passes to the program.
 
-    `raw` maps `project:key` to a string; lists and maps are JSON. Keys of other namespaces
+    `raw` maps `namespace:key` to a string; lists and maps are JSON. Keys of other namespaces
     (`docker:host`) are ignored. Raises `InvalidStackError` with all problems.
     """
-    prefix = f"{project}:"
+    prefix = f"{NAMESPACE}:"
     values = {
         key.removeprefix(prefix): _value(text)
         for key, text in raw.items()
@@ -32,7 +35,7 @@ def load(raw: Mapping[str, str], project: str) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         details = error.errors(include_input=False, include_url=False)
-        raise InvalidStackError(_problem(detail, project) for detail in details) from None
+        raise InvalidStackError(_problem(detail) for detail in details) from None
 
 
 def read_seed(settings: Settings, environment: Mapping[str, str] = os.environ) -> bytes:
@@ -71,9 +74,9 @@ def _value(text: str) -> Any:
     return text
 
 
-def _problem(error: ErrorDetails, project: str) -> Problem:
+def _problem(error: ErrorDetails) -> Problem:
     location = [str(part) for part in error["loc"]]
-    path = f"{project}:{_path(error['loc'])}"
+    path = f"{NAMESPACE}:{_path(error['loc'])}"
     if error["type"] == "extra_forbidden":
         return Problem(path, "unknown key", _similar(location))
     message = error["msg"].removeprefix("Value error, ")

@@ -12,7 +12,7 @@ from strata.model import GpuMode, GpuSharing
 
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Cores = Annotated[float, Field(gt=0)]
-MemoryMib = Annotated[int, Field(ge=6)]
+MemoryMib = Annotated[int, Field(ge=1)]
 
 
 class PlatformName(StrEnum):
@@ -80,15 +80,29 @@ class Host(BaseSettings):
     reserved_memory_mib: Annotated[int, Field(ge=0)] | None = None
 
 
-class ServiceSettings(BaseSettings):
-    """Overrides for one service. A missing key keeps the component's value."""
+class VolumeSettings(BaseSettings):
+    """Overrides for one volume of a service. `storage_class` applies on Kubernetes."""
 
+    size_gib: Annotated[int, Field(ge=1)] | None = None
+    storage_class: str | None = None
+
+
+class ServiceSettings(BaseSettings):
+    """Overrides for one service or job. A missing key keeps the component's value.
+
+    `image` replaces its image, on GPUs too. `environment` is merged into the component's variables.
+    `volumes` is keyed by the name of a volume.
+    """
+
+    image: str | None = None
+    environment: dict[str, str] | None = None
+    volumes: dict[str, VolumeSettings] | None = None
     memory_mib: MemoryMib | None = None
     cpu: Cores | None = None
     cpu_reserved: Cores | None = None
     cpu_set: Annotated[str, Field(pattern=r"^\d+(-\d+)?(,\d+(-\d+)?)*$")] | None = None
     shared_memory_mib: Annotated[int, Field(ge=1)] | None = None
-    replicas: Annotated[int, Field(ge=1, le=30)] | None = None
+    replicas: Annotated[int, Field(ge=1)] | None = None
     replicas_maximum: Annotated[int, Field(ge=1, le=1000)] | None = None
 
 

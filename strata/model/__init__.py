@@ -1,4 +1,4 @@
-"""The plain data of Strata: what a stack is made of, before any platform is chosen.
+"""The plain data of Strata: what a stack consists of, before a platform is chosen.
 
 Nothing here imports Pulumi, so all of it is tested without an engine.
 """
@@ -8,41 +8,39 @@ from strata.model.budget import Budget, Capacity
 from strata.model.composition import Composition
 from strata.model.gpu import Gpu, GpuMode, GpuSharing
 from strata.model.job import Job
-from strata.model.overrides import Override, Overrides
-from strata.model.service import (
-    Capability,
-    Endpoint,
-    ExecProbe,
-    File,
-    HttpProbe,
-    Kind,
-    Link,
-    LogRotation,
-    Port,
-    Probe,
-    Resources,
-    Restart,
-    Service,
-    Tmpfs,
-    Ulimit,
-    Volume,
-    Workload,
-)
+from strata.model.network import Endpoint, Link, Port, Protocol
+from strata.model.overrides import Overrides
+from strata.model.secrets import Secret, certificate, private_key
+from strata.model.service import Service
 from strata.model.text import (
     ByDevice,
-    Certificate,
     Cores,
     HostName,
     Listen,
     MemoryMib,
     NameServer,
-    Password,
-    PasswordHash,
-    PrivateKey,
+    Ordinal,
+    Peers,
     RenderContext,
+    ReplicaHost,
     Text,
     is_secret,
     render,
+)
+from strata.model.workload import (
+    Capability,
+    ExecProbe,
+    File,
+    HttpProbe,
+    Kind,
+    LogRotation,
+    Probe,
+    Resources,
+    Restart,
+    Tmpfs,
+    Ulimit,
+    Volume,
+    Workload,
 )
 from strata.model.zone import Zone
 
@@ -51,7 +49,6 @@ __all__ = [
     "ByDevice",
     "Capability",
     "Capacity",
-    "Certificate",
     "Composition",
     "Cores",
     "Endpoint",
@@ -70,17 +67,18 @@ __all__ = [
     "LogRotation",
     "MemoryMib",
     "NameServer",
-    "Override",
+    "Ordinal",
     "Overrides",
-    "Password",
-    "PasswordHash",
+    "Peers",
     "Port",
-    "PrivateKey",
     "Probe",
     "Problem",
+    "Protocol",
     "RenderContext",
+    "ReplicaHost",
     "Resources",
     "Restart",
+    "Secret",
     "Service",
     "Text",
     "Tmpfs",
@@ -88,7 +86,9 @@ __all__ = [
     "Volume",
     "Workload",
     "Zone",
+    "certificate",
     "is_secret",
+    "private_key",
     "raise_problems",
     "render",
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from strata.errors import Problem
 from strata.model.gpu import GpuSharing
-from strata.model.service import Workload
+from strata.model.workload import Workload
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,17 +1,17 @@
-"""A job: a process that ends, said without naming a platform."""
+"""A job: a workload that ends."""
 
 from dataclasses import dataclass
 
-from strata.model.service import Workload
+from strata.model.workload import Workload
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job(Workload):
-    """A process that ends: a migration, an import, a report.
+    """A migration, an import, a report.
 
-    It runs when it is made and whenever it is changed; with a `schedule` (five fields of cron, in
-    UTC) it runs then instead, never twice at a time. A run that fails is tried again up to
-    `retries` times; one that takes longer than `timeout_seconds` has failed.
+    It runs when it is created and whenever it changes; with a `schedule` (five cron fields, in
+    UTC) it runs on that instead, never twice at a time. A failed run is retried up to `retries`
+    times; a run that takes longer than `timeout_seconds` has failed.
     """
 
     schedule: str | None = None

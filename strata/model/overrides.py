@@ -1,54 +1,57 @@
-"""What the settings of a stack change in a service or a job, without touching its code."""
+"""What the settings of a stack change in a workload, without touching its code."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from strata.model.service import Service, Workload
+from strata.model.service import Service
+from strata.model.workload import Resources, Volume, Workload
 
-_Kind = TypeVar("_Kind", bound=Workload)
+_Workload = TypeVar("_Workload", bound=Workload)
+_RESOURCES = frozenset(one.name for one in fields(Resources))
+_OF_SERVICES = frozenset({"replicas", "replicas_maximum"})
 
-
-@dataclass(frozen=True, kw_only=True)
-class Override:
-    """Settings of one service or job; None leaves a field as the component made it."""
-
-    memory_mib: int | None = None
-    cpu: float | None = None
-    cpu_reserved: float | None = None
-    cpu_set: str | None = None
-    shared_memory_mib: int | None = None
-    replicas: int | None = None
-    replicas_maximum: int | None = None
+Changes = Mapping[str, Any]
+"""By the name of a field of `Service` or `Resources`: its value. `environment` is added to what the
+component sets; `volumes` maps the name of a volume to changes of its fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overrides:
-    """All that a stack's settings change."""
+    """All that the settings of a stack change.
 
-    services: Mapping[str, Override] = field(default_factory=dict)
+    `services`: changes by the name of the service or job. `profiles`: the optional parts of the
+    stack. `secret_owners`: the owners whose secrets the settings give a generation.
+    """
+
+    services: Mapping[str, Changes] = field(default_factory=dict)
     profiles: frozenset[str] = frozenset()
     secret_owners: frozenset[str] = frozenset()
-    """Whose secrets the settings give a generation."""
 
-    def apply(self, workload: _Kind) -> _Kind:
-        """The service or job as this stack wants it."""
-        wanted = self.services.get(workload.name)
-        if wanted is None:
+    def apply(self, workload: _Workload) -> _Workload:
+        """The workload with the changes of this stack."""
+        changes = dict(self.services.get(workload.name, {}))
+        if not changes:
             return workload
-        resources = replace(workload.resources, **_given(wanted, _RESOURCES))
+        resources = {name: value for name, value in changes.items() if name in _RESOURCES}
+        changed: dict[str, Any] = {"resources": replace(workload.resources, **resources)}
+        if "image" in changes:
+            changed |= {
+                "image": changes["image"],
+                "gpu": replace(workload.gpu, image=None),
+            }
+        if "environment" in changes:
+            changed["environment"] = {**workload.environment, **changes["environment"]}
         if isinstance(workload, Service):
-            return replace(workload, resources=resources, **_given(wanted, _REPLICAS))
-        return replace(workload, resources=resources)
+            changed |= {name: changes[name] for name in _OF_SERVICES & changes.keys()}
+            volumes = changes.get("volumes", {})
+            changed["volumes"] = tuple(_changed(one, volumes) for one in workload.volumes)
+        return replace(workload, **changed)
 
     def includes(self, workload: Workload) -> bool:
-        """Whether the stack has it at all, by its profiles."""
+        """Whether the stack has the workload at all, by its profiles."""
         return not workload.profiles or not self.profiles.isdisjoint(workload.profiles)
 
 
-_RESOURCES = ("memory_mib", "cpu", "cpu_reserved", "cpu_set", "shared_memory_mib")
-_REPLICAS = ("replicas", "replicas_maximum")
-
-
-def _given(wanted: Override, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: value for name in names if (value := getattr(wanted, name)) is not None}
+def _changed(volume: Volume, changes: Mapping[str, Changes]) -> Volume:
+    return replace(volume, **changes.get(volume.name, {}))

@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 if TYPE_CHECKING:
-    from strata.model.certificates import Authority
+    from strata.model.certificates import Authority, Issued
 
 AUTHORITY = "authority"
 """The owner of the key of the certificate authority."""
@@ -20,57 +21,110 @@ SEED_BYTES_MINIMUM = 16
 """NIST SP 800-108 asks for a key no weaker than what is derived from it; 128 bits is the floor."""
 
 
+class SecretMaterial:
+    """What an encoder makes a secret of: the key material of one owner, in its generation."""
+
+    def __init__(self, secrets: "DerivedSecrets", owner: str) -> None:
+        self._secrets = secrets
+        self._owner = owner
+
+    def derive(self, purpose: str, length_bytes: int) -> bytes:
+        """Bytes that are independent for each purpose."""
+        return self._secrets.derive(purpose, self._owner, length_bytes)
+
+    @property
+    def password(self) -> str:
+        """43 characters of the URL-safe alphabet: 256 bits."""
+        return base64.urlsafe_b64encode(self.derive("password", 32)).decode().rstrip("=")
+
+    def issue(self, names: tuple[str, ...]) -> "Issued":
+        """A certificate for these host names, issued by the stack's authority, with its key."""
+        return self._secrets.authority.issue(names, self.derive("certificate", 32))
+
+
+Encoder = Callable[[SecretMaterial], str]
+"""How a secret is written. An encoder that only one engine needs lives in that engine's file."""
+
+
+def password(material: SecretMaterial) -> str:
+    return material.password
+
+
+@dataclass(frozen=True)
+class IssuedEncoder:
+    """An encoder whose result the stack's authority issues for host names."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CertificateChain(IssuedEncoder):
+    """The certificate and that of the authority, as PEM."""
+
+    def __call__(self, material: SecretMaterial) -> str:
+        return material.issue(self.names).certificate_pem
+
+
+@dataclass(frozen=True)
+class PrivateKey(IssuedEncoder):
+    """The private key that belongs to `CertificateChain` of the same owner and names, as PEM."""
+
+    def __call__(self, material: SecretMaterial) -> str:
+        return material.issue(self.names).private_key_pem
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A value derived from the seed of the stack for `owner`: a password, unless `encode` says
+    otherwise. `strata:secretGenerations.OWNER` rotates it. A `public` one may be shown."""
+
+    owner: str
+    encode: Encoder = password
+    public: bool = False
+
+    @property
+    def is_issued(self) -> bool:
+        """Whether the stack's authority issues it."""
+        return isinstance(self.encode, IssuedEncoder)
+
+
+def certificate(owner: str, names: tuple[str, ...]) -> Secret:
+    """A certificate chain (PEM) for these host names."""
+    return Secret(owner, CertificateChain(names), public=True)
+
+
+def private_key(owner: str, names: tuple[str, ...]) -> Secret:
+    """The private key (PEM) that belongs to `certificate(owner, names)`."""
+    return Secret(owner, PrivateKey(names))
+
+
 class DerivedSecrets:
     """The secrets of one stack.
 
-    `generations` maps an owner to the generation of its secrets (1 where it is not named):
-    raising it by one replaces the secret, and so just the services that use it.
+    `generations` maps an owner to the generation of its secrets (1 by default): raising it by one
+    replaces the secret, and with it only the services that use it.
     """
 
     def __init__(self, seed: bytes, stack: str, generations: Mapping[str, int]) -> None:
         if len(seed) < SEED_BYTES_MINIMUM:
-            raise ValueError(f"the seed has {len(seed)} bytes, {SEED_BYTES_MINIMUM} is the least")
+            raise ValueError(f"the seed has {len(seed)} bytes, the minimum is {SEED_BYTES_MINIMUM}")
         self._seed = seed
         self._stack = stack
         self._generations = dict(generations)
 
-    def password(self, owner: str) -> str:
-        """A password of 43 characters of the URL-safe alphabet: 256 bits."""
-        return base64.urlsafe_b64encode(self._derive("password", owner, 32)).decode().rstrip("=")
+    def encode(self, secret: Secret) -> str:
+        return secret.encode(SecretMaterial(self, secret.owner))
 
-    def password_hash(self, owner: str) -> str:
-        """The password as RabbitMQ's `rabbit_password_hashing_sha256` keeps it.
-
-        Source: RabbitMQ, "Credentials and Passwords": 4 bytes of salt, then SHA-256 of salt and
-        password, in base64. The salt is derived too, so that the same password gives the same
-        file.
-        """
-        salt = self._derive("password-salt", owner, 4)
-        digest = hashlib.sha256(salt + self.password(owner).encode()).digest()
-        return base64.b64encode(salt + digest).decode()
-
-    def certificate(self, owner: str, names: tuple[str, ...]) -> str:
-        return self._authority().issue(names, self._key_seed(owner)).certificate_pem
-
-    def private_key(self, owner: str, names: tuple[str, ...]) -> str:
-        return self._authority().issue(names, self._key_seed(owner)).private_key_pem
-
-    def authority_certificate(self) -> str:
-        """The certificate (PEM) that a client trusts to trust the stack."""
-        return self._authority().certificate_pem
+    @property
+    def authority(self) -> "Authority":
+        return _authority(self._stack, self.derive("authority", AUTHORITY, 32))
 
     def fingerprint(self, content: str) -> str:
-        """12 hex digits that change with `content` and tell nothing of it without the seed."""
-        key = self._derive("fingerprint", "", 32)
+        """12 hex digits that change with `content` and reveal nothing of it without the seed."""
+        key = self.derive("fingerprint", "", 32)
         return hmac.new(key, content.encode(), hashlib.sha256).hexdigest()[:12]
 
-    def _authority(self) -> "Authority":
-        return _authority(self._stack, self._derive("authority", AUTHORITY, 32))
-
-    def _key_seed(self, owner: str) -> bytes:
-        return self._derive("certificate", owner, 32)
-
-    def _derive(self, purpose: str, owner: str, length_bytes: int) -> bytes:
+    def derive(self, purpose: str, owner: str, length_bytes: int) -> bytes:
         generation = self._generations.get(owner, 1)
         info = "\x00".join(("strata", self._stack, purpose, owner, str(generation))).encode()
         return HKDF(algorithm=SHA256(), length=length_bytes, salt=None, info=info).derive(
@@ -80,7 +134,7 @@ class DerivedSecrets:
 
 @cache
 def _authority(stack: str, key_seed: bytes) -> "Authority":
-    # Imported here, so that a stack that issues no certificate does not pay for X.509.
+    # Imported here, so that a stack that issues no certificate doesn't pay for X.509.
     from strata.model.certificates import Authority
 
     return Authority(stack, key_seed)

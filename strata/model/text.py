@@ -1,13 +1,14 @@
-"""Text that is partly known only when a platform places the service.
+"""Text that is partly known only when a platform plans the service.
 
 A command argument, an environment value or the content of a file is a `Text`: a string, or a
 sequence of strings and of the parts below, which the platform fills in.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+
+from strata.model.secrets import DerivedSecrets, Secret
 
 
 @dataclass(frozen=True)
@@ -40,34 +41,24 @@ class NameServer:
 
 
 @dataclass(frozen=True)
-class Password:
-    """The password of `owner`, derived from the seed of the stack (see `secrets`)."""
-
-    owner: str
+class Ordinal:
+    """The ordinal of this replica, from 0. Only in a stateful service, and not in its files."""
 
 
 @dataclass(frozen=True)
-class PasswordHash:
-    """The password of `owner` as RabbitMQ keeps it (salted SHA-256, base64)."""
-
-    owner: str
+class ReplicaHost:
+    """The stable host name of this replica. Only in a stateful service, and not in its files."""
 
 
 @dataclass(frozen=True)
-class Certificate:
-    """A certificate chain (PEM) for these host names, made by the authority of the stack for
-    `owner`."""
+class Peers:
+    """The stable host names of all replicas of a stateful service, this one included.
 
-    owner: str
-    names: tuple[str, ...]
+    Each name fills `{host}` of `template` (and its ordinal `{ordinal}`); `separator` joins them.
+    """
 
-
-@dataclass(frozen=True)
-class PrivateKey:
-    """The private key (PEM) that belongs to `Certificate(owner, names)`."""
-
-    owner: str
-    names: tuple[str, ...]
+    template: str = "{host}"
+    separator: str = ","
 
 
 @dataclass(frozen=True)
@@ -97,31 +88,29 @@ Part = (
     | Listen
     | HostName
     | NameServer
-    | Password
-    | PasswordHash
-    | Certificate
-    | PrivateKey
+    | Secret
+    | Ordinal
+    | ReplicaHost
+    | Peers
     | ByDevice
     | MemoryMib
     | Cores
 )
 Text = Part | tuple[Part, ...]
 
-SECRET_PARTS = (Password, PasswordHash, PrivateKey)
-
 
 def parts(text: Text) -> Sequence[Part]:
     return text if isinstance(text, tuple) else (text,)
 
 
+def secrets_of(text: Text) -> Iterator[Secret]:
+    """The derived values in a text, public ones (certificates) included."""
+    return (part for part in parts(text) if isinstance(part, Secret))
+
+
 def is_secret(text: Text) -> bool:
-    """Whether the text holds anything that must not be shown."""
-    return any(isinstance(part, SECRET_PARTS) for part in parts(text))
-
-
-def owner(part: Part) -> str | None:
-    """Whose secret a part is, if it is one: what `strata:secretGenerations` goes by."""
-    return part.owner if isinstance(part, (*SECRET_PARTS, Certificate)) else None
+    """Whether the text contains anything that must not be shown."""
+    return any(not secret.public for secret in secrets_of(text))
 
 
 def listens(text: Text) -> bool:
@@ -129,32 +118,39 @@ def listens(text: Text) -> bool:
     return any(isinstance(part, Listen) for part in parts(text))
 
 
-class SecretSource(Protocol):
-    """Where the secret parts of a text come from."""
+def names_replica(text: Text) -> bool:
+    """Whether the text differs from replica to replica of a stateful service."""
+    return any(isinstance(part, Ordinal | ReplicaHost) for part in parts(text))
 
-    def password(self, owner: str) -> str: ...
-    def password_hash(self, owner: str) -> str: ...
-    def certificate(self, owner: str, names: tuple[str, ...]) -> str: ...
-    def private_key(self, owner: str, names: tuple[str, ...]) -> str: ...
+
+def needs_stateful(text: Text) -> bool:
+    """Whether the text names replicas, which only a stateful service can."""
+    return any(isinstance(part, Ordinal | ReplicaHost | Peers) for part in parts(text))
 
 
 @dataclass(frozen=True)
 class RenderContext:
-    """What is known of one replica once it has been placed."""
+    """What is known of one replica when its texts are filled in."""
 
     addresses: Callable[[str], Sequence[str]]
     """The addresses that a port, given by name, listens on."""
-    secrets: SecretSource = field(repr=False)
+    secrets: DerivedSecrets = field(repr=False)
     host_name: Callable[[str], str]
     """The full name of a service."""
     name_server: str
     memory_mib: int
     cpu: float
     has_gpu: bool = False
+    ordinal: str = ""
+    """The ordinal of this replica, or what the platform replaces by it."""
+    hosts: Sequence[str] = ()
+    """The stable host names of all replicas of a stateful service, by ordinal."""
+    host: str = ""
+    """The stable host name of this replica, or what the platform replaces by it."""
 
 
 def render(text: Text, context: RenderContext) -> str:
-    """Fills in every part of `text`."""
+    """The text with every part filled in."""
     return "".join(_render(part, context) for part in parts(text))
 
 
@@ -165,21 +161,24 @@ def _render(part: Part, context: RenderContext) -> str:
         case Listen():
             addresses = context.addresses(part.port)
             return part.separator.join(
-                part.template.format(address=one, index=index)
-                for index, one in enumerate(addresses, start=1)
+                part.template.format(address=address, index=index)
+                for index, address in enumerate(addresses, start=1)
             )
         case HostName():
             return context.host_name(part.service)
         case NameServer():
             return context.name_server
-        case Password():
-            return context.secrets.password(part.owner)
-        case PasswordHash():
-            return context.secrets.password_hash(part.owner)
-        case Certificate():
-            return context.secrets.certificate(part.owner, part.names)
-        case PrivateKey():
-            return context.secrets.private_key(part.owner, part.names)
+        case Secret():
+            return context.secrets.encode(part)
+        case Ordinal():
+            return context.ordinal
+        case ReplicaHost():
+            return context.host
+        case Peers():
+            return part.separator.join(
+                part.template.format(host=host, ordinal=ordinal)
+                for ordinal, host in enumerate(context.hosts)
+            )
         case ByDevice():
             return part.gpu if context.has_gpu else part.cpu
         case MemoryMib():

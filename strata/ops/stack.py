@@ -116,7 +116,7 @@ class Stack:
         inspected = self.client.api.inspect_container(containers[0]["Id"])
         configuration = inspected["Config"]
         image = self._reference(configuration["Image"])
-        prefix = self.names.volume(name, "")
+        prefix = f"{self.names.prefix}-{name}-"
         return DataService(
             name=name,
             engine=engine_of(image),
@@ -172,7 +172,7 @@ def open_stack(stack: str) -> Stack:
         said = re.findall(r"error: (.+)", str(error)) or [str(error)]
         remedy = "`pulumi stack ls` lists the stacks; choose one by --stack"
         raise InvalidStackError([Problem(where, said[-1], remedy)]) from None
-    settings = config.load(raw, project)
+    settings = config.load(raw)
     owner = owner_of(config.read_seed(settings))
     client = host.connect()
     client.api.timeout = ENGINE_TIMEOUT_SECONDS

@@ -1,11 +1,15 @@
-"""Platforms: what turns services, jobs and links into resources."""
+"""Platforms: each turns a composition into a plan, and a plan into resources."""
+
+from typing import TYPE_CHECKING, Any
 
 from strata.config import PlatformName, Settings
-from strata.platforms.platform import Platform
+
+if TYPE_CHECKING:
+    from strata.stack import Platform
 
 
-def choose(settings: Settings, project: str, stack: str) -> Platform:
-    """The platform of a stack. Only the one that is used is imported."""
+def choose(settings: Settings, project: str, stack: str) -> "Platform[Any]":
+    """The platform that the settings name. Only that platform's SDK is imported."""
     match settings.platform:
         case PlatformName.DOCKER:
             from strata.platforms import docker

@@ -1,25 +1,32 @@
-"""What a stack shows when it is up, the same on every platform."""
+"""The outputs of a stack that are the same on every platform."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from strata.model import Certificate, Link, Service, Workload
+from strata.model import Composition
 from strata.model.secrets import DerivedSecrets
-from strata.model.text import parts
 
 
 def common(
-    workloads: Sequence[Workload],
-    links: Sequence[Link],
+    composition: Composition,
     images: Mapping[str, str],
     granted: Collection[str],
     secrets: DerivedSecrets,
 ) -> dict[str, Any]:
-    """The outputs `links` and `services`, and the authority where there are certificates of it.
-    `images`: by service, the full reference. `granted`: who was given GPUs."""
+    """`links` and `services`, and the certificate authority where it issues any certificate.
+
+    `images`: by workload, the full reference. `granted`: the workloads that were granted GPUs.
+    """
     shown: dict[str, Any] = {
         "links": [
-            {"client": link.client, "server": link.server, "port": link.port} for link in links
+            {
+                "client": link.client,
+                "server": link.server,
+                "port": link.port,
+                **({"lastPort": link.last} if link.last else {}),
+                "protocol": str(link.protocol),
+            }
+            for link in composition.links
         ],
         "services": [
             {
@@ -30,15 +37,9 @@ def common(
                 "cpu": one.resources.cpu,
                 "gpu": one.gpu.wanted if one.name in granted else 0,
             }
-            for one in workloads
-            if isinstance(one, Service)
+            for one in composition.services
         ],
     }
-    if any(
-        isinstance(part, Certificate)
-        for one in workloads
-        for file in one.files
-        for part in parts(file.content)
-    ):
-        shown["certificateAuthority"] = secrets.authority_certificate()
+    if any(secret.is_issued for secret in composition.secrets):
+        shown["certificateAuthority"] = secrets.authority.certificate_pem
     return shown

@@ -3,17 +3,18 @@
 from typing import Any
 
 from strata.components import AppService, AppServiceArgs, GpuService, GpuServiceArgs
+from strata.config import Settings
 from strata.model import Endpoint, Gpu, GpuMode, Resources
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from tests.components.stack import Composed, compose
 
 SMALL = Resources(memory_mib=64, cpu=0.5)
 
 
-def application(platform: Platform, name: str, *calls: Endpoint, **changed: Any) -> AppService:
+def application(stack: Stack, name: str, *calls: Endpoint, **changed: Any) -> AppService:
     """A small application that calls others."""
     fields: dict[str, Any] = {
-        "platform": platform,
+        "stack": stack,
         "image": "probe-server",
         "resources": SMALL,
         "calls": {f"{one.service.upper()}_URL": one for one in calls},
@@ -23,16 +24,16 @@ def application(platform: Platform, name: str, *calls: Endpoint, **changed: Any)
 
 def alone(**changed: Any) -> dict[str, Any]:
     """The inputs of the container of one application, `app`."""
-    return compose(lambda platform: _only(platform, **changed)).recorded.service("app")
+    return compose(lambda stack: _only(stack, **changed)).recorded.service("app")
 
 
-def on_gpu(platform: Platform, name: str, mode: GpuMode = GpuMode.PREFER, **gpu: Any) -> GpuService:
+def on_gpu(stack: Stack, name: str, mode: GpuMode = GpuMode.PREFER, **gpu: Any) -> GpuService:
     """A small application that asks for GPUs."""
     replicas: int = gpu.pop("replicas", 1)
     return GpuService(
         name,
         GpuServiceArgs(
-            platform=platform,
+            stack=stack,
             image="inference",
             resources=SMALL,
             replicas=replicas,
@@ -43,8 +44,13 @@ def on_gpu(platform: Platform, name: str, mode: GpuMode = GpuMode.PREFER, **gpu:
 
 def composed(**changed: Any) -> Composed:
     """A stack of one application, `app`."""
-    return compose(lambda platform: _only(platform, **changed))
+    return compose(lambda stack: _only(stack, **changed))
 
 
-def _only(platform: Platform, **changed: Any) -> None:
-    application(platform, "app", **changed)
+def _only(stack: Stack, **changed: Any) -> None:
+    application(stack, "app", **changed)
+
+
+def settings(**changed: Any) -> Settings:
+    """Settings by the keys of Pulumi.<stack>.yaml."""
+    return Settings.model_validate(changed)

@@ -11,15 +11,16 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
+from strata.config import Settings
 from strata.images.source import Source
-from strata.model import InvalidStackError, Overrides
+from strata.model import InvalidStackError
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker.host import Host
 from strata.platforms.docker.images import Images
 from strata.platforms.docker.names import Names
 from strata.platforms.docker.platform import DockerPlatform
 from strata.platforms.docker.repair import Hooks
-from strata.platforms.platform import Deployment, Platform
+from strata.stack import Stack
 from tests.loop import own_loop
 
 SEED = b"a seed that only tests use......"
@@ -141,17 +142,16 @@ def plain(sent: Any) -> Any:
 @dataclass
 class Composed:
     recorded: Recorded
-    deployment: Deployment
     outputs: dict[str, Any]
     """What the stack shows, resolved."""
 
 
 @own_loop()
 def compose(
-    describe: Callable[[Platform], None],
+    describe: Callable[[Stack], None],
     *,
     host: Host = HOST,
-    overrides: Overrides | None = None,
+    settings: Settings | None = None,
     generations: Mapping[str, int] | None = None,
     recorded: Recorded | None = None,
 ) -> Composed:
@@ -161,7 +161,6 @@ def compose(
         recorded, project="strata", stack="test", preview=False, monitor=_Monitor(recorded)
     )
     engine = _HealthyEngine(recorded)
-    result: list[Deployment] = []
     outputs: dict[str, Any] = {}
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
@@ -174,20 +173,19 @@ def compose(
             # Mocks have no server for callbacks; tests/docker sees the hooks work.
             hooks=Hooks(),
             secrets=DerivedSecrets(SEED, "test", generations or {}),
-            overrides=overrides or Overrides(),
             addresses=IPv4Network("10.200.0.0/16"),
             reserved_memory_mib=None,
         )
-        describe(platform)
-        result.append(platform.deploy())
-        return pulumi.Output.all(**result[0].outputs).apply(outputs.update)
+        stack = Stack(settings)
+        describe(stack)
+        return pulumi.Output.all(**stack.deploy(platform)).apply(outputs.update)
 
     program()
-    return Composed(recorded, result[0], outputs)
+    return Composed(recorded, outputs)
 
 
 def refused(
-    describe: Callable[[Platform], None], **options: Any
+    describe: Callable[[Stack], None], **options: Any
 ) -> tuple[InvalidStackError, Recorded]:
     """The error that `describe` ends with, and what the engine had heard by then."""
     recorded = Recorded()

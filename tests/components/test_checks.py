@@ -10,51 +10,54 @@ from strata.components import (
     AppServiceArgs,
     Datastore,
     DatastoreArgs,
-    Engine,
     Gateway,
     GatewayArgs,
     GpuService,
     GpuServiceArgs,
     Route,
 )
+from strata.components.engines.engine import Engine
+from strata.components.engines.postgres import POSTGRES
+from strata.components.engines.rabbitmq import RABBITMQ
+from strata.components.engines.redis import REDIS
 from strata.model import Endpoint, Gpu, GpuMode, Resources
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from tests.components.example import SMALL
 from tests.components.stack import refused
 
 API = Endpoint(service="api", port="http", number=8000)
 
 
-def application(**fields: Any) -> Callable[[Platform], None]:
-    def describe(platform: Platform) -> None:
+def application(**fields: Any) -> Callable[[Stack], None]:
+    def describe(stack: Stack) -> None:
         base: dict[str, Any] = {"image": "probe-server", "resources": SMALL}
-        AppService("app", AppServiceArgs(platform=platform, **(base | fields)))
+        AppService("app", AppServiceArgs(stack=stack, **(base | fields)))
 
     return describe
 
 
-def gpu(**fields: Any) -> Callable[[Platform], None]:
-    def describe(platform: Platform) -> None:
+def gpu(**fields: Any) -> Callable[[Stack], None]:
+    def describe(stack: Stack) -> None:
         asked = Gpu(**({"mode": GpuMode.PREFER} | fields))
         GpuService(
             "model",
-            GpuServiceArgs(platform=platform, image="inference", resources=SMALL, gpu=asked),
+            GpuServiceArgs(stack=stack, image="inference", resources=SMALL, gpu=asked),
         )
 
     return describe
 
 
-def datastore(engine: Engine, memory_mib: int) -> Callable[[Platform], None]:
-    def describe(platform: Platform) -> None:
+def datastore(engine: Engine, memory_mib: int) -> Callable[[Stack], None]:
+    def describe(stack: Stack) -> None:
         resources = Resources(memory_mib=memory_mib, shared_memory_mib=1)
-        Datastore("data", DatastoreArgs(platform=platform, engine=engine, resources=resources))
+        Datastore("data", DatastoreArgs(stack=stack, engine=engine, resources=resources))
 
     return describe
 
 
-def gateway(*routes: Route, **fields: Any) -> Callable[[Platform], None]:
-    def describe(platform: Platform) -> None:
-        Gateway("door", GatewayArgs(platform=platform, routes=routes, **fields))
+def gateway(*routes: Route, **fields: Any) -> Callable[[Stack], None]:
+    def describe(stack: Stack) -> None:
+        Gateway("door", GatewayArgs(stack=stack, routes=routes, **fields))
 
     return describe
 
@@ -105,17 +108,17 @@ def route(path: str = "/", **fields: Any) -> Route:
             id="all devices",
         ),
         pytest.param(
-            datastore(Engine.POSTGRES, 127),
+            datastore(POSTGRES, 127),
             ["service data: memory_mib: 127 MiB is less than it works with"],
             id="postgres",
         ),
         pytest.param(
-            datastore(Engine.REDIS, 63),
+            datastore(REDIS, 63),
             ["service data: memory_mib: 63 MiB is less than it works with"],
             id="redis",
         ),
         pytest.param(
-            datastore(Engine.RABBITMQ, 255),
+            datastore(RABBITMQ, 255),
             ["service data: memory_mib: 255 MiB is less than it works with"],
             id="rabbitmq",
         ),
@@ -149,7 +152,7 @@ def route(path: str = "/", **fields: Any) -> Route:
         ),
     ],
 )
-def test_arguments(describe: Callable[[Platform], None], expected: list[str]) -> None:
+def test_arguments(describe: Callable[[Stack], None], expected: list[str]) -> None:
     error, recorded = refused(describe)
     assert [f"{one.path}: {one.message}" for one in error.problems] == expected
     assert all(one.fix for one in error.problems)
@@ -157,12 +160,12 @@ def test_arguments(describe: Callable[[Platform], None], expected: list[str]) ->
 
 
 def test_a_variable_that_a_connection_sets_too() -> None:
-    def describe(platform: Platform) -> None:
-        database = Datastore("database", DatastoreArgs(platform=platform, engine=Engine.POSTGRES))
+    def describe(stack: Stack) -> None:
+        database = Datastore("database", DatastoreArgs(stack=stack, engine=POSTGRES))
         AppService(
             "app",
             AppServiceArgs(
-                platform=platform,
+                stack=stack,
                 image="probe-server",
                 resources=SMALL,
                 environment={"DATABASE_HOST": "elsewhere"},
@@ -221,9 +224,7 @@ def test_the_error_is_one_text_with_the_count_the_paths_and_the_remedies() -> No
         ),
     ],
 )
-def test_a_stack_that_cannot_be_makes_nothing(
-    describe: Callable[[Platform], None], says: str
-) -> None:
+def test_a_stack_that_cannot_be_makes_nothing(describe: Callable[[Stack], None], says: str) -> None:
     error, recorded = refused(describe)
     assert says in str(error)
     assert [kind for kind in recorded.types.values() if "docker" in kind] == []

@@ -8,29 +8,28 @@ from strata.components import (
     AppServiceArgs,
     Datastore,
     DatastoreArgs,
-    Engine,
     Gateway,
     GatewayArgs,
     GpuService,
     GpuServiceArgs,
     Route,
 )
-from strata.config import Settings
-from strata.model import Gpu, Override, Overrides, Resources, Volume
-from strata.platforms.platform import Platform
-from tests.components.example import SMALL, application, composed
+from strata.components.engines.postgres import POSTGRES
+from strata.model import Gpu, Resources, Volume
+from strata.stack import Stack
+from tests.components.example import SMALL, application, composed, settings
 from tests.components.stack import Composed, compose
 
 
-def one_of_each(platform: Platform) -> None:
-    database = Datastore("database", DatastoreArgs(platform=platform, engine=Engine.POSTGRES))
+def one_of_each(stack: Stack) -> None:
+    database = Datastore("database", DatastoreArgs(stack=stack, engine=POSTGRES))
     model = GpuService(
-        "model", GpuServiceArgs(platform=platform, image="inference", resources=SMALL, gpu=Gpu())
+        "model", GpuServiceArgs(stack=stack, image="inference", resources=SMALL, gpu=Gpu())
     )
     api = AppService(
         "api",
         AppServiceArgs(
-            platform=platform,
+            stack=stack,
             image="application",
             resources=SMALL,
             replicas=2,
@@ -40,7 +39,7 @@ def one_of_each(platform: Platform) -> None:
     )
     Gateway(
         "door",
-        GatewayArgs(platform=platform, routes=(Route(path="/", endpoint=api.endpoint()),)),
+        GatewayArgs(stack=stack, routes=(Route(path="/", endpoint=api.endpoint()),)),
     )
 
 
@@ -124,7 +123,7 @@ def test_the_inputs_of_a_component_are_in_the_state(stack: Composed) -> None:
 
 def test_the_outputs_tell_of_the_stack(stack: Composed) -> None:
     # The values themselves come after health; tests/docker reads them from a real stack.
-    assert set(stack.deployment.outputs) == {
+    assert set(stack.outputs) == {
         "urls",
         "links",
         "services",
@@ -149,17 +148,17 @@ def test_a_volume_belongs_to_its_service() -> None:
 
 @pytest.mark.parametrize("system", systems.names())
 def test_a_system_composes(system: str) -> None:
-    recorded = compose(lambda platform: systems.find(system)(platform, Settings())).recorded
+    recorded = compose(lambda stack: systems.find(system)(stack)).recorded
     services = {name for name, parent in recorded.parents.items() if not parent} - {"files"}
     assert services
     assert services <= {name.rpartition("-")[0] for name in recorded.of("Container")}
 
 
 def test_clients_of_one_server_do_not_share_more_than_its_ports() -> None:
-    def describe(platform: Platform) -> None:
-        server = application(platform, "server")
-        application(platform, "first", server.endpoint())
-        application(platform, "second", server.endpoint(), honours_listen=False)
+    def describe(stack: Stack) -> None:
+        server = application(stack, "server")
+        application(stack, "first", server.endpoint())
+        application(stack, "second", server.endpoint(), honours_listen=False)
 
     recorded = compose(describe).recorded
     assert set(recorded.of("Network")) == {"server-8000", "server-8000-second"}
@@ -184,13 +183,11 @@ def test_clients_of_one_server_do_not_share_more_than_its_ports() -> None:
 
 def test_settings_change_a_datastore() -> None:
     recorded = compose(
-        lambda platform: _database(platform, Resources(memory_mib=600)),
-        overrides=Overrides(services={"database": Override(memory_mib=700)}),
+        lambda stack: _database(stack, Resources(memory_mib=600)),
+        settings=settings(services={"database": {"memoryMib": 700}}),
     ).recorded
     assert recorded.service("database")["memory"] == 700
 
 
-def _database(platform: Platform, resources: Resources) -> None:
-    Datastore(
-        "database", DatastoreArgs(platform=platform, engine=Engine.POSTGRES, resources=resources)
-    )
+def _database(stack: Stack, resources: Resources) -> None:
+    Datastore("database", DatastoreArgs(stack=stack, engine=POSTGRES, resources=resources))

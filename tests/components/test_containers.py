@@ -11,16 +11,14 @@ from strata.model import (
     ExecProbe,
     HttpProbe,
     LogRotation,
-    Override,
-    Overrides,
     Probe,
     Resources,
     Restart,
     Tmpfs,
     Ulimit,
 )
-from strata.platforms.platform import Platform
-from tests.components.example import SMALL, alone, application, composed
+from strata.stack import Stack
+from tests.components.example import SMALL, alone, application, composed, settings
 from tests.components.stack import compose, plain
 
 PROBE = Probe(
@@ -167,9 +165,9 @@ def test_the_environment_is_sorted_and_asks_for_no_gpu() -> None:
 
 
 def test_replicas_have_a_name_and_an_address_each_and_one_alias() -> None:
-    def describe(platform: Platform) -> None:
-        server = application(platform, "server", replicas=3)
-        application(platform, "client", server.endpoint())
+    def describe(stack: Stack) -> None:
+        server = application(stack, "server", replicas=3)
+        application(stack, "client", server.endpoint())
 
     recorded = compose(describe).recorded
     replicas = [recorded.inputs[f"server-{number}"] for number in (1, 2, 3)]
@@ -202,8 +200,8 @@ def test_the_way_out(fields: dict[str, Any], masquerades: str, published: bool) 
 
 
 def test_a_network_between_services_leads_nowhere_else() -> None:
-    def describe(platform: Platform) -> None:
-        application(platform, "client", application(platform, "server").endpoint())
+    def describe(stack: Stack) -> None:
+        application(stack, "client", application(stack, "server").endpoint())
 
     (network,) = compose(describe).recorded.of("Network").values()
     assert network["internal"] is True
@@ -211,11 +209,11 @@ def test_a_network_between_services_leads_nowhere_else() -> None:
 
 
 def test_a_gateway_is_published_on_loopback_and_finds_names_late() -> None:
-    def describe(platform: Platform) -> None:
-        api = application(platform, "api")
+    def describe(stack: Stack) -> None:
+        api = application(stack, "api")
         route = Route(path="/api/", endpoint=api.endpoint(), requests_per_second=5, burst=9)
         routes = (route,)
-        Gateway("door", GatewayArgs(platform=platform, routes=routes, http=18080, https=18443))
+        Gateway("door", GatewayArgs(stack=stack, routes=routes, http=18080, https=18443))
 
     recorded = compose(describe).recorded
     ports = recorded.service("door")["ports"]
@@ -239,24 +237,28 @@ def test_a_gateway_is_published_on_loopback_and_finds_names_late() -> None:
 
 
 def test_a_service_of_a_profile_is_made_when_it_is_asked_for() -> None:
-    def describe(platform: Platform) -> None:
-        extra = application(platform, "extra", profiles=("debug",))
-        application(platform, "app", extra.endpoint())
+    def describe(stack: Stack) -> None:
+        extra = application(stack, "extra", profiles=("debug",))
+        application(stack, "app", extra.endpoint())
 
-    def containers(overrides: Overrides) -> set[str]:
-        return set(compose(describe, overrides=overrides).recorded.of("Container"))
+    def containers(*profiles: str) -> set[str]:
+        wanted = settings(profiles=profiles)
+        return set(compose(describe, settings=wanted).recorded.of("Container"))
 
-    assert containers(Overrides()) == {"app-1"}
-    assert containers(Overrides(profiles=frozenset({"debug"}))) == {"app-1", "extra-1"}
+    assert containers() == {"app-1"}
+    assert containers("debug") == {"app-1", "extra-1"}
 
 
 def test_settings_change_what_a_service_gets() -> None:
-    changed = Override(
-        memory_mib=100, cpu=2, cpu_reserved=1, cpu_set="3", shared_memory_mib=9, replicas=2
-    )
-    recorded = compose(
-        lambda platform: _app(platform), overrides=Overrides(services={"app": changed})
-    ).recorded
+    changed = {
+        "memoryMib": 100,
+        "cpu": 2,
+        "cpuReserved": 1,
+        "cpuSet": "3",
+        "sharedMemoryMib": 9,
+        "replicas": 2,
+    }
+    recorded = compose(_app, settings=settings(services={"app": changed})).recorded
     assert set(recorded.of("Container")) == {"app-1", "app-2"}
     container = recorded.service("app")
     assert (container["memory"], container["cpus"], container["cpuShares"]) == (100, "2.0", 1024)
@@ -266,13 +268,13 @@ def test_settings_change_what_a_service_gets() -> None:
 def test_a_link_does_not_publish() -> None:
     endpoint = Endpoint(service="server", port="http", number=8000)
 
-    def describe(platform: Platform) -> None:
-        application(platform, "server")
-        application(platform, "client", endpoint)
+    def describe(stack: Stack) -> None:
+        application(stack, "server")
+        application(stack, "client", endpoint)
 
     for container in compose(describe).recorded.of("Container").values():
         assert "ports" not in container
 
 
-def _app(platform: Platform) -> None:
-    application(platform, "app")
+def _app(stack: Stack) -> None:
+    application(stack, "app")

@@ -7,20 +7,20 @@ from typing import Any
 from strata.components import AppJob, AppJobArgs, GpuService, GpuServiceArgs
 from strata.model import Gpu, GpuMode, Volume
 from strata.platforms.docker.host import HostGpu
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from tests.components.example import SMALL, application, composed
 from tests.components.stack import HOST, Recorded, compose
 
 PREPARE = ("fetch", "a model")
 
 
-def job(platform: Platform, name: str, **changed: Any) -> AppJob:
+def job(stack: Stack, name: str, **changed: Any) -> AppJob:
     """A small job."""
     fields: dict[str, Any] = {"image": "probe-server", "command": ("true",), "resources": SMALL}
-    return AppJob(name, AppJobArgs(platform=platform, **(fields | changed)))
+    return AppJob(name, AppJobArgs(stack=stack, **(fields | changed)))
 
 
-def made(describe: Callable[[Platform], None]) -> Recorded:
+def made(describe: Callable[[Stack], None]) -> Recorded:
     return compose(describe).recorded
 
 
@@ -35,10 +35,10 @@ def networks(container: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_a_job_is_a_container_that_may_have_ended() -> None:
-    def describe(platform: Platform) -> None:
-        server = application(platform, "server")
-        job(platform, "migrate", calls={"SERVER_URL": server.endpoint()})
-        application(platform, "app", after=("migrate",))
+    def describe(stack: Stack) -> None:
+        server = application(stack, "server")
+        job(stack, "migrate", calls={"SERVER_URL": server.endpoint()})
+        application(stack, "app", after=("migrate",))
 
     recorded = made(describe)
     container = recorded.service("migrate")
@@ -55,18 +55,18 @@ def test_a_job_is_a_container_that_may_have_ended() -> None:
 
 
 def test_a_job_counts_in_the_budget() -> None:
-    def describe(platform: Platform) -> None:
-        job(platform, "migrate")
-        application(platform, "app")
+    def describe(stack: Stack) -> None:
+        job(stack, "migrate")
+        application(stack, "app")
 
     assert compose(describe).outputs["budget"]["used"]["memoryMib"] == 128
 
 
 def test_what_prepares_a_service_is_its_client_side_alone() -> None:
-    def describe(platform: Platform) -> None:
-        server = application(platform, "server")
-        app = application(platform, "app", server.endpoint(), prepare=PREPARE, egress=True)
-        application(platform, "client", app.endpoint())
+    def describe(stack: Stack) -> None:
+        server = application(stack, "server")
+        app = application(stack, "app", server.endpoint(), prepare=PREPARE, egress=True)
+        application(stack, "client", app.endpoint())
 
     recorded = made(describe)
     prepare, app = recorded.inputs["app-1-prepare"], recorded.service("app")
@@ -88,11 +88,11 @@ def test_what_prepares_a_gpu_service_has_its_image_and_no_gpu() -> None:
         gpus=(HostGpu(index="0", uuid="GPU-0", memory_mib=80_000),),
     )
 
-    def describe(platform: Platform) -> None:
+    def describe(stack: Stack) -> None:
         GpuService(
             "model",
             GpuServiceArgs(
-                platform=platform,
+                stack=stack,
                 image="inference",
                 resources=SMALL,
                 prepare=PREPARE,

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from strata.config import Settings
-from strata.model import File, Listen, Override, Overrides, Password
-from strata.platforms.docker import refusals
-from tests.components.example import application, composed
+from strata.model import File, Listen, Secret
+from strata.platforms.docker import unsupported
+from tests.components.example import application, composed, settings
 from tests.components.stack import refused
 
 LISTENING = (File(path="/etc/app/here", content=Listen("http")),)
@@ -27,24 +27,24 @@ LISTENING = (File(path="/etc/app/here", content=Listen("http")),)
         ),
         ({"replicas_maximum": 2}, "service app: replicas_maximum: Docker has no autoscaler"),
         (
-            {"environment": {"TOKEN": Password("app")}},
+            {"environment": {"TOKEN": Secret("app")}},
             "service app: environment.TOKEN: holds a secret, which `docker inspect` would show",
         ),
         (
-            {"prepare": ("fetch", Password("app"))},
+            {"prepare": ("fetch", Secret("app"))},
             "service app: prepare[1]: holds a secret, which `docker inspect` would show",
         ),
     ],
 )
 def test_a_field_that_docker_cannot_honour(fields: dict[str, Any], expected: str) -> None:
-    error, recorded = refused(lambda platform: _app(platform, **fields))
+    error, recorded = refused(lambda stack: _app(stack, **fields))
     assert [f"{one.path}: {one.message}" for one in error.problems] == [expected]
     assert set(recorded.inputs) == {"app"}, "the component, and nothing of Docker"
 
 
 def test_a_setting_is_named_where_it_is_what_asks() -> None:
-    overrides = Overrides(services={"app": Override(replicas_maximum=4)})
-    error, _ = refused(lambda platform: _app(platform), overrides=overrides)
+    changed = settings(services={"app": {"replicasMaximum": 4}})
+    error, _ = refused(lambda stack: _app(stack), settings=changed)
     assert [one.path for one in error.problems] == ["strata:services.app.replicasMaximum"]
 
 
@@ -63,11 +63,11 @@ def test_settings_of_other_platforms_are_refused() -> None:
         "loadBalancer": {"public": True},
         "imageDigests": {"application": f"sha256:{'0' * 64}"},
     }
-    found = {one.path: one for one in refusals.of_settings(Settings.model_validate(given))}
+    found = {one.path: one for one in unsupported.settings_problems(Settings.model_validate(given))}
     assert set(found) == {f"strata:{key}" for key in given}
     assert "strata:images" in found["strata:imageDigests"].fix
-    assert list(refusals.of_settings(Settings())) == []
+    assert list(unsupported.settings_problems(Settings())) == []
 
 
-def _app(platform: Any, **fields: Any) -> None:
-    application(platform, "app", **fields)
+def _app(stack: Any, **fields: Any) -> None:
+    application(stack, "app", **fields)

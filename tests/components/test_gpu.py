@@ -8,7 +8,7 @@ import pytest
 
 from strata.model import GpuMode, GpuSharing
 from strata.platforms.docker.host import HostGpu
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from tests.components.example import on_gpu
 from tests.components.stack import HOST, Recorded, compose, refused
 
@@ -26,7 +26,7 @@ def host_with(*memory_mib: int) -> Any:
     return replace(HOST, has_gpu_runtime=True, gpus=gpus)
 
 
-def composed(describe: Callable[[Platform], None], *memory_mib: int) -> Recorded:
+def composed(describe: Callable[[Stack], None], *memory_mib: int) -> Recorded:
     return compose(describe, host=host_with(*memory_mib)).recorded
 
 
@@ -47,9 +47,9 @@ def image(recorded: Recorded, name: str) -> str:
     return list(catalogue.IMAGES)[number]
 
 
-def describe_one(mode: GpuMode, **gpu: Any) -> Callable[[Platform], None]:
-    def describe(platform: Platform) -> None:
-        on_gpu(platform, "model", mode, **gpu)
+def describe_one(mode: GpuMode, **gpu: Any) -> Callable[[Stack], None]:
+    def describe(stack: Stack) -> None:
+        on_gpu(stack, "model", mode, **gpu)
 
     return describe
 
@@ -100,10 +100,9 @@ def test_with_a_gpu_the_container_asks_for_it(
 
 @pytest.mark.parametrize(("gpus", "expected"), [((), "DEVICE=cpu"), ((80_000,), "DEVICE=cuda")])
 def test_a_process_is_told_which_device_it_got(gpus: tuple[int, ...], expected: str) -> None:
-    from strata.config import Settings
     from systems.reference import compose as reference
 
-    recorded = composed(lambda platform: reference(platform, Settings()), *gpus)
+    recorded = composed(lambda stack: reference(stack), *gpus)
     assert expected in recorded.service("inference")["envs"]
     assert f"EXPECT_{expected}" in recorded.service("inference")["envs"]
 
@@ -168,9 +167,9 @@ def test_what_cannot_be_had(
 
 
 def test_those_that_prefer_yield_when_there_are_too_few(caplog: pytest.LogCaptureFixture) -> None:
-    def describe(platform: Platform) -> None:
+    def describe(stack: Stack) -> None:
         for name in ("first", "second", "third"):
-            on_gpu(platform, name)
+            on_gpu(stack, name)
 
     assert requests(composed(describe, 80, 80)) == {"first-1": ["0"], "second-1": ["1"]}
     (said,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
@@ -181,17 +180,17 @@ def test_those_that_prefer_yield_when_there_are_too_few(caplog: pytest.LogCaptur
 
 
 def test_those_that_require_come_first() -> None:
-    def describe(platform: Platform) -> None:
-        on_gpu(platform, "early")
-        on_gpu(platform, "needy", REQUIRE)
+    def describe(stack: Stack) -> None:
+        on_gpu(stack, "early")
+        on_gpu(stack, "needy", REQUIRE)
 
     assert requests(composed(describe, 80)) == {"needy-1": 1}
 
 
 def test_two_that_require_more_than_there_is_are_refused() -> None:
-    def describe(platform: Platform) -> None:
-        on_gpu(platform, "first", REQUIRE)
-        on_gpu(platform, "second", REQUIRE)
+    def describe(stack: Stack) -> None:
+        on_gpu(stack, "first", REQUIRE)
+        on_gpu(stack, "second", REQUIRE)
 
     error, recorded = refused(describe, host=host_with(80))
     (problem,) = error.problems
@@ -201,28 +200,28 @@ def test_two_that_require_more_than_there_is_are_refused() -> None:
 
 @pytest.mark.parametrize("second", [{"device_ids": ("0",)}, {"device_ids": ("GPU-00",)}])
 def test_a_gpu_is_given_once(second: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
-    def describe(platform: Platform) -> None:
-        on_gpu(platform, "first", REQUIRE, device_ids=("0",))
-        on_gpu(platform, "second", **second)
+    def describe(stack: Stack) -> None:
+        on_gpu(stack, "first", REQUIRE, device_ids=("0",))
+        on_gpu(stack, "second", **second)
 
     assert requests(composed(describe, 80, 80)) == {"first-1": ["0"]}
     assert f"GPU {second['device_ids'][0]} is given to first" in caplog.text
 
 
 def test_a_gpu_that_is_named_or_large_is_left_to_who_needs_it() -> None:
-    def describe(platform: Platform) -> None:
-        on_gpu(platform, "any")
-        on_gpu(platform, "named", device_ids=("0",))
-        on_gpu(platform, "large", memory_mib=70)
+    def describe(stack: Stack) -> None:
+        on_gpu(stack, "any")
+        on_gpu(stack, "named", device_ids=("0",))
+        on_gpu(stack, "large", memory_mib=70)
 
     granted = requests(composed(describe, 40, 80, 40))
     assert granted == {"any-1": ["2"], "named-1": ["0"], "large-1": ["1"]}
 
 
 def test_one_that_requires_leaves_what_another_names() -> None:
-    def describe(platform: Platform) -> None:
-        on_gpu(platform, "any", REQUIRE)
-        on_gpu(platform, "named", device_ids=("0",))
+    def describe(stack: Stack) -> None:
+        on_gpu(stack, "any", REQUIRE)
+        on_gpu(stack, "named", device_ids=("0",))
 
     assert requests(composed(describe, 80, 80)) == {"any-1": ["1"], "named-1": ["0"]}
 
@@ -234,9 +233,9 @@ def test_where_the_gpus_cannot_be_known_docker_is_asked_for_as_many() -> None:
 
 
 def test_those_that_take_turns_share_a_gpu() -> None:
-    def describe(platform: Platform) -> None:
-        on_gpu(platform, "first", REQUIRE, sharing=TURNS)
-        on_gpu(platform, "second", REQUIRE, sharing=TURNS)
+    def describe(stack: Stack) -> None:
+        on_gpu(stack, "first", REQUIRE, sharing=TURNS)
+        on_gpu(stack, "second", REQUIRE, sharing=TURNS)
 
     assert requests(composed(describe, 80)) == {"first-1": ["0"], "second-1": ["0"]}
     assert requests(composed(describe, 80, 80)) == {"first-1": ["0"], "second-1": ["1"]}
@@ -250,10 +249,10 @@ def test_replicas_may_take_turns() -> None:
 
 
 def test_who_shares_with_nobody_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
-    def describe(platform: Platform) -> None:
-        on_gpu(platform, "first", sharing=TURNS)
-        on_gpu(platform, "second", sharing=TURNS)
-        on_gpu(platform, "alone")
+    def describe(stack: Stack) -> None:
+        on_gpu(stack, "first", sharing=TURNS)
+        on_gpu(stack, "second", sharing=TURNS)
+        on_gpu(stack, "alone")
 
     granted = requests(composed(describe, 80, 80))
     assert granted == {"alone-1": ["0"], "first-1": ["1"], "second-1": ["1"]}
@@ -262,10 +261,10 @@ def test_who_shares_with_nobody_is_left_alone(caplog: pytest.LogCaptureFixture) 
 
 
 def test_the_budget_counts_a_gpu_in_turns_once() -> None:
-    def describe(platform: Platform) -> None:
+    def describe(stack: Stack) -> None:
         for name in ("first", "second", "third"):
-            on_gpu(platform, name, REQUIRE, sharing=TURNS)
-        on_gpu(platform, "alone", REQUIRE)
+            on_gpu(stack, name, REQUIRE, sharing=TURNS)
+        on_gpu(stack, "alone", REQUIRE)
 
     outputs = compose(describe, host=host_with(80, 80)).outputs
     assert outputs["budget"]["used"]["gpu"] == 2

@@ -7,12 +7,11 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
-import pulumi
 import pytest
 
+from strata.collect import collect
 from strata.config import Settings
-from strata.model import InvalidStackError, Job, Overrides, Service, Workload
-from strata.platforms.platform import Deployment, Platform
+from strata.model import InvalidStackError, Job, Service, Workload
 from systems import reference
 from tests.components import stack as on_docker
 from tests.components.kubernetes import stack as on_kubernetes
@@ -103,34 +102,20 @@ def test_a_field_is_honoured_or_refused(row: Row, check: Check, name: str, platf
         assert outcome.find(before, name) != outcome.value, "it was so without the change"
 
 
-class _Listening:
-    """Passes everything on to a platform, and keeps the profiles that there are."""
-
-    def __init__(self, platform: Platform, profiles: set[str]) -> None:
-        self._platform = platform
-        self._profiles = profiles
-
-    def add(self, workload: Workload, parent: pulumi.Resource) -> None:
-        self._profiles.update(workload.profiles)
-        self._platform.add(workload, parent)
-
-    def deploy(self) -> Deployment:
-        return self._platform.deploy()
-
-
 def test_both_platforms_have_the_same_links() -> None:
-    profiles: set[str] = set()
+    profiles = {
+        profile
+        for workload in collect(reference.compose, Settings()).workloads
+        for profile in workload.profiles
+    }
 
-    def compose(platform: Platform) -> None:
-        reference.compose(_Listening(platform, profiles), Settings())
-
-    def links(wanted: Overrides) -> tuple[Any, Any]:
-        docker = on_docker.compose(compose, overrides=wanted)
-        kubernetes = on_kubernetes.compose(compose, overrides=wanted)
+    def links(settings: Settings) -> tuple[Any, Any]:
+        docker = on_docker.compose(reference.compose, settings=settings)
+        kubernetes = on_kubernetes.compose(reference.compose, settings=settings)
         return docker.outputs["links"], kubernetes.outputs["links"]
 
-    docker, kubernetes = links(Overrides())
-    assert {"client": "gateway", "server": "api", "port": 8000} in docker
+    docker, kubernetes = links(Settings())
+    assert {"client": "gateway", "server": "api", "port": 8000, "protocol": "TCP"} in docker
     assert docker == kubernetes
-    docker, kubernetes = links(Overrides(profiles=frozenset(profiles)))
+    docker, kubernetes = links(Settings(profiles=tuple(profiles)))
     assert docker == kubernetes

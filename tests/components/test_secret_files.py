@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from strata.components import AppService, AppServiceArgs, Datastore, DatastoreArgs, Engine
-from strata.config import Settings
+from strata.components import AppService, AppServiceArgs, Datastore, DatastoreArgs
+from strata.components.engines.rabbitmq import password_hash
+from strata.components.engines.redis import REDIS
+from strata.model import Secret, private_key
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from systems.reference import compose as reference
 from tests.components.example import SMALL, application
 from tests.components.stack import SEED, Recorded, compose, plain
@@ -17,16 +19,16 @@ OWNERS = ("postgres", "redis", "rabbitmq")
 
 @pytest.fixture(scope="module")
 def recorded() -> Recorded:
-    return compose(lambda platform: reference(platform, Settings())).recorded
+    return compose(lambda stack: reference(stack)).recorded
 
 
 @pytest.fixture(scope="module")
 def secrets() -> dict[str, str]:
     derived = DerivedSecrets(SEED, "test", {})
-    key = derived.private_key("gateway", ("localhost", "127.0.0.1"))
+    key = derived.encode(private_key("gateway", ("localhost", "127.0.0.1")))
     return (
-        {owner: derived.password(owner) for owner in OWNERS}
-        | {"hash of rabbitmq": derived.password_hash("rabbitmq")}
+        {owner: derived.encode(Secret(owner)) for owner in OWNERS}
+        | {"hash of rabbitmq": derived.encode(Secret("rabbitmq", password_hash))}
         | {"key": json.dumps(key)[1:-1], "seed": SEED.decode()}
     )
 
@@ -73,9 +75,7 @@ def test_the_writer_can_do_nothing_else(recorded: Recorded) -> None:
 
 def with_generation(**generations: int) -> dict[str, str]:
     """Volume name by logical name."""
-    stack = compose(
-        lambda platform: reference(platform, Settings()), generations=generations
-    ).recorded
+    stack = compose(lambda stack: reference(stack), generations=generations).recorded
     return {name: inputs["name"] for name, inputs in stack.of("Volume").items()}
 
 
@@ -93,24 +93,24 @@ def test_a_rotated_secret_changes_the_volumes_of_who_uses_it(owner: str, users: 
 
 
 def test_the_same_seed_gives_the_same_stack(recorded: Recorded) -> None:
-    again = compose(lambda platform: reference(platform, Settings())).recorded
+    again = compose(lambda stack: reference(stack)).recorded
     assert again.inputs == recorded.inputs
 
 
 def test_two_clients_of_one_datastore_have_a_file_each() -> None:
-    def describe(platform: Platform) -> None:
-        cache = Datastore("cache", DatastoreArgs(platform=platform, engine=Engine.REDIS))
+    def describe(stack: Stack) -> None:
+        cache = Datastore("cache", DatastoreArgs(stack=stack, engine=REDIS))
         for name in ("first", "second"):
             AppService(
                 name,
                 AppServiceArgs(
-                    platform=platform,
+                    stack=stack,
                     image="probe-server",
                     resources=SMALL,
                     connections={"CACHE": cache.connection},
                 ),
             )
-        application(platform, "stranger")
+        application(stack, "stranger")
 
     recorded = compose(describe).recorded
     sources = [recorded.service(one)["mounts"][0]["source"] for one in ("first", "second")]

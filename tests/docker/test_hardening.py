@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from strata.components.engines.rabbitmq import password_hash
+from strata.model import Secret, private_key
 from strata.model.secrets import DerivedSecrets
 from tests.docker.conftest import containers
 from tests.project import Project
@@ -21,11 +23,11 @@ def secret_values(project: Project) -> dict[str, str]:
         seed.encode(), project.stack, project.settings.get("secretGenerations", {})
     )
     owners = ("postgres", "redis", "rabbitmq")
-    key = secrets.private_key("gateway", ("localhost", "127.0.0.1")).splitlines()[1]
+    key = secrets.encode(private_key("gateway", ("localhost", "127.0.0.1"))).splitlines()[1]
     return (
-        {f"password of {owner}": secrets.password(owner) for owner in owners}
+        {f"password of {owner}": secrets.encode(Secret(owner)) for owner in owners}
         | {"private key": key, "seed": seed}
-        | {"hash for rabbitmq": secrets.password_hash("rabbitmq")}
+        | {"hash for rabbitmq": secrets.encode(Secret("rabbitmq", password_hash))}
     )
 
 

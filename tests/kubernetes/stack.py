@@ -8,13 +8,13 @@ from ipaddress import IPv4Network
 from typing import Any
 
 import systems
-from strata import config
+from strata import platforms
+from strata import stack as composed
 from strata.model import Job, Service
 from strata.platforms.eks.objects import APP
 from strata.platforms.kubernetes.cluster import NodeGroup
 from strata.platforms.kubernetes.names import JOB, SERVICE
 from strata.platforms.kubernetes.platform import KubernetesPlatform
-from strata.platforms.platform import Platform
 from tests import planned
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.nodes import nodes
@@ -53,24 +53,25 @@ def plan(
     changes: Mapping[str, Any] | None = None,
     *,
     stack: str = planned.STACK,
-    compose: Callable[[Platform, config.Settings], None] | None = None,
+    compose: Callable[[composed.Stack], None] | None = None,
 ) -> Plan:
     """Plans a stack as its file has it, with changes; `compose` makes another system than the settings name."""
-    made: list[KubernetesPlatform] = []
+    collected: list[composed.Stack] = []
 
-    def describe(platform: Platform, settings: config.Settings) -> None:
-        assert isinstance(platform, KubernetesPlatform)
-        made.append(platform)
-        (compose or systems.find(settings.system))(platform, settings)
+    def describe(stack: composed.Stack) -> None:
+        collected.append(stack)
+        (compose or systems.find(stack.settings.system))(stack)
 
     program = planned.plan(changes, describe=describe, stack=stack)
-    (platform,) = made
+    composition = collected[0].composition
+    platform = platforms.choose(collected[0].settings, planned.PROJECT, stack)
+    assert isinstance(platform, KubernetesPlatform)
     return Plan(
         program=program,
         manifests=program.manifests(),
-        services={one.name: one for one in platform._composition.services},
-        jobs={one.name: one for one in platform._composition.jobs},
-        groups=platform._cluster.groups,
+        services={one.name: one for one in composition.services},
+        jobs={one.name: one for one in composition.jobs},
+        groups=platform.cluster.groups,
         namespace=f"{planned.PROJECT}-{stack}",
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from kubernetes.config import kube_config
 
+from strata import stack as composed
 from strata.components import (
     AppJob,
     AppJobArgs,
@@ -20,14 +21,13 @@ from strata.components import (
     AppServiceArgs,
     Datastore,
     DatastoreArgs,
-    Engine,
     Gateway,
     GatewayArgs,
     GpuService,
     GpuServiceArgs,
     Route,
 )
-from strata.config import Settings
+from strata.components.engines.postgres import POSTGRES
 from strata.model import (
     Capability,
     File,
@@ -40,7 +40,6 @@ from strata.model import (
     Zone,
 )
 from strata.platforms.kubernetes.cluster import NodeGroup, Taint
-from strata.platforms.platform import Platform
 from tests.kubernetes import cluster as clusters
 from tests.kubernetes.network import Network, compare
 from tests.kubernetes.reachability import outside
@@ -71,13 +70,13 @@ ON_KUBERNETES = {
 }
 
 
-def everything(platform: Platform, settings: Settings) -> None:
+def everything(stack: composed.Stack) -> None:
     """A system in which each kind of object there is occurs."""
-    postgres = Datastore("postgres", DatastoreArgs(platform=platform, engine=Engine.POSTGRES))
+    postgres = Datastore("postgres", DatastoreArgs(stack=stack, engine=POSTGRES))
     AppJob(
         "migrate",
         AppJobArgs(
-            platform=platform,
+            stack=stack,
             image="application",
             command=("python3", "-m", "apps.migrate"),
             resources=SMALL,
@@ -87,7 +86,7 @@ def everything(platform: Platform, settings: Settings) -> None:
     AppJob(
         "report",
         AppJobArgs(
-            platform=platform,
+            stack=stack,
             image="application",
             command=("python3", "-m", "apps.report"),
             resources=SMALL,
@@ -99,7 +98,7 @@ def everything(platform: Platform, settings: Settings) -> None:
     inference = GpuService(
         "inference",
         GpuServiceArgs(
-            platform=platform,
+            stack=stack,
             image="inference",
             zone=Zone.COMPUTE,
             resources=SMALL,
@@ -112,7 +111,7 @@ def everything(platform: Platform, settings: Settings) -> None:
     app = AppService(
         "app",
         AppServiceArgs(
-            platform=platform,
+            stack=stack,
             image="application",
             resources=Resources(memory_mib=128, cpu=1, cpu_reserved=0.25, shared_memory_mib=96),
             port=8000,
@@ -133,9 +132,9 @@ def everything(platform: Platform, settings: Settings) -> None:
     Gateway(
         "gateway",
         GatewayArgs(
-            platform=platform,
-            http=settings.ports.http,
-            https=settings.ports.https,
+            stack=stack,
+            http=stack.settings.ports.http,
+            https=stack.settings.ports.https,
             routes=(Route(path="/", endpoint=app.endpoint()),),
         ),
     )

@@ -23,7 +23,7 @@ from strata.model import (
 from strata.platforms.docker.host import HostGpu
 from strata.platforms.kubernetes import refusals
 from strata.platforms.kubernetes.cluster import GPU_RESOURCE
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from tests.components import stack as on_docker
 from tests.components.kubernetes import stack as on_kubernetes
 from tests.parity.row import Change, Made
@@ -101,11 +101,11 @@ def changed(name: str, changes: Iterable[Change], others: Mapping[str, Change]) 
     return list(described.values())
 
 
-def _describe(processes: Iterable[Workload]) -> Callable[[Platform], None]:
-    def describe(platform: Platform) -> None:
+def _describe(processes: Iterable[Workload]) -> Callable[[Stack], None]:
+    def describe(stack: Stack) -> None:
         for process in processes:
             parent = pulumi.ComponentResource("tests:parity:Part", process.name)
-            platform.add(process, parent)
+            stack.add([process], parent)
 
     return describe
 

@@ -1,9 +1,9 @@
 """What services and jobs are made of: limits, storage, GPUs, exceptions, and the parts of a text."""
 
+from strata.components.engines.rabbitmq import password_hash
 from strata.model import (
     ByDevice,
     Capability,
-    Certificate,
     Cores,
     File,
     Gpu,
@@ -13,14 +13,14 @@ from strata.model import (
     Listen,
     MemoryMib,
     NameServer,
-    Password,
-    PasswordHash,
-    PrivateKey,
+    Secret,
     Text,
     Tmpfs,
     Ulimit,
     Volume,
     Workload,
+    certificate,
+    private_key,
 )
 from strata.model.secrets import DerivedSecrets
 from tests.components.stack import SEED
@@ -696,16 +696,16 @@ TEXT = (
         "Password.owner",
         "the password derived for this owner",
         "as on Docker",
-        _holds(_kept(Password("server")), _kept(Password("store")), SECRETS.password("store")),
+        _holds(_kept(Secret("server")), _kept(Secret("store")), SECRETS.encode(Secret("store"))),
     ),
     _part(
         "PasswordHash.owner",
         "the same, as RabbitMQ keeps it",
         "as on Docker",
         _holds(
-            _kept(PasswordHash("server")),
-            _kept(PasswordHash("store")),
-            SECRETS.password_hash("store"),
+            _kept(Secret("server", password_hash)),
+            _kept(Secret("store", password_hash)),
+            SECRETS.encode(Secret("store", password_hash)),
         ),
     ),
     _part(
@@ -713,9 +713,9 @@ TEXT = (
         "whose generation of `strata:secretGenerations` it goes by",
         "as on Docker",
         _holds(
-            _kept(Certificate("server", ("a.test",))),
-            _kept(Certificate("store", ("a.test",))),
-            SECRETS.certificate("store", ("a.test",)),
+            _kept(certificate("server", ("a.test",))),
+            _kept(certificate("store", ("a.test",))),
+            SECRETS.encode(certificate("store", ("a.test",))),
         ),
     ),
     _part(
@@ -724,9 +724,9 @@ TEXT = (
         " it",
         "as on Docker",
         _holds(
-            _kept(Certificate("server", ("a.test",))),
-            _kept(Certificate("server", ("b.test",))),
-            SECRETS.certificate("server", ("b.test",)),
+            _kept(certificate("server", ("a.test",))),
+            _kept(certificate("server", ("b.test",))),
+            SECRETS.encode(certificate("server", ("b.test",))),
         ),
     ),
     _part(
@@ -734,9 +734,9 @@ TEXT = (
         "as of `Certificate`",
         "as on Docker",
         _holds(
-            _kept(PrivateKey("server", ("a.test",))),
-            _kept(PrivateKey("store", ("a.test",))),
-            SECRETS.private_key("store", ("a.test",)),
+            _kept(private_key("server", ("a.test",))),
+            _kept(private_key("store", ("a.test",))),
+            SECRETS.encode(private_key("store", ("a.test",))),
         ),
     ),
     _part(
@@ -744,8 +744,8 @@ TEXT = (
         "its private key, which is the same for whatever names",
         "as on Docker",
         Check(
-            given=_kept(PrivateKey("server", ("a.test",))),
-            change=_kept(PrivateKey("server", ("b.test",))),
+            given=_kept(private_key("server", ("a.test",))),
+            change=_kept(private_key("server", ("b.test",))),
             docker=Same(),
             kubernetes=Same(),
         ),

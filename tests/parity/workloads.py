@@ -7,8 +7,8 @@ from strata.model import (
     Gpu,
     GpuMode,
     LogRotation,
-    Password,
     Resources,
+    Secret,
     Tmpfs,
     Ulimit,
     Zone,
@@ -149,7 +149,7 @@ ROWS = (
                 kubernetes=Seen(in_pod("args"), ["python3", "-V"]),
             ),
             Check(
-                change=fields(command=("login", Password("app"))),
+                change=fields(command=("login", Secret("app"))),
                 docker=Refused("{noun} {name}: command[1]"),
                 kubernetes=Refused("{noun} {name}: command[1]"),
             ),
@@ -168,7 +168,7 @@ ROWS = (
                 kubernetes=Seen(finds.variable_in_pod("LEVEL"), "debug"),
             ),
             Check(
-                change=fields(environment={"PASSWORD": Password("app")}),
+                change=fields(environment={"PASSWORD": Secret("app")}),
                 docker=Refused("{noun} {name}: environment.PASSWORD"),
                 kubernetes=Refused("{noun} {name}: environment.PASSWORD"),
             ),
@@ -245,7 +245,7 @@ ROWS = (
                 kubernetes=Seen(finds.within_mount("/etc/app", "configMap", "defaultMode"), 0o444),
             ),
             Check(
-                change=fields(files=(File(path="/run/secrets/a", content=Password("app")),)),
+                change=fields(files=(File(path="/run/secrets/a", content=Secret("app")),)),
                 docker=Seen(finds.mount("/run/secrets", "readOnly"), True),
                 kubernetes=Seen(finds.within_mount("/run/secrets", "secret", "defaultMode"), 0o444),
             ),

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from importlib import import_module
 
-from strata.config import Settings
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 
-Compose = Callable[[Platform, Settings], None]
+Compose = Callable[[Stack], None]
 
 
 def find(name: str) -> Compose:

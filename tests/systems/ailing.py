@@ -1,9 +1,8 @@
 """A server that ails, one way or another, and a client that waits for it."""
 
 from strata.components import AppService, AppServiceArgs
-from strata.config import Settings
 from strata.model import ExecProbe, HttpProbe, Probe, Restart, Text
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 
 from .parts import SMALL, service
 
@@ -16,28 +15,28 @@ NEVER = Probe(
 HTTP = Probe(check=HttpProbe(port=8000))
 
 
-def cured(platform: Platform, _: Settings) -> None:
+def cured(stack: Stack) -> None:
     """In good health."""
-    _pair(platform)
+    _pair(stack)
 
 
-def never(platform: Platform, _: Settings) -> None:
+def never(stack: Stack) -> None:
     """Its probe never succeeds."""
-    _pair(platform, command=WAIT, probe=NEVER)
+    _pair(stack, command=WAIT, probe=NEVER)
 
 
-def crashing(platform: Platform, _: Settings) -> None:
+def crashing(stack: Stack) -> None:
     """It ends again and again."""
-    _pair(platform, command=CRASH)
+    _pair(stack, command=CRASH)
 
 
-def ended(platform: Platform, _: Settings) -> None:
+def ended(stack: Stack) -> None:
     """It ends, and is not started again."""
-    _pair(platform, command=CRASH, restart=Restart.NO)
+    _pair(stack, command=CRASH, restart=Restart.NO)
 
 
 def _pair(
-    platform: Platform,
+    stack: Stack,
     command: tuple[Text, ...] = (),
     probe: Probe = HTTP,
     restart: Restart = Restart.ALWAYS,
@@ -45,7 +44,7 @@ def _pair(
     server = AppService(
         "server",
         AppServiceArgs(
-            platform=platform,
+            stack=stack,
             image="probe-server",
             resources=SMALL,
             command=command,
@@ -53,4 +52,4 @@ def _pair(
             restart=restart,
         ),
     )
-    service(platform, "client", server.endpoint())
+    service(stack, "client", server.endpoint())

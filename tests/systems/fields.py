@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from strata.components import AppService, AppServiceArgs, Gateway, GatewayArgs, Route
-from strata.config import Settings
 from strata.model import (
     Endpoint,
     ExecProbe,
@@ -16,7 +15,7 @@ from strata.model import (
     Ulimit,
     Volume,
 )
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 
 from .parts import SMALL, service
 
@@ -35,11 +34,11 @@ while True:
 """
 
 
-def compose(platform: Platform, settings: Settings) -> None:
+def compose(stack: Stack) -> None:
     several = AppService(
         "several",
         AppServiceArgs(
-            platform=platform,
+            stack=stack,
             image="probe-server",
             resources=SMALL,
             restart=Restart.ON_FAILURE,
@@ -48,7 +47,7 @@ def compose(platform: Platform, settings: Settings) -> None:
     slow = AppService(
         "slow",
         AppServiceArgs(
-            platform=platform,
+            stack=stack,
             image="probe-server",
             resources=Resources(memory_mib=64, cpu=0.05),
             environment={"START_DELAY_S": "3"},
@@ -57,7 +56,7 @@ def compose(platform: Platform, settings: Settings) -> None:
     AppService(
         "client",
         AppServiceArgs(
-            platform=platform,
+            stack=stack,
             image="probe-server",
             resources=SMALL,
             calls={"SEVERAL_URL": several.endpoint(), "SLOW_URL": slow.endpoint()},
@@ -68,7 +67,7 @@ def compose(platform: Platform, settings: Settings) -> None:
     AppService(
         "special",
         AppServiceArgs(
-            platform=platform,
+            stack=stack,
             image="probe-server",
             resources=Resources(memory_mib=96, cpu=0.5, shared_memory_mib=16),
             tmpfs=(
@@ -86,7 +85,7 @@ def compose(platform: Platform, settings: Settings) -> None:
     AppService(
         "lingering",
         AppServiceArgs(
-            platform=platform,
+            stack=stack,
             image="probe-server",
             resources=SMALL,
             command=("python3", "-I", "/opt/lingering/main.py"),
@@ -100,14 +99,12 @@ def compose(platform: Platform, settings: Settings) -> None:
     )
     AppService(
         "optional",
-        AppServiceArgs(
-            platform=platform, image="probe-server", resources=SMALL, profiles=("more",)
-        ),
+        AppServiceArgs(stack=stack, image="probe-server", resources=SMALL, profiles=("more",)),
     )
     echo = AppService(
         "echo",
         AppServiceArgs(
-            platform=platform,
+            stack=stack,
             image="probe-server",
             resources=SMALL,
             command=("python3", "-I", "/opt/echo/main.py"),
@@ -119,13 +116,13 @@ def compose(platform: Platform, settings: Settings) -> None:
             ),
         ),
     )
-    away = service(platform, "away")
+    away = service(stack, "away")
     Gateway(
         "gateway",
         GatewayArgs(
-            platform=platform,
-            http=settings.ports.http,
-            https=settings.ports.https,
+            stack=stack,
+            http=stack.settings.ports.http,
+            https=stack.settings.ports.https,
             routes=_routes(echo.endpoint(), away.endpoint()),
         ),
     )

@@ -3,9 +3,8 @@
 Tests change a copy of this file, as a person would."""
 
 from strata.components import AppJob, AppJobArgs, AppService, AppServiceArgs
-from strata.config import Settings
-from strata.model import File, HttpProbe, Password, Probe, Volume
-from strata.platforms.platform import Platform
+from strata.model import File, HttpProbe, Probe, Secret, Volume
+from strata.stack import Stack
 
 from .parts import SMALL, service
 
@@ -21,32 +20,32 @@ FETCH = "echo $NVIDIA_VISIBLE_DEVICES >> /cache/fetched && echo first > /cache/m
 SERVE = 'ANSWER="$(cat /cache/model)" exec python3 /opt/probe-server/server.py'
 
 
-def well(platform: Platform, _: Settings) -> None:
+def well(stack: Stack) -> None:
     """The job ends well, after a while."""
-    _compose(platform, f"{MIGRATE}sleep 2; echo migrated to 1")
+    _compose(stack, f"{MIGRATE}sleep 2; echo migrated to 1")
 
 
-def failing(platform: Platform, _: Settings) -> None:
+def failing(stack: Stack) -> None:
     """The job fails each time."""
-    _compose(platform, "echo the table is locked; exit 3")
+    _compose(stack, "echo the table is locked; exit 3")
 
 
-def hanging(platform: Platform, _: Settings) -> None:
+def hanging(stack: Stack) -> None:
     """The job never ends."""
-    _compose(platform, "echo waiting for a lock; exec sleep infinity", timeout_seconds=3)
+    _compose(stack, "echo waiting for a lock; exec sleep infinity", timeout_seconds=3)
 
 
-def _compose(platform: Platform, migrate: str, timeout_seconds: int = 60) -> None:
-    server = service(platform, "server")
+def _compose(stack: Stack, migrate: str, timeout_seconds: int = 60) -> None:
+    server = service(stack, "server")
     AppJob(
         "migrate",
         AppJobArgs(
-            platform=platform,
+            stack=stack,
             image="probe-server",
             command=("bash", "-euc", migrate),
             resources=SMALL,
             calls={"SERVER_URL": server.endpoint()},
-            files=(File(path="/run/secrets/password", content=Password("migrate")),),
+            files=(File(path="/run/secrets/password", content=Secret("migrate")),),
             retries=1,
             timeout_seconds=timeout_seconds,
         ),
@@ -54,7 +53,7 @@ def _compose(platform: Platform, migrate: str, timeout_seconds: int = 60) -> Non
     AppJob(
         "nightly",
         AppJobArgs(
-            platform=platform,
+            stack=stack,
             image="probe-server",
             command=("echo", "a report"),
             resources=SMALL,
@@ -64,7 +63,7 @@ def _compose(platform: Platform, migrate: str, timeout_seconds: int = 60) -> Non
     AppService(
         "app",
         AppServiceArgs(
-            platform=platform,
+            stack=stack,
             image="probe-server",
             resources=SMALL,
             command=("bash", "-euc", SERVE),

@@ -1,16 +1,15 @@
 """Wrong: links to a port that nobody has, and to a service that is not there."""
 
-from strata.config import Settings
 from strata.model import Endpoint
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 
 from .parts import service
 
 
-def compose(platform: Platform, _: Settings) -> None:
-    service(platform, "server")
+def compose(stack: Stack) -> None:
+    service(stack, "server")
     service(
-        platform,
+        stack,
         "client",
         Endpoint(service="server", port="metrics", number=9100),
         Endpoint(service="nobody", port="http", number=80),

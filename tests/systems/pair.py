@@ -1,10 +1,9 @@
 """Two services: a client of a server."""
 
-from strata.config import Settings
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 
 from .parts import service
 
 
-def compose(platform: Platform, _: Settings) -> None:
-    service(platform, "client", service(platform, "server").endpoint())
+def compose(stack: Stack) -> None:
+    service(stack, "client", service(stack, "server").endpoint())

@@ -1,11 +1,10 @@
 """Wrong: two services of one name."""
 
-from strata.config import Settings
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 
 from .parts import service
 
 
-def compose(platform: Platform, _: Settings) -> None:
-    service(platform, "same")
-    service(platform, "same")
+def compose(stack: Stack) -> None:
+    service(stack, "same")
+    service(stack, "same")

@@ -8,11 +8,10 @@ from strata.model import (
     InvalidStackError,
     Link,
     Listen,
-    Override,
     Overrides,
-    Password,
     Port,
     Resources,
+    Secret,
     Service,
     Volume,
 )
@@ -109,14 +108,14 @@ def test_all_mistakes_are_found_at_once() -> None:
 
 
 def test_settings_change_a_service() -> None:
-    overrides = Overrides(services={"a": Override(memory_mib=99, cpu_set="0-1", replicas=3)})
+    overrides = Overrides(services={"a": {"memory_mib": 99, "cpu_set": "0-1", "replicas": 3}})
     (changed,) = compose(service("a"), overrides=overrides).services
     assert changed.resources == Resources(memory_mib=99, cpu=0.5, cpu_set="0-1")
     assert changed.replicas == 3
 
 
 def test_settings_of_a_service_that_is_not_there_are_a_mistake() -> None:
-    overrides = Overrides(services={"typo": Override(replicas=2)})
+    overrides = Overrides(services={"typo": {"replicas": 2}})
     assert problems(compose(service("a"), overrides=overrides)) == [
         "strata:services.typo: the system has no such service"
     ]
@@ -142,7 +141,7 @@ def test_a_name_that_is_taken_is_refused_at_once() -> None:
 
 def test_generations_and_profiles_that_nothing_goes_by_are_problems() -> None:
     described = (
-        service("a", files=(File(path="/run/secrets/b", content=Password("b")),)),
+        service("a", files=(File(path="/run/secrets/b", content=Secret("b")),)),
         service("c", profiles=("extra",)),
     )
     known = Overrides(secret_owners=frozenset({"b"}), profiles=frozenset({"extra"}))
@@ -155,7 +154,7 @@ def test_generations_and_profiles_that_nothing_goes_by_are_problems() -> None:
 
 
 def test_less_memory_than_a_service_works_with_is_a_mistake() -> None:
-    overrides = Overrides(services={"a": Override(memory_mib=64)})
+    overrides = Overrides(services={"a": {"memory_mib": 64}})
     described = service("a", resources=Resources(memory_mib=128), memory_mib_minimum=100)
     assert problems(compose(described)) == []
     assert problems(compose(described, overrides=overrides)) == [

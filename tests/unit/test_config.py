@@ -16,7 +16,7 @@ def load(**values: Any) -> config.Settings:
         f"strata:{key}": value if isinstance(value, str) else json.dumps(value)
         for key, value in values.items()
     }
-    return config.load(raw, "strata")
+    return config.load(raw)
 
 
 def problems(**values: Any) -> dict[str, str]:
@@ -38,7 +38,7 @@ def test_settings_are_read_by_the_names_of_the_file() -> None:
 
 
 def test_keys_of_other_namespaces_are_ignored() -> None:
-    assert config.load({"docker:host": "unix:///x", "strata:system": "x"}, "strata").system == "x"
+    assert config.load({"docker:host": "unix:///x", "strata:system": "x"}).system == "x"
 
 
 @pytest.mark.parametrize(

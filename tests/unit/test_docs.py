@@ -10,12 +10,12 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-import pulumi
 import pytest
 import yaml
 from pydantic import BaseModel
 
 from strata import components, model
+from strata.collect import collect
 from strata.components import (
     AppJobArgs,
     AppServiceArgs,
@@ -26,8 +26,7 @@ from strata.components import (
     Route,
 )
 from strata.config import Settings
-from strata.model import Composition, Gpu, Overrides, Service, Workload
-from strata.platforms.platform import Deployment, Platform
+from strata.model import Gpu
 from systems import reference
 from tests.components.stack import compose
 
@@ -63,16 +62,9 @@ def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, An
     """Yields every key of Pulumi.<stack>.yaml with its default in YAML."""
     for field in model.model_fields.values():
         key = f"{prefix}{field.alias}"
-        arguments = [field.annotation, *typing.get_args(field.annotation)]
-        inner = [
-            argument
-            for argument in arguments
-            if isinstance(argument, type) and issubclass(argument, BaseModel)
-        ]
-        if inner:
-            origin = typing.get_origin(field.annotation)
-            index = ".NAME" if origin is dict else "[N]" if origin is tuple else ""
-            yield from settings(inner[0], f"{key}{index}.")
+        inner, index = nested(field.annotation)
+        if inner is not None:
+            yield from settings(inner, f"{key}{index}.")
             continue
         default = field.get_default(call_default_factory=True)
         if field.is_required():
@@ -80,6 +72,18 @@ def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, An
         elif isinstance(default, IPv4Network):
             default = str(default)
         yield key, list(default) if isinstance(default, tuple) else default
+
+
+def nested(annotation: Any) -> tuple[type[BaseModel] | None, str]:
+    """Returns the model in an annotation and how its keys are indexed: by name or by number."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, ""
+    for argument in typing.get_args(annotation):
+        inner, index = nested(argument)
+        if inner is not None:
+            origin = typing.get_origin(annotation)
+            return inner, ".NAME" if origin is dict else "[N]" if origin is tuple else index
+    return None, ""
 
 
 def test_every_setting_has_its_row_with_its_default() -> None:
@@ -112,7 +116,7 @@ def test_every_argument_has_its_row_with_its_default(page: str, heading: str, ki
     )
     wanted = {field.name: field for field in fields(kind) if field.name not in inherited}
     assert set(shown) == set(wanted)
-    names = {**vars(model), **vars(components), **vars(model.service)}
+    names = {**vars(model), **vars(components), **vars(model.workload)}
     for name, field in wanted.items():
         cell = shown[name][0].strip("`")
         if field.default is MISSING and field.default_factory is MISSING:
@@ -143,41 +147,21 @@ def test_there_are_examples() -> None:
 def test_an_example_composes(name: str, code: str) -> None:
     names: dict[str, Any] = {}
     exec(compile(code, name, "exec"), names)  # noqa: S102 - of this repository
-    composed = compose(lambda platform: names["compose"](platform, Settings()))
+    composed = compose(lambda stack: names["compose"](stack))
     assert composed.recorded.of("Container")
 
 
-class _Listening:
-    """Passes everything on to a platform, and keeps the services."""
-
-    def __init__(self, platform: Platform, services: list[Service]) -> None:
-        self._platform = platform
-        self._services = services
-
-    def add(self, workload: Workload, parent: pulumi.Resource) -> None:
-        if isinstance(workload, Service):
-            self._services.append(workload)
-        self._platform.add(workload, parent)
-
-    def deploy(self) -> Deployment:
-        return self._platform.deploy()
-
-
 def test_the_page_of_the_reference_system_has_its_services_and_links() -> None:
-    services: list[Service] = []
-    compose(lambda platform: reference.compose(_Listening(platform, services), Settings()))
+    composition = collect(reference.compose, Settings())
     page = DOCS / "systems" / "reference.md"
     shown = rows(page, "Services")
-    assert set(shown) == {service.name for service in services}
-    for service in services:
+    assert set(shown) == {service.name for service in composition.services}
+    for service in composition.services:
         resources = service.resources
         memory, cpu, reserved = shown[service.name][-3:]
         assert int(memory) == resources.memory_mib, service.name
         assert float(cpu) == resources.cpu, service.name
         assert float(reserved) == resources.cpu_budget, service.name
-    composition = Composition(Overrides())
-    for service in services:
-        composition.add(service)
     assert set(rows(page, "Links")) == {
         f"{link.client} -> {link.server}:{link.port}" for link in composition.links
     }

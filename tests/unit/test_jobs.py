@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import pulumi
 import pytest
 
 from strata.components import AppJob, AppJobArgs
@@ -14,14 +13,13 @@ from strata.model import (
     InvalidStackError,
     Job,
     Link,
-    Override,
     Overrides,
     Resources,
     Volume,
     Workload,
     Zone,
 )
-from strata.platforms.platform import Deployment
+from strata.stack import Stack
 from tests.unit.examples import link, service
 
 
@@ -105,16 +103,16 @@ def test_replicas_may_each_have_a_cache() -> None:
 
 
 def test_settings_change_the_size_of_a_job_and_not_how_many_there_are() -> None:
-    overrides = Overrides(services={"a": Override(memory_mib=128)})
+    overrides = Overrides(services={"a": {"memory_mib": 128}})
     assert compose(job("a"), overrides=overrides).jobs[0].resources.memory_mib == 128
-    overrides = Overrides(services={"a": Override(replicas=2)})
+    overrides = Overrides(services={"a": {"replicas": 2}})
     assert problems(compose(job("a"), overrides=overrides)) == [
-        "strata:services.a.replicas: is a job, which runs once at a time"
+        "strata:services.a.replicas: a job runs once at a time"
     ]
 
 
 def test_settings_say_how_far_a_service_may_grow() -> None:
-    overrides = Overrides(services={"a": Override(replicas=2, replicas_maximum=5)})
+    overrides = Overrides(services={"a": {"replicas": 2, "replicas_maximum": 5}})
     changed = compose(service("a"), overrides=overrides).services[0]
     assert (changed.replicas, changed.replicas_maximum) == (2, 5)
 
@@ -123,16 +121,6 @@ def test_a_name_is_of_one_service_or_one_job() -> None:
     composition = compose(service("a"))
     with pytest.raises(InvalidStackError, match="job a: is described twice"):
         composition.add(job("a"))
-
-
-class _Platform:
-    """Takes nothing, since what is wrong is refused before it is handed over."""
-
-    def add(self, workload: Workload, parent: pulumi.Resource) -> None:
-        raise AssertionError("a component handed over what is wrong")
-
-    def deploy(self) -> Deployment:
-        raise AssertionError("nothing is deployed here")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +144,7 @@ def test_the_component_checks_before_it_hands_over(
 def arguments() -> Callable[..., AppJobArgs]:
     def make(**changed: Any) -> AppJobArgs:
         return AppJobArgs(
-            platform=_Platform(),
+            stack=Stack(),
             image="application",
             command=("true",),
             resources=Resources(memory_mib=64, cpu=0.5),

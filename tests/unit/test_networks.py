@@ -38,7 +38,7 @@ def test_clients_of_different_ports_do_not_share() -> None:
         service("a", links=(link("s"),)), service("b", links=(link("s", 9000, "ops"),)), server
     )
     assert members(found) == {"p-dev-s-8000": ("s", ("a",)), "p-dev-s-9000": ("s", ("b",))}
-    [http] = [one for one in found.networks if one.ports == {8000}]
+    [http] = [one for one in found.networks if one.ports == {"8000"}]
     assert found.addresses(server, "http", 0) == ("127.0.0.1", http.address(0))
 
 

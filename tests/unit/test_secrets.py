@@ -9,6 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtensionOID
 
+from strata.components.engines.rabbitmq import password_hash
+from strata.model import Secret, certificate, private_key
 from strata.model.secrets import DerivedSecrets
 
 SEED = b"0123456789abcdef0123456789abcdef"
@@ -20,33 +22,33 @@ def secrets(stack: str = "dev", **generations: int) -> DerivedSecrets:
 
 
 def test_a_password_is_the_same_each_time_and_differs_by_owner_stack_and_seed() -> None:
-    assert secrets().password("a") == secrets().password("a")
+    assert secrets().encode(Secret("a")) == secrets().encode(Secret("a"))
     others = {
-        secrets().password("b"),
-        secrets("prod").password("a"),
-        DerivedSecrets(SEED[::-1], "dev", {}).password("a"),
+        secrets().encode(Secret("b")),
+        secrets("prod").encode(Secret("a")),
+        DerivedSecrets(SEED[::-1], "dev", {}).encode(Secret("a")),
     }
-    assert secrets().password("a") not in others
+    assert secrets().encode(Secret("a")) not in others
     assert len(others) == 3
 
 
 def test_raising_the_generation_changes_the_secrets_of_that_owner_only() -> None:
     rotated = secrets(a=2)
-    assert rotated.password("a") != secrets().password("a")
-    assert rotated.password("b") == secrets().password("b")
-    assert secrets(a=1).password("a") == secrets().password("a")
+    assert rotated.encode(Secret("a")) != secrets().encode(Secret("a"))
+    assert rotated.encode(Secret("b")) == secrets().encode(Secret("b"))
+    assert secrets(a=1).encode(Secret("a")) == secrets().encode(Secret("a"))
 
 
 def test_a_password_has_256_bits_and_no_character_that_a_configuration_would_take_amiss() -> None:
-    password = secrets().password("a")
+    password = secrets().encode(Secret("a"))
     assert len(password) == 43
     assert set(password) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 def test_the_hash_is_what_rabbitmq_checks() -> None:
-    raw = base64.b64decode(secrets().password_hash("mq"))
+    raw = base64.b64decode(secrets().encode(Secret("mq", password_hash)))
     salt, digest = raw[:4], raw[4:]
-    assert digest == hashlib.sha256(salt + secrets().password("mq").encode()).digest()
+    assert digest == hashlib.sha256(salt + secrets().encode(Secret("mq")).encode()).digest()
 
 
 def test_a_short_seed_is_refused() -> None:
@@ -55,10 +57,10 @@ def test_a_short_seed_is_refused() -> None:
 
 
 def test_a_certificate_is_the_same_each_time_and_valid_for_its_names() -> None:
-    pem = secrets().certificate("gateway", NAMES)
-    assert pem == secrets().certificate("gateway", NAMES)
+    pem = secrets().encode(certificate("gateway", NAMES))
+    assert pem == secrets().encode(certificate("gateway", NAMES))
     leaf, authority = x509.load_pem_x509_certificates(pem.encode())
-    assert authority == x509.load_pem_x509_certificate(secrets().authority_certificate().encode())
+    assert authority == x509.load_pem_x509_certificate(secrets().authority.certificate_pem.encode())
     leaf.verify_directly_issued_by(authority)
     extension = leaf.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
     assert isinstance(extension.value, x509.SubjectAlternativeName)
@@ -70,8 +72,12 @@ def test_a_certificate_is_the_same_each_time_and_valid_for_its_names() -> None:
 
 
 def test_the_private_key_belongs_to_the_certificate() -> None:
-    key = serialization.load_pem_private_key(secrets().private_key("gateway", NAMES).encode(), None)
-    leaf = x509.load_pem_x509_certificates(secrets().certificate("gateway", NAMES).encode())[0]
+    key = serialization.load_pem_private_key(
+        secrets().encode(private_key("gateway", NAMES)).encode(), None
+    )
+    leaf = x509.load_pem_x509_certificates(
+        secrets().encode(certificate("gateway", NAMES)).encode()
+    )[0]
     assert key.public_key() == leaf.public_key()
 
 

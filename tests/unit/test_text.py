@@ -9,8 +9,8 @@ from strata.model import (
     Listen,
     MemoryMib,
     NameServer,
-    Password,
     RenderContext,
+    Secret,
     Text,
     is_secret,
     render,
@@ -45,7 +45,7 @@ def context(*, has_gpu: bool = False) -> RenderContext:
         (MemoryMib(0.01, at_least=32), "32"),
         (Cores(), "2"),
         (ByDevice(gpu="cuda", cpu="cpu"), "cpu"),
-        (("x", Password("a")), f"x{SECRETS.password('a')}"),
+        (("x", Secret("a")), f"x{SECRETS.encode(Secret('a'))}"),
     ],
 )
 def test_a_text_is_filled_in(text: Text, expected: str) -> None:
@@ -57,10 +57,10 @@ def test_an_accelerator_is_named_where_there_is_one() -> None:
 
 
 def test_a_text_is_secret_if_any_part_of_it_is() -> None:
-    assert is_secret(("public ", Password("a")))
+    assert is_secret(("public ", Secret("a")))
     assert not is_secret(("public ", Listen("http")))
 
 
 def test_a_placement_does_not_show_its_secrets() -> None:
     assert "seed" not in repr(context())
-    assert SECRETS.password("a") not in repr(context())
+    assert SECRETS.encode(Secret("a")) not in repr(context())

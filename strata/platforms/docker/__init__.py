@@ -1,27 +1,22 @@
-"""Docker: the platform of a stack on one machine."""
+"""Docker: a stack on one machine."""
 
 from strata.config import ImageSource, Settings, read_seed
+from strata.errors import raise_problems
 from strata.images.choose import choose
 from strata.images.source import Source
-from strata.model import Override, Overrides, raise_problems
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.docker import host, networks, refusals, repair
+from strata.platforms.docker import host, networks, repair, unsupported
 from strata.platforms.docker.images import Images
 from strata.platforms.docker.names import Names, owner_of
 from strata.platforms.docker.platform import DockerPlatform
 
 
 def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
-    """The platform of a stack by its settings, with what its Docker host is like."""
-    raise_problems(refusals.of_settings(settings))
+    """The Docker engine that the environment names, with the facts of its host."""
+    raise_problems(unsupported.settings_problems(settings))
     seed = read_seed(settings)
     client = host.connect()
-    names = Names(
-        project=project,
-        stack=stack,
-        system=settings.system,
-        owner=owner_of(seed),
-    )
+    names = Names(project=project, stack=stack, system=settings.system, owner=owner_of(seed))
     return DockerPlatform(
         client=client,
         names=names,
@@ -29,14 +24,6 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
         images=Images(client, image_source(settings)),
         hooks=repair.hooks(client, names),
         secrets=DerivedSecrets(seed, stack, settings.secret_generations),
-        overrides=Overrides(
-            services={
-                name: Override(**changed.model_dump())
-                for name, changed in settings.services.items()
-            },
-            profiles=frozenset(settings.profiles),
-            secret_owners=frozenset(settings.secret_generations),
-        ),
         addresses=settings.network.range or networks.default_range(stack),
         reserved_memory_mib=settings.host.reserved_memory_mib,
     )

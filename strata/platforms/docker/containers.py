@@ -1,7 +1,7 @@
 """What each field of a service or a job becomes on Docker."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -72,7 +72,10 @@ def tmpfs(workload: Workload) -> dict[str, str]:
 def ports(service: Service) -> list[docker.ContainerPortArgs]:
     return [
         docker.ContainerPortArgs(
-            internal=port.number, external=port.published, ip="127.0.0.1", protocol="tcp"
+            internal=port.number,
+            external=port.published,
+            ip="127.0.0.1",
+            protocol=port.protocol.lower(),
         )
         for port in service.ports
         if port.published is not None
@@ -80,14 +83,20 @@ def ports(service: Service) -> list[docker.ContainerPortArgs]:
 
 
 def networks(
-    name: str, replica: int, plan: NetworkPlan, made: Mapping[str, docker.Network]
+    workload: Workload,
+    host: str,
+    replica: int,
+    plan: NetworkPlan,
+    made: Mapping[str, docker.Network],
 ) -> list[docker.ContainerNetworksAdvancedArgs]:
-    """The networks of a replica of a service or a job."""
+    """The networks of a replica, whose own host name is `host`."""
+    name = workload.name
+    aliases = [name, host] if workload.stateful else [name]
     return [
         docker.ContainerNetworksAdvancedArgs(
             name=made[one.name].name,
             ipv4_address=one.address(replica) if one.server == name else None,
-            aliases=[name] if one.server == name and one.clients else None,
+            aliases=aliases if one.server == name and one.clients else None,
         )
         for one in plan.of(name)
     ]
@@ -144,8 +153,8 @@ def labels(labelled: Mapping[str, str]) -> list[docker.ContainerLabelArgs]:
     ]
 
 
-def hosts(extra: Mapping[str, str]) -> list[docker.ContainerHostArgs]:
-    return [docker.ContainerHostArgs(host=name, ip=address) for name, address in extra.items()]
+def hosts(names: Mapping[str, str]) -> list[docker.ContainerHostArgs]:
+    return [docker.ContainerHostArgs(host=name, ip=address) for name, address in names.items()]
 
 
 def ulimits(workload: Workload) -> list[docker.ContainerUlimitArgs]:
@@ -180,6 +189,9 @@ class Run:
     mounts: Sequence[docker.ContainerMountArgs]
     labels: Mapping[str, str]
     devices: Devices | None = None
+    peers: Mapping[str, str] = field(default_factory=dict)
+    """The addresses of peers by host name. Docker's DNS would give those of any network that they
+    share, and peers listen to each other on one."""
 
 
 def arguments(run: Run) -> dict[str, Any]:
@@ -215,7 +227,7 @@ def arguments(run: Run) -> dict[str, Any]:
         "networks_advanced": list(run.networks),
         # What has no link at all has no network at all.
         "network_mode": "bridge" if run.networks else "none",
-        "hosts": hosts(workload.extra_hosts) or None,
+        "hosts": hosts({**workload.extra_hosts, **run.peers}) or None,
         "mounts": list(run.mounts) or None,
         "log_driver": "json-file",
         "log_opts": {

@@ -1,7 +1,7 @@
 """Makes what a stack is on Docker: networks, volumes, files, then containers, in order."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pulumi
@@ -17,7 +17,7 @@ from strata.platforms.docker.job_waiter import JobWaiter
 from strata.platforms.docker.names import Names
 from strata.platforms.docker.repair import Hooks
 from strata.platforms.docker.watch import NotReadyError
-from strata.platforms.platform import fail
+from strata.platforms.failure import fail
 
 NAME_SERVER = "127.0.0.11"
 """Docker's own DNS server, the same in every container on a network made by a user."""
@@ -30,7 +30,7 @@ Ready = pulumi.Output[pulumi.Resource]
 
 @dataclass(frozen=True, kw_only=True)
 class Deployer:
-    """Makes the services and jobs of one stack. `parents` has the component of each."""
+    """Makes the services and jobs of one stack. `components`: by workload."""
 
     names: Names
     images: Images
@@ -38,17 +38,16 @@ class Deployer:
     hooks: Hooks
     health: Health
     job_waiter: JobWaiter
-    parents: dict[str, pulumi.Resource]
-    plan: networks.NetworkPlan
-    decision: gpu.GpuDecision
+    components: Mapping[str, pulumi.Resource]
+    network_plan: networks.NetworkPlan
+    gpus: gpu.GpuDecision
     ready: dict[str, list[Ready]] = field(default_factory=dict)
     """By service or job: its containers. One that runs by a schedule is waited for by nobody."""
 
-    def make(self, workloads: Sequence[Workload]) -> None:
+    def make(self, workloads: Sequence[Workload], wanted: Mapping[str, str]) -> None:
         """Makes all of them. `workloads` come in the order in which they can start."""
-        made_networks = {one.name: self._network(one) for one in self.plan.networks}
+        made_networks = {one.name: self._network(one) for one in self.network_plan.networks}
         made_volumes = self._volumes(workloads)
-        wanted = {one.name: one.image_on(one.name in self.decision.granted) for one in workloads}
         self.images.ensure(wanted.values())
         images = {name: self.images.of(image) for name, image in wanted.items()}
         made_files = self._files(workloads, images)
@@ -58,26 +57,33 @@ class Deployer:
                 writer = [made_files.writer] if workload.files and made_files.writer else []
                 run = Run(
                     workload=workload,
-                    name=self.names.container(workload.name, replica),
-                    host_name=workload.name
-                    if workload.replicas == 1
-                    else f"{workload.name}-{replica + 1}",
+                    name=self.names.container(workload, replica),
+                    host_name=self.names.replica(workload, replica),
                     image=images[workload.name],
                     command=workload.command,
                     context=self._context(workload, replica),
-                    devices=self.decision.devices[workload.name][replica]
-                    if workload.name in self.decision.granted
+                    devices=self.gpus.devices[workload.name][replica]
+                    if workload.name in self.gpus.granted
                     else None,
-                    networks=containers.networks(workload.name, replica, self.plan, made_networks),
+                    networks=containers.networks(
+                        workload,
+                        self.names.replica(workload, replica),
+                        replica,
+                        self.network_plan,
+                        made_networks,
+                    ),
                     mounts=made_files.mounts(workload.name),
-                    labels=self._labels(workload),
+                    labels=self.names.labels_of(workload),
+                    peers=self._peers(workload),
                 )
                 if isinstance(workload, Job):
                     self._job(workload, run, writer)
                 elif isinstance(workload, Service):
                     volumes = containers.volume_mounts(workload, replica, made_volumes)
                     run = replace(run, mounts=[*volumes, *run.mounts])
-                    before = containers.client_networks(workload.name, self.plan, made_networks)
+                    before = containers.client_networks(
+                        workload.name, self.network_plan, made_networks
+                    )
                     self._service(workload, replica, run, before, writer)
 
     def _service(
@@ -100,7 +106,7 @@ class Deployer:
             said = [render(text, prepare_context(run.context)) for text in service.prepare]
             trigger = f"{trigger}, prepare {self.secrets.fingerprint(json.dumps(said))}"
         container = docker.Container(
-            f"{service.name}-{replica + 1}",
+            self.names.replica(service, replica),
             **containers.arguments(run),
             ports=containers.ports(service) or None,
             healthcheck=containers.healthcheck(service.probe),
@@ -112,7 +118,7 @@ class Deployer:
             destroy_grace_seconds=service.stop_grace_seconds,
             must_run=True,
             opts=pulumi.ResourceOptions(
-                parent=self.parents[service.name],
+                parent=self.components[service.name],
                 depends_on=depends_on,
                 delete_before_replace=True,
                 # Docker can pin a container that runs, and cannot take that back.
@@ -138,7 +144,7 @@ class Deployer:
     ) -> Ready:
         prepared = replace(
             run,
-            name=self.names.prepare(service.name, replica),
+            name=self.names.prepare(service, replica),
             command=service.prepare,
             context=prepare_context(run.context),
             networks=before,
@@ -146,7 +152,7 @@ class Deployer:
             devices=None,
         )
         container = self._container_that_ends(
-            f"{service.name}-{replica + 1}-prepare", prepared, [*depends_on]
+            f"{self.names.replica(service, replica)}-prepare", prepared, [*depends_on]
         )
         return _gate(
             container,
@@ -169,7 +175,7 @@ class Deployer:
             pulumi.log.info(
                 f"job {job.name} is made, and is yours to run: Docker has no scheduler for"
                 f" {job.schedule!r}. `docker start --attach {run.name}` runs it",
-                self.parents[job.name],
+                self.components[job.name],
             )
             return
         self.ready[job.name] = [
@@ -200,7 +206,7 @@ class Deployer:
             must_run=False,
             restart=str(Restart.NO),
             opts=pulumi.ResourceOptions(
-                parent=self.parents[run.workload.name],
+                parent=self.components[run.workload.name],
                 depends_on=depends_on,
                 delete_before_replace=True,
                 # It runs again when it is changed, and a container only runs anew if it is new.
@@ -215,31 +221,40 @@ class Deployer:
             ready for name in sorted(set(workload.waits_for)) for ready in self.ready.get(name, ())
         ]
 
-    def _labels(self, workload: Workload) -> dict[str, str]:
-        return dict(self.names.labels_of(workload))
+    def _peers(self, workload: Workload) -> dict[str, str]:
+        addresses = self.network_plan.peers(workload) if workload.stateful else ()
+        return {
+            self.names.replica(workload, replica): address
+            for replica, address in enumerate(addresses)
+        }
 
     def _context(self, workload: Workload, replica: int) -> RenderContext:
         return RenderContext(
-            addresses=lambda port: self.plan.addresses(workload, port, replica),
+            addresses=lambda port: self.network_plan.addresses(workload, port, replica),
             secrets=self.secrets,
             # A service's own name is an alias of it on its networks.
             host_name=lambda service: service,
             name_server=NAME_SERVER,
             memory_mib=workload.resources.memory_mib,
             cpu=workload.resources.cpu,
-            has_gpu=workload.name in self.decision.granted,
+            has_gpu=workload.name in self.gpus.granted,
+            ordinal=str(replica),
+            hosts=[self.names.replica(workload, peer) for peer in range(workload.replicas)],
+            host=self.names.replica(workload, replica),
         )
 
     def _volumes(self, workloads: Sequence[Workload]) -> dict[tuple[str, str, int], docker.Volume]:
         return {
             (service.name, volume.name, replica): docker.Volume(
-                f"{service.name}-{volume.name}" + (f".{replica + 1}" if replica else ""),
-                name=self.names.volume(service.name, volume.name, replica),
+                self.names.volume(service, volume.name, replica).removeprefix(
+                    f"{self.names.prefix}-"
+                ),
+                name=self.names.volume(service, volume.name, replica),
                 labels=[
                     docker.VolumeLabelArgs(label=label, value=value)
                     for label, value in sorted(self.names.volume_labels(service, volume).items())
                 ],
-                opts=pulumi.ResourceOptions(parent=self.parents[service.name]),
+                opts=pulumi.ResourceOptions(parent=self.components[service.name]),
             )
             for service in workloads
             for volume in service.volumes
@@ -257,7 +272,7 @@ class Deployer:
             ],
             images[workloads[0].name],
             self.names,
-            self.parents,
+            self.components,
             self.hooks,
         )
 
@@ -279,7 +294,9 @@ class Deployer:
                 docker.NetworkLabelArgs(label=label, value=value)
                 for label, value in sorted(self.names.labels().items())
             ],
-            opts=pulumi.ResourceOptions(parent=self.parents[one.server], hooks=self.hooks.network),
+            opts=pulumi.ResourceOptions(
+                parent=self.components[one.server], hooks=self.hooks.network
+            ),
         )
 
 

@@ -74,7 +74,7 @@ class Files:
         for one in volumes:
             self._volumes[one.workload, one.folder] = docker.Volume(
                 one.key,
-                name=names.volume(one.workload, f"files-{one.fingerprint}"),
+                name=names.files(one.workload, one.fingerprint),
                 labels=[
                     docker.VolumeLabelArgs(label=label, value=value)
                     for label, value in sorted(names.labels().items())

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from strata.model import Service, Volume, Workload
-from strata.model.service import Kind
+from strata.model.workload import Kind
 
 STACK = "strata.stack"
 SYSTEM = "strata.system"
@@ -44,19 +44,34 @@ class Names:
     def prefix(self) -> str:
         return f"{self.project}-{self.stack}"
 
-    def container(self, workload: str, replica: int) -> str:
-        """The name of a replica, counted from 0, as `docker ps` shows it (from 1)."""
-        return f"{self.prefix}-{workload}-{replica + 1}"
+    def replica(self, workload: Workload, replica: int) -> str:
+        """The name of a replica within the stack, and its host name. Replicas count from 1, as
+        Compose does; those of a stateful service go by their ordinal, from 0, as Kubernetes does.
 
-    def prepare(self, service: str, replica: int) -> str:
+        A host name must not be the name of the service: Docker resolves it on every network of the
+        container, also where the service is only a client and listens to nobody.
+        """
+        return f"{workload.name}-{replica if workload.stateful else replica + 1}"
+
+    def container(self, workload: Workload, replica: int) -> str:
+        """The name of the container of a replica, as `docker ps` shows it."""
+        return f"{self.prefix}-{self.replica(workload, replica)}"
+
+    def prepare(self, service: Workload, replica: int) -> str:
         """The name of the container that runs before a replica."""
         return f"{self.container(service, replica)}-{PREPARE}"
 
-    def volume(self, service: str, volume: str, replica: int = 0) -> str:
-        """The name of a volume of a replica. One replica is the rule, and has the plain name; a
-        '.' keeps the others apart from volumes whose names end in a number."""
-        plain = f"{self.prefix}-{service}-{volume}"
+    def volume(self, workload: Workload, volume: str, replica: int = 0) -> str:
+        """The name of a volume of a replica. A single replica has the plain name; a '.' keeps the
+        others apart from volumes whose names end in a number."""
+        plain = f"{self.prefix}-{workload.name}-{volume}"
+        if workload.stateful:
+            return f"{plain}.{replica}"
         return plain if replica == 0 else f"{plain}.{replica + 1}"
+
+    def files(self, workload: str, fingerprint: str) -> str:
+        """The name of a volume with files."""
+        return f"{self.prefix}-{workload}-files-{fingerprint}"
 
     def labels(self) -> Mapping[str, str]:
         return {STACK: self.stack, SYSTEM: self.system, OWNER: self.owner}

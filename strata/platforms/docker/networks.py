@@ -34,7 +34,7 @@ class PlannedNetwork:
     name: str
     subnet: IPv4Network
     server: str
-    ports: frozenset[int]
+    ports: frozenset[str]
     clients: tuple[str, ...]
     has_way_out: bool = False
     masquerades: bool = False
@@ -63,15 +63,22 @@ class NetworkPlan:
             one for one in self.networks if service == one.server or service in one.clients
         )
 
+    def peers(self, workload: Workload) -> tuple[str, ...]:
+        """The addresses of the replicas on the network that only they share, by ordinal."""
+        for network in self.networks:
+            if network.server == workload.name and workload.name in network.clients:
+                return tuple(network.address(replica) for replica in range(workload.replicas))
+        return ()
+
     def addresses(self, workload: Workload, port: str, replica: int) -> tuple[str, ...]:
         """Where a replica listens on a port: loopback, and the networks that lead to that port."""
-        number = workload.endpoint(port).number
+        label = next((one.label for one in workload.ports if one.name == port), "")
         return (
             LOOPBACK,
             *(
                 one.address(replica)
                 for one in self.networks
-                if one.server == workload.name and number in one.ports
+                if one.server == workload.name and label in one.ports
             ),
         )
 
@@ -116,7 +123,7 @@ def plan(
 class _Wanted:
     name: str
     server: str
-    ports: frozenset[int]
+    ports: frozenset[str]
     clients: tuple[str, ...] = ()
     has_way_out: bool = False
     masquerades: bool = False
@@ -125,21 +132,29 @@ class _Wanted:
 def _between(
     workloads: Mapping[str, Workload], links: Sequence[Link], prefix: str
 ) -> Iterator[_Wanted]:
-    ports: dict[tuple[str, str], set[int]] = defaultdict(set)
+    ports: dict[tuple[str, str], set[str]] = defaultdict(set)
     for link in links:
-        ports[link.server, link.client].add(link.port)
-    clients: dict[tuple[str, frozenset[int], str], list[str]] = defaultdict(list)
-    for (server, client), numbers in ports.items():
-        alone = "" if all(port.bound for port in workloads[client].ports) else client
-        clients[server, frozenset(numbers), alone].append(client)
+        ports[link.server, link.client].add(link.label)
+    clients: dict[tuple[str, frozenset[str], str], list[str]] = defaultdict(list)
+    for (server, client), labels in ports.items():
+        # Replicas that are peers have a network of their own: a client on it could be reached by them.
+        shares = client != server and all(port.bound for port in workloads[client].ports)
+        clients[server, frozenset(labels), "" if shares else client].append(client)
     for (server, leads_to, alone), members in clients.items():
-        name = "-".join([prefix, server, *map(str, sorted(leads_to)), *([alone] if alone else [])])
+        name = "-".join(
+            [
+                prefix,
+                server,
+                *sorted(one.replace("/", "").lower() for one in leads_to),
+                *([alone] if alone else []),
+            ]
+        )
         yield _Wanted(name=name, server=server, ports=leads_to, clients=tuple(sorted(members)))
 
 
 def _outward(workloads: Sequence[Workload], prefix: str) -> Iterator[_Wanted]:
     for workload in workloads:
-        published = frozenset(port.number for port in workload.ports if port.published)
+        published = frozenset(port.label for port in workload.ports if port.published)
         if published or workload.egress:
             yield _Wanted(
                 name=f"{prefix}-{workload.name}-outward",
@@ -166,7 +181,9 @@ def _subnet(zone: IPv4Network, name: str, taken: set[IPv4Network]) -> IPv4Networ
 
 def _too_many(wanted: _Wanted, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
     servers = workloads[wanted.server].replicas
-    clients = sum(_client_containers(workloads[name]) for name in wanted.clients)
+    clients = sum(
+        _client_containers(workloads[name]) for name in wanted.clients if name != wanted.server
+    )
     if servers > SERVERS_MAXIMUM or clients > CLIENTS_MAXIMUM:
         yield Problem(
             workloads[wanted.server].path,

@@ -7,10 +7,10 @@ from strata.platforms import kubernetes
 from strata.platforms.eks import registry_alone
 from strata.platforms.eks.registry_alone import RegistryAlone
 from strata.platforms.eks.target import EksTarget
-from strata.platforms.platform import Platform
+from strata.platforms.kubernetes import KubernetesPlatform
 
 
-def create(settings: Settings, project: str, stack: str) -> Platform:
+def create(settings: Settings, project: str, stack: str) -> RegistryAlone | KubernetesPlatform:
     """The platform of a stack by its settings. Asks AWS nothing."""
     today = datetime.now(UTC).date()
     images = registry_alone.wanted()

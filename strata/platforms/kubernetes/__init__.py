@@ -4,7 +4,6 @@ built on."""
 import pulumi
 
 from strata.config import Settings, read_seed
-from strata.model import Override, Overrides
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.kubernetes import refusals
 from strata.platforms.kubernetes.cluster import Cluster
@@ -22,22 +21,16 @@ def create(settings: Settings, project: str, stack: str) -> KubernetesPlatform:
 
 
 def assemble(settings: Settings, project: str, stack: str, cluster: Cluster) -> KubernetesPlatform:
-    """The platform of a stack on a cluster of whichever kind."""
+    """The platform of a stack on a cluster of any kind."""
+    preview = bool(pulumi.runtime.is_dry_run())
     return KubernetesPlatform(
         names=Names(project=project, stack=stack, system=settings.system),
         cluster=cluster,
         secrets=DerivedSecrets(read_seed(settings), stack, settings.secret_generations),
-        overrides=Overrides(
-            services={
-                name: Override(**changed.model_dump())
-                for name, changed in settings.services.items()
-            },
-            profiles=frozenset(settings.profiles),
-            secret_owners=frozenset(settings.secret_generations),
-        ),
-        problems=(
+        settings_problems=(
             *refusals.of_settings(settings),
             # A plan is the same with any seed.
-            *(() if pulumi.runtime.is_dry_run() else refusals.of_seed(settings)),
+            *(() if preview else refusals.of_seed(settings)),
         ),
+        preview=preview,
     )

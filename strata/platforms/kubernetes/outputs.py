@@ -1,34 +1,32 @@
 """What a stack shows when it is up."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from strata.model import Link, Service, Workload
+from strata.model import Service, Workload
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.kubernetes import exposure, fit
-from strata.platforms.kubernetes.cluster import NodeGroup, Workloads
-from strata.platforms.kubernetes.pods import Placed
 from strata.platforms.outputs import common
+
+if TYPE_CHECKING:
+    from strata.platforms.kubernetes.platform import KubernetesPlan
 
 
 def of(
-    workloads: Sequence[Workload],
-    links: Sequence[Link],
-    placed: Mapping[str, Placed],
-    plan: Workloads,
-    groups: Sequence[NodeGroup],
-    hosts: Mapping[str, pulumi.Input[str]],
-    secrets: DerivedSecrets,
+    plan: "KubernetesPlan", hosts: Mapping[str, pulumi.Input[str]], secrets: DerivedSecrets
 ) -> dict[str, Any]:
-    """The outputs. `hosts`: of what is published, by service."""
-    images = {name: one.image for name, one in placed.items()}
+    """The outputs. `hosts`: by published service."""
+    images = {name: one.image for name, one in plan.placed.items()}
+    composition = plan.composition
     return {
         "urls": {
-            one.name: _url(one, hosts[one.name]) for one in plan.services if one.name in hosts
+            one.name: _url(one, hosts[one.name])
+            for one in composition.services
+            if one.name in hosts
         },
-        **common(workloads, links, images, plan.gpu_groups, secrets),
+        **common(composition, images, plan.gpus.granted, secrets),
         "budget": {
             "nodeGroups": [
                 {
@@ -38,10 +36,10 @@ def of(
                     "cpu": group.cpu,
                     "gpu": group.gpus,
                 }
-                for group in groups
+                for group in plan.groups
             ],
             "reserved": {"memoryMib": fit.DAEMON_MEMORY_MIB, "cpu": fit.DAEMON_CPU},
-            "used": _used(workloads, plan),
+            "used": _used(composition.workloads, plan.gpus.granted),
         },
     }
 
@@ -50,7 +48,7 @@ def _url(service: Service, host: pulumi.Input[str]) -> pulumi.Output[str]:
     return pulumi.Output.from_input(host).apply(lambda known: exposure.url(service, known))
 
 
-def _used(workloads: Sequence[Workload], plan: Workloads) -> dict[str, Any]:
+def _used(workloads: Sequence[Workload], granted: frozenset[str]) -> dict[str, Any]:
     """The sum over all pods, at the autoscaler's largest."""
     return {
         "memoryMib": sum(one.resources.memory_mib * one.replicas_at_most for one in workloads),
@@ -59,6 +57,6 @@ def _used(workloads: Sequence[Workload], plan: Workloads) -> dict[str, Any]:
         ),
         "cpu": round(sum(one.resources.cpu_budget * one.replicas_at_most for one in workloads), 3),
         "gpu": sum(
-            one.gpu.count * one.replicas_at_most for one in workloads if one.name in plan.gpu_groups
+            one.gpu.count * one.replicas_at_most for one in workloads if one.name in granted
         ),
     }

@@ -3,7 +3,7 @@
 from typing import Any
 
 from strata.components import AppJob, AppJobArgs
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from tests.components.example import SMALL, application
 from tests.components.kubernetes.stack import Composed, compose
 
@@ -12,7 +12,7 @@ JOB = "job"
 
 def composed(**changed: Any) -> Composed:
     """A stack of one application, `app`, changed in a field or two."""
-    return compose(lambda platform: _application(platform, **changed))
+    return compose(lambda stack: _application(stack, **changed))
 
 
 def container(**changed: Any) -> dict[str, Any]:
@@ -27,10 +27,10 @@ def workload(**changed: Any) -> dict[str, Any]:
     return composed(**changed).recorded.workload("app")
 
 
-def job(platform: Platform, name: str = JOB, **changed: Any) -> AppJob:
+def job(stack: Stack, name: str = JOB, **changed: Any) -> AppJob:
     """A small job."""
     fields: dict[str, Any] = {
-        "platform": platform,
+        "stack": stack,
         "image": "application",
         "command": ("python3", "-m", "apps.migrate"),
         "resources": SMALL,
@@ -39,12 +39,12 @@ def job(platform: Platform, name: str = JOB, **changed: Any) -> AppJob:
 
 
 def composed_job(**changed: Any) -> Composed:
-    return compose(lambda platform: _job(platform, **changed))
+    return compose(lambda stack: _job(stack, **changed))
 
 
-def _application(platform: Platform, **changed: Any) -> None:
-    application(platform, "app", **changed)
+def _application(stack: Stack, **changed: Any) -> None:
+    application(stack, "app", **changed)
 
 
-def _job(platform: Platform, **changed: Any) -> None:
-    job(platform, **changed)
+def _job(stack: Stack, **changed: Any) -> None:
+    job(stack, **changed)

@@ -14,7 +14,8 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
-from strata.model import InvalidStackError, Job, Overrides, Problem, Service
+from strata.config import Settings
+from strata.model import InvalidStackError, Job, Problem, Service
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.kubernetes.cluster import (
     GPU_PRESENT,
@@ -30,7 +31,7 @@ from strata.platforms.kubernetes.cluster import (
 from strata.platforms.kubernetes.images import Images
 from strata.platforms.kubernetes.names import Names
 from strata.platforms.kubernetes.platform import KubernetesPlatform
-from strata.platforms.platform import Deployment, Platform
+from strata.stack import Stack
 from tests.loop import own_loop
 
 SEED = b"a seed that only tests use......"
@@ -211,17 +212,16 @@ def _key(urn: str) -> tuple[str, str]:
 @dataclass
 class Composed:
     recorded: Recorded
-    deployment: Deployment
     outputs: dict[str, Any]
     """What the stack shows, resolved."""
 
 
 @own_loop()
 def compose(
-    describe: Callable[[Platform], None],
+    describe: Callable[[Stack], None],
     *,
     cluster: Cluster | None = None,
-    overrides: Overrides | None = None,
+    settings: Settings | None = None,
     generations: Mapping[str, int] | None = None,
     recorded: Recorded | None = None,
     preview: bool = False,
@@ -231,7 +231,6 @@ def compose(
     pulumi.runtime.set_mocks(
         recorded, project="strata", stack="test", preview=preview, monitor=_Monitor(recorded)
     )
-    result: list[Deployment] = []
     outputs: dict[str, Any] = {}
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
@@ -240,18 +239,18 @@ def compose(
             names=NAMES,
             cluster=cluster or FakeCluster(),
             secrets=DerivedSecrets(SEED, "test", generations or {}),
-            overrides=overrides or Overrides(),
+            preview=preview,
         )
-        describe(platform)
-        result.append(platform.deploy())
-        return pulumi.Output.all(**result[0].outputs).apply(outputs.update)
+        stack = Stack(settings)
+        describe(stack)
+        return pulumi.Output.all(**stack.deploy(platform)).apply(outputs.update)
 
     program()
-    return Composed(recorded, result[0], outputs)
+    return Composed(recorded, outputs)
 
 
 def refused(
-    describe: Callable[[Platform], None], **options: Any
+    describe: Callable[[Stack], None], **options: Any
 ) -> tuple[InvalidStackError, Recorded]:
     """The error that `describe` ends with, and what the engine had heard by then."""
     recorded = Recorded()

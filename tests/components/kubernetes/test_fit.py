@@ -5,7 +5,7 @@ import pytest
 from strata.model import Resources, Service
 from strata.platforms.kubernetes.cluster import NodeGroup, Taint
 from strata.platforms.kubernetes.fit import check, usable
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from tests.components.example import application
 from tests.components.kubernetes.stack import SYSTEM, FakeCluster, gpu_group, refused
 from tests.unit.examples import service
@@ -76,8 +76,8 @@ def test_a_gpu_pod_needs_room_beside_its_gpu() -> None:
 
 
 def test_a_stack_that_does_not_fit_shows_the_table_and_makes_nothing() -> None:
-    def describe(platform: Platform) -> None:
-        application(platform, "app", resources=Resources(memory_mib=12000), replicas=9)
+    def describe(stack: Stack) -> None:
+        application(stack, "app", resources=Resources(memory_mib=12000), replicas=9)
 
     error, recorded = refused(describe, cluster=FakeCluster(groups=(SYSTEM,)))
     (problem,) = error.problems

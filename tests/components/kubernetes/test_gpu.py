@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from strata.config import Settings
 from strata.model import GpuMode, GpuSharing
 from strata.platforms.kubernetes.cluster import GPU_PRESENT, NODE_GROUP, NodeGroup
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from systems.reference import compose as reference
 from tests.components.example import on_gpu
 from tests.components.kubernetes.stack import (
@@ -35,7 +34,7 @@ SLICED: dict[str, Any] = {
 
 def model(*groups: NodeGroup, mode: GpuMode = REQUIRE, **gpu: Any) -> Recorded:
     return compose(
-        lambda platform: _model(platform, mode, **gpu),
+        lambda stack: _model(stack, mode, **gpu),
         cluster=FakeCluster(groups=(SYSTEM, *groups)),
     ).recorded
 
@@ -91,7 +90,7 @@ def test_prefer_falls_back_to_the_cpu_and_says_why(caplog: pytest.LogCaptureFixt
 def test_a_process_is_told_which_device_it_got() -> None:
     for groups, device in (((SYSTEM,), "cpu"), ((SYSTEM, gpu_group()), "cuda")):
         recorded = compose(
-            lambda platform: reference(platform, Settings()), cluster=FakeCluster(groups=groups)
+            lambda stack: reference(stack), cluster=FakeCluster(groups=groups)
         ).recorded
         assert {"name": "DEVICE", "value": device} in recorded.container("inference")["env"]
 
@@ -174,7 +173,7 @@ def test_what_no_group_satisfies_is_refused_by_name(
     gpu: dict[str, Any], groups: tuple[NodeGroup, ...], why: str
 ) -> None:
     error, recorded = refused(
-        lambda platform: _model(platform, REQUIRE, **gpu),
+        lambda stack: _model(stack, REQUIRE, **gpu),
         cluster=FakeCluster(groups=(SYSTEM, *groups)),
     )
     (problem,) = error.problems
@@ -188,9 +187,9 @@ def test_what_no_group_satisfies_is_refused_by_name(
 def test_those_that_require_come_first_and_the_rest_falls_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def describe(platform: Platform) -> None:
-        on_gpu(platform, "early", PREFER)
-        on_gpu(platform, "needy", REQUIRE, replicas=2)
+    def describe(stack: Stack) -> None:
+        on_gpu(stack, "early", PREFER)
+        on_gpu(stack, "needy", REQUIRE, replicas=2)
 
     recorded = compose(
         describe, cluster=FakeCluster(groups=(SYSTEM, gpu_group(nodes_maximum=2)))
@@ -202,7 +201,7 @@ def test_those_that_require_come_first_and_the_rest_falls_back(
 
 def test_more_than_all_nodes_have_is_refused() -> None:
     error, _ = refused(
-        lambda platform: _model(platform, REQUIRE, replicas=3),
+        lambda stack: _model(stack, REQUIRE, replicas=3),
         cluster=FakeCluster(groups=(SYSTEM, gpu_group(nodes_maximum=2))),
     )
     assert "3 times 1 of nvidia.com/gpu are more than gpu can have" in str(error)
@@ -223,8 +222,8 @@ def test_groups_without_names_of_ours_are_told_by_their_labels() -> None:
     ]
 
 
-def _model(platform: Platform, mode: GpuMode, **gpu: Any) -> None:
-    on_gpu(platform, "model", mode, **gpu)
+def _model(stack: Stack, mode: GpuMode, **gpu: Any) -> None:
+    on_gpu(stack, "model", mode, **gpu)
 
 
 def test_what_prepares_a_model_holds_no_gpu() -> None:
@@ -232,11 +231,11 @@ def test_what_prepares_a_model_holds_no_gpu() -> None:
     from strata.model import ByDevice, Gpu
     from tests.components.example import SMALL
 
-    def describe(platform: Platform) -> None:
+    def describe(stack: Stack) -> None:
         GpuService(
             "model",
             GpuServiceArgs(
-                platform=platform,
+                stack=stack,
                 image="inference",
                 resources=SMALL,
                 prepare=("fetch",),

@@ -5,15 +5,15 @@ from datetime import date
 import pytest
 
 from strata.components import AppJob, AppJobArgs
-from strata.config import Settings
-from strata.model import Capability, GpuMode, Override, Overrides, Resources, Tmpfs
-from strata.platforms.platform import Platform
+from strata.model import Capability, GpuMode, Resources, Tmpfs
+from strata.policies.crossguard import rule as rule_module
 from strata.policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
-from strata.policies.crossguard.rule import Resource, Stack
+from strata.policies.crossguard.rule import Resource
 from strata.policies.crossguard.values import from_wire
 from strata.policies.rules.kubernetes import PACK
+from strata.stack import Stack
 from systems.reference import compose as reference
-from tests.components.example import SMALL, application, on_gpu
+from tests.components.example import SMALL, application, on_gpu, settings
 from tests.components.kubernetes.stack import SYSTEM, FakeCluster, Recorded, compose, gpu_group
 
 TODAY = date(2026, 6, 30)
@@ -38,7 +38,7 @@ def findings(recorded: Recorded) -> list[Finding]:
     for rule in PACK.rules:
         settings = merged_settings(rule, SETTINGS.get(rule.slug))
         if rule.accepts is None:
-            found += judge_stack(rule, Stack(resources), settings, TODAY)
+            found += judge_stack(rule, rule_module.Stack(resources), settings, TODAY)
             continue
         for resource in resources:
             if rule.accepts(resource.type):
@@ -46,26 +46,26 @@ def findings(recorded: Recorded) -> list[Finding]:
     return found
 
 
-def everything(platform: Platform) -> None:
+def everything(stack: Stack) -> None:
     """Each kind of object that there is."""
-    reference(platform, Settings())
+    reference(stack)
     AppJob(
         "migrate",
-        AppJobArgs(platform=platform, image="application", command=("true",), resources=SMALL),
+        AppJobArgs(stack=stack, image="application", command=("true",), resources=SMALL),
     )
     AppJob(
         "nightly",
         AppJobArgs(
-            platform=platform,
+            stack=stack,
             image="application",
             command=("true",),
             resources=SMALL,
             schedule="0 3 * * *",
         ),
     )
-    on_gpu(platform, "model", GpuMode.REQUIRE)
+    on_gpu(stack, "model", GpuMode.REQUIRE)
     application(
-        platform,
+        stack,
         "large",
         after=("migrate",),
         prepare=("true",),
@@ -82,11 +82,9 @@ def everything(platform: Platform) -> None:
 def test_the_rules_find_nothing_in_the_reference_system(has_gpu: bool) -> None:
     groups = (SYSTEM, gpu_group()) if has_gpu else (SYSTEM,)
     recorded = compose(
-        lambda platform: reference(platform, Settings()),
+        reference,
         cluster=FakeCluster(groups=groups),
-        overrides=Overrides(
-            services={"api": Override(replicas=2), "gateway": Override(replicas=2)}
-        ),
+        settings=settings(services={"api": {"replicas": 2}, "gateway": {"replicas": 2}}),
     ).recorded
     assert [str(one) for one in findings(recorded) if one.rule not in OPEN] == []
 

@@ -4,7 +4,7 @@ import pytest
 
 from strata.model import Gpu
 from strata.platforms.kubernetes.images import NOT_PUSHED, Images
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from tests.components.example import application
 from tests.components.kubernetes.stack import DIGEST, FakeCluster, compose, refused
 from tests.unit.examples import service
@@ -58,5 +58,5 @@ def test_names_that_nobody_knows() -> None:
     assert "strata:kubernetes.registry" in problem.fix
 
 
-def _describe(platform: Platform) -> None:
-    application(platform, "app")
+def _describe(stack: Stack) -> None:
+    application(stack, "app")

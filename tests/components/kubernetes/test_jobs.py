@@ -1,7 +1,7 @@
 """What a job becomes: run once and waited for, or by a schedule."""
 
-from strata.model import File, Password
-from strata.platforms.platform import Platform
+from strata.model import File, Secret
+from strata.stack import Stack
 from tests.components.example import application
 from tests.components.kubernetes.example import composed_job, job
 from tests.components.kubernetes.stack import compose
@@ -45,10 +45,10 @@ def test_its_pods_are_hardened_and_have_no_probe() -> None:
 
 
 def test_a_service_waits_for_its_job_and_the_job_for_its_servers() -> None:
-    def describe(platform: Platform) -> None:
-        server = application(platform, "server")
-        job(platform, calls={"SERVER_URL": server.endpoint()})
-        application(platform, "client", server.endpoint(), after=("job",))
+    def describe(stack: Stack) -> None:
+        server = application(stack, "server")
+        job(stack, calls={"SERVER_URL": server.endpoint()})
+        application(stack, "client", server.endpoint(), after=("job",))
 
     recorded = compose(describe).recorded
     assert ("Job", "job") in recorded.dependencies["Deployment", "client"]
@@ -56,11 +56,11 @@ def test_a_service_waits_for_its_job_and_the_job_for_its_servers() -> None:
 
 
 def test_another_secret_is_another_pod_so_it_runs_again() -> None:
-    files = (File(path="/run/secrets/password", content=Password("db")),)
+    files = (File(path="/run/secrets/password", content=Secret("db")),)
 
     def named(generation: int) -> str:
         recorded = compose(
-            lambda platform: _job(platform, files), generations={"db": generation}
+            lambda stack: _job(stack, files), generations={"db": generation}
         ).recorded
         (volume,) = [one for one in recorded.pod("job")["volumes"] if "secret" in one]
         return str(volume["secret"]["secretName"])
@@ -68,5 +68,5 @@ def test_another_secret_is_another_pod_so_it_runs_again() -> None:
     assert named(1) != named(2)
 
 
-def _job(platform: Platform, files: tuple[File, ...]) -> None:
-    job(platform, files=files)
+def _job(stack: Stack, files: tuple[File, ...]) -> None:
+    job(stack, files=files)

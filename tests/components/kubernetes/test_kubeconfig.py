@@ -395,7 +395,7 @@ def test_a_stack_on_it(kubeconfig: Kubeconfig) -> None:
         imageDigests=digests,
         domain="strata.example.com",
     )
-    made = compose(lambda platform: reference(platform, Settings()), cluster=found)
+    made = compose(lambda stack: reference(stack), cluster=found)
     # By name, and not by a kubeconfig that would lie in the state.
     assert made.recorded.inputs["kubernetes", "cluster"] == {"context": "here"}
     assert made.outputs["urls"] == {"gateway": "https://strata.example.com"}

@@ -2,11 +2,12 @@
 
 import pytest
 
-from strata.components import Datastore, DatastoreArgs, Engine
+from strata.components import Datastore, DatastoreArgs
+from strata.components.engines.redis import REDIS
 from strata.model import GpuMode
 from strata.platforms.kubernetes.cluster import Allowance
 from strata.platforms.kubernetes.quantities import cores, mebibytes
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from tests.components.example import SMALL, application, on_gpu
 from tests.components.kubernetes.example import composed, job
 from tests.components.kubernetes.stack import NAMESPACE, SYSTEM, FakeCluster, compose, gpu_group
@@ -21,13 +22,13 @@ def test_it_enforces_the_restricted_profile() -> None:
 
 
 def test_the_quota_is_the_stack_at_its_largest() -> None:
-    def describe(platform: Platform) -> None:
+    def describe(stack: Stack) -> None:
         # Five of it and one more while it is updated.
-        application(platform, "app", replicas=2, replicas_maximum=5, published=8080)
+        application(stack, "app", replicas=2, replicas_maximum=5, published=8080)
         # A StatefulSet has none more.
-        Datastore("db", DatastoreArgs(platform=platform, engine=Engine.REDIS, resources=SMALL))
-        job(platform)
-        on_gpu(platform, "model", GpuMode.REQUIRE)
+        Datastore("db", DatastoreArgs(stack=stack, engine=REDIS, resources=SMALL))
+        job(stack)
+        on_gpu(stack, "model", GpuMode.REQUIRE)
 
     recorded = compose(describe, cluster=FakeCluster(groups=(SYSTEM, gpu_group()))).recorded
     assert recorded.only("ResourceQuota")["spec"]["hard"] == {
@@ -46,7 +47,7 @@ def test_the_quota_is_the_stack_at_its_largest() -> None:
 def test_what_the_target_adds_has_room_and_a_place() -> None:
     told: list[str] = []
     recorded = compose(
-        lambda platform: _application(platform),
+        lambda stack: _application(stack),
         cluster=FakeCluster(
             allowance=Allowance(pods=3, cpu=0.5, memory_mib=64),
             in_namespace=lambda made: told.append(made._name),
@@ -73,8 +74,8 @@ def test_cores_are_written_as_they_are_read_back(amount: float, written: str) ->
     assert cores(amount) == written
 
 
-def _application(platform: Platform) -> None:
-    application(platform, "app")
+def _application(stack: Stack) -> None:
+    application(stack, "app")
 
 
 def test_without_data_it_may_go() -> None:

@@ -6,10 +6,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from strata.config import Settings
 from strata.model import Zone
 from strata.platforms.kubernetes.cluster import Exposure
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from systems.reference import compose as reference
 from tests.components.example import application
 from tests.components.kubernetes.example import composed, job
@@ -38,16 +37,16 @@ def allowed(recorded: Recorded) -> set[tuple[str, str, int]]:
 
 
 def test_the_policies_are_the_links() -> None:
-    made = compose(lambda platform: reference(platform, Settings()))
+    made = compose(lambda stack: reference(stack))
     links = {(one["client"], one["server"], int(one["port"])) for one in made.outputs["links"]}
     assert allowed(made.recorded) == links
     assert len(links) == 8
 
 
 def test_a_job_is_a_client_as_well() -> None:
-    def describe(platform: Platform) -> None:
-        server = application(platform, "server")
-        job(platform, calls={"SERVER_URL": server.endpoint()})
+    def describe(stack: Stack) -> None:
+        server = application(stack, "server")
+        job(stack, calls={"SERVER_URL": server.endpoint()})
 
     recorded = compose(describe).recorded
     assert allowed(recorded) == {("job", "server", 8000)}
@@ -99,7 +98,7 @@ def test_the_way_out(fields: dict[str, Any], expected: bool) -> None:
 def test_what_is_published_is_open_to_the_ranges_alone() -> None:
     exposure = replace(EXPOSURE, source_ranges=("192.0.2.0/24",))
     recorded = compose(
-        lambda platform: _published(platform), cluster=FakeCluster(exposure=exposure)
+        lambda stack: _published(stack), cluster=FakeCluster(exposure=exposure)
     ).recorded
     (grant,) = recorded.inputs["NetworkPolicy", "app"]["spec"]["ingress"]
     assert grant == {
@@ -116,7 +115,7 @@ def test_what_is_published_is_open_to_the_ranges_alone() -> None:
 
 
 def test_where_there_is_https_nothing_is_offered_in_the_clear() -> None:
-    made = compose(lambda platform: reference(platform, Settings()))
+    made = compose(lambda stack: reference(stack))
     balancer = made.recorded.inputs["Service", "gateway-public"]["spec"]
     assert balancer["ports"] == [
         {"name": "https", "port": 443, "targetPort": 8443, "protocol": "TCP"}
@@ -138,9 +137,7 @@ def test_a_domain_is_told_of_the_load_balancer() -> None:
         host="strata.example.com",
         published=published,
     )
-    made = compose(
-        lambda platform: reference(platform, Settings()), cluster=FakeCluster(exposure=exposure)
-    )
+    made = compose(lambda stack: reference(stack), cluster=FakeCluster(exposure=exposure))
     assert told == ["lb.test"]
     assert made.outputs["urls"] == {"gateway": "https://strata.example.com"}
     metadata = made.recorded.inputs["Service", "gateway-public"]["metadata"]
@@ -157,7 +154,7 @@ def test_a_name_for_clients_that_nobody_outside_can_use() -> None:
 
 
 def test_the_gateway_finds_services_by_their_full_names() -> None:
-    recorded = compose(lambda platform: reference(platform, Settings())).recorded
+    recorded = compose(lambda stack: reference(stack)).recorded
     (secret,) = [
         one
         for one in recorded.of("Secret").values()
@@ -169,5 +166,5 @@ def test_the_gateway_finds_services_by_their_full_names() -> None:
     assert "listen 0.0.0.0:8443 ssl;" in configuration
 
 
-def _published(platform: Platform) -> None:
-    application(platform, "app", published=18000)
+def _published(stack: Stack) -> None:
+    application(stack, "app", published=18000)

@@ -13,7 +13,7 @@ from strata.model import (
     Tmpfs,
     Volume,
 )
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from tests.components.example import SMALL, application
 from tests.components.kubernetes.example import composed, container, pod, workload
 from tests.components.kubernetes.stack import NAMESPACE, compose
@@ -215,9 +215,9 @@ def test_a_pod_is_given_time_to_end(fields: dict[str, Any], grace: int, hook: An
 
 
 def test_a_server_goes_on_answering_until_nobody_is_sent_there() -> None:
-    def describe(platform: Platform) -> None:
-        server = application(platform, "server", stop_grace_seconds=10)
-        application(platform, "client", server.endpoint())
+    def describe(stack: Stack) -> None:
+        server = application(stack, "server", stop_grace_seconds=10)
+        application(stack, "client", server.endpoint())
 
     recorded = compose(describe).recorded
     assert recorded.container("server")["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}

@@ -10,16 +10,16 @@ from strata.model import (
     File,
     GpuMode,
     LogRotation,
-    Password,
     Problem,
     Resources,
     Restart,
+    Secret,
     Ulimit,
     Volume,
 )
 from strata.platforms.kubernetes import refusals
 from strata.platforms.kubernetes.names import Names
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from tests.components.example import application, on_gpu
 from tests.components.kubernetes.example import job
 from tests.components.kubernetes.stack import FakeCluster, compose, refused
@@ -61,12 +61,12 @@ LARGE = "x" * (1024 * 1024 + 1)
             "do not give nofile=65537",
         ),
         (
-            {"environment": {"PASSWORD": Password("app")}},
+            {"environment": {"PASSWORD": Secret("app")}},
             "service app: environment.PASSWORD",
             "holds a secret",
         ),
-        ({"command": (Password("app"),)}, "service app: command[0]", "holds a secret"),
-        ({"prepare": (Password("app"),)}, "service app: prepare[0]", "holds a secret"),
+        ({"command": (Secret("app"),)}, "service app: command[0]", "holds a secret"),
+        ({"prepare": (Secret("app"),)}, "service app: prepare[0]", "holds a secret"),
         (
             {"volumes": (Volume(name="My_data", path="/data", cache=True),)},
             "service app: volumes.My_data",
@@ -85,7 +85,7 @@ LARGE = "x" * (1024 * 1024 + 1)
     ],
 )
 def test_a_field(fields: dict[str, Any], path: str, problem: str) -> None:
-    error, recorded = refused(lambda platform: _application(platform, **fields))
+    error, recorded = refused(lambda stack: _application(stack, **fields))
     (reported,) = error.problems
     assert reported.path == path
     assert problem in reported.message
@@ -93,12 +93,12 @@ def test_a_field(fields: dict[str, Any], path: str, problem: str) -> None:
 
 
 def test_a_device_cannot_be_named() -> None:
-    error, _ = refused(lambda platform: _gpu(platform))
+    error, _ = refused(lambda stack: _gpu(stack))
     assert "service model: gpu.device_ids" in {one.path for one in error.problems}
 
 
 def test_a_job_is_refused_alike() -> None:
-    error, _ = refused(lambda platform: _job(platform, user="0"))
+    error, _ = refused(lambda stack: _job(stack, user="0"))
     assert [one.path for one in error.problems] == ["job job: user"]
 
 
@@ -120,9 +120,9 @@ def test_a_name_that_is_one_is_taken(name: str) -> None:
 
 
 def test_one_service_is_published() -> None:
-    def describe(platform: Platform) -> None:
-        application(platform, "first", published=18000)
-        application(platform, "second", published=18001)
+    def describe(stack: Stack) -> None:
+        application(stack, "first", published=18000)
+        application(stack, "second", published=18001)
 
     error, _ = refused(describe)
     (reported,) = error.problems
@@ -131,10 +131,10 @@ def test_one_service_is_published() -> None:
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    def describe(platform: Platform) -> None:
-        application(platform, "app", user="0", after=("nothing",))
-        on_gpu(platform, "model", GpuMode.REQUIRE)
-        application(platform, "huge", resources=Resources(memory_mib=999_999))
+    def describe(stack: Stack) -> None:
+        application(stack, "app", user="0", after=("nothing",))
+        on_gpu(stack, "model", GpuMode.REQUIRE)
+        application(stack, "huge", resources=Resources(memory_mib=999_999))
 
     error, recorded = refused(
         describe,
@@ -153,9 +153,9 @@ def test_all_mistakes_are_told_at_once() -> None:
 def test_a_circle_is_told_with_the_rest() -> None:
     from strata.model import Endpoint
 
-    def describe(platform: Platform) -> None:
+    def describe(stack: Stack) -> None:
         for name, other in (("a", "b"), ("b", "a")):
-            application(platform, name, Endpoint(service=other, port="http", number=8000))
+            application(stack, name, Endpoint(service=other, port="http", number=8000))
 
     error, _ = refused(describe)
     assert "nothing of this circle could start first" in str(error)
@@ -201,28 +201,26 @@ def test_a_stack_is_a_namespace() -> None:
 
 
 def test_what_docker_refuses_with_replicas_is_had_here() -> None:
-    recorded = compose(
-        lambda platform: _application(platform, published=18000, replicas=2)
-    ).recorded
+    recorded = compose(lambda stack: _application(stack, published=18000, replicas=2)).recorded
     assert recorded.workload("app")["spec"]["replicas"] == 2
 
 
-def _application(platform: Platform, **fields: Any) -> None:
-    application(platform, "app", **fields)
+def _application(stack: Stack, **fields: Any) -> None:
+    application(stack, "app", **fields)
 
 
-def _gpu(platform: Platform) -> None:
-    on_gpu(platform, "model", GpuMode.PREFER, device_ids=("0",))
+def _gpu(stack: Stack) -> None:
+    on_gpu(stack, "model", GpuMode.PREFER, device_ids=("0",))
 
 
-def _job(platform: Platform, **fields: Any) -> None:
-    job(platform, **fields)
+def _job(stack: Stack, **fields: Any) -> None:
+    job(stack, **fields)
 
 
 def test_of_nodes_that_are_described_wrongly_it_is_not_said_what_fits() -> None:
-    def describe(platform: Platform) -> None:
-        on_gpu(platform, "model", GpuMode.REQUIRE)
-        application(platform, "app", user="0")
+    def describe(stack: Stack) -> None:
+        on_gpu(stack, "model", GpuMode.REQUIRE)
+        application(stack, "app", user="0")
 
     wrong = Problem("strata:aws.gpuNodes[0].instanceTypes[0]", "is none", "take another")
     error, recorded = refused(describe, cluster=FakeCluster(wrong_nodes=(wrong,)))

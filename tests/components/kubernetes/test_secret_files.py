@@ -3,17 +3,17 @@
 import json
 from typing import Any
 
-from strata.model import Certificate, File, Password, PrivateKey
+from strata.model import File, Secret, certificate, private_key
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from tests.components.example import application
 from tests.components.kubernetes.example import composed
 from tests.components.kubernetes.stack import SEED, compose
 from tests.components.stack import plain
 
-SECRET = File(path="/run/secrets/password", content=Password("app"))
+SECRET = File(path="/run/secrets/password", content=Secret("app"))
 PLAIN = File(path="/etc/app/settings.conf", content="a = 1\n")
-VALUE = DerivedSecrets(SEED, "test", {}).password("app")
+VALUE = DerivedSecrets(SEED, "test", {}).encode(Secret("app"))
 
 
 def test_a_folder_with_a_secret_is_a_secret() -> None:
@@ -40,8 +40,8 @@ def test_a_container_mounts_them_read_only() -> None:
 
 
 def test_a_secret_is_nowhere_in_the_clear() -> None:
-    def describe(platform: Platform) -> None:
-        application(platform, "app", files=(SECRET, PLAIN))
+    def describe(stack: Stack) -> None:
+        application(stack, "app", files=(SECRET, PLAIN))
 
     recorded = compose(describe).recorded
     sent: Any = {"/".join(key): plain(one) for key, one in recorded.as_sent.items()}
@@ -51,10 +51,10 @@ def test_a_secret_is_nowhere_in_the_clear() -> None:
 
 def test_another_content_is_another_object_for_who_uses_it_alone() -> None:
     def names(generation: int) -> dict[str, str]:
-        def describe(platform: Platform) -> None:
+        def describe(stack: Stack) -> None:
             for owner in ("one", "two"):
-                file = File(path="/run/secrets/password", content=Password(owner))
-                application(platform, owner, files=(file,))
+                file = File(path="/run/secrets/password", content=Secret(owner))
+                application(stack, owner, files=(file,))
 
         recorded = compose(describe, generations={"one": generation}).recorded
         return {name: one["metadata"]["name"] for name, one in recorded.of("Secret").items()}
@@ -66,8 +66,8 @@ def test_another_content_is_another_object_for_who_uses_it_alone() -> None:
 
 def test_who_serves_a_certificate_says_whom_to_trust() -> None:
     files = (
-        File(path="/run/secrets/certificate.pem", content=Certificate("app", ("app",))),
-        File(path="/run/secrets/key.pem", content=PrivateKey("app", ("app",))),
+        File(path="/run/secrets/certificate.pem", content=certificate("app", ("app",))),
+        File(path="/run/secrets/key.pem", content=private_key("app", ("app",))),
     )
     assert composed(files=files).outputs["certificateAuthority"].startswith("-----BEGIN CERT")
     assert "certificateAuthority" not in composed().outputs

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from strata.components import Datastore, DatastoreArgs, Engine
+from strata.components import Datastore, DatastoreArgs
+from strata.components.engines.postgres import POSTGRES
+from strata.components.engines.redis import REDIS
 from strata.model import GpuMode, HttpProbe, Probe, Volume
-from strata.platforms.platform import Platform
+from strata.stack import Stack
 from tests.components.example import application, on_gpu
 from tests.components.kubernetes.example import composed, pod, workload
 from tests.components.kubernetes.stack import SYSTEM, FakeCluster, compose, gpu_group
@@ -24,7 +26,7 @@ def test_without_a_gpu_to_spare_an_update_takes_one_away_first() -> None:
     def strategy(nodes: int) -> dict[str, Any]:
         group = gpu_group(nodes_maximum=nodes)
         recorded = compose(
-            lambda platform: _model(platform), cluster=FakeCluster(groups=(SYSTEM, group))
+            lambda stack: _model(stack), cluster=FakeCluster(groups=(SYSTEM, group))
         ).recorded
         return dict(recorded.workload("model")["spec"]["strategy"]["rollingUpdate"])
 
@@ -62,8 +64,8 @@ def test_an_autoscaler_has_the_say_over_the_number() -> None:
 
 
 def test_data_is_a_protected_claim_that_is_kept() -> None:
-    def describe(platform: Platform) -> None:
-        Datastore("db", DatastoreArgs(platform=platform, engine=Engine.POSTGRES))
+    def describe(stack: Stack) -> None:
+        Datastore("db", DatastoreArgs(stack=stack, engine=POSTGRES))
 
     recorded = compose(describe).recorded
     spec = recorded.inputs["StatefulSet", "db"]["spec"]
@@ -123,15 +125,15 @@ def test_what_prepares_it_has_the_time_of_a_job() -> None:
 
 def test_a_gpu_node_may_come_from_none() -> None:
     recorded = compose(
-        lambda platform: _model(platform), cluster=FakeCluster(groups=(SYSTEM, gpu_group()))
+        lambda stack: _model(stack), cluster=FakeCluster(groups=(SYSTEM, gpu_group()))
     ).recorded
     assert recorded.workload("model")["spec"]["progressDeadlineSeconds"] == 900 + 120
 
 
 def test_clients_start_after_their_servers() -> None:
-    def describe(platform: Platform) -> None:
-        server = application(platform, "server")
-        application(platform, "client", server.endpoint())
+    def describe(stack: Stack) -> None:
+        server = application(stack, "server")
+        application(stack, "client", server.endpoint())
 
     recorded = compose(describe).recorded
     assert ("Deployment", "server") in recorded.dependencies["Deployment", "client"]
@@ -150,11 +152,11 @@ def test_a_pod_starts_after_what_it_names_and_what_bounds_it() -> None:
 
 @pytest.mark.parametrize("kind", ["application", "datastore"])
 def test_data_comes_before_applications(kind: str) -> None:
-    def describe(platform: Platform) -> None:
+    def describe(stack: Stack) -> None:
         if kind == "datastore":
-            Datastore("app", DatastoreArgs(platform=platform, engine=Engine.REDIS))
+            Datastore("app", DatastoreArgs(stack=stack, engine=REDIS))
         else:
-            application(platform, "app")
+            application(stack, "app")
 
     recorded = compose(describe).recorded
     named = recorded.pod("app")["priorityClassName"]
@@ -177,8 +179,8 @@ def test_every_resource_has_the_provider_of_the_cluster_and_its_component() -> N
     assert recorded.parents["Deployment", "app"] == "app"
 
 
-def _model(platform: Platform) -> None:
-    on_gpu(platform, "model", GpuMode.REQUIRE)
+def _model(stack: Stack) -> None:
+    on_gpu(stack, "model", GpuMode.REQUIRE)
 
 
 def test_one_replica_is_spread_nowhere() -> None:

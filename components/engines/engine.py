@@ -1,0 +1,53 @@
+"""What an engine is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from strata.model import Resources, Secret, Volume, Workload
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """The choices for one datastore.
+
+    `resources` are those of each replica. `volume_size_gib` and `storage_class` are those of each
+    replica's data volume (see `strata.model.Volume`).
+    """
+
+    resources: Resources
+    volume_size_gib: int
+    storage_class: str | None
+    profiles: tuple[str, ...]
+
+    def volume(self, path: str) -> Volume:
+        """The data volume of a replica, mounted at `path`."""
+        return Volume(
+            name="data",
+            path=path,
+            size_gib=self.volume_size_gib,
+            storage_class=self.storage_class,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """All that Strata knows of one datastore.
+
+    `workloads` describes the services and jobs that a datastore of a given name consists of; the
+    first is the one that clients connect to, on its port named `port`. `resources` and
+    `volume_size_gib` are the defaults. `user` and `database` are None where the engine has none.
+    `password` is the secret that clients log in with, by the name of the datastore.
+
+    `upgrade` says what a new major version of the image requires.
+    """
+
+    name: str
+    purpose: str
+    workloads: Callable[[str, EngineOptions], tuple[Workload, ...]]
+    port: str
+    resources: Resources
+    upgrade: str
+    volume_size_gib: int = 10
+    user: str | None = None
+    database: str | None = None
+    password: Callable[[str], Secret] = Secret

@@ -1,0 +1,150 @@
+"""Redis Cluster: six nodes, three primaries with one replica each.
+
+The nodes form the cluster themselves: the first one creates it once all of them answer. A node that
+starts again meets the others again, because its address may have changed. Until the cluster serves
+all slots, no node is healthy, so clients start after it is complete.
+"""
+
+from strata.components.engines.engine import Engine, EngineOptions
+from strata.model import (
+    ExecProbe,
+    File,
+    Kind,
+    Listen,
+    MemoryMib,
+    Ordinal,
+    Peers,
+    Port,
+    Probe,
+    ReplicaHost,
+    Resources,
+    Secret,
+    Service,
+    Text,
+    Tmpfs,
+    Zone,
+)
+
+NODES = 6
+REPLICAS_OF_A_PRIMARY = 1
+PORT = 6379
+BUS_PORT = PORT + 10000
+"""Redis documentation, "Scale with Redis Cluster": the data port plus 10000."""
+
+FOLDER = "/run/secrets"
+PASSWORD_FILE = f"{FOLDER}/password"
+
+# The password is read into the environment of redis-cli alone: it's in no argument list, and not in
+# the environment of the container. Words of redis-cli's answers end at the line.
+ASK = f"REDISCLI_AUTH=$(<{PASSWORD_FILE}) timeout 5 redis-cli -p {PORT}"
+
+HEALTHY = f"{ASK} -h 127.0.0.1 cluster info | tr -d '\\r' | grep -qx cluster_state:ok"
+
+# A node announces the address by which its peers know it, which need not be that of its clients. The
+# background job is detached twice, because Redis waits for every child process as if it were one of
+# its own.
+START = f"""\
+set -euo pipefail
+
+ask() {{ {ASK} -h "$@"; }}
+
+address_of() {{
+    local address
+    until address=$(getent ahostsv4 "$1"); do sleep 0.5; done
+    echo "${{address%% *}}"
+}}
+
+is_new() {{ ask "$1" cluster info | grep -q '^cluster_slots_assigned:0'; }}
+
+create() {{
+    local nodes=()
+    for peer in $PEERS; do nodes+=("$(address_of "$peer"):{PORT}"); done
+    REDISCLI_AUTH=$(<{PASSWORD_FILE}) redis-cli --cluster create "${{nodes[@]}}" \\
+        --cluster-replicas {REPLICAS_OF_A_PRIMARY} --cluster-yes
+}}
+
+join() {{
+    for peer in $PEERS; do
+        until [ "$(ask "$peer" ping 2> /dev/null)" = PONG ]; do sleep 0.5; done
+    done
+    if [ "$ORDINAL" = 0 ] && is_new 127.0.0.1; then create && return; fi
+    # Nodes that met before the cluster is created could not be made part of it.
+    first=${{PEERS%% *}}
+    while is_new "$first"; do sleep 0.5; done
+    for peer in $PEERS; do ask 127.0.0.1 cluster meet "$(address_of "$peer")" {PORT}; done
+}}
+
+(join &)
+exec redis-server {FOLDER}/redis.conf --bind $ADDRESSES \\
+    --cluster-announce-ip "$(address_of "$HOST")" --cluster-announce-hostname "$HOST"
+"""
+
+
+def _configuration(name: str) -> Text:
+    return (
+        f"port {PORT}\ndir /data\nrequirepass ",
+        Secret(name),
+        "\nmasterauth ",
+        Secret(name),
+        # A cluster keeps data: when it's full it rejects writes, and drops no key. The rest of the
+        # memory is for the copy-on-write of a snapshot, replication and clients' buffers.
+        "\nappendonly yes\nmaxmemory-policy noeviction\nmaxmemory ",
+        MemoryMib(0.6),
+        "mb\n"
+        "cluster-enabled yes\ncluster-config-file /data/nodes.conf\n"
+        # How long a node may be unreachable before its replica takes over, in milliseconds.
+        "cluster-node-timeout 5000\n"
+        # Clients are sent to host names, which they resolve in their own network.
+        "cluster-preferred-endpoint-type hostname\n",
+    )
+
+
+def _service(name: str, options: EngineOptions) -> Service:
+    return Service(
+        name=name,
+        image="redis",
+        zone=Zone.DATA,
+        kind=Kind.DATASTORE,
+        user="999:999",
+        resources=options.resources,
+        profiles=options.profiles,
+        memory_mib_minimum=64,
+        replicas=NODES,
+        stateful=True,
+        command=("bash", f"{FOLDER}/start"),
+        environment={
+            "ADDRESSES": Listen("redis", separator=" "),
+            "HOST": ReplicaHost(),
+            "ORDINAL": Ordinal(),
+            "PEERS": Peers(separator=" "),
+        },
+        ports=(
+            Port(name="redis", number=PORT, peers=True),
+            # Redis binds its bus wherever it binds the data port, also where clients are.
+            Port(name="bus", number=BUS_PORT, peers=True, bound=False),
+        ),
+        probe=Probe(
+            check=ExecProbe(command=("bash", "-c", HEALTHY)),
+            timeout_seconds=6,
+            ready_within_seconds=180,
+        ),
+        volumes=(options.volume("/data"),),
+        tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
+        files=(
+            File(path=PASSWORD_FILE, content=Secret(name)),
+            File(path=f"{FOLDER}/redis.conf", content=_configuration(name)),
+            File(path=f"{FOLDER}/start", content=START),
+        ),
+        # It writes its last changes to disk on SIGTERM.
+        stop_grace_seconds=30,
+    )
+
+
+REDIS_CLUSTER = Engine(
+    name="redis-cluster",
+    purpose="Redis 8 as a cluster of six nodes, three of them primaries",
+    workloads=lambda name, options: (_service(name, options),),
+    port="redis",
+    resources=Resources(memory_mib=128, cpu=0.5, cpu_reserved=0.1),
+    upgrade="Nodes of two adjacent major versions form one cluster: replace them one at a time.",
+)

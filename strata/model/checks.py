@@ -1,0 +1,162 @@
+"""What can be wrong with a workload on its own."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from strata.errors import Problem
+from strata.model.job import Job
+from strata.model.service import Service
+from strata.model.text import Listen, names_replica, needs_stateful, parts
+from strata.model.workload import Workload
+
+# RFC 1123: a label of a host name, which every service is.
+NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+# Only an image knows its users by name; volumes and tmpfs are owned by numbers.
+USER = re.compile(r"\d+(:\d+)?")
+# Five cron fields; the platform checks what each may be.
+SCHEDULE = re.compile(r"[\dA-Za-z*/,?-]+( [\dA-Za-z*/,?-]+){4}")
+
+
+def workload_problems(workload: Workload) -> Iterator[Problem]:
+    """What is wrong with a service or a job on its own."""
+    path = workload.path
+    if NAME.fullmatch(workload.name) is None:
+        yield Problem(
+            path,
+            "is not a valid host name",
+            "use at most 40 of a-z, 0-9 and '-', starting with a letter, not ending with '-'",
+        )
+    if USER.fullmatch(workload.user) is None:
+        yield Problem(
+            f"{path}: user",
+            f"{workload.user!r} is not a numeric user",
+            "give the user's number and, after a ':', the group's, such as 10001:10001",
+        )
+    yield from _resource_problems(workload)
+    yield from _text_problems(workload)
+    for field, keys in (
+        ("ports", [port.name for port in workload.ports]),
+        ("volumes", [volume.name for volume in workload.volumes]),
+        ("files", [file.path for file in workload.files]),
+    ):
+        for key, count in Counter(keys).items():
+            if count > 1:
+                yield Problem(f"{path}: {field}", f"{key} is given {count} times", "keep one")
+    if isinstance(workload, Service):
+        yield from _service_problems(workload)
+    if isinstance(workload, Job):
+        yield from _job_problems(workload)
+
+
+def _text_problems(workload: Workload) -> Iterator[Problem]:
+    known = {port.name for port in workload.ports}
+    for field, text in workload.texts:
+        path = f"{workload.path}: {field}"
+        for part in parts(text):
+            if isinstance(part, Listen) and part.port not in known:
+                yield Problem(
+                    path,
+                    f"there is no port named {part.port}",
+                    f"use one of: {', '.join(sorted(known))}" if known else "declare the port",
+                )
+        if needs_stateful(text) and not workload.stateful:
+            yield Problem(
+                path,
+                "names replicas, which only a stateful service has names for",
+                "set stateful=True",
+            )
+        elif field.startswith("files.") and names_replica(text):
+            yield Problem(
+                path,
+                "replicas share their files, and this content differs from replica to replica",
+                "pass it in the environment or the command",
+            )
+
+
+def _resource_problems(workload: Workload) -> Iterator[Problem]:
+    path, resources = workload.path, workload.resources
+    if resources.memory_mib < workload.memory_mib_minimum:
+        yield Problem(
+            f"{path}: memory_mib",
+            f"{resources.memory_mib} MiB is less than it needs",
+            f"give it at least {workload.memory_mib_minimum} MiB",
+        )
+    if resources.cpu <= 0:
+        yield Problem(f"{path}: cpu", f"{resources.cpu} is not above 0", "give it a share")
+    if resources.cpu_budget > resources.cpu:
+        yield Problem(
+            f"{path}: cpu_reserved",
+            f"{resources.cpu_budget:g} is more than the limit of {resources.cpu:g}",
+            "reserve at most the limit",
+        )
+    if resources.shared_memory_mib > resources.memory_mib:
+        yield Problem(
+            f"{path}: shared_memory_mib",
+            f"{resources.shared_memory_mib} MiB don't fit in the {resources.memory_mib} MiB of the"
+            " service, which include them",
+            "raise memory_mib or lower shared_memory_mib",
+        )
+
+
+def _service_problems(service: Service) -> Iterator[Problem]:
+    path = service.path
+    if service.replicas < 1:
+        yield Problem(f"{path}: replicas", f"{service.replicas} is less than 1", "use 1 or more")
+    most = service.replicas_at_most
+    if most < service.replicas:
+        yield Problem(
+            f"{path}: replicas_maximum",
+            f"{most} is less than the {service.replicas} replicas that always run",
+            "raise it, or lower replicas",
+        )
+    if service.stateful and service.replicas_maximum is not None:
+        yield Problem(
+            f"{path}: replicas_maximum",
+            "a stateful service has a fixed number of replicas",
+            "remove it",
+        )
+    has_data = any(not volume.cache for volume in service.volumes)
+    if most > 1 and has_data and not service.stateful:
+        yield Problem(
+            f"{path}: replicas",
+            "each replica would have a volume, and so data, of its own",
+            "use one replica, keep the data in a Datastore, or set stateful=True if its replicas"
+            " form a cluster",
+        )
+    for port in service.ports:
+        if not 1 <= port.number <= (port.last or port.number) <= 65535:
+            yield Problem(
+                f"{path}: ports.{port.name}",
+                f"{port.label} is not a port or a range of ports",
+                "use numbers from 1 to 65535, the first not above the last",
+            )
+        if port.last is not None and port.published is not None:
+            yield Problem(
+                f"{path}: ports.{port.name}",
+                "a range of ports can't be published",
+                "publish single ports",
+            )
+    for volume in service.volumes:
+        if volume.size_gib < 1:
+            yield Problem(
+                f"{path}: volumes.{volume.name}.size_gib",
+                f"{volume.size_gib} is less than 1",
+                "use 1 or more",
+            )
+
+
+def _job_problems(job: Job) -> Iterator[Problem]:
+    path = job.path
+    if job.schedule is not None and SCHEDULE.fullmatch(job.schedule) is None:
+        yield Problem(
+            f"{path}: schedule",
+            f"{job.schedule!r} is not a cron schedule",
+            "give minute, hour, day of the month, month and day of the week: '0 3 * * *'",
+        )
+    if job.retries < 0:
+        yield Problem(f"{path}: retries", f"{job.retries} is less than 0", "use 0 or more")
+    if job.timeout_seconds < 1:
+        yield Problem(
+            f"{path}: timeout_seconds", f"{job.timeout_seconds} is less than 1", "use 1 or more"
+        )

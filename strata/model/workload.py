@@ -1,0 +1,292 @@
+"""What services and jobs have in common, without naming a platform."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from strata.model.gpu import Gpu
+from strata.model.network import Endpoint, Port
+from strata.model.text import Text
+from strata.model.zone import Zone
+
+
+def _nothing() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
+class Kind(StrEnum):
+    """What a workload is to its operators."""
+
+    APPLICATION = "application"
+    DATASTORE = "datastore"
+    GATEWAY = "gateway"
+    JOB = "job"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpProbe:
+    """Healthy when `GET path` on `port` answers 200."""
+
+    port: int
+    path: str = "/health"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecProbe:
+    """Healthy when the command, run in the container, ends with status 0."""
+
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """How to tell whether a service is healthy, which is also when its clients may start.
+
+    A container is unhealthy after `retries` failures in a row, asked every `interval_seconds`;
+    failures in the first `start_period_seconds` do not count. An update waits up to
+    `ready_within_seconds` for the service to become healthy, and fails then.
+    """
+
+    check: HttpProbe | ExecProbe
+    interval_seconds: int = 5
+    timeout_seconds: int = 3
+    retries: int = 3
+    start_period_seconds: int = 30
+    ready_within_seconds: int = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What one replica may use, and what is set aside for it.
+
+    `memory_mib` is a hard limit with no swap beyond it; `cpu` is a hard limit in cores.
+    `cpu_reserved` (a quarter of `cpu` unless given) is what the budget counts, and the share the
+    replica gets when the host is busy. `cpu_set` pins it to cores ("0-1,4"). `shared_memory_mib`
+    is the size of /dev/shm and lies within `memory_mib`.
+    """
+
+    memory_mib: int
+    cpu: float = 1.0
+    cpu_reserved: float | None = None
+    cpu_set: str | None = None
+    shared_memory_mib: int = 64
+
+    @property
+    def cpu_budget(self) -> float:
+        return self.cpu / 4 if self.cpu_reserved is None else self.cpu_reserved
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """Storage that outlives the container. `name` is unique within the service.
+
+    `size_gib` and `storage_class` apply where a platform provisions storage by size (Kubernetes);
+    None is the platform's own class. A `cache` holds what can be fetched or built again: it isn't
+    backed up, and it is deleted with the stack.
+    """
+
+    name: str
+    path: str
+    size_gib: int = 10
+    storage_class: str | None = None
+    cache: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tmpfs:
+    """Storage in memory, within the memory limit, gone with the container."""
+
+    path: str
+    size_mib: int = 64
+    executable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A read-only file, secret if its content is. All files of a service share one folder each.
+
+    A secret belongs under /run/secrets. `path` is absolute; the folder it lies in holds nothing
+    but files of this service.
+    """
+
+    path: str
+    content: Text = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capability:
+    """A Linux capability that is added back, and why: an exception to hardening is one line."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ulimit:
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogRotation:
+    """At most `files` files of `size_mib` each are kept of a container's output."""
+
+    size_mib: int = 10
+    files: int = 3
+
+
+NO_GPU = Gpu()
+DEFAULT_USER = "10001:10001"
+"""Above the host's accounts, so that a process that escapes its container has nobody's account."""
+
+# nofile: what the engines here need at most (RabbitMQ and NGINX hold a descriptor per connection);
+# nproc counts all processes of the user on the host, so it is a ceiling and not a share.
+DEFAULT_ULIMITS = (
+    Ulimit(name="nofile", soft=8192, hard=8192),
+    Ulimit(name="nproc", soft=4096, hard=4096),
+)
+
+
+class Restart(StrEnum):
+    ALWAYS = "always"
+    UNLESS_STOPPED = "unless-stopped"
+    ON_FAILURE = "on-failure"
+    NO = "no"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadFields:
+    """The fields that the arguments of a component and the workload it describes share.
+
+    `image` is a logical image of the catalogue (strata/images/catalogue.py). `command` replaces
+    what the image runs; its entry point stays, as with Kubernetes' `args`. `user` is `UID:GID`.
+    `egress` allows connections to the internet. A workload with `profiles` is part of a stack only
+    if `strata:profiles` names one of them.
+
+    Hardened by default: the root file system is read-only except for `tmpfs` and volumes, and all
+    capabilities are dropped except `capabilities`.
+    """
+
+    image: str
+    resources: Resources
+    zone: Zone = Zone.BACKEND
+    user: str = DEFAULT_USER
+    command: tuple[Text, ...] = ()
+    environment: Mapping[str, Text] = field(default_factory=_nothing)
+    egress: bool = False
+    files: tuple[File, ...] = ()
+    tmpfs: tuple[Tmpfs, ...] = ()
+    profiles: tuple[str, ...] = ()
+    read_only_root: bool = True
+    capabilities: tuple[Capability, ...] = ()
+    extra_hosts: Mapping[str, str] = field(default_factory=_nothing)
+    ulimits: tuple[Ulimit, ...] = DEFAULT_ULIMITS
+    log_rotation: LogRotation = LogRotation()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload(WorkloadFields):
+    """A service or a job.
+
+    `links` are the endpoints it opens connections to; it can reach nothing else, and it starts
+    after they are healthy. `memory_mib_minimum` is the least memory that it works with.
+    """
+
+    name: str
+    memory_mib_minimum: int = 1
+    links: tuple[Endpoint, ...] = ()
+    gpu: Gpu = NO_GPU
+
+    def image_on(self, has_gpu: bool) -> str:
+        """The logical image that runs, depending on whether GPUs were granted."""
+        return self.gpu.image or self.image if has_gpu else self.image
+
+    # Members that only a service has are empty here, so that callers need no isinstance.
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.JOB
+
+    @property
+    def path(self) -> str:
+        """How the path of a problem begins: `service api`, `job migrate`."""
+        return f"{'job' if self.kind is Kind.JOB else 'service'} {self.name}"
+
+    @property
+    def replicas(self) -> int:
+        return 1
+
+    @property
+    def replicas_maximum(self) -> int | None:
+        return None
+
+    @property
+    def replicas_at_most(self) -> int:
+        """The most replicas there can be, not counting those of a rolling update."""
+        return self.replicas_maximum or self.replicas
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        return ()
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        return ()
+
+    @property
+    def prepare(self) -> tuple[Text, ...]:
+        return ()
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def stateful(self) -> bool:
+        return False
+
+    @property
+    def schedule(self) -> str | None:
+        return None
+
+    def endpoint(self, port: str) -> Endpoint:
+        """The endpoint of a port, by name.
+
+        The stack reports a link to an endpoint whose port doesn't exist.
+        """
+        for declared in self.ports:
+            if declared.name == port:
+                return Endpoint(
+                    service=self.name,
+                    port=port,
+                    number=declared.number,
+                    last=declared.last,
+                    protocol=declared.protocol,
+                )
+        return Endpoint(service=self.name, port=port, number=0)
+
+    @property
+    def has_internet_egress(self) -> bool:
+        """Whether it may open connections to the internet."""
+        return self.egress
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """The services that must be healthy, and the jobs that must have succeeded, before it
+        starts."""
+        return (*(link.service for link in self.links if link.waits), *self.after)
+
+    @property
+    def visible_texts(self) -> Iterator[tuple[str, Text]]:
+        """The texts, by field, that anyone who can inspect the container or pod sees."""
+        yield from ((f"command[{index}]", text) for index, text in enumerate(self.command))
+        yield from ((f"environment.{name}", text) for name, text in self.environment.items())
+        yield from ((f"prepare[{index}]", text) for index, text in enumerate(self.prepare))
+
+    @property
+    def texts(self) -> Iterator[tuple[str, Text]]:
+        """All texts, by field."""
+        yield from self.visible_texts
+        yield from ((f"files.{file.path}", file.content) for file in self.files)

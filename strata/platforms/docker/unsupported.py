@@ -1,0 +1,108 @@
+"""What Docker can't do of a description or of the settings, by field."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from strata.config import Settings
+from strata.errors import Problem
+from strata.model import GpuMode, GpuSharing, Service, Workload, is_secret
+from strata.model.overrides import Changes
+from strata.model.text import listens
+
+OTHER_PLATFORMS = ("aws", "kubernetes", "domain", "load_balancer", "image_digests")
+"""Settings that have no effect on a stack on Docker."""
+
+MEMORY_MIB_MINIMUM = 6
+"""The least that Docker accepts as the limit of a container."""
+
+
+def settings_problems(settings: Settings) -> Iterator[Problem]:
+    """Settings that are given and would have no effect."""
+    for name in OTHER_PLATFORMS:
+        if name in settings.model_fields_set:
+            hint = "; on Docker, strata:images says where images come from"
+            yield Problem(
+                f"strata:{type(settings).model_fields[name].alias}",
+                "has no effect on a stack on Docker",
+                "remove it, or set strata:platform to eks or kubernetes"
+                + (hint if name == "image_digests" else ""),
+            )
+
+
+def workload_problems(
+    workloads: Iterable[Workload], changes: Mapping[str, Changes]
+) -> Iterator[Problem]:
+    """Fields that Docker can't honour. `changes`: what the settings change, by workload."""
+    for workload in workloads:
+        yield from _gpu(workload)
+        for field, text in workload.visible_texts:
+            if is_secret(text):
+                yield Problem(
+                    f"{workload.path}: {field}",
+                    "contains a secret, which `docker inspect` would show",
+                    "put it into a file under /run/secrets and pass the file's path",
+                )
+        if workload.resources.memory_mib < MEMORY_MIB_MINIMUM:
+            yield Problem(
+                f"{workload.path}: memory_mib",
+                f"{workload.resources.memory_mib} MiB is less than Docker accepts",
+                f"give it at least {MEMORY_MIB_MINIMUM} MiB",
+            )
+        if isinstance(workload, Service):
+            yield from _replicas(workload, changes.get(workload.name, {}))
+        yield from _volumes(workload, changes.get(workload.name, {}))
+
+
+def _gpu(workload: Workload) -> Iterator[Problem]:
+    gpu = workload.gpu
+    if gpu.mode is not GpuMode.OFF and gpu.sharing is GpuSharing.MIG:
+        yield Problem(
+            f"{workload.path}: gpu.sharing",
+            f"Docker doesn't choose a MIG slice by its profile ({gpu.mig_profile})",
+            "name the slice by its UUID in deviceIds (`nvidia-smi -L` prints MIG-...), with"
+            " sharing: exclusive and no migProfile",
+        )
+
+
+def _replicas(service: Service, changes: Changes) -> Iterator[Problem]:
+    most = service.replicas_maximum
+    if most is not None and most > service.replicas:
+        yield Problem(
+            f"strata:services.{service.name}.replicasMaximum"
+            if "replicas_maximum" in changes
+            else f"{service.path}: replicas_maximum",
+            "Docker has no autoscaler",
+            "remove it, and set replicas to the number you want",
+        )
+    if service.replicas == 1:
+        return
+    if any(port.published is not None for port in service.ports):
+        yield Problem(
+            f"{service.path}: replicas",
+            "a port of the host leads to one replica only",
+            "use one replica, or put a Gateway in front of it",
+        )
+    if any(listens(file.content) for file in service.files):
+        yield Problem(
+            f"{service.path}: files",
+            "replicas share their files, and each listens on its own addresses",
+            "use one replica, or pass the addresses in the environment or the command",
+        )
+
+
+def _volumes(workload: Workload, changes: Changes) -> Iterator[Problem]:
+    for name, changed in changes.get("volumes", {}).items():
+        for field, key in (("size_gib", "sizeGib"), ("storage_class", "storageClass")):
+            if field in changed:
+                yield Problem(
+                    f"strata:services.{workload.name}.volumes.{name}.{key}",
+                    "a Docker volume grows with its data, up to the host's disk",
+                    "remove the key",
+                )
+    for volume in workload.volumes:
+        if volume.storage_class is not None and "volumes" not in changes:
+            yield Problem(
+                f"{workload.path}: volumes.{volume.name}.storage_class",
+                "Docker has no storage classes",
+                "set it in the settings of the stacks on Kubernetes:"
+                f" strata:services.{workload.name}.volumes.{volume.name}.storageClass",
+            )

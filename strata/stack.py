@@ -1,0 +1,128 @@
+"""A stack: components add to it; it checks the whole, and deploys it on a platform."""
+
+import atexit
+import gc
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+import pulumi
+from pulumi.runtime.config import CONFIG
+
+from strata import config
+from strata.config import Settings
+from strata.errors import InvalidStackError, Problem, raise_problems
+from strata.model import Composition, Overrides, Workload
+from strata.platforms import choose
+from strata.platforms.failure import fail
+
+
+class Plan(Protocol):
+    """What a platform would create: plain data, which anything can read."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Why the stack can't run on the platform."""
+        ...
+
+
+P = TypeVar("P", bound=Plan)
+
+
+class Platform(Protocol[P]):
+    """Where a stack runs."""
+
+    def plan(self, composition: Composition) -> P:
+        """What the platform would create. Creates nothing."""
+        ...
+
+    def make(
+        self, plan: P, components: Mapping[str, pulumi.Resource]
+    ) -> Mapping[str, pulumi.Input[Any]]:
+        """Creates what the plan says, each resource as a child of its workload's component, and
+        returns the outputs of the stack."""
+        ...
+
+
+class Stack:
+    """Collects what components describe.
+
+    Nothing is created before `deploy`, because networks, the budget and most errors follow from the
+    whole. `composition` is plain data, complete once all components are constructed.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self.composition = Composition(
+            Overrides(
+                services={
+                    name: changes.model_dump(exclude_none=True)
+                    for name, changes in self.settings.services.items()
+                },
+                profiles=frozenset(self.settings.profiles),
+                secret_owners=frozenset(self.settings.secret_generations),
+            )
+        )
+        self._components: dict[str, pulumi.Resource] = {}
+        self._problems: list[Problem] = []
+
+    def add(
+        self,
+        workloads: Iterable[Workload],
+        component: pulumi.Resource,
+        problems: Iterable[Problem] = (),
+    ) -> None:
+        """Adds the workloads of a component, and what is wrong with the component's arguments.
+
+        Raises `InvalidStackError` at once for a name that is taken: the engine would report the
+        second resource of that name in its own words.
+        """
+        self._problems.extend(problems)
+        for workload in workloads:
+            if workload.name in self.composition:
+                raise_problems(
+                    [
+                        *self._problems,
+                        Problem(
+                            workload.path,
+                            "this name is used twice",
+                            "give each service and job a name that no other has",
+                        ),
+                    ]
+                )
+            self.composition.add(workload)
+            self._components[workload.name] = component
+
+    def plan(self, platform: Platform[P]) -> P:
+        """What the platform would create. Raises `InvalidStackError` with every problem."""
+        plan = platform.plan(self.composition)
+        raise_problems([*self._problems, *self.composition.problems(), *plan.problems])
+        return plan
+
+    def deploy(self, platform: Platform[P]) -> Mapping[str, pulumi.Input[Any]]:
+        """Checks the stack, then creates it. Returns its outputs."""
+        return platform.make(self.plan(platform), self._components)
+
+
+@contextmanager
+def open_stack() -> Iterator[Stack]:
+    """The stack of a Pulumi program, by the `strata:` keys of its configuration.
+
+    At the end of the `with` block the stack is checked, deployed and its outputs are exported. What
+    is wrong is printed as one list, and ends the program:
+
+        with open_stack() as stack:
+            Datastore("postgres", DatastoreArgs(stack=stack, engine=POSTGRES))
+    """
+    # A run lives for seconds and keeps what it creates: collecting garbage, all along and once more
+    # at the end, takes a third of the program's processor time (docs/performance.md).
+    gc.disable()
+    atexit.register(gc.freeze)
+    try:
+        stack = Stack(config.load(CONFIG.get()))
+        yield stack
+        platform = choose(stack.settings, pulumi.get_project(), pulumi.get_stack())
+        for name, value in stack.deploy(platform).items():
+            pulumi.export(name, value)
+    except InvalidStackError as error:
+        fail(error)

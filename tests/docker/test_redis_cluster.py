@@ -1,0 +1,124 @@
+"""A Redis Cluster on real Docker: it forms itself, and outlives the loss of a primary."""
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from strata.components.engines.redis_cluster import NODES, PASSWORD_FILE
+from tests.docker.conftest import remove
+from tests.project import TEST_SYSTEMS, Project
+from tests.wait import until
+
+STACK = "pytest-redis-cluster"
+
+
+@pytest.fixture(scope="module")
+def cluster(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    remove(engine, STACK)
+    project = Project(
+        tmp_path_factory.mktemp("redis-cluster") / "project",
+        STACK,
+        {"system": "redis_cluster"},
+        systems=TEST_SYSTEMS,
+    )
+    up = project.up()
+    if up.status != 0:
+        project.destroy()
+        remove(engine, STACK)
+    assert up.status == 0, up.output
+    yield project
+    destroyed = project.destroy()
+    remove(engine, STACK)
+    assert destroyed.status == 0, destroyed.output
+
+
+def node(engine: Any, ordinal: int) -> Any:
+    return engine.containers.get(f"strata-{STACK}-store-{ordinal}")
+
+
+def redis(container: Any, *command: str, password_file: str = PASSWORD_FILE) -> str:
+    """What redis-cli answers in a container, following the cluster's redirections."""
+    words = " ".join(command)
+    status, output = container.exec_run(
+        ["bash", "-c", f"REDISCLI_AUTH=$(<{password_file}) redis-cli --no-auth-warning -c {words}"]
+    )
+    assert status == 0, output
+    return str(output.decode().strip())
+
+
+def from_client(engine: Any, *command: str) -> str:
+    """The same from the client service, by the name of the datastore."""
+    client = engine.containers.get(f"strata-{STACK}-client-1")
+    return redis(client, "-h", "store", *command, password_file="/run/secrets/redis-password")
+
+
+def test_the_cluster_is_complete_when_the_update_ends(engine: Any, cluster: Project) -> None:
+    assert cluster.stack == STACK
+    info = dict(line.split(":") for line in redis(node(engine, 0), "cluster", "info").splitlines())
+    assert info["cluster_state"] == "ok"
+    assert info["cluster_slots_ok"] == "16384"
+    assert (info["cluster_known_nodes"], info["cluster_size"]) == (str(NODES), "3")
+
+
+def test_each_node_has_a_volume_and_a_stable_host_name(engine: Any, cluster: Project) -> None:
+    volumes = set()
+    for ordinal in range(NODES):
+        container = node(engine, ordinal)
+        assert container.attrs["Config"]["Hostname"] == f"store-{ordinal}"
+        volumes |= {
+            mount["Name"] for mount in container.attrs["Mounts"] if mount["Destination"] == "/data"
+        }
+    assert volumes == {f"strata-{cluster.stack}-store-data.{ordinal}" for ordinal in range(NODES)}
+
+
+def test_a_replica_takes_over_when_its_primary_is_killed(engine: Any, cluster: Project) -> None:
+    assert cluster.stack == STACK
+    assert from_client(engine, "set", "key", "kept") == "OK"
+    slot = from_client(engine, "cluster", "keyslot", "key")
+    primary = next(
+        container
+        for container in (node(engine, ordinal) for ordinal in range(NODES))
+        if "role:master" in redis(container, "info", "replication")
+        and redis(container, "cluster", "countkeysinslot", slot) == "1"
+    )
+    # Acknowledged by the replica too, as a client asks for what must not be lost.
+    assert int(redis(primary, "wait", "1", "5000")) >= 1
+    identity = redis(primary, "cluster", "myid")
+    # Stopped as long as the test looks: Docker would start it again at once.
+    primary.update(restart_policy={"Name": "no"})
+    os.kill(primary.attrs["State"]["Pid"], signal.SIGKILL)
+
+    def taken_over() -> bool:
+        status, output = engine.containers.get(f"strata-{STACK}-client-1").exec_run(
+            [
+                "bash",
+                "-c",
+                "REDISCLI_AUTH=$(</run/secrets/redis-password) redis-cli --no-auth-warning"
+                " -c -h store get key",
+            ]
+        )
+        return bool(status == 0 and output.decode().strip() == "kept")
+
+    until(taken_over, "the replica has taken over")
+    survivor = next(
+        container
+        for container in (node(engine, ordinal) for ordinal in range(NODES))
+        if container.id != primary.id
+    )
+    lines = redis(survivor, "cluster", "nodes").splitlines()
+    assert any(line.startswith(identity) and "fail" in line for line in lines)
+
+    # The killed node comes back, and serves as a replica of the one that took over.
+    primary.update(restart_policy={"Name": "unless-stopped"})
+    primary.start()
+    primary.reload()
+
+    def is_replica() -> bool:
+        return "role:slave" in redis(primary, "info", "replication")
+
+    until(is_replica, "the killed node is a replica")
+    again = cluster.up()
+    assert again.status == 0, again.output

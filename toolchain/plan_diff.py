@@ -1,0 +1,70 @@
+"""Compares two previews of a stack, resource by resource and input by input:
+
+    pulumi preview --stack prod --json > before.json
+    pulumi preview --stack prod --json > after.json
+    python -m toolchain.plan_diff before.json after.json
+
+Exits with 1 where they differ. Values that Pulumi hides as secrets are compared as far as it shows them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def resources(preview: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The inputs of each resource, by type and name."""
+    found = {}
+    for step in preview["steps"]:
+        state = step.get("newState")
+        if state is not None and state["type"] != "pulumi:pulumi:Stack":
+            name = state["urn"].rpartition("::")[2]
+            found[f"{state['type']} {name}"] = {
+                "inputs": state.get("inputs", {}),
+                "protect": state.get("protect", False),
+                "dependencies": sorted(
+                    one.rpartition("::")[2] for one in state.get("dependencies", ())
+                ),
+            }
+    return found
+
+
+def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
+    """What changed, as `path: before -> after`."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys()):
+            yield from differences(before.get(key), after.get(key), f"{path}.{key}".lstrip("."))
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            yield from differences(old, new, f"{path}[{index}]")
+    elif before != after:
+        yield f"{path}: {json.dumps(before)} -> {json.dumps(after)}"
+
+
+def main(before_file: str, after_file: str) -> int:
+    before = resources(json.loads(Path(before_file).read_text()))
+    after = resources(json.loads(Path(after_file).read_text()))
+    for name in sorted(before.keys() - after.keys()):
+        print(f"- {name}")
+    for name in sorted(after.keys() - before.keys()):
+        print(f"+ {name}")
+    changed = 0
+    for name in sorted(before.keys() & after.keys()):
+        lines = list(differences(before[name], after[name]))
+        if lines:
+            changed += 1
+            print(f"~ {name}", *(f"    {line}" for line in lines), sep="\n")
+    same = len(before.keys() & after.keys()) - changed
+    print(
+        f"{same} resources are the same, {changed} changed,"
+        f" {len(after.keys() - before.keys())} added, {len(before.keys() - after.keys())} removed"
+    )
+    return 0 if before == after else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
