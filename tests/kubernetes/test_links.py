@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from strata.platforms.kubernetes.names import NAME
 from tests.kubernetes.network import Network, compare, named, tcp
 from tests.kubernetes.reachability import Port, connects, outside
 from tests.kubernetes.stack import KUBE_SYSTEM, Stack
@@ -91,7 +92,7 @@ def published(stack: Stack) -> dict[str, set[int]]:
     for one in stack.cluster.all("v1", "Service", stack.namespace):
         if one["spec"]["type"] != "LoadBalancer":
             continue
-        owner = one["spec"]["selector"]["strata.service"]
+        owner = one["spec"]["selector"][NAME]
         numbers = {
             container_port["name"]: container_port["containerPort"]
             for pod in stack.pods(owner)

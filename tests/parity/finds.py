@@ -3,6 +3,7 @@
 from typing import Any
 
 from strata.images import catalogue
+from strata.platforms.kubernetes.names import NAME
 from tests.components.kubernetes.stack import DIGEST
 from tests.parity.row import Find, Made, dig
 
@@ -176,7 +177,7 @@ def may_open(server: str, port: int) -> Find:
     def find(made: Made, name: str) -> bool:
         rules = thing("NetworkPolicy", "{name}", "spec", "egress")(made, name) or ()
         return any(
-            dig(peer, "podSelector", "matchLabels", "strata.service") == server
+            dig(peer, "podSelector", "matchLabels", NAME) == server
             and port in {one["port"] for one in rule.get("ports", ())}
             for rule in rules
             for peer in rule.get("to", ())

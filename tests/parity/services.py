@@ -50,7 +50,7 @@ SERVICE = (
     Row(
         field="Service.kind",
         docker="label `strata.kind`",
-        kubernetes="label `strata.kind` and the PriorityClass: datastore, then gateway, then"
+        kubernetes="label `app.kubernetes.io/component` and the PriorityClass: datastore, then gateway, then"
         " application",
         on=("app",),
         checks=(

@@ -1,4 +1,4 @@
-"""Text that Kubernetes would read as its own."""
+"""Escapes text that Kubernetes would expand."""
 
 import re
 
@@ -6,10 +6,10 @@ _REFERENCE = re.compile(r"\$(?=[$(])")
 
 
 def escape(text: str) -> str:
-    """The text such that a container gets it as it is written here.
+    """The text that a container receives unchanged.
 
-    In arguments, environment values and commands of probes, Kubernetes takes `$(NAME)` for a variable
-    and `$$` for one `$` (k8s.io/kubernetes, third_party/forked/golang/expansion); a shell means its
-    own by both.
+    In arguments, environment values and commands of probes, Kubernetes expands `$(NAME)` to a variable
+    and `$$` to `$` (k8s.io/kubernetes, third_party/forked/golang/expansion). Both mean something else
+    in a shell.
     """
     return _REFERENCE.sub("$$", text)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from strata.platforms.eks.instances import TYPES
+from strata.platforms.eks.facts.instances import TYPES
 from tests.planned import plan
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "costs.md").read_text()

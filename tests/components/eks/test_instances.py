@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from strata.platforms.eks.instances import (
+from strata.platforms.eks.facts.instances import (
     EFA_FROM_SECOND_CARD,
     TYPES,
     cpu_for_pods,

@@ -11,7 +11,7 @@ from strata.model import GpuMode, HttpProbe, Probe, Volume
 from strata.stack import Stack
 from tests.components.example import application, on_gpu
 from tests.components.kubernetes.example import composed, pod, workload
-from tests.components.kubernetes.stack import SYSTEM, FakeCluster, compose, gpu_group
+from tests.components.kubernetes.stack import NAMES, SYSTEM, FakeCluster, compose, gpu_group
 
 CACHE = Volume(name="models", path="/models", size_gib=3, cache=True)
 
@@ -42,7 +42,7 @@ def test_replicas_are_apart_and_not_taken_away_together() -> None:
     recorded = composed(replicas=3).recorded
     budget = recorded.only("PodDisruptionBudget")["spec"]
     assert budget["maxUnavailable"] == 1
-    assert budget["selector"] == {"matchLabels": {"strata.service": "app"}}
+    assert budget["selector"] == {"matchLabels": NAMES.selector("app")}
     spread = recorded.pod("app")["topologySpreadConstraints"]
     assert [one["topologyKey"] for one in spread] == [
         "topology.kubernetes.io/zone",
