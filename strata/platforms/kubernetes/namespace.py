@@ -8,6 +8,7 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.scheduling import v1 as scheduling
 
 from strata.model import Kind, Workload
+from strata.pins import POD_SECURITY_VERSION
 from strata.platforms.kubernetes.cluster import Allowance, NodeGroup
 from strata.platforms.kubernetes.names import NAME
 from strata.platforms.kubernetes.network_policies import policy, to_name_servers
@@ -15,8 +16,6 @@ from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.quantities import cores, mebibytes
 
 POD_SECURITY = "restricted"
-POD_SECURITY_VERSION = "v1.35"
-"""The version that the policy packs check, too."""
 
 PRIORITIES = {Kind.DATASTORE: 3000, Kind.GATEWAY: 2000, Kind.APPLICATION: 1000}
 """When there is no room, pods with lower numbers are evicted first. Only the order matters; all are

@@ -9,13 +9,14 @@ import pulumi
 from pulumi_aws import eks
 
 from strata.config.aws import AwsSettings
+from strata.pins import EKS_ADD_ONS, EKS_KUBERNETES_VERSION
 from strata.platforms.eks.aws.documents import Json, Statement
 from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs
 from strata.platforms.eks.aws.keys import DATA as DATA_KEY
 from strata.platforms.eks.aws.keys import alias
 from strata.platforms.eks.aws.location import AwsLocation
 
-VERSIONS_FOR = "1.35"
+VERSIONS_FOR = EKS_KUBERNETES_VERSION
 """The version of Kubernetes that the versions below are for."""
 
 KUBE_SYSTEM = "kube-system"
@@ -34,37 +35,40 @@ class AddOn:
     policy: str | None = None
 
 
-# Versions: EKS's default for 1.35 (`aws eks describe-addon-versions --kubernetes-version 1.35`) on
-# 27 August 2026, and for those with a `*` in August 2026, as other stacks' pins of that month have
-# them. `strata:aws.addOns` overrides one.
+# `strata:aws.addOns` overrides the version of an add-on.
 ADD_ONS: Mapping[str, AddOn] = MappingProxyType(
     {
         "vpc-cni": AddOn(
-            version="v1.22.4-eksbuild.3",
+            version=EKS_ADD_ONS["vpc-cni"],
             purpose="addresses of pods, and network policies",
             before_nodes=True,
             service_account="aws-node",
             policy="AmazonEKS_CNI_Policy",
         ),
-        "kube-proxy": AddOn(version="v1.35.3-eksbuild.21", purpose="services", before_nodes=True),
-        "eks-pod-identity-agent": AddOn(  # *
-            version="v1.3.10-eksbuild.3", purpose="credentials of pods", before_nodes=True
+        "kube-proxy": AddOn(
+            version=EKS_ADD_ONS["kube-proxy"], purpose="services", before_nodes=True
         ),
-        "coredns": AddOn(version="v1.13.2-eksbuild.21", purpose="names"),
-        "aws-ebs-csi-driver": AddOn(  # *
-            version="v1.63.1-eksbuild.1",
+        "eks-pod-identity-agent": AddOn(
+            version=EKS_ADD_ONS["eks-pod-identity-agent"],
+            purpose="credentials of pods",
+            before_nodes=True,
+        ),
+        "coredns": AddOn(version=EKS_ADD_ONS["coredns"], purpose="names"),
+        "aws-ebs-csi-driver": AddOn(
+            version=EKS_ADD_ONS["aws-ebs-csi-driver"],
             purpose="volumes",
             service_account="ebs-csi-controller-sa",
             policy="service-role/AmazonEBSCSIDriverPolicy",
         ),
-        "metrics-server": AddOn(  # *
-            version="v0.9.0-eksbuild.5", purpose="what the pod autoscaler goes by"
+        "metrics-server": AddOn(
+            version=EKS_ADD_ONS["metrics-server"], purpose="what the pod autoscaler goes by"
         ),
-        "eks-node-monitoring-agent": AddOn(  # *
-            version="v1.7.0-eksbuild.1", purpose="finds nodes and GPUs that fail"
+        "eks-node-monitoring-agent": AddOn(
+            version=EKS_ADD_ONS["eks-node-monitoring-agent"],
+            purpose="finds nodes and GPUs that fail",
         ),
-        "snapshot-controller": AddOn(  # *
-            version="v8.6.0-eksbuild.4", purpose="snapshots of volumes"
+        "snapshot-controller": AddOn(
+            version=EKS_ADD_ONS["snapshot-controller"], purpose="snapshots of volumes"
         ),
     }
 )

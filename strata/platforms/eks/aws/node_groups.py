@@ -14,6 +14,7 @@ from pulumi_aws.eks.outputs import NodeGroupResource
 
 from strata.config.aws import AwsSettings, Capacity, GpuNodes, NodeImage, SystemNodes
 from strata.model import GpuSharing
+from strata.pins import EKS_NODE_RELEASES
 from strata.platforms.eks.aws.launch_templates import LaunchTemplate, LaunchTemplateArgs
 from strata.platforms.eks.aws.user_data import NodeSettings
 from strata.platforms.eks.facts.instances import (
@@ -41,9 +42,7 @@ GPU_TAINT = Taint(key=GPU_RESOURCE, value="true", effect="NoSchedule")
 # doesn't start another one meanwhile (cluster-autoscaler, processors/customresources/gpu_processor).
 AUTOSCALER_GPU = "k8s.amazonaws.com/accelerator"
 
-# The release of the node images, by version of Kubernetes: Amazon Linux 2023 has one number for its
-# standard and its NVIDIA image. Source: the releases of awslabs/amazon-eks-ami (v20260818).
-RELEASES: Mapping[str, str] = {"1.35": "1.35.6-20260818"}
+RELEASES = EKS_NODE_RELEASES
 
 # EKS has its own spelling of the effects of taints.
 _EFFECTS = {
