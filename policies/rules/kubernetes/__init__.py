@@ -1,4 +1,4 @@
-"""The kubernetes-hardening pack: rules for what pulumi-kubernetes makes."""
+"""The kubernetes-hardening pack: rules for the resources of pulumi-kubernetes."""
 
 from strata.policies.crossguard.rule import Pack
 from strata.policies.rules.kubernetes import (
