@@ -43,13 +43,11 @@ its date, is a violation.
 the rule, resource and property, but no value. Set `"could-not-be-judged": "mandatory"` to make the
 preview fail on it.
 
-**After `up`.** `python -m strata.policies audit STACK` judges the state of a stack, where all values
-are known.
+**After `up`.** `python -m strata.policies audit STACK` judges the state, where all values are known.
 
 **Secrets.** Secrets are judged like other values. No message contains the value of a property.
 
-**Remediation.** A rule that can fix a resource does so only at the level `remediate`. Nothing sets
-this level for you.
+**Remediation.** A rule can fix a resource only at the level `remediate`, which you set yourself.
 
 **Limits.** Rules can't see `retainOnDelete`, nor what a Helm release renders: it shows only its
 values. The Docker provider can't limit the processes of a container; `ulimits` limits them by user.
@@ -109,11 +107,10 @@ def section(rule: Rule) -> list[str]:
 
 def write() -> list[Path]:
     """Writes the missing and stale files. Returns their paths."""
-    changed = stale()
-    for file, content in pages().items():
-        if file in changed:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content)
+    expected, changed = pages(), stale()
+    for file in changed:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(expected[file])
     return changed
 
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from strata.policies.crossguard.rule import UNJUDGED, Level, Rule
+from strata.policies.crossguard.rule import UNJUDGED
 from strata.policies.rules import aws, docker, kubernetes
 
 EXEMPTION = re.compile(r'\{\s*("name"[^{}]*?)\s*\}')
@@ -32,10 +32,6 @@ def pack_arguments(stack: str, levels: Path) -> list[str]:
     return arguments
 
 
-def level(rule: Rule, stack: str) -> Level:
-    return rule.dev if is_dev(stack) else rule.prod
-
-
 def configuration(stack: str, current: dict[str, Any]) -> dict[str, Any]:
     """The levels from the rules, with the settings and exemptions of the current file.
 
@@ -46,7 +42,7 @@ def configuration(stack: str, current: dict[str, Any]) -> dict[str, Any]:
         given = current.get(rule.slug)
         kept = {**given} if isinstance(given, dict) else {}
         kept.pop("enforcementLevel", None)
-        value = level(rule, stack)
+        value = rule.dev if is_dev(stack) else rule.prod
         levels[rule.slug] = {"enforcementLevel": value, **kept} if kept else value
     return dict(sorted(levels.items()))
 

@@ -157,7 +157,7 @@ class Pack:
 UNJUDGED = Rule(
     slug=COULD_NOT_BE_JUDGED,
     title="Every rule could be judged.",
-    risk="A preview that looks clean only because values are still unknown. The report names the rule, the resource "
+    risk="A preview looks clean only because values are still unknown. The report names the rule, the resource "
     "and the property, and shows no value. It is never stricter than the rule that could not be judged.",
     fix="Make the value known at preview: write it out, or read it from config. Or judge the state after `up` with "
     "`python -m strata.policies audit STACK`. In CI, make this rule mandatory: "

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, get_args
 
 import grpc
 from google.protobuf import empty_pb2, struct_pb2
@@ -19,7 +19,14 @@ from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, plugin_pb2
 
 from strata.policies.crossguard.judge import Finding
 from strata.policies.crossguard.resource import Resource, Stack
-from strata.policies.crossguard.rule import COULD_NOT_BE_JUDGED, UNJUDGED, Pack, Rule
+from strata.policies.crossguard.rule import (
+    COULD_NOT_BE_JUDGED,
+    UNJUDGED,
+    Level,
+    Pack,
+    Rule,
+    Severity,
+)
 from strata.policies.crossguard.values import (
     SECRET_SIGNATURE,
     SIGNATURE_KEY,
@@ -34,12 +41,10 @@ from strata.policies.crossguard.values import (
 VERSION = "1.0.0"
 MAX_MESSAGE_BYTES = 400 * 1024 * 1024  # the engine's own limit
 
-LEVELS = {"advisory": analyzer_pb2.ADVISORY, "mandatory": analyzer_pb2.MANDATORY}
+LEVELS = {level: analyzer_pb2.EnforcementLevel.Value(level.upper()) for level in get_args(Level)}
 SEVERITIES = {
-    "low": analyzer_pb2.POLICY_SEVERITY_LOW,
-    "medium": analyzer_pb2.POLICY_SEVERITY_MEDIUM,
-    "high": analyzer_pb2.POLICY_SEVERITY_HIGH,
-    "critical": analyzer_pb2.POLICY_SEVERITY_CRITICAL,
+    severity: analyzer_pb2.PolicySeverity.Value(f"POLICY_SEVERITY_{severity.upper()}")
+    for severity in get_args(Severity)
 }
 
 

@@ -57,19 +57,13 @@ class UnknownValue:
 class SecretText(str):
     """A string that the program marked secret."""
 
-    __slots__ = ()
-
 
 class SecretList(list[Any]):
     """A list that the program marked secret as a whole."""
 
-    __slots__ = ()
-
 
 class SecretMap(dict[str, Any]):
     """An object that the program marked secret as a whole."""
-
-    __slots__ = ()
 
 
 def is_unknown(value: object) -> bool:

@@ -22,7 +22,7 @@ PRERELEASE = re.compile(r"-(rc|alpha|beta|pre)")
 
 
 def is_pinned(image: str) -> bool:
-    """Whether the reference identifies one image: by digest, or by the id of a local image."""
+    """Whether the reference identifies one image: by digest, or by the ID of a local image."""
     return bool(LOCAL_IMAGE_ID.fullmatch(image) or PINNED_REFERENCE.fullmatch(image))
 
 

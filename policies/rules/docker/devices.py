@@ -39,7 +39,7 @@ def no_raw_devices(container: Resource, judge: Judge) -> None:
 
 @process_rule(
     slug="gpu-explicit",
-    title="A container sees only the GPUs that it requests by number or id.",
+    title="A container sees only the GPUs that it requests by number or ID.",
     risk="With `all`, the container sees every GPU of the host and what others compute there. CUDA images set "
     "NVIDIA_VISIBLE_DEVICES=all themselves, and the toolkit honors it without any privilege.",
     fix="Request GPUs with `deviceRequests` and `deviceIds` or a count. In every other container, set "

@@ -20,7 +20,7 @@ def reference(resource: Resource) -> str:
     slug="digest",
     title="An image is pinned by digest.",
     risk="A tag can point to another image tomorrow. An `@` alone is not a digest.",
-    fix="Write `name@sha256:` and the 64 hex digits. The id of a local image (`sha256:` and 64 hex digits) passes too.",
+    fix="Write `name@sha256:` and the 64 hex digits. The ID of a local image (`sha256:` and 64 hex digits) passes too.",
     references=("CIS-Docker 5.28", "C-0075"),
     severity="medium",
     accepts=is_type(CONTAINER, IMAGE),
@@ -34,7 +34,7 @@ def digest(resource: Resource, judge: Judge) -> None:
 @rule(
     slug="registry",
     title="An image comes from a registry on the allow-list.",
-    risk="Nobody has vetted the registry. Images with a local id were not pulled, and pass.",
+    risk="Nobody has vetted the registry. Images with a local ID were not pulled, and pass.",
     fix="Add the registry, or a path in it, to the allow-list `registries`, or mirror the image.",
     references=("CIS-Docker 4.2", "C-0078"),
     severity="medium",

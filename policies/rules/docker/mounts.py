@@ -13,7 +13,7 @@ from strata.policies.rules.text import exposed_folder, exposes_runtime_socket
     slug="no-sensitive-bind",
     title="No system folder of the host is mounted.",
     risk="The container reads or changes the host's configuration, devices, kernel interfaces or Docker's data. "
-    "Checked are volumes, mounts and the `device` of a volume, and also folders that contain one of these.",
+    "The rule checks volumes, mounts and the `device` of a volume, and folders that contain a system folder.",
     fix="Use a named volume, or bind a dedicated folder, such as one under /srv.",
     references=("CIS-Docker 5.6", "C-0048"),
     severity="critical",

@@ -11,8 +11,8 @@ from strata.policies.rules.text import CREDENTIALS_IN_URL, is_secret_name, shown
 @container_rule(
     slug="env-secrets",
     title="No environment variable holds a secret.",
-    risk="`docker inspect`, a crash report or a child process shows the secret. Checked are variables named like a "
-    "secret or marked secret by the program, and URLs with a password.",
+    risk="`docker inspect`, a crash report or a child process shows the secret. The rule checks for names of secrets, "
+    "values that the program marked secret, and URLs with a password.",
     fix="Mount the secret as a file, and pass its path in a variable that ends in `_FILE`.",
     references=("CIS-Docker 4.10", "C-0012"),
     severity="high",

@@ -101,7 +101,7 @@ def memory_budget(stack: Stack, judge: Judge) -> None:
     slug="backup-coverage",
     title="Every volume of a datastore has a backup.",
     risk="The data is lost with its volume.",
-    fix="Label the volume `strata.backup` with the name of its backup, or mount it read-only in a container labelled "
+    fix="Label the volume `strata.backup` with the name of its backup, or mount it read-only in a container labeled "
     "`strata.kind=backup`.",
     severity="high",
     settings={
@@ -234,7 +234,7 @@ def is_collector(container: Resource, stack: Stack, names: list[str]) -> bool:
     slug="gpu-isolation",
     title="Tenants that share a GPU each have a MIG slice.",
     risk="One tenant reads what another left in GPU memory, or takes all its time.",
-    fix="Give each tenant's container a MIG device id (`MIG-...`), or its own GPU.",
+    fix="Give each tenant's container a MIG device ID (`MIG-...`), or its own GPU.",
     severity="high",
     settings={
         "tenantLabel": setting("string", "strata.tenant", "The label that names the tenant.")
@@ -258,7 +258,7 @@ def gpu_isolation(stack: Stack, judge: Judge) -> None:
 
 
 def whole_gpus(container: Resource) -> Iterator[str]:
-    """The ids of the whole GPUs that a container requests; `any` for a request without ids."""
+    """The IDs of the whole GPUs that a container requests; `any` for a request without IDs."""
     for request in gpu_requests(container):
         if isinstance(request, str):
             yield "any"

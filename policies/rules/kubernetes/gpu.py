@@ -20,12 +20,7 @@ from strata.policies.rules.kubernetes.pods import (
     gpu_limits,
     pods,
 )
-from strata.policies.rules.text import (
-    PINNED_REFERENCE,
-    full_image_name,
-    is_below,
-    version_numbers,
-)
+from strata.policies.rules.text import PINNED_REFERENCE, full_image_name, is_below, version_numbers
 
 
 @rule(

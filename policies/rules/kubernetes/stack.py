@@ -39,8 +39,6 @@ from strata.policies.rules.kubernetes.objects import (
 from strata.policies.rules.kubernetes.pods import IS_WORKLOAD, Pod, pods
 from strata.policies.rules.text import is_named_like
 
-MEBIBYTE = 2**20
-
 
 def bytes_of(quantity: Any) -> float:
     """A Kubernetes quantity of memory in bytes."""
@@ -88,7 +86,7 @@ def memory_budget(stack: Stack, judge: Judge) -> None:
                 for container in items(pod.spec.get("containers")):
                     total += replicas * bytes_of(dig(container, "resources", "limits", "memory"))
     budget = judge.settings["clusterMebibytes"]
-    if total > budget * MEBIBYTE:
+    if total > budget * MEMORY_UNITS["Mi"]:
         judge.violation("over", f"the memory limits exceed the budget of {budget:.0f} MiB")
 
 
@@ -190,7 +188,7 @@ def claims(stack: Stack) -> Iterator[tuple[Resource, Any]]:
 
 
 def is_cache(metadata: Any) -> bool:
-    """Whether a claim is labelled as a cache. An unknown label counts as no."""
+    """Whether a claim is labeled as a cache. An unknown label counts as no."""
     label = dig(metadata, "labels", CACHE_LABEL)
     return not is_unknown(label) and text(label) == "true"
 

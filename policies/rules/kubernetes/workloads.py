@@ -36,13 +36,13 @@ def ro_root(container: Container, judge: Judge) -> None:
 
 @container_rule(
     slug="high-uid",
-    title="A container's user id is above those of the node.",
-    risk="The user id is also an account of the node.",
+    title="A container's user ID is above those of the node.",
+    risk="The user ID is also an account of the node.",
     fix="Set `runAsUser` to 10000 or more.",
     references=("CKV_K8S_40",),
     severity="low",
     prod=ADVISORY,
-    settings={"floor": setting("integer", 10000, "The lowest user id that passes.")},
+    settings={"floor": setting("integer", 10000, "The lowest user ID that passes.")},
 )
 def high_uid(container: Container, judge: Judge) -> None:
     if number(container.effective("runAsUser")) < judge.settings["floor"]:
@@ -216,15 +216,12 @@ def secret_env(container: Container, judge: Judge) -> None:
                 where += shown_name(name)
             if dig(variable, "valueFrom", "secretKeyRef") is not None:
                 judge.violation("key-ref", f"{where} comes from a Secret")
-            elif is_secret_name(name, judge.settings["allowed"]) and not is_file(name):
+            elif not name.upper().endswith("_FILE") and is_secret_name(
+                name, judge.settings["allowed"]
+            ):
                 judge.violation("name", f"{where} is named like a secret")
             elif CREDENTIALS_IN_URL.search(text(dig(variable, "value"))):
                 judge.violation("url", f"{where} is a URL with a password")
-
-
-def is_file(name: str) -> bool:
-    """Whether a variable holds the path of a secret, and not the secret."""
-    return name.upper().endswith("_FILE")
 
 
 @rule(
