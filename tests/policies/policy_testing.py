@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from strata.policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
-from strata.policies.crossguard.rule import Pack, Resource, Rule, Stack
+from strata.policies.crossguard.judge import Finding
+from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.rule import Pack, Rule
 from strata.policies.crossguard.values import (
     SECRET_SIGNATURE,
     SIGNATURE_KEY,
+    UNKNOWN_MARKERS,
     UNKNOWN_TEXT,
-    from_wire,
+    UnknownValue,
+    as_secret,
+    join,
 )
 
 TODAY = date(2026, 6, 30)
@@ -33,6 +37,23 @@ STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 def secret(value: Any) -> dict[str, Any]:
     """A value as the engine sends one that is marked secret."""
     return {SIGNATURE_KEY: SECRET_SIGNATURE, "value": value}
+
+
+def from_wire(value: Any, path: str = "") -> Any:
+    """A wire value as rules see it. The server decodes messages; a test compares the two."""
+    if isinstance(value, str):
+        return UnknownValue(path) if value in UNKNOWN_MARKERS else value
+    if isinstance(value, Mapping):
+        if SIGNATURE_KEY not in value:
+            return {key: from_wire(item, join(path, key)) for key, item in value.items()}
+        if value[SIGNATURE_KEY] != SECRET_SIGNATURE:
+            return {"asset": True}
+        return (
+            as_secret(from_wire(value["value"], path)) if "value" in value else UnknownValue(path)
+        )
+    if isinstance(value, Sequence):
+        return [from_wire(item, f"{path}[{index}]") for index, item in enumerate(value)]
+    return value
 
 
 @dataclass
@@ -180,13 +201,13 @@ def findings(
     judged = resources(fixture)
     stack = Stack(judged)
     for rule in rules:
-        merged = merged_settings(rule, (settings or {}).get(rule.slug))
+        configured = rule.configured((settings or {}).get(rule.slug))
         if rule.accepts is None:
-            found += judge_stack(rule, stack, merged, TODAY)
+            found += rule.judge(stack, configured, TODAY)
             continue
         for resource in judged:
             if rule.accepts(resource.type):
-                found += judge_resource(rule, resource, merged, TODAY)
+                found += rule.judge(resource, configured, TODAY)
     return found
 
 
@@ -202,7 +223,7 @@ def not_judged(found: Iterable[Finding]) -> frozenset[str]:
     return frozenset(f"{one.rule}@{one.name}" for one in found if one.kind == "unjudged")
 
 
-def told_well(found: Iterable[Finding], case: Case) -> bool:
+def messages_match(found: Iterable[Finding], case: Case) -> bool:
     """Whether the messages say what the case asks for, and nothing that it hides."""
     shown = "\n".join(one.message for one in found)
     return all(one in shown for one in case.says) and not any(one in shown for one in case.hides)

@@ -6,11 +6,10 @@ from typing import Any
 
 from pulumi.runtime.proto import analyzer_pb2
 
-from strata.policies.crossguard.judge import judge_resource, merged_settings
 from strata.policies.crossguard.rule import Rule
 from strata.policies.crossguard.server import Analyzer, resource_of
 from strata.policies.crossguard.values import UNKNOWN_TEXT
-from strata.policies.rules.aws.storage import PUBLIC_REPOSITORY
+from strata.policies.rules.aws.facts import PUBLIC_REPOSITORY
 from tests.policies.policy_suites import SUITES
 from tests.policies.policy_testing import REMOVED, TODAY, Made, Suite, changed, secret
 from tests.policies.wire import configured, request
@@ -72,11 +71,10 @@ def is_mended(suite: Suite, slug: str, name: str, change: dict[str, Any]) -> boo
     """Whether the rule finds nothing in the resource any more."""
     fixed = fixed_by(suite, slug, name, change)
     rule = rule_of(suite, slug)
-    settings = merged_settings(rule, None)
-    return fixed is not None and not judge_resource(rule, resource_of(fixed), settings, TODAY)
+    return fixed is not None and not rule.judge(resource_of(fixed), rule.configured(), TODAY)
 
 
-def remedies_hold(suite: Suite) -> bool:
+def remediations_hold(suite: Suite) -> bool:
     """Whether every remedy of a pack does what it must, and no more."""
     mended = all(is_mended(*case) for case in FIXED if case[0] is suite)
     return mended and not any(fixed_by(*case) for case in LEFT if case[0] is suite)

@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 import yaml
 
-from strata.policies.crossguard.judge import judge_resource, merged_settings
-from strata.policies.crossguard.rule import Resource
+from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.rule import Rule
 from strata.policies.rules.kubernetes import pod_security
-from strata.policies.rules.kubernetes.objects import POD_PATHS
+from strata.policies.rules.kubernetes.facts import POD_PATHS
 from tests.policies.policy_testing import TODAY
 
 MODULE = "k8s.io/pod-security-admission@v0.36.3"
 VERSION = "v1.35"
-RULES = [value for value in vars(pod_security).values() if type(value).__name__ == "Rule"]
+RULES = [value for value in vars(pod_security).values() if isinstance(value, Rule)]
 # What the baseline profile forbids as well; all else only the restricted one does.
 BASELINE = {
     *("host-ns", "privileged", "host-path", "host-port", "host-process", "apparmor", "selinux"),
@@ -61,7 +61,7 @@ def broken(pod: Any, kind: str = "Pod") -> set[str]:
     return {
         f"{one.rule}/{one.clause}"
         for rule in RULES
-        for one in judge_resource(rule, resource, merged_settings(rule, None), TODAY)
+        for one in rule.judge(resource, rule.configured(), TODAY)
     }
 
 

@@ -56,5 +56,5 @@ def test_what_a_remedy_cannot_mend_is_left_alone(
 
 
 def test_the_catalogue_is_what_can_be_fixed() -> None:
-    fixable = {rule.slug for suite in SUITES for rule in suite.pack.rules if rule.remedy}
+    fixable = {rule.slug for suite in SUITES for rule in suite.pack.rules if rule.remediation}
     assert fixable == {"logs", "ecr", "kms-rotation", "sa-token", "psa-labels"}

@@ -17,10 +17,10 @@ from tests.policies.policy_testing import (
     Suite,
     changed,
     findings,
+    messages_match,
     not_judged,
     secret,
     texts,
-    told_well,
     violations,
 )
 
@@ -47,7 +47,7 @@ def test_the_fixture_passes_every_rule(suite: Suite) -> None:
 def test_a_change_brings_up_exactly_what_it_should(suite: Suite, case: Case) -> None:
     found = findings(suite.pack.rules, changed(suite.fixture, case.change), case.settings)
     assert (violations(found), not_judged(found)) == (case.finds, case.unjudged)
-    assert told_well(found, case)
+    assert messages_match(found, case)
 
 
 @pytest.mark.parametrize(("suite", "case"), BROKEN)
@@ -128,7 +128,7 @@ def test_records_are_whole(suite: Suite) -> None:
     slugs = [rule.slug for rule in suite.pack.rules]
     assert len(slugs) == len(set(slugs))
     for rule in suite.pack.rules:
-        assert {rule.title[-1], rule.stops[-1], rule.comply[-1]} == {"."}, rule.slug
+        assert {rule.title[-1], rule.risk[-1], rule.fix[-1]} == {"."}, rule.slug
         assert check_schema(rule) == []
 
 

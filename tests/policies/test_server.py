@@ -18,12 +18,19 @@ from strata.policies.crossguard.server import Analyzer, from_struct, set_at
 from strata.policies.crossguard.values import (
     SIGNATURE_KEY,
     UNKNOWN_TEXT,
-    from_wire,
     is_secret,
     is_unknown,
 )
 from tests.policies.policy_suites import SUITES
-from tests.policies.policy_testing import Suite, changed, findings, outcome, secret, violations
+from tests.policies.policy_testing import (
+    Suite,
+    changed,
+    findings,
+    from_wire,
+    outcome,
+    secret,
+    violations,
+)
 from tests.policies.wire import configured, message, request
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,7 +128,7 @@ def test_a_rule_that_fails_stops_the_run_without_showing_the_value(monkeypatch: 
     def broken(_resource: Any, _judge: Any) -> None:
         raise ValueError("hunter2")
 
-    monkeypatch.setattr(rule.function, "__code__", broken.__code__)
+    monkeypatch.setattr(rule.check, "__code__", broken.__code__)
     found = findings([rule], suite.fixture)
     assert "no-privileged/error@web" in violations(found)
     assert all("hunter2" not in one.message for one in found)
