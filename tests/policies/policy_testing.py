@@ -1,8 +1,8 @@
-"""How the rules are tested: a stack that passes, one change, and the exact set of what is found.
+"""How the rules are tested: a stack that passes, one change, and the exact set of findings.
 
-A fixture is a stack that every rule of its pack lets pass. A case changes one thing in it and
-states everything that is then found, by any rule: ``slug/clause@resource``. So a rule that says
-too much fails as surely as one that says too little.
+A fixture is a stack that passes every rule of its pack. A case changes one thing in it and lists all
+findings of all rules as `slug/clause@resource`. So a rule fails its test if it reports too much, as
+well as if it reports too little.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
 def secret(value: Any) -> dict[str, Any]:
-    """A value as the engine sends one that is marked secret."""
+    """A secret value as the engine sends it."""
     return {SIGNATURE_KEY: SECRET_SIGNATURE, "value": value}
 
 
@@ -58,14 +58,16 @@ def from_wire(value: Any, path: str = "") -> Any:
 
 @dataclass
 class Made:
-    """One resource of a fixture, with properties as on the wire."""
+    """One resource of a fixture, with properties in wire format.
+
+    `made_of` maps a property to the resources of the fixture whose outputs it uses. `after` lists the
+    resources that are created before this one.
+    """
 
     type: str
     properties: dict[str, Any]
     protect: bool = False
-    # Property -> names of the fixture's resources it was made of.
     made_of: dict[str, list[str]] = field(default_factory=dict)
-    # Names of the fixture's resources that are made before it.
     after: list[str] = field(default_factory=list)
 
 
@@ -74,10 +76,11 @@ Fixture = dict[str, Made]
 
 @dataclass(frozen=True)
 class Case:
-    """A change to the fixture and everything that is found then.
+    """A change to the fixture, and all findings after it.
 
-    Keys of ``change`` are ``resource:path``; ``resource`` alone replaces or adds a whole resource.
-    ``unjudged`` holds ``slug@resource``. ``settings`` are by slug.
+    Keys of `change` are `resource:path`; `resource` alone replaces or adds a whole resource.
+    `unjudged` holds `slug@resource`. `settings` are by slug. `says` and `hides` are texts that the
+    messages must, or must not, contain.
     """
 
     change: Mapping[str, Any]
@@ -85,13 +88,12 @@ class Case:
     unjudged: frozenset[str] = frozenset()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     name: str = ""
-    # Texts that the messages must hold, and texts that none may.
     says: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
-        """What the test's report shows."""
+        """The name of the case in the test report."""
         return (
             (self.name or ",".join(self.change) or "settings")
             + "->"
@@ -100,7 +102,7 @@ class Case:
 
 
 def bad(finds: str, settings: Mapping[str, Mapping[str, Any]] | None = None, **named: Any) -> Any:
-    """A case that breaks something: ``bad("slug/clause@resource", ...)(change)``."""
+    """A case with violations: `bad("slug/clause@resource", ...)(change)`."""
 
     def make(change: Mapping[str, Any]) -> Case:
         return Case(
@@ -119,19 +121,19 @@ def bad(finds: str, settings: Mapping[str, Mapping[str, Any]] | None = None, **n
 def good(
     change: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Case:
-    """A case that still passes every rule."""
+    """A case that passes every rule."""
     return Case(change, settings=settings or {})
 
 
 def unknown(paths: str, unjudged: str = "", finds: str = "", **also: Any) -> Case:
-    """A case in which the values at these paths are not known yet."""
+    """A case in which the values at these paths are unknown."""
     change: dict[str, Any] = dict.fromkeys(paths.split(), UNKNOWN)
     change.update(also.get("change", {}))
     return Case(change, frozenset(finds.split()), frozenset(unjudged.split()))
 
 
 def set_at(properties: Any, path: str, value: Any) -> None:
-    """Sets, adds or removes what is at a path such as ``ports[0].ip`` or ``envs[3]``."""
+    """Sets, adds or removes the value at a path such as `ports[0].ip` or `envs[3]`."""
     steps = [key or int(index) for key, index in STEP.findall(path)]
     for step in steps[:-1]:
         if isinstance(properties, dict) and step not in properties:
@@ -147,7 +149,7 @@ def set_at(properties: Any, path: str, value: Any) -> None:
 
 
 def changed(fixture: Fixture, change: Mapping[str, Any]) -> Fixture:
-    """The fixture with a change."""
+    """A copy of the fixture with a change."""
     made = copy.deepcopy(fixture)
     for key, value in change.items():
         name, _, path = key.partition(":")
@@ -168,12 +170,12 @@ def changed(fixture: Fixture, change: Mapping[str, Any]) -> Fixture:
 
 
 def urn(name: str, made: Made) -> str:
-    """The URN the engine would give the resource."""
+    """The resource's URN."""
     return f"urn:pulumi:test::policies::{made.type}::{name}"
 
 
 def resources(fixture: Fixture) -> list[Resource]:
-    """The fixture's resources as rules see them, decoded from their wire form."""
+    """The fixture's resources as rules see them."""
     return [
         Resource(
             type=made.type,
@@ -196,7 +198,7 @@ def findings(
     fixture: Fixture,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Finding]:
-    """Everything that these rules find in a fixture."""
+    """The findings of these rules in a fixture."""
     found: list[Finding] = []
     judged = resources(fixture)
     stack = Stack(judged)
@@ -212,31 +214,31 @@ def findings(
 
 
 def violations(found: Iterable[Finding]) -> frozenset[str]:
-    """``slug/clause@resource`` of each violation."""
+    """`slug/clause@resource` of each violation."""
     return frozenset(
         f"{one.rule}/{one.clause}@{one.name}" for one in found if one.kind == "violation"
     )
 
 
 def not_judged(found: Iterable[Finding]) -> frozenset[str]:
-    """``slug@resource`` of whatever could not be judged."""
+    """`slug@resource` of everything that could not be judged."""
     return frozenset(f"{one.rule}@{one.name}" for one in found if one.kind == "unjudged")
 
 
 def messages_match(found: Iterable[Finding], case: Case) -> bool:
-    """Whether the messages say what the case asks for, and nothing that it hides."""
+    """Whether the messages contain what the case requires, and nothing that it hides."""
     shown = "\n".join(one.message for one in found)
     return all(one in shown for one in case.says) and not any(one in shown for one in case.hides)
 
 
 def outcome(rules: Iterable[Rule], fixture: Fixture, case: Case) -> tuple[frozenset[str], ...]:
-    """What is violated and what is not judged after a case's change."""
+    """The violations after a case's change, and what could not be judged."""
     found = findings(rules, changed(fixture, case.change), case.settings)
     return violations(found), not_judged(found)
 
 
 def texts(value: Any) -> Iterable[str]:
-    """Every string in a wire value, where markers do not count."""
+    """Every string in a wire value, except markers."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -255,5 +257,5 @@ class Suite:
     pack: Pack
     fixture: Fixture
     cases: tuple[Case, ...]
-    # Rules that look only at what the engine always knows.
+    # Rules that read only values that are always known.
     never_unknown: frozenset[str] = frozenset()

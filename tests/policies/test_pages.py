@@ -1,4 +1,4 @@
-"""The pages and levels that are made from the rules say what the rules say."""
+"""The generated pages and levels match the rules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_every_rule_is_on_its_page() -> None:
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_rules_of_one_name_share_their_level(stack: str) -> None:
-    """One file sets the levels of all packs, so a name must not mean two levels."""
+    """One file sets the levels of all packs, so a name has one level."""
     levels = configuration(stack, {})
     for pack in PACKS:
         for rule in pack.rules:
@@ -39,7 +39,7 @@ def test_rules_of_one_name_share_their_level(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_nothing_is_switched_off(stack: str) -> None:
-    """No level is ``disabled`` or ``remediate``, and every exemption has its reason and date."""
+    """No level is `disabled` or `remediate`, and every exemption has a reason and a date."""
     levels = json.loads(level_file(stack).read_text())
     slugs = {rule.slug for pack in PACKS for rule in pack.rules} | {COULD_NOT_BE_JUDGED}
     assert set(levels) == slugs
@@ -51,7 +51,7 @@ def test_nothing_is_switched_off(stack: str) -> None:
             assert exemption["expires"], slug
 
 
-def test_settings_and_exemptions_outlive_the_writing_of_levels() -> None:
+def test_writing_the_levels_keeps_settings_and_exemptions() -> None:
     kept = {"enforcementLevel": "advisory", "exemptions": [{"name": "x"}], "seconds": 5}
     made = configuration("prod", {"graceful-stop": kept, "no-such-rule": "mandatory"})
     assert made["graceful-stop"] == {**kept, "enforcementLevel": "mandatory"}
