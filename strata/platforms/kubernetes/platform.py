@@ -81,14 +81,13 @@ class KubernetesPlatform:
         decision = gpu.decide(workloads, groups)
         room = fit.check(workloads, groups, decision.groups)
         plan = WorkloadSummary(
-            namespace=self._names.namespace,
             services=self._composition.services,
             jobs=self._composition.jobs,
             images={one.name: one.image_on(one.name in decision.granted) for one in workloads},
             gpu_groups=decision.groups,
         )
-        of_cluster = self._cluster.problems(plan.services, plan.jobs)
-        of_nodes = tuple(self._cluster.node_problems()) or (*decision.problems, *room.problems)
+        of_cluster = self._cluster.check(plan.services, plan.jobs)
+        of_nodes = tuple(self._cluster.check_nodes()) or (*decision.problems, *room.problems)
         raise_problems([*problems, *checks.check_workloads(workloads), *of_cluster, *of_nodes])
         references = {name: self._cluster.image(name) for name in set(plan.images.values())}
         self._expect_pushed(references)
