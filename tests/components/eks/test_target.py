@@ -152,7 +152,7 @@ def test_selectors_are_names_and_the_stack(stack: Program) -> None:
 
 def test_the_name_of_the_image_pull_is_taken() -> None:
     target = EksTarget(settings(), "strata", "prod", date(2026, 11, 21))
-    (problem,) = target.problems([service("image-pull", image="redis")], ())
+    (problem,) = target.check([service("image-pull", image="redis")], ())
     assert problem.path == "service image-pull: name"
 
 
