@@ -94,7 +94,7 @@ def _gpus(services: Sequence[Workload]) -> int:
 
 
 def _table(services: Sequence[Workload], with_gpu: frozenset[str]) -> str:
-    width = max(len(one.name) for one in services)
+    width = max((len(one.name) for one in services), default=0)
     rows = [f"      {'service':<{width}}  replicas  MiB each  cores reserved each  GPUs each"]
     rows += [
         f"      {one.name:<{width}}  {one.replicas:>8}  {one.resources.memory_mib:>8}"

@@ -1,4 +1,4 @@
-"""Every field of the plain data is honoured or refused by both platforms, as docs/parity.md says."""
+"""Both platforms honour or reject every field of the model, as docs/parity.md says."""
 
 import inspect
 import typing

@@ -122,6 +122,12 @@ def test_a_stack_that_is_collected_reports_its_problems_and_raises_for_a_taken_n
         collect(two("a", "a"), Settings())
 
 
+@pytest.mark.parametrize("compose", [on_docker.compose, on_kubernetes.compose])
+def test_a_stack_without_services_is_deployed(compose: Callable[..., Any]) -> None:
+    composed = compose(lambda stack: application(stack, "app", profiles=("more",)))
+    assert (composed.outputs["links"], composed.outputs["services"]) == ([], [])
+
+
 def test_a_plan_is_data_and_says_what_is_wrong_on_the_platform() -> None:
     def describe(stack: Stack) -> None:
         database = Datastore("database", DatastoreArgs(stack=stack, engine=POSTGRES))

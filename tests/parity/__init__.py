@@ -1,3 +1,5 @@
-"""What each field of the plain data becomes on each platform: one table, which the tests hold both
-platforms to (tests/components/test_parity.py) and docs/parity.md is made from (`python -m tests.parity`).
+"""What each field of the model becomes on each platform, as one table.
+
+It tests both platforms (tests/components/test_parity.py), and docs/parity.md is generated from it
+(`python -m tests.parity`).
 """

@@ -1,4 +1,4 @@
-"""docs/parity.md, made from the table."""
+"""docs/parity.md, generated from the table."""
 
 from tests.parity.table import TABLE
 from tests.project import REPOSITORY
@@ -8,33 +8,33 @@ PAGE = REPOSITORY / "docs" / "parity.md"
 HEAD = """\
 # What each field becomes
 
-A service or a job is plain data (`strata/model/service.py`, `strata/model/job.py`). Each platform must honour
-every field of it, or refuse it with an error; nothing is dropped in silence. This page has a row for
-each field and for each part of a text.
+A service or a job is plain data (`strata/model/service.py`, `strata/model/job.py`). Each platform
+honours every field, or rejects it with an error; it never ignores one. This page has a row for each
+field and for each part of a text.
 
-It is made by `python -m tests.parity` from the table in `tests/parity/`; do not edit it. The same
-table holds the platforms to what it says: a test changes each field, and looks at what Docker and
-Kubernetes make of it.
+`python -m tests.parity` generates this page from the table in `tests/parity/`; don't edit it. The same
+table tests both platforms: a test changes each field, and checks what Docker and Kubernetes make of it.
 
-A value that a platform cannot carry out is refused before anything is made, with its path and a remedy: see
-[settings](settings.md#errors).
+A value that a platform can't honour is rejected before anything is created, with its path and the fix:
+see [settings](settings.md#errors).
 """
 
 NOTES = {
     "Services and jobs alike": """\
-Every container on Docker also gets `no-new-privileges` and, without any network of its own, the
-network mode `none`. Every pod also has the seccomp profile `RuntimeDefault`, no privilege escalation,
-a ServiceAccount of its own with no token, and a namespace that enforces Pod Security `restricted`.
+On Docker, every container also has `no-new-privileges`; without any network of its own, it has the
+network mode `none`. On Kubernetes, every pod also has the seccomp profile `RuntimeDefault`, no privilege
+escalation, a ServiceAccount of its own without a token, and a namespace that enforces Pod Security
+`restricted`.
 """,
     "Parts of a text": """\
-A command argument, an environment value and the content of a file may hold parts that are known only when the service
-is placed (`strata/model/text.py`).
+A command argument, an environment value and the content of a file may contain parts that are known only
+when a platform plans the service (`strata/model/text.py`).
 """,
 }
 
 
 def text() -> str:
-    """The page as it should be."""
+    """The content of the page."""
     sections = [HEAD]
     for heading, rows in TABLE.items():
         lines = [f"## {heading}", ""]
@@ -48,5 +48,5 @@ def text() -> str:
     return "\n".join(sections)
 
 
-def _cell(said: str) -> str:
-    return said.replace("|", "\\|")
+def _cell(content: str) -> str:
+    return content.replace("|", "\\|")

@@ -56,7 +56,7 @@ FILES = fields(ulimits=(Ulimit(name="nofile", soft=1024, hard=1024),))
 RESOURCES = (
     Row(
         field="Resources.memory_mib",
-        docker="`memory`, and the same `memory_swap`: no swap",
+        docker="`memory`, and the same `memory_swap`, so there's no swap",
         kubernetes="request and limit of memory",
         on=BOTH,
         checks=(
@@ -94,8 +94,8 @@ RESOURCES = (
     ),
     Row(
         field="Resources.cpu_reserved",
-        docker="`cpu_shares`, 1024 a core; what the budget adds up",
-        kubernetes="request of CPU, which placement adds up",
+        docker="`cpu_shares`, 1024 for a core; the budget adds them up",
+        kubernetes="request of CPU, which the scheduler adds up",
         on=BOTH,
         checks=(
             Check(
@@ -107,8 +107,9 @@ RESOURCES = (
     ),
     Row(
         field="Resources.cpu_set",
-        docker="`cpuset`, by a new container; refused where the host lacks a core",
-        kubernetes="refused: Kubernetes pins nobody to cores by their numbers",
+        docker="`cpuset`; a change replaces the container. Rejected if the host doesn't have"
+        " a core",
+        kubernetes="rejected: Kubernetes can't pin a pod to cores by number",
         on=BOTH,
         checks=(
             Check(
@@ -121,8 +122,8 @@ RESOURCES = (
     Row(
         field="Resources.shared_memory_mib",
         docker="size of `/dev/shm`",
-        kubernetes="an `emptyDir` in memory of this size at `/dev/shm`; 64 is what every container"
-        " has",
+        kubernetes="an `emptyDir` in memory of this size at `/dev/shm`; every container has 64"
+        " anyway",
         on=BOTH,
         checks=(
             Check(
@@ -158,8 +159,8 @@ STORAGE = (
     ),
     Row(
         field="Volume.path",
-        docker="where it is mounted, writable. Its folder belongs to `user`: handed over before the"
-        " container is made, unless it is an engine's, whose image has the folder",
+        docker="where it's mounted, writable. Its owner is `user`: set before the container"
+        " is created, except for engines, whose images have the folder",
         kubernetes="`mountPath`, writable for `user` by `fsGroup`",
         on=("app",),
         checks=(
@@ -202,11 +203,11 @@ STORAGE = (
     ),
     Row(
         field="Volume.cache",
-        docker="no label `strata.backup`: `ops backup` leaves it out. It goes with the stack, as all"
-        " volumes do",
-        kubernetes="the storage class of caches, and the label `strata.cache` instead of that of a"
-        " backup; deleted with the service. Data is kept (`Retain`), and its StatefulSet and the"
-        " namespace are protected",
+        docker="no label `strata.backup`: it isn't backed up. It's deleted with the stack,"
+        " as all volumes are",
+        kubernetes="the storage class of caches, and the label `strata.cache` instead of the"
+        " backup's; deleted with the service. Data is retained, and its StatefulSet"
+        " and the namespace are protected",
         on=("app",),
         checks=(
             Check(
@@ -232,7 +233,7 @@ STORAGE = (
     ),
     Row(
         field="Tmpfs.path",
-        docker="where it is mounted, mode 0700, `nosuid,nodev`",
+        docker="where it's mounted, with mode 0700 and `nosuid,nodev`",
         kubernetes="`mountPath`",
         on=BOTH,
         checks=(
@@ -266,8 +267,8 @@ STORAGE = (
     Row(
         field="Tmpfs.executable",
         docker="`exec` or `noexec`",
-        kubernetes="what lies in memory can always be executed: Kubernetes has no `noexec`. Root and"
-        " files stay read-only",
+        kubernetes="no effect: Kubernetes has no `noexec`, so files in memory can be executed."
+        " The root and `files` stay read-only",
         on=BOTH,
         checks=(
             Check(
@@ -283,9 +284,9 @@ STORAGE = (
     ),
     Row(
         field="File.path",
-        docker="name in the volume of its folder, mode 0444",
-        kubernetes="key of the Secret or ConfigMap of its folder, mode 0444. Refused where its name"
-        " is no key",
+        docker="name in the volume of its folder, with mode 0444",
+        kubernetes="key of the Secret or ConfigMap of its folder, with mode 0444. Rejected if"
+        " its name isn't a valid key",
         on=BOTH,
         checks=(
             Check(
@@ -304,8 +305,8 @@ STORAGE = (
     ),
     Row(
         field="File.content",
-        docker="upload into that volume; a secret one is a secret of the Pulumi state",
-        kubernetes="the value; a secret one is a secret of the Pulumi state",
+        docker="upload into that volume; if secret, a secret of the Pulumi state",
+        kubernetes="the value; if secret, a secret of the Pulumi state",
         on=BOTH,
         checks=(
             Check(
@@ -330,7 +331,7 @@ def _device_ids(made: Made, name: str) -> object:
 GPU = (
     Row(
         field="Gpu.mode",
-        docker="whether GPUs are asked for, and whether a lack of them is an error",
+        docker="whether GPUs are requested, and whether it's an error if there are none",
         kubernetes="as on Docker",
         on=BOTH,
         checks=(
@@ -353,8 +354,8 @@ GPU = (
     ),
     Row(
         field="Gpu.count",
-        docker="device ids of the GPUs that were chosen; `count` of the request where it takes all"
-        " of the host's, or where they cannot be known",
+        docker="device IDs of the chosen GPUs; `count` of the request if it takes all of the"
+        " host's, or if they're unknown",
         kubernetes="amount of the limit `nvidia.com/gpu` (or `nvidia.com/gpu.shared`,"
         " `nvidia.com/mig-PROFILE`)",
         on=BOTH,
@@ -369,8 +370,8 @@ GPU = (
     ),
     Row(
         field="Gpu.device_ids",
-        docker="device ids of the request; a MIG slice is named by its UUID",
-        kubernetes="refused: the scheduler chooses the GPU",
+        docker="device IDs of the request; name a MIG slice by its UUID",
+        kubernetes="rejected: the scheduler chooses the GPU",
         on=BOTH,
         checks=(
             Check(
@@ -383,9 +384,10 @@ GPU = (
     ),
     Row(
         field="Gpu.memory_mib",
-        docker="only GPUs with at least so much are given. Not checked where the engine has an"
-        " NVIDIA runtime and there is no `nvidia-smi` beside the program",
-        kubernetes="node affinity to the groups whose GPUs (or slices) have at least so much",
+        docker="only GPUs with at least this much memory are used. Not checked if"
+        " `nvidia-smi` isn't installed where the program runs",
+        kubernetes="node affinity to the groups whose GPUs (or slices) have at least this much"
+        " memory",
         on=BOTH,
         checks=(
             Check(
@@ -398,10 +400,10 @@ GPU = (
     ),
     Row(
         field="Gpu.sharing",
-        docker="time-slicing: others that ask for it too may be given the same GPU. mig is refused:"
-        " name the slice's UUID in `device_ids`",
-        kubernetes="exclusive: groups whose GPUs are whole; time-slicing: groups that share theirs,"
-        " else whole ones; mig: groups that are cut",
+        docker="time-slicing: others that request it too may get the same GPU. mig is"
+        " rejected: name the slice's UUID in `device_ids`",
+        kubernetes="exclusive: groups with whole GPUs; time-slicing: groups that share GPUs,"
+        " else whole ones; mig: groups with slices",
         on=BOTH,
         checks=(
             Check(
@@ -431,7 +433,7 @@ GPU = (
     ),
     Row(
         field="Gpu.mig_profile",
-        docker="refused, see `Gpu.sharing`",
+        docker="rejected, see `Gpu.sharing`",
         kubernetes="the resource `nvidia.com/mig-PROFILE`",
         on=BOTH,
         checks=(
@@ -445,7 +447,7 @@ GPU = (
     ),
     Row(
         field="Gpu.capabilities",
-        docker="capabilities of the request beside `gpu`, and `NVIDIA_DRIVER_CAPABILITIES`",
+        docker="capabilities of the request, with `gpu`; and `NVIDIA_DRIVER_CAPABILITIES`",
         kubernetes="`NVIDIA_DRIVER_CAPABILITIES`",
         on=BOTH,
         checks=(
@@ -467,7 +469,7 @@ GPU = (
     ),
     Row(
         field="Gpu.image",
-        docker="the image where GPUs were given",
+        docker="the image if GPUs were granted",
         kubernetes="as on Docker",
         on=BOTH,
         checks=(
@@ -485,7 +487,7 @@ EXCEPTIONS = (
     Row(
         field="Capability.name",
         docker="entry of `cap_add`",
-        kubernetes="entry of `capabilities.add`; only NET_BIND_SERVICE is not refused",
+        kubernetes="entry of `capabilities.add`; others than NET_BIND_SERVICE are rejected",
         on=BOTH,
         checks=(
             Check(
@@ -516,7 +518,7 @@ EXCEPTIONS = (
     Row(
         field="Ulimit.name",
         docker="name of the ulimit",
-        kubernetes="nofile and nproc; others are refused",
+        kubernetes="nofile and nproc; others are rejected",
         on=BOTH,
         checks=(
             Check(
@@ -530,8 +532,8 @@ EXCEPTIONS = (
     Row(
         field="Ulimit.soft",
         docker="soft limit",
-        kubernetes="not set: nodes give 65536 open files, and Kubernetes can neither lower nor raise"
-        " that",
+        kubernetes="not set: nodes allow 65536 open files, which Kubernetes can neither lower"
+        " nor raise",
         on=BOTH,
         checks=(
             Check(
@@ -545,7 +547,7 @@ EXCEPTIONS = (
     Row(
         field="Ulimit.hard",
         docker="hard limit",
-        kubernetes="not set; nofile above 65536 is refused",
+        kubernetes="not set; nofile above 65536 is rejected",
         on=BOTH,
         checks=(
             Check(
@@ -565,8 +567,8 @@ EXCEPTIONS = (
     Row(
         field="LogRotation.size_mib",
         docker="`max-size`",
-        kubernetes="`containerLogMaxSize` of the nodes' kubelet on EKS; refused elsewhere unless it"
-        " is the default",
+        kubernetes="`containerLogMaxSize` of the nodes' kubelet on EKS; elsewhere rejected"
+        " unless it's the default",
         on=BOTH,
         checks=(
             Check(
@@ -579,8 +581,8 @@ EXCEPTIONS = (
     Row(
         field="LogRotation.files",
         docker="`max-file`",
-        kubernetes="`containerLogMaxFiles` of the nodes' kubelet on EKS; refused elsewhere unless it"
-        " is the default",
+        kubernetes="`containerLogMaxFiles` of the nodes' kubelet on EKS; elsewhere rejected"
+        " unless it's the default",
         on=BOTH,
         checks=(
             Check(
@@ -661,9 +663,9 @@ POD_INDEX = "metadata.labels['apps.kubernetes.io/pod-index']"
 TEXT = (
     _part(
         "Listen.port",
-        "the port, by name, whose addresses are meant: loopback, and the service's own address on"
-        " each network that leads there",
-        "the port, by name; its address is always 0.0.0.0",
+        "the name of the port. Its addresses are loopback, and the service's own on"
+        " each network that leads to the port",
+        "the name of the port. Its address is always 0.0.0.0",
         # Nobody calls the port `admin`, so it is loopback alone.
         Check(
             given=_said(Listen("http")),
@@ -675,8 +677,8 @@ TEXT = (
     ),
     _part(
         "Listen.template",
-        "filled in once an address (`{address}`, and its number `{index}`)",
-        "filled in once, with 0.0.0.0 and the number 1",
+        "filled in for each address (`{address}`, and its number `{index}`)",
+        "filled in for 0.0.0.0, number 1",
         _becomes(
             _said(Listen("admin", template="{index}={address}")),
             "1=127.0.0.1",
@@ -687,8 +689,8 @@ TEXT = (
     ),
     _part(
         "Listen.separator",
-        "what joins them",
-        "joins nothing: there is one address",
+        "joins them",
+        "no effect: there's one address",
         Check(
             given=_said(Listen("http")),
             change=_said(Listen("http", separator=" ")),
@@ -704,7 +706,7 @@ TEXT = (
     ),
     _part(
         "HostName.service",
-        "the service's name, which Docker's DNS server knows as it is",
+        "the service's name, which Docker's DNS server resolves",
         "`NAME.PROJECT-STACK.svc.cluster.local`",
         _becomes(
             _said(HostName("store")),
@@ -755,8 +757,8 @@ TEXT = (
     ),
     _part(
         "Peers.template",
-        "filled in once for each replica (`{host}`, and its `{ordinal}`); hosts are `NAME-ORDINAL`",
-        "filled in once for each replica (`{host}`, and its `{ordinal}`); hosts are"
+        "filled in for each replica (`{host}`, and its `{ordinal}`); hosts are `NAME-ORDINAL`",
+        "filled in for each replica (`{host}`, and its `{ordinal}`); hosts are"
         " `NAME-ORDINAL.NAME-pods`",
         _becomes(
             _both(CLUSTER, _said(Peers(template="{ordinal}={host}"))),
@@ -768,7 +770,7 @@ TEXT = (
     ),
     _part(
         "Peers.separator",
-        "what joins them",
+        "joins them",
         "as on Docker",
         _becomes(
             _both(CLUSTER, _said(Peers(separator=" "))),
@@ -794,8 +796,9 @@ TEXT = (
     ),
     _part(
         "Secret.encode",
-        "how it's written: a password, or what the encoder makes of the key material, such as a hash"
-        " or a certificate by the authority of the stack (followed by the authority's own)",
+        "how it's written: as a password, or as what the encoder returns, such as a"
+        " hash or a certificate issued by the stack's authority (followed by the"
+        " authority's own)",
         "as on Docker",
         _holds(
             _kept(Secret("server")),
@@ -817,7 +820,7 @@ TEXT = (
     ),
     _part(
         "Secret.public",
-        "True: it may be shown, so it's accepted in a command and in the environment",
+        "True: it may be shown, so a command and the environment may contain it",
         "True: as on Docker; a folder with no other secret is a ConfigMap",
         _becomes(
             _said(Secret("app", public=True)),
@@ -834,7 +837,7 @@ TEXT = (
     ),
     _part(
         "ByDevice.gpu",
-        "the text where GPUs were given",
+        "the text if GPUs were granted",
         "as on Docker",
         _becomes(
             _said(ByDevice(gpu="cuda:0", cpu="cpu")),
@@ -845,7 +848,7 @@ TEXT = (
     ),
     _part(
         "ByDevice.cpu",
-        "the text where they were not",
+        "the text otherwise",
         "as on Docker",
         _becomes(
             _said(ByDevice(gpu="cuda", cpu="none")),
@@ -856,19 +859,19 @@ TEXT = (
     ),
     _part(
         "MemoryMib.share",
-        "this part of the memory limit, in whole MiB",
+        "this share of the memory limit, in whole MiB",
         "as on Docker",
         _becomes(_said(MemoryMib(0.25)), "16", "16", given=_said(MemoryMib(0.5))),
     ),
     _part(
         "MemoryMib.at_least",
-        "the least it becomes",
+        "the minimum, in MiB",
         "as on Docker",
         _becomes(_said(MemoryMib(0.5, at_least=40)), "40", "40", given=_said(MemoryMib(0.5))),
     ),
     _part(
         "Cores",
-        "the CPU limit, as whole cores, rounded up",
+        "the CPU limit, rounded up to whole cores",
         "as on Docker",
         _becomes(_said(Cores()), "1", "1"),
     ),

@@ -1,4 +1,4 @@
-"""A row of the table: what is said of a field, and the changes that show it."""
+"""A row of the table: the description of a field, and the changes that test it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace

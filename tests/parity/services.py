@@ -31,8 +31,9 @@ def _check_in_container(made: Made, name: str) -> str:
 SERVICE = (
     Row(
         field="Service.probe",
-        docker="health check of the container, and the gate that its clients wait at",
-        kubernetes="startup, readiness and liveness probe, see Probe; clients wait for the rollout",
+        docker="health check of the container, which its clients wait for",
+        kubernetes="startup, readiness and liveness probes, see Probe; clients wait for the"
+        " rollout",
         on=("app",),
         checks=(
             Check(
@@ -64,9 +65,9 @@ SERVICE = (
     ),
     Row(
         field="Service.ports",
-        docker="addresses to listen on and, where published, a port of the host's loopback, see"
-        " Port",
-        kubernetes="a Service of type ClusterIP named after the service; where published, a load"
+        docker="addresses to listen on and, if published, a port on the host's loopback"
+        " address, see Port",
+        kubernetes="a Service of type ClusterIP named after the service; if published, a load"
         " balancer too, see Port",
         on=("app",),
         checks=(
@@ -79,9 +80,9 @@ SERVICE = (
     ),
     Row(
         field="Service.volumes",
-        docker="a named volume each (of each replica), see Volume",
-        kubernetes="the service is a StatefulSet with a claim template each, see Volume; without"
-        " volumes it is a Deployment",
+        docker="a named volume for each (and each replica), see Volume",
+        kubernetes="the service is a StatefulSet with a claim template for each, see Volume;"
+        " without volumes it's a Deployment, unless it's `stateful`",
         on=("app",),
         checks=(
             Check(
@@ -93,8 +94,8 @@ SERVICE = (
     ),
     Row(
         field="Service.after",
-        docker="a start after these jobs have ended with 0",
-        kubernetes="a start after these Jobs are complete, which the provider waits for",
+        docker="it starts after these jobs ended with status 0",
+        kubernetes="it starts after these Jobs completed, which the provider waits for",
         on=("app",),
         checks=(
             Check(
@@ -106,12 +107,13 @@ SERVICE = (
     ),
     Row(
         field="Service.prepare",
-        docker="a container `PROJECT-STACK-NAME-1-prepare` that runs to its end before: same image,"
-        " files, volumes and links, no GPU (an `ByDevice` in it is the CPU's). It runs when it is"
-        " made and when it is changed, which replaces the service's container too; tried and timed"
-        " as a job is by default",
-        kubernetes="an init container `prepare`: same image, files, volumes and links, no GPU (an"
-        " `ByDevice` in it is the CPU's). It runs at the start of every pod",
+        docker="a container `PROJECT-STACK-NAME-1-prepare` that runs first: with the same"
+        " image, files, volumes and links, but without a GPU (a `ByDevice` in it is"
+        " that of the CPU). It runs when it's created or changed, which replaces the"
+        " service's container too; retries and timeout are a job's defaults",
+        kubernetes="an init container `prepare`: with the same image, files, volumes and links,"
+        " but without a GPU (a `ByDevice` in it is that of the CPU). It runs whenever"
+        " a pod starts",
         on=("app",),
         checks=(
             Check(
@@ -166,9 +168,9 @@ SERVICE = (
     ),
     Row(
         field="Service.replicas_maximum",
-        docker="refused above `replicas`: Docker has no autoscaler",
-        kubernetes="a HorizontalPodAutoscaler from `replicas` to this, at 70 % of `cpu_reserved`;"
-        " the workload then states no `replicas`",
+        docker="rejected above `replicas`: Docker has no autoscaler",
+        kubernetes="a HorizontalPodAutoscaler from `replicas` to this number, at 70% of"
+        " `cpu_reserved`; the workload itself then sets no `replicas`",
         on=("app",),
         checks=(
             Check(
@@ -182,9 +184,9 @@ SERVICE = (
     ),
     Row(
         field="Service.stateful",
-        docker="containers `NAME-0`, `NAME-1`, ..., with a volume `SERVICE-VOLUME.ORDINAL` each and"
-        " the alias `NAME-ORDINAL` on the networks of their clients and peers. Rejected with"
-        " `replicas_maximum`",
+        docker="containers `NAME-0`, `NAME-1`, ..., with a volume `SERVICE-VOLUME.ORDINAL`"
+        " each and the alias `NAME-ORDINAL` on the networks of clients and peers."
+        " Rejected with `replicas_maximum`",
         kubernetes="a StatefulSet with a headless Service `NAME-pods`: replicas `NAME-ORDINAL`, with"
         " a claim each, and the host name `NAME-ORDINAL.NAME-pods`. Rejected with"
         " `replicas_maximum`",
@@ -234,8 +236,8 @@ SERVICE = (
     Row(
         field="Service.restart",
         docker="restart policy; `on-failure` gives up after 5 attempts",
-        kubernetes="pods are always started again: always and unless-stopped are the same, others"
-        " are refused",
+        kubernetes="pods always restart: `always` and `unless-stopped` are the same, others are"
+        " rejected",
         on=("app",),
         checks=(
             Check(
@@ -258,8 +260,8 @@ SERVICE = (
     Row(
         field="Service.stop_signal",
         docker="stop signal",
-        kubernetes="SIGTERM is Kubernetes' own; another is sent by a `preStop` hook (bash) to"
-        " process 1, and waited for",
+        kubernetes="Kubernetes sends SIGTERM; a `preStop` hook (bash) sends any other signal to"
+        " process 1 and waits for it to end",
         on=("app",),
         checks=(
             Check(
@@ -277,9 +279,9 @@ SERVICE = (
     ),
     Row(
         field="Service.stop_grace_seconds",
-        docker="stop timeout, and how long Pulumi waits before it kills",
-        kubernetes="`terminationGracePeriodSeconds`, after 5 s in which clients stop coming (20 s"
-        " behind the load balancer)",
+        docker="stop timeout, also when Pulumi replaces the container",
+        kubernetes="`terminationGracePeriodSeconds`, plus 5 s to drain clients (20 s behind the"
+        " load balancer)",
         on=("app",),
         checks=(
             Check(
@@ -300,11 +302,12 @@ SERVICE = (
 JOB = (
     Row(
         field="Job.schedule",
-        docker="Docker has no scheduler: the container is made and not started, with the label"
-        " `strata.schedule`, and `pulumi up` says that `docker start --attach` runs it. Without one"
-        " the container runs to its end during `pulumi up`, when it is made and when it is changed",
-        kubernetes="a CronJob in UTC that never runs twice at a time; without one a Job, complete"
-        " before the update goes on",
+        docker="Docker has no scheduler: the container is created with the label"
+        " `strata.schedule` but not started, and `pulumi up` prints that `docker start"
+        " --attach` runs it. Without a schedule, the container runs during `pulumi up`"
+        " when it's created or changed",
+        kubernetes="a CronJob in UTC that never runs twice at a time; without a schedule, a Job"
+        " that completes before the update continues",
         on=("task",),
         checks=(
             Check(
@@ -322,9 +325,9 @@ JOB = (
     ),
     Row(
         field="Job.retries",
-        docker="how often the same container is started again; then the update fails, with the end"
-        " of its log",
-        kubernetes="`backoffLimit`; each try is a pod",
+        docker="how often the container is started again before the update fails, with the"
+        " end of its log",
+        kubernetes="`backoffLimit`; each attempt is a pod",
         on=("task",),
         checks=(
             Check(
@@ -336,9 +339,9 @@ JOB = (
     ),
     Row(
         field="Job.timeout_seconds",
-        docker="of each try, which is killed then",
-        kubernetes="`activeDeadlineSeconds` of the pod: of each try. That of the Job bounds all"
-        " tries together",
+        docker="the timeout of each attempt, which is then killed",
+        kubernetes="`activeDeadlineSeconds` of the pod, for each attempt; that of the Job limits"
+        " all attempts together",
         on=("task",),
         checks=(
             Check(
@@ -353,10 +356,10 @@ JOB = (
 PORT = (
     Row(
         field="Port.name",
-        docker="what `Listen` and endpoints call it; `https` gives its URL that scheme",
+        docker="its name in `Listen` and endpoints; a port named `https` has a URL of that scheme",
         kubernetes="name of the port; `https` is published as 443, `http` as 80 (and not at all"
-        " beside a published `https`). Refused where it is no IANA service name (at most 15 of a-z,"
-        " 0-9 and `-`)",
+        " next to a published `https`). Rejected if it isn't an IANA service name (at"
+        " most 15 of a-z, 0-9 and `-`)",
         on=("app",),
         checks=(
             Check(
@@ -374,7 +377,7 @@ PORT = (
     ),
     Row(
         field="Port.number",
-        docker="part of the name of the network that leads to it; the container's side of a"
+        docker="part of the name of the network that leads to it; the container port of a"
         " published port",
         kubernetes="`containerPort`, and the port of the ClusterIP Service",
         on=("app",),
@@ -471,7 +474,7 @@ PORT = (
         field="Port.published",
         docker="the port of 127.0.0.1 that leads here, over the network `NAME-outward`",
         kubernetes="a Service of type LoadBalancer, `NAME-public`: 443, 80, or this number for a"
-        " port of another name. A second service that publishes is refused",
+        " port of another name. A second published service is rejected",
         on=("app",),
         checks=(
             Check(
@@ -491,9 +494,9 @@ PORT = (
     ),
     Row(
         field="Port.bound",
-        docker="False: the service gets, as a client, a network alone with each of its servers",
-        kubernetes="nothing to do: a process listens on 0.0.0.0, and a NetworkPolicy decides who"
-        " gets there",
+        docker="False: as a client, the service has a network of its own with each of its servers",
+        kubernetes="no effect: processes listen on 0.0.0.0, and NetworkPolicies decide who can"
+        " connect",
         on=("app",),
         checks=(
             Check(
@@ -508,8 +511,8 @@ PORT = (
 ENDPOINT = (
     Row(
         field="Endpoint.service",
-        docker="the server whose network the client joins, and waits for",
-        kubernetes="the server: in both NetworkPolicies, and waited for",
+        docker="the server: the client joins its network, and waits for it",
+        kubernetes="the server: in the NetworkPolicies of both; the client waits for it",
         on=("app", "task"),
         checks=(
             Check(
@@ -526,7 +529,7 @@ ENDPOINT = (
     ),
     Row(
         field="Endpoint.port",
-        docker="for people: the error that lists a server's ports has the names",
+        docker="only for error messages, which list the ports of a server by name",
         kubernetes="as on Docker",
         on=("app", "task"),
         checks=(Check(change=within("links", port="web"), docker=Same(), kubernetes=Same()),),
@@ -605,7 +608,7 @@ ENDPOINT = (
 PROBE = (
     Row(
         field="Probe.check",
-        docker="the command of the health check, also run by the gate",
+        docker="the command of the health check",
         kubernetes="`httpGet` or `exec`",
         on=("app",),
         checks=(
@@ -658,8 +661,8 @@ PROBE = (
         field="Probe.retries",
         docker="`retries`",
         kubernetes="`failureThreshold` of readiness; liveness fails only after"
-        " `ready_within_seconds` of failures, so that a server that starts anew does not take its"
-        " clients along",
+        " `ready_within_seconds` of failures, so that a server that restarts doesn't"
+        " restart its clients too",
         on=("app",),
         checks=(
             Check(
@@ -672,7 +675,7 @@ PROBE = (
     Row(
         field="Probe.start_period_seconds",
         docker="`start_period`",
-        kubernetes="the startup probe goes on for at least so long",
+        kubernetes="the minimum duration of the startup probe",
         on=("app",),
         checks=(
             Check(
@@ -684,9 +687,10 @@ PROBE = (
     ),
     Row(
         field="Probe.ready_within_seconds",
-        docker="how long `pulumi up` waits at the gate before it fails",
-        kubernetes="`failureThreshold` of the startup probe (asked every second); with the time for"
-        " a node to come, also `progressDeadlineSeconds` and how long `pulumi up` waits",
+        docker="how long `pulumi up` waits for the service before it fails",
+        kubernetes="`failureThreshold` of the startup probe (run every second); with the time"
+        " for a node to join, also `progressDeadlineSeconds` and how long `pulumi up`"
+        " waits",
         on=("app",),
         checks=(
             Check(
@@ -698,8 +702,9 @@ PROBE = (
     ),
     Row(
         field="HttpProbe.port",
-        docker="port of 127.0.0.1 in the container, asked by bash (so the image must have bash)",
-        kubernetes="port of `httpGet`, asked by the kubelet at the pod's address",
+        docker="port on 127.0.0.1 in the container; bash sends the request, so the image"
+        " must have bash",
+        kubernetes="port of `httpGet`; the kubelet sends the request to the pod's address",
         on=("app",),
         checks=(
             Check(
@@ -713,8 +718,8 @@ PROBE = (
     ),
     Row(
         field="HttpProbe.path",
-        docker="path of the `GET`; healthy when the answer is 200",
-        kubernetes="path of `httpGet`; healthy when the answer is 200 to 399",
+        docker="path of the `GET`; healthy if the response is 200",
+        kubernetes="path of `httpGet`; healthy if the response is 200 to 399",
         on=("app",),
         checks=(
             Check(
@@ -728,8 +733,8 @@ PROBE = (
     ),
     Row(
         field="ExecProbe.command",
-        docker='`["CMD", ...]`; healthy when it ends with 0',
-        kubernetes="command of `exec`; healthy when it ends with 0",
+        docker='`["CMD", ...]`; healthy if the status is 0',
+        kubernetes="command of `exec`; healthy if the status is 0",
         on=("app",),
         checks=(
             Check(

@@ -51,10 +51,11 @@ ROWS = (
     ),
     Row(
         field="Workload.image",
-        docker="the logical image's reference by the catalogue; the container names it by digest"
-        " (upstream) or image id (built here)",
-        kubernetes="the logical image's reference, always by digest: `strata:imageDigests`, else"
-        " upstream. One of ours that was never pushed is refused; a preview warns",
+        docker="the reference of the logical image in the catalogue, by digest (upstream) or"
+        " by image ID (built on this machine)",
+        kubernetes="the reference of the logical image, always by digest: `strata:imageDigests`,"
+        " else upstream. Rejected if the image is built here and wasn't pushed; a"
+        " preview only warns",
         on=BOTH,
         checks=(
             Check(
@@ -87,9 +88,10 @@ ROWS = (
     ),
     Row(
         field="Workload.resources",
-        docker="limits and weights, see Resources; counted in the budget",
-        kubernetes="requests and limits, see Resources. Every pod must fit on a node, and all of"
-        " them on the node groups at their largest; quota of the namespace",
+        docker="limits and weights (see Resources), counted in the budget",
+        kubernetes="requests and limits (see Resources), and the quota of the namespace. Every"
+        " pod must fit on a node, and all pods together on the node groups at their"
+        " maximum size",
         on=BOTH,
         checks=(
             Check(
@@ -101,9 +103,9 @@ ROWS = (
     ),
     Row(
         field="Workload.user",
-        docker="`user` of the container, and owner of its tmpfs mounts and its volumes' folders",
+        docker="`user` of the container, and the owner of its tmpfs mounts and its volumes",
         kubernetes="`runAsUser`, `runAsGroup` and `fsGroup`, with `runAsNonRoot`. Root (0) is"
-        " refused",
+        " rejected",
         on=BOTH,
         checks=(
             Check(
@@ -126,7 +128,7 @@ ROWS = (
     ),
     Row(
         field="Workload.memory_mib_minimum",
-        docker="refused where the memory limit is lower",
+        docker="rejected if the memory limit is lower",
         kubernetes="as on Docker",
         on=BOTH,
         checks=(
@@ -139,8 +141,8 @@ ROWS = (
     ),
     Row(
         field="Workload.command",
-        docker="`command` (the image's entry point stays). Refused where it holds a secret",
-        kubernetes="`args` (the image's entry point stays). Refused where it holds a secret",
+        docker="`command` (the image's entry point stays). Rejected if it contains a secret",
+        kubernetes="`args` (the image's entry point stays). Rejected if it contains a secret",
         on=BOTH,
         checks=(
             Check(
@@ -157,8 +159,8 @@ ROWS = (
     ),
     Row(
         field="Workload.environment",
-        docker="`env`, sorted; beside it `NVIDIA_VISIBLE_DEVICES=void` without a GPU, or"
-        " `NVIDIA_DRIVER_CAPABILITIES` with one. Refused where it holds a secret",
+        docker="`env`, sorted, plus `NVIDIA_VISIBLE_DEVICES=void` without a GPU or"
+        " `NVIDIA_DRIVER_CAPABILITIES` with one. Rejected if it contains a secret",
         kubernetes="as on Docker",
         on=BOTH,
         checks=(
@@ -176,10 +178,10 @@ ROWS = (
     ),
     Row(
         field="Workload.links",
-        docker="networks (see [architecture](architecture.md#networks)), and a start after the"
+        docker="networks (see [architecture](architecture.md#networks)); it starts after the"
         " linked services are healthy",
-        kubernetes="NetworkPolicies: egress to the server's pods and port, ingress there; and a"
-        " start after the rollout of the linked services",
+        kubernetes="NetworkPolicies: egress to the server's pods and port, and ingress there; it"
+        " starts after the rollout of the linked services",
         on=BOTH,
         checks=(
             Check(
@@ -205,9 +207,9 @@ ROWS = (
     ),
     Row(
         field="Workload.egress",
-        docker="a network `NAME-outward` of its own, with address translation",
-        kubernetes="egress in its NetworkPolicy to 0.0.0.0/0 but private, shared, link-local and"
-        " loopback ranges",
+        docker="its own network `NAME-outward`, with address translation",
+        kubernetes="egress in its NetworkPolicy to 0.0.0.0/0, except private, shared, link-local"
+        " and loopback ranges",
         on=BOTH,
         checks=(
             Check(
@@ -219,8 +221,8 @@ ROWS = (
     ),
     Row(
         field="Workload.tmpfs",
-        docker="a tmpfs mount each, see Tmpfs",
-        kubernetes="an `emptyDir` in memory each, see Tmpfs",
+        docker="a tmpfs mount for each, see Tmpfs",
+        kubernetes="an `emptyDir` in memory for each, see Tmpfs",
         on=BOTH,
         checks=(
             Check(
@@ -234,9 +236,9 @@ ROWS = (
     ),
     Row(
         field="Workload.files",
-        docker="a volume a folder, mounted read-only, see File",
-        kubernetes="a folder is an immutable Secret (if any file of it is secret) or ConfigMap,"
-        " named by its content, mounted read-only, see File",
+        docker="a volume for each folder, mounted read-only, see File",
+        kubernetes="an immutable Secret (if any file is secret) or ConfigMap for each folder,"
+        " named by its content and mounted read-only, see File",
         on=BOTH,
         checks=(
             Check(
@@ -254,7 +256,7 @@ ROWS = (
     Row(
         field="Workload.gpu",
         docker="a device request, see Gpu",
-        kubernetes="limit, toleration, node selector and node affinity together, see Gpu",
+        kubernetes="a limit, a toleration, a node selector and node affinity, see Gpu",
         on=BOTH,
         checks=(
             Check(
@@ -273,7 +275,7 @@ ROWS = (
     ),
     Row(
         field="Workload.profiles",
-        docker="it is left out, with the links to it, unless the stack asks for one of its profiles",
+        docker="it's left out, with the links to it, unless `strata:profiles` names one of them",
         kubernetes="as on Docker",
         on=BOTH,
         checks=(
@@ -300,7 +302,7 @@ ROWS = (
     Row(
         field="Workload.capabilities",
         docker="`cap_drop: ALL`, and `cap_add` of these",
-        kubernetes="`drop: ALL`, and `add` of NET_BIND_SERVICE; any other is refused",
+        kubernetes="`drop: ALL`, and `add` of NET_BIND_SERVICE; others are rejected",
         on=BOTH,
         checks=(
             Check(
@@ -320,7 +322,7 @@ ROWS = (
     Row(
         field="Workload.extra_hosts",
         docker="lines of `/etc/hosts`",
-        kubernetes="`hostAliases`; a value that is no address (`host-gateway`) is refused",
+        kubernetes="`hostAliases`; a value that isn't an IP address (`host-gateway`) is rejected",
         on=BOTH,
         checks=(
             Check(
@@ -338,8 +340,8 @@ ROWS = (
     Row(
         field="Workload.ulimits",
         docker="ulimits, see Ulimit",
-        kubernetes="Kubernetes sets none: nofile up to 65536 and nproc are what nodes give anyway,"
-        " others are refused, see Ulimit",
+        kubernetes="not set: nodes allow nofile up to 65536 and nproc anyway, and others are"
+        " rejected, see Ulimit",
         on=BOTH,
         checks=(
             Check(
@@ -352,8 +354,8 @@ ROWS = (
     Row(
         field="Workload.log_rotation",
         docker="options of the log driver `json-file`, see LogRotation",
-        kubernetes="of all pods of a node alike: on EKS nodes are set to the largest of the stack;"
-        " on another cluster all but the default is refused",
+        kubernetes="a setting of the node: on EKS, nodes get the largest of the stack; on"
+        " another cluster, anything but the default is rejected",
         on=BOTH,
         checks=(
             Check(

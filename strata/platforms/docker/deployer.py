@@ -270,7 +270,7 @@ class Deployer:
                 for workload in workloads
                 for volume in files.plan(workload, self._context(workload, 0), self.secrets)
             ],
-            images[workloads[0].name],
+            next(iter(images.values()), ""),
             self.names,
             self.components,
             self.hooks,
