@@ -9,12 +9,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from strata.pins import AWS_PLUGIN, KUBERNETES_PLUGIN
 from toolchain import releases
 from toolchain.bootstrap import make_environment
 from toolchain.layout import Layout
 from toolchain.report import step
 from toolchain.stamps import Stamp, digest
-from toolchain.versions import AWS_PLUGIN, KUBERNETES_PLUGIN
 
 PLUGINS = {"aws": AWS_PLUGIN, "kubernetes": KUBERNETES_PLUGIN}
 PLAN_PROVIDER = Path(__file__).resolve().parent / "plan_provider"

@@ -8,11 +8,11 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from strata.pins import PULUMI
 from toolchain import download
 from toolchain.errors import SetupError
 from toolchain.layout import Layout
 from toolchain.report import Progress
-from toolchain.versions import PULUMI
 
 _MEBIBYTE = 1 << 20
 

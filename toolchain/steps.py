@@ -8,13 +8,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from strata.pins import DOCKER_PLUGIN, PULUMI, UPSTREAM_VERSION
 from toolchain import clouds, debian, docker_plugin, engine, golang, releases, source, stack
 from toolchain.errors import SetupError
 from toolchain.files import write
 from toolchain.layout import DEV, Layout, process_environment, shell_file
 from toolchain.report import step
 from toolchain.stamps import Stamp, digest
-from toolchain.versions import DOCKER_PLUGIN, PULUMI, UPSTREAM_VERSION
 
 _CLI_PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 _SDK_MODULE = "github.com/pulumi/pulumi/sdk/v3"

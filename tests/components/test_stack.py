@@ -30,7 +30,10 @@ from tests.components.example import SMALL, application, settings
 from tests.components.kubernetes import stack as on_kubernetes
 
 NOWHERE = Endpoint(service="nowhere", port="http", number=8000)
-PLATFORMS = {"docker": on_docker.refused, "kubernetes": on_kubernetes.refused}
+PLATFORMS: dict[str, Callable[..., tuple[InvalidStackError, Any]]] = {
+    "docker": on_docker.refused,
+    "kubernetes": on_kubernetes.refused,
+}
 
 
 def job(stack: Stack, name: str, **fields: object) -> AppJob:

@@ -54,7 +54,7 @@ def assert_nothing_was_made(project: Project, result: Result) -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"prots": {"http": 1}}, ["strata:prots: is not a setting", "did you mean ports?"]),
+        ({"prots": {"http": 1}}, ["strata:prots: unknown key", "did you mean ports?"]),
         ({"ports": {"http": "many"}}, ["strata:ports.http", "write a whole number"]),
         ({"system": "refrence"}, ["strata:system", "did you mean reference?"]),
         (

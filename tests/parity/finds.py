@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from strata.images import catalogue
+from strata.platforms.kubernetes.names import NAME
 from tests.components.kubernetes.stack import DIGEST
 from tests.parity.row import Find, Made, dig
 
@@ -184,7 +185,7 @@ def may_open(server: str, port: int, **more: str | int) -> Find:
     def find(made: Made, name: str) -> bool:
         rules = thing("NetworkPolicy", "{name}", "spec", "egress")(made, name) or ()
         return any(
-            dig(peer, "podSelector", "matchLabels", "strata.service") == server
+            dig(peer, "podSelector", "matchLabels", NAME) == server
             and _has_port(rule, {"port": port, **more})
             for rule in rules
             for peer in rule.get("to", ())

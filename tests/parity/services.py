@@ -52,7 +52,8 @@ SERVICE = (
     Row(
         field="Service.kind",
         docker="label `strata.kind`",
-        kubernetes="label `strata.kind` and PriorityClass: datastore before gateway before"
+        kubernetes="label `app.kubernetes.io/component` and PriorityClass: datastore before gateway"
+        " before"
         " application",
         on=("app",),
         checks=(

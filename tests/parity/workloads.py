@@ -37,7 +37,7 @@ ROWS = (
         docker="container `PROJECT-STACK-NAME-1`, host name, network alias, label `strata.service`"
         " (`strata.job` of a job)",
         kubernetes="objects of this name in the namespace `PROJECT-STACK`; label"
-        " `strata.service` (`strata.job` of a job), which selects its pods",
+        " `app.kubernetes.io/name`, which selects its pods",
         on=("client", "task"),
         checks=(
             Check(
