@@ -26,6 +26,7 @@ from strata.model import (
     private_key,
 )
 from strata.model.secrets import DerivedSecrets
+from strata.platforms.kubernetes.pods import ORDINAL_VARIABLE
 from tests.components.stack import SEED
 from tests.parity import finds
 from tests.parity.finds import container, in_pod
@@ -729,7 +730,13 @@ TEXT = (
             given=CLUSTER,
             change=_both(CLUSTER, _said(Ordinal())),
             docker=Seen(finds.variable("SAID"), "1"),
-            kubernetes=Seen(lambda made, name: POD_INDEX in finds.fields_in_pod(made, name), True),
+            kubernetes=Seen(
+                lambda made, name: (
+                    POD_INDEX in finds.fields_in_pod(made, name),
+                    finds.variable_in_pod("SAID")(made, name),
+                ),
+                (True, f"$({ORDINAL_VARIABLE})"),
+            ),
         ),
         Check(
             change=_said(Ordinal()),
