@@ -22,6 +22,8 @@ from tests.parity.row import (
 
 BOTH = ("app", "task")
 DATA = fields(volumes=(Volume(name="data", path="/data"),))
+CACHE = fields(volumes=(Volume(name="models", path="/cache", cache=True),))
+REQUEST = ("spec", "resources", "requests", "storage")
 SCRATCH = fields(tmpfs=(Tmpfs(path="/scratch"),))
 NOTE = fields(files=(File(path="/etc/app/note", content="a note"),))
 NET_BIND = fields(capabilities=(Capability(name="NET_BIND_SERVICE", reason="port 53"),))
@@ -150,14 +152,23 @@ STORAGE = (
         field="Volume.size_gib",
         docker="not limited: a volume grows up to the host's disk. Rejected where the settings of the"
         " stack set it. An update is rejected where less than 1 GiB of the disk is free",
-        kubernetes="request of storage",
+        kubernetes="the storage that the claim of each replica requests; an update enlarges it."
+        " Caches have it in the claim template",
         on=("app",),
         checks=(
             Check(
                 given=DATA,
                 change=within("volumes", size_gib=20),
                 docker=Same(),
-                kubernetes=Seen(_claim("spec", "resources", "requests", "storage"), "20Gi"),
+                kubernetes=Seen(
+                    finds.thing("PersistentVolumeClaim", "data-{name}-0", *REQUEST), "20Gi"
+                ),
+            ),
+            Check(
+                given=CACHE,
+                change=within("volumes", size_gib=20),
+                docker=Same(),
+                kubernetes=Seen(_claim(*REQUEST), "20Gi"),
             ),
         ),
     ),
