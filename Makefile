@@ -1,13 +1,12 @@
-# Thin: makes the Python environment, then calls `python -m toolchain`, which says what it does.
-# `make` alone lists the commands.
+# Creates the Python environment, then calls `python -m toolchain`. `make` alone lists the commands.
 
 PYTHON ?= python3
 # Only the tests of one folder of tests/: make test LAYER=unit
 LAYER ?=
-# The stack that setup, preview, push, audit, backup and restore are about.
+# The stack of setup, preview, push, audit, backup and restore.
 STACK ?= dev
 
-base = $(PYTHON) toolchain/bootstrap.py base
+base = $(PYTHON) toolchain/bootstrap.py docker
 test = $(base) && $(PYTHON) toolchain/bootstrap.py test
 toolchain = .toolchain/venv/bin/python -m toolchain
 

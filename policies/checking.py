@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from strata.policies.packs import FOLDER, ROOT, level_file, platforms_for
-from toolchain import clouds, source
+from toolchain import plugins, source
 from toolchain.errors import SetupError
 from toolchain.layout import here
 from toolchain.stack import on_docker
@@ -67,10 +67,7 @@ def pulumi() -> str:
 
 
 def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
-    """This process's environment, with this Python first: packs and programs of others run in it.
-
-    For a stack of this project the wrapper of the CLI puts that of its platform before it.
-    """
+    """This process's environment, with this Python first: packs and programs of others run in it."""
     path = os.pathsep.join(
         [str(Path(pulumi()).parent), str(Path(sys.executable).parent), os.environ.get("PATH", "")]
     )
@@ -247,7 +244,7 @@ def ensure_clouds(stack: str) -> None:
     layout = here()
     try:
         if not on_docker(layout, stack):
-            clouds.ensure(layout, source.remembered(layout) == source.OFFICIAL)
+            plugins.ensure_cluster(layout, source.remembered(layout))
     except SetupError as error:
         raise CheckError(str(error)) from error
 

@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from toolchain import checks, clean, engine, layers, repair, stack, steps
+from toolchain import checks, clean, engine, layers, locks, repair, stack, steps
 from toolchain import preview as previews
 from toolchain.errors import SetupError
 from toolchain.layout import DEV, here
+from toolchain.registries import golang
 from toolchain.report import say
 
 Layer = Annotated[str, typer.Option(help="Only the tests of this folder of tests/, without lint.")]
@@ -74,13 +75,18 @@ def down() -> None:
 
 
 @application.command("repair", hidden=True)
-def repair_state() -> None:
-    """Repair what a killed run left (the wrapper of the CLI calls it before `destroy`)."""
-    removed = repair.repair(engine.host(), here())
-    print(
-        f"Repaired after a pulumi run that was killed: {removed} leftovers removed.",
-        file=sys.stderr,
-    )
+def repair_state(leftovers: bool = False) -> None:
+    """Repair the local state after a killed run. Called by the wrapper of the CLI."""
+    layout = here()
+    killed, held = locks.remove_stale(repair.state_folder(layout))
+    for pid in killed:
+        print(f"Removed the lock of a pulumi run that was killed (process {pid}).", file=sys.stderr)
+    if leftovers and not held:
+        removed = repair.repair(engine.host(), layout)
+        print(
+            f"Repaired after a pulumi run that was killed: {removed} leftovers removed.",
+            file=sys.stderr,
+        )
 
 
 @application.command()
@@ -106,17 +112,17 @@ def bench() -> None:
 def test(layer: Layer = "") -> None:  # noqa: PT028 (a command, not a test)
     """Set up what is missing and run every check; pytest's summary comes last."""
     layout = here()
-    if layer:
-        folder = checks.layer_folder(layout, layer)
-    ready = steps.ensure(layout)
-    if layer:
-        layers.ensure(layout, layer)
-        checks.become_pytest(layout, ready.environment, str(folder))
+    folder = [str(checks.layer_folder(layout, layer))] if layer else []
     # Cheap checks before what takes minutes.
-    checks.lint(layout, ready.environment)
-    steps.build_images(layout, ready)
-    layers.ensure(layout)
-    checks.become_pytest(layout, ready.environment)
+    if not layer:
+        checks.lint(layout, dict(os.environ))
+    # One set of caches for all builds: the programs share most of their modules.
+    with golang.caches(layout):
+        ready = steps.ensure(layout)
+        layers.ensure(layout, layer)
+    if not layer:
+        steps.build_images(layout, ready)
+    checks.become_pytest(layout, ready.environment, *folder)
 
 
 @application.command()
@@ -143,7 +149,7 @@ def main() -> None:
     except SetupError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted. Run the same command again to go on.")
+        sys.exit("\nInterrupted. Run the same command again to resume.")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 SECRET_BYTES = 32
@@ -25,3 +26,13 @@ def ensure_secret(path: Path) -> None:
     """Makes a random secret once; it is never replaced, as the state could no longer be read."""
     if not path.is_file() or not path.read_text().strip():
         write(path, secrets.token_hex(SECRET_BYTES) + "\n", 0o600)
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Replaces a folder by a finished one. The gap is two renames wide, and the stamp is set after it."""
+    old = target.with_name(f"{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.replace(old)
+    new.replace(target)
+    shutil.rmtree(old, ignore_errors=True)

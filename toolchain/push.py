@@ -74,8 +74,7 @@ def _push(
     """The digests; None where the registry has no repository for one of the images."""
     with tempfile.TemporaryDirectory(prefix="strata-push-") as folder:
         digests = Path(folder) / "digests.json"
-        # In the environment that has the SDK of AWS.
-        command = [str(layout.clouds_venv / "bin" / "python"), "-m", "images", "push", *names]
+        command = [sys.executable, "-m", "strata.images", "push", *names]
         command += ["--account", str(settings.aws.account), "--region", settings.aws.region]
         command += ["--prefix", prefix, "--digests", str(digests)]
         done = subprocess.run(command, cwd=layout.root, env=environment, check=False)

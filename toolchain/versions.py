@@ -5,7 +5,7 @@ from __future__ import annotations
 # The CLI, the SDK (requirements/base.in), the language host and the runner script are of one version.
 PULUMI = "3.250.0"
 DOCKER_PLUGIN = "5.2.0"
-# As the SDKs in requirements/clouds.in.
+# The versions of the SDKs in pyproject.toml are the same.
 AWS_PLUGIN = "7.51.1"
 KUBERNETES_PLUGIN = "4.34.2"
 

@@ -1,7 +1,7 @@
 """Programs that know nothing of this project, with the plain SDKs: the packs judge them all the same.
 
-They run in an environment of their own, for the SDKs of AWS and Kubernetes are in no other. The
-plan-only provider stands in for the plugins of both, which no registry has.
+They run in the environment of the Pulumi program, which has all three SDKs. The plan-only provider
+takes the place of the plugins of AWS and Kubernetes, which are on no registry.
 """
 
 import os
@@ -14,12 +14,12 @@ import pytest
 from strata.policies import checking
 from strata.policies.checking import Report, report_of
 from strata.policies.packs import FOLDER
-from toolchain.clouds import PLAN_PROVIDER
 from toolchain.layout import here
-from toolchain.steps import plugin_folder
+from toolchain.plugins import VERSIONS
+from toolchain.registries import PLAN_PROVIDER
 
 HERE = Path(__file__).resolve().parent
-ENVIRONMENT = here().clouds_venv
+ENVIRONMENT = here().venv
 PLANNED = ("kubernetes", "aws")
 NO_CACHES = shutil.ignore_patterns("__pycache__")
 
@@ -44,7 +44,7 @@ def version_of(sdk: str) -> str:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Pulumi home with a plugin for each of the SDKs, under the SDK's own version."""
     folder = tmp_path_factory.mktemp("pulumi-home")
-    real = plugin_folder(here())
+    real = here().plugin("docker", VERSIONS["docker"])
     if not real.is_dir():
         pytest.fail("the Docker plugin is not installed: run `make setup`")
     shutil.copytree(real, folder / "plugins" / real.name)  # the engine follows no link there
