@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from strata.folders import CHECKOUT
+
 # What every own image stands on where an image registry can be reached: tag `trixie-slim`
 # (13.7-slim).
 UPSTREAM_ROOT = (
@@ -25,8 +27,8 @@ class Image:
 
     `upstream` is a reference by digest, or None for an image that is ours alone. `parent` is the
     logical image that its recipe starts from (None: the root file system). `sources` are files and
-    folders of this repository, beside the recipe's own folder, that go into the build. `on_demand`
-    images are built only when asked for by name.
+    folders of the checkout that the build needs besides the recipe's folder. `on_demand` images are
+    built only by name.
     """
 
     name: str
@@ -99,7 +101,10 @@ _IMAGES = (
     ),
 )
 
-IMAGES: Mapping[str, Image] = MappingProxyType({image.name: image for image in _IMAGES})
+# The sources of the reference application aren't installed with the package.
+IMAGES: Mapping[str, Image] = MappingProxyType(
+    {image.name: image for image in _IMAGES if CHECKOUT or not image.sources}
+)
 
 
 def get(name: str) -> Image:
