@@ -1,4 +1,4 @@
-"""`make preview`: a stack previewed by the real engine, with its policy packs, and what it came to in one line."""
+"""`make preview`: previews a stack with its policy packs, and summarizes the result in one line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from toolchain.stack import on_docker
 
 
 def preview(layout: Layout, environment: dict[str, str], stack: str) -> int:
-    """Previews a stack in its own state; gives the status of the engine, which fails on a violation."""
+    """Previews a stack in its own state. Returns the status of the CLI, which fails on a violation."""
     begin = time.monotonic()
     packs = checking.pack_arguments(stack, level_file(stack))
     with tempfile.TemporaryDirectory(prefix="strata-preview-") as folder:
@@ -37,12 +37,12 @@ def _planned(layout: Layout, stack: str, tally: checking.Tally) -> bool:
 
 
 def _run(command: list[str], layout: Layout, environment: dict[str, str]) -> int:
-    # The option that writes the events down is one of those that Pulumi shows on demand only.
+    # `--event-log` is a hidden option.
     shown = {**environment, "PULUMI_DEBUG_COMMANDS": "true"}
     with subprocess.Popen(command, cwd=layout.root, env=shown) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            # The CLI got it as well, and tells the person how it ends.
+            # The CLI gets the signal too, and prints how it ends.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             return process.wait()

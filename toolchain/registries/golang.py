@@ -41,6 +41,9 @@ def environment(layout: Layout) -> dict[str, str]:
         "GOMODCACHE": str(layout.go / "mod"),
         "GOCACHE": str(layout.go / "build"),
         "GOFLAGS": "-modcacherw -buildvcs=false",
+        # A fifth less time for compiling, within this limit of memory per process.
+        "GOGC": "400",
+        "GOMEMLIMIT": "1GiB",
         "GOWORK": "off",
         "CGO_ENABLED": "0",
     }
