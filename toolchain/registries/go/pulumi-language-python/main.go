@@ -119,9 +119,9 @@ func (host *languageHost) GetPluginInfo(context.Context, *emptypb.Empty) (*pulum
 	return &pulumirpc.PluginInfo{Version: version}, nil
 }
 
-// GetRequiredPackages returns the packages of the virtual environment whose plugin is installed or on the PATH. The
-// engine downloads every other plugin that is named here, and fails if it can't, even for a program that doesn't use
-// it. For a plugin that is missing and used, the engine's own error at the first resource names it.
+// GetRequiredPackages returns the packages of the virtual environment whose plugin is installed. The CLI downloads every
+// other plugin that is named here, also if it's on the PATH, and fails if it can't, also if the program doesn't use it.
+// A plugin that is missing is named by the engine's own error at the first resource that needs it.
 func (host *languageHost) GetRequiredPackages(
 	_ context.Context, request *pulumirpc.GetRequiredPackagesRequest,
 ) (*pulumirpc.GetRequiredPackagesResponse, error) {
@@ -148,7 +148,7 @@ func (host *languageHost) GetRequiredPackages(
 		if err := json.Unmarshal(content, &plugin); err != nil {
 			return nil, fmt.Errorf("reading %s: %w", file, err)
 		}
-		if !plugin.Resource || !pluginAvailable(plugin.Name, plugin.Version) {
+		if !plugin.Resource || !pluginInstalled(plugin.Name, plugin.Version) {
 			continue
 		}
 		response.Packages = append(response.Packages, &pulumirpc.PackageDependency{
@@ -159,10 +159,7 @@ func (host *languageHost) GetRequiredPackages(
 	return response, nil
 }
 
-func pluginAvailable(name, version string) bool {
-	if _, err := exec.LookPath("pulumi-resource-" + name); err == nil {
-		return true
-	}
+func pluginInstalled(name, version string) bool {
 	home := os.Getenv("PULUMI_HOME")
 	if home == "" {
 		userHome, err := os.UserHomeDir()
