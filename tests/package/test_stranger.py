@@ -61,7 +61,7 @@ def stranger(tmp_path: Path, installed: Installed) -> Stranger:
 
 
 def test_the_program_is_short() -> None:
-    assert len((PROGRAM / "__main__.py").read_text().splitlines()) <= 30
+    assert len((PROGRAM / "__main__.py").read_text().splitlines()) <= 25
 
 
 def test_it_is_planned_on_eks(stranger: Stranger) -> None:
