@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -26,7 +27,7 @@ application = typer.Typer(
 
 @application.command()
 def up() -> None:
-    """Set up what is missing, build the images, and bring the dev stack up."""
+    """Set up, build the images and bring the dev stack up."""
     layout = here()
     ready = steps.ensure(layout)
     steps.build_images(layout, ready)
@@ -35,17 +36,15 @@ def up() -> None:
 
 @application.command()
 def setup(name: Annotated[str, typer.Option("--stack")] = DEV) -> None:
-    """Set up what is missing for a stack, and no more: then `source .toolchain/env`."""
+    """Install what is missing for a stack: then `source .toolchain/env`."""
     steps.ensure(here(), name)
     command = "up" if name == DEV else "preview"
-    say(
-        f"Ready. `source .toolchain/env` makes the plain commands work: pulumi {command} --stack {name}"
-    )
+    say(f"Ready. Next: source .toolchain/env && pulumi {command} --stack {name}")
 
 
 @application.command()
 def preview(name: Annotated[str, typer.Option("--stack")] = DEV) -> None:
-    """Set up what is missing for a stack, and preview it with its policy packs."""
+    """Set up for a stack, and preview it with its policy packs."""
     layout = here()
     ready = steps.ensure(layout, name)
     raise typer.Exit(previews.preview(layout, ready.environment, name))
@@ -54,10 +53,10 @@ def preview(name: Annotated[str, typer.Option("--stack")] = DEV) -> None:
 @application.command("push")
 def push_images(
     name: Annotated[str, typer.Option("--stack")],
-    images: Annotated[list[str] | None, typer.Argument(help="Others besides our own.")] = None,
+    images: Annotated[list[str] | None, typer.Argument(help="Images besides our own.")] = None,
 ) -> None:
-    """Push the images of a stack to its registry, and note their digests in its file."""
-    # Imported here: it brings the systems along, and to push is rare.
+    """Push the images of a stack to its registry, and write their digests to its settings."""
+    # Imported here: it imports the systems, and pushes are rare.
     from toolchain import push
 
     push.push(here(), name, images or [])
@@ -65,10 +64,10 @@ def push_images(
 
 @application.command()
 def down() -> None:
-    """Destroy the dev stack; set-up and images stay."""
+    """Destroy the dev stack. Set-up and images stay."""
     layout = here()
     if not stack.exists(layout, DEV):
-        say("There is no stack: nothing to destroy.")
+        say("The dev stack does not exist.")
         return
     ready = steps.ensure(layout)
     stack.become(layout, ready.environment, DEV, "destroy", "--yes", "--skip-preview")
@@ -91,14 +90,14 @@ def repair_state(leftovers: bool = False) -> None:
 
 @application.command()
 def images() -> None:
-    """Set up what is missing and build every image but those on demand."""
+    """Set up, and build all images except on-demand ones."""
     layout = here()
     steps.build_images(layout, steps.ensure(layout))
 
 
 @application.command()
 def bench() -> None:
-    """Set up what is missing and run the benchmarks."""
+    """Set up, and run the benchmarks."""
     layout = here()
     ready = steps.ensure(layout)
     steps.build_images(layout, ready)
@@ -110,36 +109,35 @@ def bench() -> None:
 
 @application.command()
 def test(layer: Layer = "") -> None:  # noqa: PT028 (a command, not a test)
-    """Set up what is missing and run every check; pytest's summary comes last."""
+    """Set up, and run all checks and tests, or the tests of one layer."""
     layout = here()
     folder = [str(checks.layer_folder(layout, layer))] if layer else []
     # Cheap checks before what takes minutes.
     if not layer:
         checks.lint(layout, dict(os.environ))
-    # One set of caches for all builds: the programs share most of their modules.
+    # The programs share most of their modules, and so one set of caches.
     with golang.caches(layout):
         ready = steps.ensure(layout)
-        layers.ensure(layout, layer)
-    if not layer:
-        steps.build_images(layout, ready)
+        with nullcontext() if layer else steps.images_in_background(layout, ready):
+            layers.ensure(layout, layer)
     checks.become_pytest(layout, ready.environment, *folder)
 
 
 @application.command()
 def lint() -> None:
-    """Format, lint and strict types."""
+    """Check format, lint and types."""
     checks.lint(here(), dict(os.environ))
 
 
 @application.command("format")
 def format_code() -> None:
-    """Write every file as the formatter wants it."""
+    """Format all files."""
     checks.format_code(here(), dict(os.environ))
 
 
 @application.command("clean")
 def clean_up() -> None:
-    """Take back what set-up made, and nothing else."""
+    """Remove what set-up created."""
     clean.clean(here())
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from toolchain import debian, engine, plugins, registries, releases, source, stack
@@ -13,6 +15,8 @@ from toolchain.files import write
 from toolchain.layout import DEV, Layout, process_environment, shell_file
 from toolchain.registries import golang
 from toolchain.report import step
+
+IMAGES = [sys.executable, "-m", "strata.images", "build"]
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,33 @@ def ensure_engine(layout: Layout, chosen: str) -> str:
     return address
 
 
-def build_images(layout: Layout, ready: Ready, *arguments: str) -> None:
-    command = [sys.executable, "-m", "strata.images", "build", *arguments]
-    done = subprocess.run(command, cwd=layout.root, env=ready.environment, check=False)
-    if done.returncode:
+def build_images(layout: Layout, ready: Ready) -> None:
+    _check_images(subprocess.run(IMAGES, cwd=layout.root, env=ready.environment, check=False))
+
+
+@contextmanager
+def images_in_background(layout: Layout, ready: Ready) -> Iterator[None]:
+    """Builds the images while the block runs. They wait for the network, and Go builds for the processor."""
+    log = layout.logs / "images.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            IMAGES, cwd=layout.root, env=ready.environment, stdout=file, stderr=subprocess.STDOUT
+        )
+        try:
+            yield
+        except BaseException:
+            process.terminate()
+            raise
+        with step("Images: waiting for the rest"):
+            process.wait()
+    print(log.read_text(), end="", flush=True)
+    _check_images(process)
+
+
+def _check_images(ended: subprocess.CompletedProcess[bytes] | subprocess.Popen[bytes]) -> None:
+    if ended.returncode:
         raise SetupError(
-            f"`python -m strata.images build` ended with status {done.returncode}",
+            f"`python -m strata.images build` ended with status {ended.returncode}",
             "fix what its message above says, then run the same command again: finished images are kept",
         )
 

@@ -6,7 +6,9 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from toolchain import (
     repair,
     source,
     stack,
+    steps,
 )
 from toolchain.errors import SetupError
 from toolchain.layout import Layout
@@ -226,6 +229,28 @@ def test_the_environment_is_made_again_for_another_lock_or_place(tmp_path: Path)
     assert bootstrap.identity([lock], tmp_path / "moved") != first
     lock.write_text("a==2\n")
     assert bootstrap.identity([lock], tmp_path / "venv") != first
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_images_are_built_in_the_background(
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    place = Layout(tmp_path)
+    place.logs.mkdir(parents=True)
+    script = f"import sys; print('built'); sys.exit({status})"
+    monkeypatch.setattr(steps, "IMAGES", [sys.executable, "-c", script])
+    ready = steps.Ready(source.REGISTRIES, dict(os.environ))
+    with (
+        pytest.raises(SetupError, match="status 3") if status else nullcontext(),
+        steps.images_in_background(place, ready),
+    ):
+        print("meanwhile")
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == "meanwhile"
+    assert "built" in lines
 
 
 def test_an_unknown_layer_names_the_known_ones() -> None:

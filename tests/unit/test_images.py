@@ -283,10 +283,7 @@ def test_naming_an_image_needs_no_docker() -> None:
         "sys.exit('docker' in sys.modules or 'rich' in sys.modules)"
     )
     assert (
-        subprocess.run(
-            [sys.executable, "-c", script], cwd=REPOSITORY, check=False
-        ).returncode
-        == 0
+        subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, check=False).returncode == 0
     )
 
 
