@@ -31,7 +31,7 @@ REMOVED = (
 )
 
 # The upstream package is internal: only a package inside its module can export its provider.
-EXPORTED = """// Package exported exports the provider from its internal package.
+EXPORTED = """// Package exported hands out the provider, which lies in an internal package.
 package exported
 
 import "github.com/terraform-providers/terraform-provider-docker/internal/provider"
