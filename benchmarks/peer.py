@@ -3,6 +3,7 @@
 import platform
 from pathlib import Path
 
+from strata.pins import COMPOSE
 from toolchain import download, source
 from toolchain.layout import Layout
 from toolchain.registries import golang
@@ -10,7 +11,6 @@ from toolchain.releases import Release
 from toolchain.report import step
 from toolchain.stamps import Stamp, digest
 
-COMPOSE = "2.40.3"
 _PACKAGE = "github.com/docker/compose/v2/cmd"
 _VERSION_VARIABLE = "github.com/docker/compose/v2/internal.Version"
 

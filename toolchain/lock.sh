@@ -8,9 +8,9 @@ python3 -m venv ../../.toolchain/venv-lock
 trap 'rm -f pins.txt' EXIT
 # The SDKs have the versions of the CLI and the plugins.
 PYTHONPATH=../.. python3 -c '
-from toolchain import versions
+from strata import pins
 for name in ("", "_DOCKER", "_AWS", "_KUBERNETES"):
-    version = versions.PULUMI if not name else getattr(versions, f"{name[1:]}_PLUGIN")
+    version = pins.PULUMI if not name else getattr(pins, f"{name[1:]}_PLUGIN")
     print(f"pulumi{name.lower()}=={version}".replace("_", "-"))
 ' >pins.txt
 # No address of a registry and no path of this machine may get into a lock.

@@ -5,10 +5,10 @@ A platform's SDK is installed only after its plugin: Pulumi requires the plugin 
 
 from __future__ import annotations
 
+from strata.pins import AWS_PLUGIN, DOCKER_PLUGIN, KUBERNETES_PLUGIN
 from toolchain import registries, releases, source
 from toolchain.bootstrap import make_environment
 from toolchain.layout import Layout
-from toolchain.versions import AWS_PLUGIN, DOCKER_PLUGIN, KUBERNETES_PLUGIN
 
 VERSIONS = {"docker": DOCKER_PLUGIN, "aws": AWS_PLUGIN, "kubernetes": KUBERNETES_PLUGIN}
 CLUSTER = ("aws", "kubernetes")

@@ -8,13 +8,13 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from strata.pins import PULUMI
 from toolchain import download
 from toolchain.errors import SetupError
 from toolchain.files import replace_folder
 from toolchain.layout import Layout
 from toolchain.report import Progress, step
 from toolchain.stamps import Stamp, digest
-from toolchain.versions import PULUMI
 
 _MEBIBYTE = 1 << 20
 

@@ -1,4 +1,4 @@
-"""The typed settings of a stack. Nothing below this package reads Pulumi's configuration."""
+"""The typed settings of a stack. No other package reads Pulumi's configuration."""
 
 from strata.config.aws import AwsSettings, Capacity, GpuNodes, Nat, NodeImage, SystemNodes
 from strata.config.load import load, read_seed

@@ -8,56 +8,56 @@ from pydantic import AfterValidator, Field
 
 from strata.config.base import BaseSettings
 from strata.model import GpuSharing
+from strata.pins import EKS_KUBERNETES_VERSION
 
 
 class Nat(StrEnum):
     """How private nodes reach the internet."""
 
     PER_ZONE = "per-zone"
-    """A NAT gateway in each zone: a zone that fails takes no other along."""
+    """A NAT gateway in each zone. If a zone fails, the others keep their access."""
     ONE = "one"
-    """One for all zones: a third of the cost, and no way out while its zone is away."""
+    """One NAT gateway for all zones. Cheaper, but no outbound access if its zone fails."""
 
 
 class Capacity(StrEnum):
-    """How the instances of a node group are bought."""
+    """The purchase option of a node group's instances."""
 
     ON_DEMAND = "on-demand"
     SPOT = "spot"
-    """Spare capacity, taken back with two minutes' notice."""
+    """Spare capacity. EC2 reclaims it with two minutes' notice."""
     CAPACITY_BLOCK = "capacity-block"
-    """A block that was reserved for a span of time (EC2 Capacity Blocks for ML)."""
+    """An EC2 Capacity Block for ML: capacity reserved for a period."""
     RESERVATION = "reservation"
     """An On-Demand Capacity Reservation."""
 
 
 class NodeImage(StrEnum):
-    """What a GPU node boots."""
+    """The operating system of a GPU node."""
 
     AL2023 = "al2023"
-    """Amazon Linux 2023 with NVIDIA's driver; the device plugin is brought by the stack."""
+    """Amazon Linux 2023 with the NVIDIA driver. The stack installs the device plugin."""
     BOTTLEROCKET = "bottlerocket"
-    """Bottlerocket with NVIDIA's driver and device plugin."""
+    """Bottlerocket with the NVIDIA driver and device plugin."""
 
 
 def _not_empty(value: tuple[str, ...]) -> tuple[str, ...]:
     if not value:
-        raise ValueError("there is none: name at least one")
+        raise ValueError("must name at least one")
     return value
 
 
 InstanceType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")]
 InstanceTypes = Annotated[tuple[InstanceType, ...], AfterValidator(_not_empty)]
-NodeCount = Annotated[int, Field(ge=0, le=450)]  # nodes of a managed node group: EKS quotas
+NodeCount = Annotated[int, Field(ge=0, le=450)]  # EKS quota: nodes in a managed node group
 
 
 class SystemNodes(BaseSettings):
-    """The nodes of everything that needs no GPU: always on demand.
+    """The on-demand nodes for everything that needs no GPU.
 
-    `instance_types` in the order in which they are tried. `release` is the version of the node
-    image, such as `1.35.6-20260818`; by default the one that the stack pins for its version of
-    Kubernetes, else the one that EKS recommends when the group is made. `minimum` and `maximum` are
-    of all zones together.
+    `instance_types` are tried in order. `minimum` and `maximum` count the nodes of all zones.
+    `release` is the version of the node image, such as `1.35.6-20260818`. It defaults to the one
+    pinned for the Kubernetes version; without a pin, to the one that EKS recommends at creation.
     """
 
     instance_types: InstanceTypes = (
@@ -72,14 +72,14 @@ class SystemNodes(BaseSettings):
 
 
 class GpuNodes(BaseSettings):
-    """A group of nodes with GPUs, tainted so that nothing else comes there.
+    """A group of GPU nodes. A taint keeps pods without a GPU off them.
 
-    `instance_types` in the order in which they are tried (on demand; for spot, EC2 takes the one
-    that is least likely to be taken back). `reservation_id` is the capacity reservation or block,
-    for these two kinds of `capacity`. `zone` (a letter) keeps the group in one zone, where a
-    reservation or EFA needs that. `efa` gives the nodes every Elastic Fabric Adapter their instance
-    type has, in a placement group. `time_slices`: how many containers use a GPU in turns, with
-    `sharing: time-slicing`; `mig_profile`: the slices each GPU is cut into, with `sharing: mig`.
+    On-demand `instance_types` are tried in order; for spot, EC2 chooses the type that it is least
+    likely to reclaim. `reservation_id` names the capacity reservation or block. `zone` (a letter)
+    keeps the group in one zone, as a reservation or EFA requires. `efa` attaches every Elastic
+    Fabric Adapter of the instance type, in a placement group. `time_slices` is the number of
+    containers that share a GPU with `sharing: time-slicing`; `mig_profile` is the profile that
+    each GPU is partitioned into with `sharing: mig`.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
@@ -99,7 +99,7 @@ class GpuNodes(BaseSettings):
 
 
 DEFAULT_GPU_NODES = (
-    # 24 GB of GPU memory each; of the newer family first (docs/costs.md).
+    # 24 GB of GPU memory each, the newer and cheaper family first (docs/costs.md).
     GpuNodes.model_validate(
         {"name": "gpu", "instanceTypes": ("g6.xlarge", "g5.xlarge", "g6.2xlarge", "g5.2xlarge")}
     ),
@@ -107,14 +107,14 @@ DEFAULT_GPU_NODES = (
 
 
 class AwsSettings(BaseSettings):
-    """Where on AWS a stack is, and what its cluster is like.
+    """The account, network, cluster and nodes of a stack on EKS.
 
-    `account`: 12 digits. `zones`: how many availability zones, and `zone_letters` which ones (by
-    default the first of the region). `range` is that of the VPC, `service_range` that of
-    Kubernetes' services. `public_access_ranges`: who may reach the cluster's API from outside of
-    the VPC; by default nobody. `administrators`: ARNs of the roles or users that may do anything in
-    the cluster. `hosted_zone_id`: the Route 53 zone of `strata:domain`; by default one is made.
-    `add_ons` gives an add-on another version than the stack's own.
+    `account` has 12 digits. `zones` is the number of availability zones; `zone_letters` selects
+    them and defaults to the first of the region. `range` is the CIDR of the VPC, `service_range`
+    that of Kubernetes Services. `public_access_ranges` may reach the cluster's API from outside the
+    VPC; by default, nobody can. `administrators` are ARNs of roles or users with full access to the
+    cluster. `hosted_zone_id` is the Route 53 zone of `strata:domain`; without it, the stack creates
+    one. `add_ons` overrides the pinned version of an add-on.
     """
 
     account: Annotated[str, Field(pattern=r"^\d{12}$")] | None = None
@@ -124,7 +124,7 @@ class AwsSettings(BaseSettings):
     range: IPv4Network = IPv4Network("10.64.0.0/16")
     service_range: IPv4Network = IPv4Network("172.20.0.0/16")
     nat: Nat = Nat.PER_ZONE
-    kubernetes_version: Annotated[str, Field(pattern=r"^1\.\d{2}$")] = "1.35"
+    kubernetes_version: Annotated[str, Field(pattern=r"^1\.\d{2}$")] = EKS_KUBERNETES_VERSION
     public_access_ranges: tuple[IPv4Network, ...] = ()
     administrators: tuple[
         Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/.+$")], ...

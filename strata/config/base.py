@@ -1,11 +1,11 @@
-"""What all settings share."""
+"""The base class of all settings."""
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 
 class BaseSettings(BaseModel):
-    """Keys as in Pulumi.<stack>.yaml; one that is not a setting is a mistake."""
+    """Uses the camelCase keys of Pulumi.<stack>.yaml and rejects unknown keys."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True

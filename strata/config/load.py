@@ -1,4 +1,4 @@
-"""Reads the settings of a stack, and says of each mistake where it is and what to do."""
+"""Reads the settings of a stack and reports every error with its path and fix."""
 
 import difflib
 import json
@@ -14,17 +14,16 @@ from strata.config.settings import Settings
 from strata.model import InvalidStackError, Problem
 
 NAMESPACE = "strata"
-"""The namespace of our keys, whatever the project is called: `strata:system`."""
+"""The namespace of the settings (`strata:system`), in any project."""
 
 SEED_FILE_VARIABLE = "STRATA_SEED_FILE"
 
 
 def load(raw: Mapping[str, str]) -> Settings:
-    """The settings of a stack from what Pulumi hands over.
+    """Validates the configuration that Pulumi passes to the program.
 
-    `raw` maps `namespace:key` to a string, which is JSON where the value is a list or a map.
-    Keys of other namespaces (`docker:host`) are left alone. Raises `InvalidStackError` with every
-    mistake there is.
+    `raw` maps `namespace:key` to a string; lists and maps are JSON. Keys of other namespaces
+    (`docker:host`) are ignored. Raises `InvalidStackError` with all problems.
     """
     prefix = f"{NAMESPACE}:"
     values = {
@@ -35,33 +34,33 @@ def load(raw: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False)
-        raise InvalidStackError(_problem(one) for one in found) from None
+        details = error.errors(include_input=False, include_url=False)
+        raise InvalidStackError(_problem(detail) for detail in details) from None
 
 
 def read_seed(settings: Settings, environment: Mapping[str, str] = os.environ) -> bytes:
-    """The seed of the stack's secrets, from the settings or from the machine's seed file."""
+    """Returns the seed of the stack's secrets, from the settings or the machine's seed file."""
     if settings.seed is not None:
         return settings.seed.get_secret_value().encode()
     name = environment.get(SEED_FILE_VARIABLE)
     if not name:
-        raise InvalidStackError(
-            [_no_seed("there is no seed to derive the secrets of the stack from")]
-        )
+        raise InvalidStackError([_no_seed("the stack has no seed for its secrets")])
     try:
         seed = Path(name).read_text().strip()
     except OSError as error:
-        raise InvalidStackError([_no_seed(f"the seed file: {error.strerror}: {name}")]) from None
+        raise InvalidStackError(
+            [_no_seed(f"can't read the seed file {name}: {error.strerror}")]
+        ) from None
     if len(seed) < 32:
-        raise InvalidStackError([_no_seed(f"the seed file has less than 32 characters: {name}")])
+        raise InvalidStackError([_no_seed(f"the seed file {name} has fewer than 32 characters")])
     return seed.encode()
 
 
-def _no_seed(problem: str) -> Problem:
+def _no_seed(message: str) -> Problem:
     return Problem(
         "strata:seed",
-        problem,
-        "run `source .toolchain/env` (made by `make up`), or set one for this stack:"
+        message,
+        "run `source .toolchain/env` (created by `make up`), or set a seed for this stack:"
         " openssl rand -hex 32 | pulumi config set --secret strata:seed",
     )
 
@@ -76,22 +75,21 @@ def _value(text: str) -> Any:
 
 
 def _problem(error: ErrorDetails) -> Problem:
-    # pydantic names the branch of a union and the like with parts that are no key of the file.
     location = [str(part) for part in error["loc"]]
     path = f"{NAMESPACE}:{_path(error['loc'])}"
     if error["type"] == "extra_forbidden":
-        return Problem(path, "is not a setting", _similar(location))
+        return Problem(path, "unknown key", _similar(location))
     message = error["msg"].removeprefix("Value error, ")
-    return Problem(path, message[:1].lower() + message[1:], _remedy(error))
+    return Problem(path, message[:1].lower() + message[1:], _fix(error))
 
 
 def _path(location: Sequence[int | str]) -> str:
-    """`aws.gpuNodes[0].name`: keys with dots, places in a list with brackets."""
+    """Formats a location as `aws.gpuNodes[0].name`."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return "".join(parts).removeprefix(".")
 
 
-def _remedy(error: ErrorDetails) -> str:
+def _fix(error: ErrorDetails) -> str:
     match error["type"]:
         case "int_parsing" | "int_type" | "int_from_float":
             return "write a whole number"
@@ -102,13 +100,13 @@ def _remedy(error: ErrorDetails) -> str:
         case "tuple_type" | "list_type":
             return "write a list"
         case "ip_v4_network":
-            return "write a range such as 10.64.0.0/16, with zeros after its prefix"
+            return "write a range such as 10.64.0.0/16, with zeros after the prefix"
         case "missing":
             return "add it"
         case "enum" | "literal_error":
-            return "choose one of these"
+            return "use one of these values"
         case _:
-            return "see docs/settings.md for what each setting may be"
+            return "see docs/settings.md for the allowed values"
 
 
 def _similar(location: list[str]) -> str:
@@ -116,7 +114,7 @@ def _similar(location: list[str]) -> str:
     known = list(_keys(parents))
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]}? " if near else ""
-    return f"{hint}the settings here are: {', '.join(known)}"
+    return f"{hint}use one of: {', '.join(known)}"
 
 
 def _keys(parents: list[str]) -> Iterator[str]:
@@ -131,7 +129,7 @@ def _keys(parents: list[str]) -> Iterator[str]:
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:
     candidates = (annotation, *getattr(annotation, "__args__", ()))
-    for one in candidates:
-        if isinstance(one, type) and issubclass(one, BaseModel):
-            return one
+    for candidate in candidates:
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
     return None

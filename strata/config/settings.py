@@ -1,4 +1,4 @@
-"""The settings of a stack, typed. Every one of them is a key of Pulumi.<stack>.yaml."""
+"""The settings of a stack. Each is a key of Pulumi.<stack>.yaml; docs/settings.md lists them."""
 
 from enum import StrEnum
 from ipaddress import IPv4Network
@@ -21,33 +21,33 @@ class PlatformName(StrEnum):
     DOCKER = "docker"
     """The Docker engine of this machine."""
     EKS = "eks"
-    """AWS, in a cluster of its own."""
+    """A cluster on AWS that the stack creates."""
     KUBERNETES = "kubernetes"
-    """Any cluster that a kubeconfig leads to."""
+    """An existing cluster, through a kubeconfig."""
 
 
 class ImageSource(StrEnum):
     """Where images come from."""
 
     AUTO = "auto"
-    """`upstream` where their registry can be reached, else `local`."""
+    """`upstream` if the registry is reachable, otherwise `local`."""
     LOCAL = "local"
-    """Built on this machine from Debian's packages."""
+    """Built on this machine from Debian packages."""
     UPSTREAM = "upstream"
-    """Pulled, each by its digest."""
+    """Engines pulled by digest; our own images built on a pulled Debian image."""
 
 
 class Ports(BaseSettings):
-    """The ports of the host's loopback on which the gateway answers."""
+    """The ports on 127.0.0.1 where the gateway listens."""
 
     http: PortNumber = 8080
     https: PortNumber = 8443
 
 
 class Network(BaseSettings):
-    """`range`: the addresses (CIDR, a /16) that the networks of the stack are cut from.
+    """`range`: the private /16 that contains all networks of the stack.
 
-    By default it is chosen from 10.128.0.0/9 by the name of the stack.
+    Defaults to a /16 of 10.128.0.0/9, selected by the name of the stack.
     """
 
     range: IPv4Network | None = None
@@ -61,7 +61,7 @@ class Network(BaseSettings):
 
 
 class GpuSettings(BaseSettings):
-    """What the GPU services of the system ask for; see strata/model/gpu.py."""
+    """The GPU request that a system passes to its GPU services; see strata/model/gpu.py."""
 
     mode: GpuMode = GpuMode.PREFER
     count: Annotated[int, Field(ge=1)] = 1
@@ -75,29 +75,28 @@ class GpuSettings(BaseSettings):
 
 
 class Host(BaseSettings):
-    """`reserved_memory_mib`: memory kept for the system, by default a tenth, at least 1024 MiB."""
+    """`reserved_memory_mib`: memory reserved for the system. Default: 10%, at least 1024 MiB."""
 
     reserved_memory_mib: Annotated[int, Field(ge=0)] | None = None
 
 
 class VolumeSettings(BaseSettings):
-    """What a stack changes in one volume of a service. `storage_class`: on Kubernetes."""
+    """Overrides for one volume of a service. `storage_class` applies on Kubernetes."""
 
     size_gib: Annotated[int, Field(ge=1)] | None = None
     storage_class: str | None = None
 
 
 class ServiceSettings(BaseSettings):
-    """What a stack changes in one service or job; without a key, the component's choice stands.
+    """Overrides for one service or job. A missing key keeps the component's value.
 
-    `image` replaces its image, on GPUs too. `environment` is added to what the component sets.
-    `volumes`: by the name of the volume.
+    `image` replaces its image, on GPUs too. `environment` is merged into the component's variables.
+    `volumes` is keyed by the name of a volume.
     """
 
     image: str | None = None
     environment: dict[str, str] | None = None
     volumes: dict[str, VolumeSettings] | None = None
-
     memory_mib: MemoryMib | None = None
     cpu: Cores | None = None
     cpu_reserved: Cores | None = None
@@ -108,11 +107,11 @@ class ServiceSettings(BaseSettings):
 
 
 class LoadBalancer(BaseSettings):
-    """Who reaches what a stack on Kubernetes publishes.
+    """The load balancer of a stack on Kubernetes.
 
-    By default the load balancer is internal: it answers in the network of the cluster and those
-    that are connected with it. With `public` it has public addresses. `ranges` (CIDR) are who may
-    connect; they have to be said for a public one, and are the private ranges for an internal one.
+    By default it is internal: reachable only from the cluster's network and peered networks.
+    `public` gives it public addresses. Only `ranges` (CIDR) may connect. They default to the
+    private ranges, and are required for a public load balancer.
     """
 
     public: bool = False
@@ -120,8 +119,8 @@ class LoadBalancer(BaseSettings):
 
 
 class KubernetesSettings(BaseSettings):
-    """`context`: of the kubeconfig (KUBECONFIG, or ~/.kube/config), by default its current one.
-    `registry`: where our own images were pushed to, such as `registry.example.com/strata`."""
+    """`context`: a context of the kubeconfig (KUBECONFIG, or ~/.kube/config). Default: the current
+    one. `registry`: where `make push` put our own images, such as `registry.example.com/strata`."""
 
     context: str | None = None
     registry: str | None = None
@@ -133,12 +132,12 @@ Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 class Settings(BaseSettings):
     """All settings of a stack.
 
-    `system`: which system the stack is (systems/). `platform`: where it runs; `aws` and
-    `kubernetes` are about these two. `domain`: the name under which people reach a stack on EKS.
-    `image_digests`: by logical image, what `make push` pushed. `profiles`: which optional services it has.
-    `services`: changes by service name. `secret_generations`: raising the number of a service
-    replaces its secrets. `seed`: at least 32 characters that the secrets of the stack are derived
-    from; where it is absent it is read from the file that STRATA_SEED_FILE names.
+    `system` names a file of systems/. `platform` is where the stack runs; `aws` and `kubernetes`
+    configure these two platforms. `domain` is the public name of a stack on EKS. `image_digests`
+    maps a logical image to the digest that `make push` pushed. `profiles` enables optional
+    services. `services` overrides fields by service name. Raising the number of an owner in
+    `secret_generations` rotates its secrets. All secrets derive from `seed` (at least 32
+    characters); without it, the seed is read from the file that STRATA_SEED_FILE names.
     """
 
     system: str = "reference"

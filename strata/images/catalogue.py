@@ -11,14 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from strata import pins
 from strata.folders import CHECKOUT
 
-# What every own image stands on where an image registry can be reached: tag `trixie-slim`
-# (13.7-slim).
-UPSTREAM_ROOT = (
-    "docker.io/library/debian"
-    "@sha256:a99cfc517144bc59b1978475ec53b46ecabec7e43635402ee5b77cc54cd1b20a"
-)
+# The base of every image that Strata builds where a registry is reachable.
+UPSTREAM_ROOT = pins.DEBIAN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +24,8 @@ class Image:
 
     `upstream` is a reference by digest, or None for an image that is ours alone. `parent` is the
     logical image that its recipe starts from (None: the root file system). `sources` are files and
-    folders of the checkout that the build needs besides the recipe's folder. `on_demand` images are
-    built only by name.
+    folders of this repository, beside the recipe's own folder, that go into the build. `on_demand`
+    images are built only when asked for by name.
     """
 
     name: str
@@ -45,34 +42,22 @@ _IMAGES = (
     Image(
         name="postgres",
         purpose="PostgreSQL 17 with pgvector",
-        # tag 0.8.6-pg17-trixie (PostgreSQL 17.11)
-        upstream=(
-            "docker.io/pgvector/pgvector@sha256:724a4041afdb1750446e3f6b5cfa8f3b0ac5a2cf538ddfa6bfee4f94c2fa85c6"
-        ),
+        upstream=pins.POSTGRES,
     ),
     Image(
         name="redis",
         purpose="Redis 8",
-        # tag 8.10.2-trixie
-        upstream=(
-            "docker.io/library/redis@sha256:d5ac52db24d4e70566fe9944f22cf5bdc2bc739b05c0f426335161ea6c23f3b3"
-        ),
+        upstream=pins.REDIS,
     ),
     Image(
         name="rabbitmq",
         purpose="RabbitMQ 4",
-        # tag 4.3.6
-        upstream=(
-            "docker.io/library/rabbitmq@sha256:fcebcf1710fa311001816214d8a15e4899f686bfb2741c0f7bfe56eeb4840e61"
-        ),
+        upstream=pins.RABBITMQ,
     ),
     Image(
         name="nginx",
         purpose="NGINX, the gateway",
-        # tag 1.30.5-trixie
-        upstream=(
-            "docker.io/library/nginx@sha256:e9f347c65f318767714e8b0eccfd6b558d00fb92630791fb6cd901fcdf7f6fdd"
-        ),
+        upstream=pins.NGINX,
     ),
     Image(
         name="application",

@@ -96,7 +96,8 @@ class Authority:
         """A server certificate for `names` (host names or addresses), the first one its subject."""
         key = _key(key_seed)
         public = key.public_key()
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+        # `names` may be empty until the stack reports it: a plan renders files before that.
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in names[:1]])
         certificate = (
             _builder(subject, self._name, public, CERTIFICATE_DAYS)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

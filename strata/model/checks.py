@@ -3,15 +3,18 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import combinations
+from pathlib import PurePosixPath
 
 from strata.errors import Problem
 from strata.model.job import Job
 from strata.model.service import Service
-from strata.model.text import Listen, names_replica, needs_stateful, parts
+from strata.model.text import Listen, Peers, names_replica, needs_stateful, parts
 from strata.model.workload import Workload
 
 # RFC 1123: a label of a host name, which every service is.
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+NAME_FIX = "use at most 40 of a-z, 0-9 and '-', starting with a letter, not ending with '-'"
 # Only an image knows its users by name; volumes and tmpfs are owned by numbers.
 USER = re.compile(r"\d+(:\d+)?")
 # Five cron fields; the platform checks what each may be.
@@ -25,7 +28,7 @@ def workload_problems(workload: Workload) -> Iterator[Problem]:
         yield Problem(
             path,
             "is not a valid host name",
-            "use at most 40 of a-z, 0-9 and '-', starting with a letter, not ending with '-'",
+            NAME_FIX,
         )
     if USER.fullmatch(workload.user) is None:
         yield Problem(
@@ -35,6 +38,7 @@ def workload_problems(workload: Workload) -> Iterator[Problem]:
         )
     yield from _resource_problems(workload)
     yield from _text_problems(workload)
+    yield from _mount_problems(workload)
     for field, keys in (
         ("ports", [port.name for port in workload.ports]),
         ("volumes", [volume.name for volume in workload.volumes]),
@@ -60,10 +64,16 @@ def _text_problems(workload: Workload) -> Iterator[Problem]:
                     f"there is no port named {part.port}",
                     f"use one of: {', '.join(sorted(known))}" if known else "declare the port",
                 )
+            if isinstance(part, Listen | Peers) and not part.is_valid:
+                yield Problem(
+                    path,
+                    f"{part.template!r} is not a valid template",
+                    "use only the placeholders of its documentation; write {{ for a brace",
+                )
         if needs_stateful(text) and not workload.stateful:
             yield Problem(
                 path,
-                "names replicas, which only a stateful service has names for",
+                "names a replica, and only those of a stateful service have names",
                 "set stateful=True",
             )
         elif field.startswith("files.") and names_replica(text):
@@ -71,6 +81,30 @@ def _text_problems(workload: Workload) -> Iterator[Problem]:
                 path,
                 "replicas share their files, and this content differs from replica to replica",
                 "pass it in the environment or the command",
+            )
+
+
+def _mount_problems(workload: Workload) -> Iterator[Problem]:
+    """What is wrong with the paths in the container."""
+    folders = {str(PurePosixPath(file.path).parent) for file in workload.files}
+    mounts = [
+        *((f"volumes.{volume.name}", volume.path) for volume in workload.volumes),
+        *((f"tmpfs[{index}]", tmpfs.path) for index, tmpfs in enumerate(workload.tmpfs)),
+        *((f"files.{folder}", folder) for folder in sorted(folders)),
+    ]
+    for field, mounted in mounts:
+        if not mounted.startswith("/") or not PurePosixPath(mounted).name:
+            yield Problem(
+                f"{workload.path}: {field}",
+                f"{mounted!r} is not a path to mount",
+                "use an absolute path other than '/'",
+            )
+    for mounted, count in Counter(mounted for _, mounted in mounts).items():
+        if count > 1:
+            yield Problem(
+                f"{workload.path}: {mounted}",
+                f"is mounted {count} times",
+                "use different paths for volumes, tmpfs and the folders of files",
             )
 
 
@@ -83,7 +117,7 @@ def _resource_problems(workload: Workload) -> Iterator[Problem]:
             f"give it at least {workload.memory_mib_minimum} MiB",
         )
     if resources.cpu <= 0:
-        yield Problem(f"{path}: cpu", f"{resources.cpu} is not above 0", "give it a share")
+        yield Problem(f"{path}: cpu", f"{resources.cpu} is not above 0", "use a number above 0")
     if resources.cpu_budget > resources.cpu:
         yield Problem(
             f"{path}: cpu_reserved",
@@ -137,7 +171,20 @@ def _service_problems(service: Service) -> Iterator[Problem]:
                 "a range of ports can't be published",
                 "publish single ports",
             )
+    for port, other in combinations(service.ports, 2):
+        if port.protocol is other.protocol and set(port.numbers) & set(other.numbers):
+            yield Problem(
+                f"{path}: ports.{other.name}",
+                f"{other.label} overlaps {port.label} of {port.name}",
+                "give each port numbers of its own",
+            )
     for volume in service.volumes:
+        if NAME.fullmatch(volume.name) is None:
+            yield Problem(
+                f"{path}: volumes.{volume.name}",
+                "is not a valid name",
+                NAME_FIX,
+            )
         if volume.size_gib < 1:
             yield Problem(
                 f"{path}: volumes.{volume.name}.size_gib",

@@ -107,7 +107,8 @@ class Composition:
     def _serves(self, endpoint: Endpoint) -> bool:
         server = self._workloads.get(endpoint.service)
         return server is not None and any(
-            port.number == endpoint.number and port.protocol is endpoint.protocol
+            (port.number, port.last, port.protocol)
+            == (endpoint.number, endpoint.last, endpoint.protocol)
             for port in server.ports
         )
 
@@ -129,7 +130,7 @@ class Composition:
                 listed = ", ".join(f"{port.label} ({port.name})" for port in server.ports)
                 yield Problem(
                     path,
-                    f"{endpoint.service} has no port {endpoint.number or endpoint.port}",
+                    f"{endpoint.service} has no port {endpoint.label}",
                     f"link to one of its ports: {listed}"
                     if listed
                     else "declare a port, or remove the link",
@@ -162,13 +163,14 @@ class Composition:
             for port in service.ports:
                 if port.published is None:
                     continue
-                other = published.setdefault((port.published, port.protocol), service.name)
-                if other != service.name:
+                key = (port.published, port.protocol)
+                if key in published:
                     yield Problem(
                         f"{service.path}: ports",
-                        f"port {port.published} is already published by {other}",
+                        f"port {port.published} is already published by {published[key]}",
                         "publish it under another number",
                     )
+                published[key] = service.name
 
     def _settings_problems(self) -> Iterator[Problem]:
         secrets = self.secrets

@@ -58,6 +58,11 @@ class Endpoint:
         return self.service
 
     @property
+    def label(self) -> str:
+        """How messages show it: by its number, or by its name where the port doesn't exist."""
+        return port_label(self.number, self.last, self.protocol) if self.number else self.port
+
+    @property
     def url(self) -> str:
         return f"http://{self.host}:{self.number}"
 

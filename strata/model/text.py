@@ -11,6 +11,14 @@ from dataclasses import dataclass, field
 from strata.model.secrets import DerivedSecrets, Secret
 
 
+def _is_template(template: str, **values: str | int) -> bool:
+    try:
+        template.format(**values)
+    except (LookupError, ValueError, AttributeError):
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Listen:
     """The addresses that a port is to listen on.
@@ -25,6 +33,10 @@ class Listen:
     port: str
     template: str = "{address}"
     separator: str = ","
+
+    @property
+    def is_valid(self) -> bool:
+        return _is_template(self.template, address="", index=1)
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,10 @@ class Peers:
 
     template: str = "{host}"
     separator: str = ","
+
+    @property
+    def is_valid(self) -> bool:
+        return _is_template(self.template, host="", ordinal=0)
 
 
 @dataclass(frozen=True)

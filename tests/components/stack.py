@@ -146,6 +146,26 @@ class Composed:
     """What the stack shows, resolved."""
 
 
+def platform(
+    recorded: Recorded | None = None,
+    host: Host = HOST,
+    generations: Mapping[str, int] | None = None,
+) -> DockerPlatform:
+    """The Docker platform, with an engine on which every container of `recorded` is healthy."""
+    engine = _HealthyEngine(recorded or Recorded())
+    return DockerPlatform(
+        client=engine,
+        names=NAMES,
+        host=host,
+        images=Images(engine, Source.LOCAL),
+        # Mocks have no server for callbacks; tests/docker sees the hooks work.
+        hooks=Hooks(),
+        secrets=DerivedSecrets(SEED, "test", generations or {}),
+        addresses=IPv4Network("10.200.0.0/16"),
+        reserved_memory_mib=None,
+    )
+
+
 @own_loop()
 def compose(
     describe: Callable[[Stack], None],
@@ -160,25 +180,14 @@ def compose(
     pulumi.runtime.set_mocks(
         recorded, project="strata", stack="test", preview=False, monitor=_Monitor(recorded)
     )
-    engine = _HealthyEngine(recorded)
     outputs: dict[str, Any] = {}
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def program() -> Any:
-        platform = DockerPlatform(
-            client=engine,
-            names=NAMES,
-            host=host,
-            images=Images(engine, Source.LOCAL),
-            # Mocks have no server for callbacks; tests/docker sees the hooks work.
-            hooks=Hooks(),
-            secrets=DerivedSecrets(SEED, "test", generations or {}),
-            addresses=IPv4Network("10.200.0.0/16"),
-            reserved_memory_mib=None,
-        )
         stack = Stack(settings)
         describe(stack)
-        return pulumi.Output.all(**stack.deploy(platform)).apply(outputs.update)
+        deployed = stack.deploy(platform(recorded, host, generations))
+        return pulumi.Output.all(**deployed).apply(outputs.update)
 
     program()
     return Composed(recorded, outputs)

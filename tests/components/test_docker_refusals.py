@@ -1,12 +1,13 @@
-"""What Docker alone cannot carry out is refused by name, before anything is made."""
+"""What Docker alone can't do is reported by field, before anything is created."""
 
 from typing import Any
 
 import pytest
 
 from strata.config import Settings
-from strata.model import File, Listen, Secret
+from strata.model import File, Listen, Resources, Secret, Volume
 from strata.platforms.docker import unsupported
+from strata.stack import Stack
 from tests.components.example import application, composed, settings
 from tests.components.stack import refused
 
@@ -22,17 +23,24 @@ LISTENING = (File(path="/etc/app/here", content=Listen("http")),)
         ),
         (
             {"replicas": 2, "files": LISTENING},
-            "service app: files: replicas share their files, and each listens on an address of its"
-            " own",
+            "service app: files: replicas share their files, and each listens on its own addresses",
         ),
         ({"replicas_maximum": 2}, "service app: replicas_maximum: Docker has no autoscaler"),
         (
+            {"resources": Resources(memory_mib=5, shared_memory_mib=1)},
+            "service app: memory_mib: 5 MiB is less than Docker accepts",
+        ),
+        (
+            {"volumes": (Volume(name="data", path="/data", storage_class="fast"),)},
+            "service app: volumes.data.storage_class: Docker has no storage classes",
+        ),
+        (
             {"environment": {"TOKEN": Secret("app")}},
-            "service app: environment.TOKEN: holds a secret, which `docker inspect` would show",
+            "service app: environment.TOKEN: contains a secret, which `docker inspect` would show",
         ),
         (
             {"prepare": ("fetch", Secret("app"))},
-            "service app: prepare[1]: holds a secret, which `docker inspect` would show",
+            "service app: prepare[1]: contains a secret, which `docker inspect` would show",
         ),
     ],
 )
@@ -46,6 +54,49 @@ def test_a_setting_is_named_where_it_is_what_asks() -> None:
     changed = settings(services={"app": {"replicasMaximum": 4}})
     error, _ = refused(lambda stack: _app(stack), settings=changed)
     assert [one.path for one in error.problems] == ["strata:services.app.replicasMaximum"]
+
+
+def test_a_volume_has_no_size_and_no_class_on_docker() -> None:
+    volumes = (
+        Volume(name="data", path="/data"),
+        Volume(name="logs", path="/logs", storage_class="cold"),
+        Volume(name="models", path="/models", storage_class="fast"),
+    )
+    changed = settings(
+        services={
+            "app": {
+                "volumes": {
+                    "data": {"sizeGib": 20, "storageClass": "fast"},
+                    "models": {"storageClass": "faster"},
+                }
+            }
+        }
+    )
+    error, _ = refused(lambda stack: _app(stack, volumes=volumes), settings=changed)
+    assert [f"{one.path}: {one.message}" for one in error.problems] == [
+        "service app: volumes.logs.storage_class: Docker has no storage classes",
+        "strata:services.app.volumes.data.sizeGib: a Docker volume grows with its data, up to the"
+        " host's disk",
+        "strata:services.app.volumes.data.storageClass: Docker has no storage classes",
+        "strata:services.app.volumes.models.storageClass: Docker has no storage classes",
+    ]
+
+
+@pytest.mark.parametrize(("stateful", "taken"), [(False, "app-2"), (True, "app-0")])
+def test_the_host_names_of_replicas_are_taken(stateful: bool, taken: str) -> None:
+    def describe(stack: Stack) -> None:
+        _app(stack, replicas=2, stateful=stateful)
+        application(stack, taken)
+
+    error, _ = refused(describe)
+    assert [f"{one.path}: {one.message}" for one in error.problems] == [
+        f"service {taken}: is also the host name of a replica of app"
+    ]
+
+
+def test_the_least_memory_that_docker_accepts() -> None:
+    fields = {"resources": Resources(memory_mib=6, shared_memory_mib=1)}
+    assert composed(**fields).recorded.service("app")["memory"] == 6
 
 
 def test_a_maximum_that_is_the_number_of_replicas_is_none() -> None:

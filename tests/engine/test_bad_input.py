@@ -54,7 +54,7 @@ def assert_nothing_was_made(project: Project, result: Result) -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"prots": {"http": 1}}, ["strata:prots: is not a setting", "did you mean ports?"]),
+        ({"prots": {"http": 1}}, ["strata:prots: unknown key", "did you mean ports?"]),
         ({"ports": {"http": "many"}}, ["strata:ports.http", "write a whole number"]),
         ({"system": "refrence"}, ["strata:system", "did you mean reference?"]),
         (
@@ -97,7 +97,7 @@ def test_settings(
 @pytest.mark.parametrize(
     ("system", "says"),
     [
-        ("twice", ["service same: is described twice", "a name of its own"]),
+        ("twice", ["service same: this name is used twice", "a name that no other has"]),
         (
             "nowhere",
             [
@@ -106,7 +106,7 @@ def test_settings(
                 "service client: links[1]: there is no service nobody",
             ],
         ),
-        ("circle", ["nothing of this circle could start first", "first -> second -> first"]),
+        ("circle", ["these workloads wait for each other", "first -> second -> first"]),
     ],
 )
 def test_systems(composed: Project, system: str, says: list[str]) -> None:

@@ -57,13 +57,13 @@ class Comparison:
     differences: tuple[str, ...]
 
 
-def compare(network: Network, links: Set[tuple[str, str, int]]) -> Comparison:
+def compare(network: Network, links: Set[tuple[str, str, tuple[int, str]]]) -> Comparison:
     """Asks about every ordered pair of pods of the stack."""
     different: list[str] = []
     pairs = 0
     for (client, one), (server, other) in permutations(network.pods.items(), 2):
         ends = (network.owners[client], network.owners[server])
-        wanted = tcp(port for *linked, port in links if tuple(linked) == ends)
+        wanted = {port for *linked, port in links if tuple(linked) == ends}
         found = network.open(one, other)
         if found != wanted:
             different.append(f"{client} to {server}: {sorted(found)}, not {sorted(wanted)}")

@@ -11,9 +11,8 @@ import systems
 from strata import platforms
 from strata import stack as composed
 from strata.model import Job, Service
-from strata.platforms.eks.objects import APP
 from strata.platforms.kubernetes.cluster import NodeGroup
-from strata.platforms.kubernetes.names import JOB, SERVICE
+from strata.platforms.kubernetes.names import NAME
 from strata.platforms.kubernetes.platform import KubernetesPlatform
 from tests import planned
 from tests.kubernetes.cluster import Cluster
@@ -38,11 +37,12 @@ class Plan:
     groups: tuple[NodeGroup, ...]
     namespace: str
 
-    def links(self) -> set[tuple[str, str, int]]:
-        """The stack's output `links`."""
+    def links(self) -> set[tuple[str, str, tuple[int, str]]]:
+        """The stack's output `links`: client, server, and each port with its protocol."""
         return {
-            (one["client"], one["server"], int(one["port"]))
-            for one in self.program.outputs["links"]
+            (link["client"], link["server"], (number, link["protocol"]))
+            for link in self.program.outputs["links"]
+            for number in range(int(link["port"]), int(link.get("lastPort", link["port"])) + 1)
         }
 
     def of(self, kind: str) -> list[dict[str, Any]]:
@@ -151,8 +151,7 @@ class Stack:
 
 def owner_of(pod: Any) -> str:
     """The service or job that a pod belongs to, or what of the cluster's own it is."""
-    labels = pod["metadata"]["labels"]
-    return str(labels.get(SERVICE) or labels.get(JOB) or labels[APP])
+    return str(pod["metadata"]["labels"][NAME])
 
 
 def _settled(workload: Any) -> bool:

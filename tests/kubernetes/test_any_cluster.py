@@ -28,12 +28,19 @@ from strata.components import (
     Route,
 )
 from strata.components.engines.postgres import POSTGRES
+from strata.components.engines.redis_cluster import NODES, REDIS_CLUSTER
 from strata.model import (
     Capability,
+    Endpoint,
     File,
     Gpu,
     GpuMode,
     InvalidStackError,
+    Ordinal,
+    Peers,
+    Port,
+    Protocol,
+    ReplicaHost,
     Resources,
     Tmpfs,
     Volume,
@@ -43,7 +50,7 @@ from strata.platforms.kubernetes.cluster import NodeGroup, Taint
 from tests.kubernetes import cluster as clusters
 from tests.kubernetes.network import Network, compare
 from tests.kubernetes.reachability import outside
-from tests.kubernetes.stack import Stack, furnish, plan, up
+from tests.kubernetes.stack import Plan, Stack, furnish, plan, up
 
 SMALL = Resources(memory_mib=64, cpu=0.5)
 INTERNET = "93.184.215.14"
@@ -138,6 +145,30 @@ def everything(stack: composed.Stack) -> None:
             routes=(Route(path="/", endpoint=app.endpoint()),),
         ),
     )
+    store = Datastore("store", DatastoreArgs(stack=stack, engine=REDIS_CLUSTER))
+    AppService(
+        "gossip",
+        AppServiceArgs(
+            stack=stack,
+            image="probe-server",
+            resources=SMALL,
+            replicas=3,
+            stateful=True,
+            ports=(Port(name="gossip", number=9001, last=9003, protocol=Protocol.UDP, peers=True),),
+            environment={"ORDINAL": Ordinal(), "HOST": ReplicaHost(), "PEERS": Peers()},
+            connections={"STORE": store.connection},
+        ),
+    )
+    for name, other in (("left", "right"), ("right", "left")):
+        AppService(
+            name,
+            AppServiceArgs(
+                stack=stack,
+                image="probe-server",
+                resources=SMALL,
+                links=(Endpoint(service=other, port="http", number=8000, waits=False),),
+            ),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +188,7 @@ def cluster(
                 },
                 "provisioner": "storage.strata.tests",
                 "volumeBindingMode": "WaitForFirstConsumer",
+                "allowVolumeExpansion": True,
             }
         )
         yield running
@@ -289,3 +321,62 @@ def test_a_request_that_no_node_can_satisfy_is_refused_and_would_wait(stack: Sta
     assert "Insufficient nvidia.com/gpu" in cluster.until(waits, "it waits")
     assert "nodeName" not in cluster.read(wanted)["spec"]
     cluster.delete(wanted)
+
+
+def test_each_replica_has_its_name_its_claim_and_its_ordinal(stack: Stack) -> None:
+    cluster = stack.cluster
+    pods = {pod["metadata"]["name"]: pod for pod in stack.pods("store")}
+    assert set(pods) == {f"store-{ordinal}" for ordinal in range(NODES)}
+    for ordinal in range(NODES):
+        pod = pods[f"store-{ordinal}"]
+        assert pod["metadata"]["labels"]["apps.kubernetes.io/pod-index"] == str(ordinal)
+        # By these two its host name is resolved: store-0.store-pods.
+        assert (pod["spec"]["hostname"], pod["spec"]["subdomain"]) == (
+            f"store-{ordinal}",
+            "store-pods",
+        )
+        (claim,) = [
+            volume["persistentVolumeClaim"]["claimName"]
+            for volume in pod["spec"]["volumes"]
+            if "persistentVolumeClaim" in volume
+        ]
+        assert claim == f"data-store-{ordinal}"
+        assert cluster.read(stack.manifest("PersistentVolumeClaim", claim))["status"]["phase"] == (
+            "Bound"
+        )
+    (container,) = pods["store-0"]["spec"]["containers"]
+    names = [variable["name"] for variable in container["env"]]
+    values = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert values["HOST"] == "$(STRATA_POD).store-pods"
+    assert values["ORDINAL"] == "$(STRATA_ORDINAL)"
+    assert values["PEERS"].split()[:2] == ["store-0.store-pods", "store-1.store-pods"]
+    # Kubernetes expands only what it has read before.
+    assert max(map(names.index, ("STRATA_POD", "STRATA_ORDINAL"))) < names.index("HOST")
+
+
+def by_name(planned: Plan) -> dict[tuple[str, str], Any]:
+    return {(one["kind"], one["metadata"]["name"]): one for one in planned.manifests}
+
+
+def test_a_volume_with_data_is_enlarged_by_one_setting(stack: Stack) -> None:
+    cluster = stack.cluster
+    larger = {"store": {"volumes": {"data": {"sizeGib": 25}}}}
+    with using(cluster):
+        planned = plan({**ON_KUBERNETES, "services": larger}, stack="dev", compose=everything)
+    old, new = by_name(stack.plan), by_name(planned)
+    assert old.keys() == new.keys()
+    claims = [("PersistentVolumeClaim", f"data-store-{ordinal}") for ordinal in range(NODES)]
+    changed = {key for key in old if old[key] != new[key]}
+    assert changed == {*claims, ("ResourceQuota", "quota")}
+    before = {key: cluster.read(old[key]) for key in claims}
+    pods = {pod["metadata"]["uid"] for pod in stack.pods("store")}
+    for one in planned.manifests:
+        cluster.apply(one)
+    stack.until_ready()
+    for key in claims:
+        after = cluster.read(new[key])
+        # The same claim, bound to the same volume: what the driver resizes in place.
+        assert after["metadata"]["uid"] == before[key]["metadata"]["uid"]
+        assert after["spec"]["volumeName"] == before[key]["spec"]["volumeName"]
+        assert after["spec"]["resources"]["requests"]["storage"] == "25Gi"
+    assert {pod["metadata"]["uid"] for pod in stack.pods("store")} == pods

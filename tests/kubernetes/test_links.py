@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from strata.platforms.kubernetes.names import NAME
 from tests.kubernetes.network import Network, compare, named, tcp
 from tests.kubernetes.reachability import Port, connects, outside
 from tests.kubernetes.stack import KUBE_SYSTEM, Stack
@@ -47,7 +48,7 @@ def network(reference: Stack) -> Network:
 def test_every_pair_of_pods(reference: Stack, network: Network, counted: list[str]) -> None:
     links = reference.plan.links()
     # What would be seen if nothing were: each link is of pods that are there, and listen.
-    for client, server, number in links:
+    for client, server, (number, _) in links:
         assert client in network.owners.values()
         servers = [one for name, one in network.pods.items() if network.owners[name] == server]
         assert servers
@@ -91,7 +92,7 @@ def published(stack: Stack) -> dict[str, set[int]]:
     for one in stack.cluster.all("v1", "Service", stack.namespace):
         if one["spec"]["type"] != "LoadBalancer":
             continue
-        owner = one["spec"]["selector"]["strata.service"]
+        owner = one["spec"]["selector"][NAME]
         numbers = {
             container_port["name"]: container_port["containerPort"]
             for pod in stack.pods(owner)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.kubernetes.stack import Stack
 
-QUOTA = "stack"
+QUOTA = "quota"
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from strata.model import Kind
-from strata.platforms.kubernetes.names import SERVICE, selector
+from strata.platforms.kubernetes.names import INSTANCE, NAME
+from tests import planned
 from tests.kubernetes.stack import KUBE_SYSTEM, ZONES, Stack, owner_of
 
 # The one namespace whose pods may do more than `restricted` allows, and what runs there.
@@ -169,7 +170,7 @@ def referred(volume: Any) -> list[tuple[str, str]]:
 def test_clients_find_their_servers(stack: Stack) -> None:
     """The name and port of each link lead to the pods of its server, all that are ready and no others."""
     assert stack.plan.links()
-    for _, server, port in stack.plan.links():
+    for _, server, (port, _) in stack.plan.links():
         pods = stack.pods(server)
         wanted = {(pod["status"]["podIP"], port) for pod in pods}
         until_it_leads_to(stack, server, port, wanted)
@@ -239,7 +240,7 @@ def test_replicas_are_in_different_zones(stack: Stack) -> None:
         on = [
             nodes[pod["spec"]["nodeName"]]
             for pod in stack.placed
-            if pod["metadata"]["labels"].get(SERVICE) == service.name
+            if pod["metadata"]["labels"].get(NAME) == service.name
         ]
         zones = {one["metadata"]["labels"][ZONE] for one in on}
         assert len(zones) == min(service.replicas, len(ZONES)), service.name
@@ -298,7 +299,7 @@ def test_data_is_in_the_zone_of_its_pod_and_is_backed_up(stack: Stack) -> None:
     assert len(claims) == wanted > 0
     for claim in claims:
         assert claim["status"]["phase"] == "Bound"
-        name = claim["metadata"]["labels"][SERVICE]
+        name = claim["metadata"]["labels"][NAME]
         volume = volumes[claim["spec"]["volumeName"]]
         (term,) = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
         (pod,) = [
@@ -344,7 +345,8 @@ def test_every_pod_is_of_one_workload(stack: Stack) -> None:
         picked = [
             pod
             for pod in stack.cluster.all("v1", "Pod")
-            if selector(service).items() <= pod["metadata"].get("labels", {}).items()
+            if {INSTANCE: planned.STACK, NAME: service.name}.items()
+            <= pod["metadata"].get("labels", {}).items()
         ]
         assert {owner_of(pod) for pod in picked} == {service.name}
         assert {pod["metadata"]["namespace"] for pod in picked} == {stack.namespace}

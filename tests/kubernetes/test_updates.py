@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from strata.platforms.kubernetes.names import NAME
 from tests.kubernetes.stack import Stack
 
 REPLICATED = ("gateway", "api", "worker")
@@ -53,7 +54,7 @@ def test_a_rolling_update_keeps_its_replicas(reference: Stack, name: str) -> Non
     cluster.patch(before, template(metadata={"annotations": {NOTE: "1"}}))
     reference.until_ready()
     cluster.until(lambda: len(reference.pods(name)) == 2, "the old pods are gone")
-    events = cluster.history("v1", "Pod", reference.namespace, since, f"strata.service={name}")
+    events = cluster.history("v1", "Pod", reference.namespace, since, f"{NAME}={name}")
     counts = available(events, pods)
     assert min(counts) >= least(before), counts
     # One more at a time, as the quota and the nodes have room for.

@@ -21,7 +21,7 @@ from strata.model import (
     Zone,
 )
 from strata.platforms.docker.host import HostGpu
-from strata.platforms.kubernetes import refusals
+from strata.platforms.kubernetes import checks
 from strata.platforms.kubernetes.cluster import GPU_RESOURCE
 from strata.stack import Stack
 from tests.components import stack as on_docker
@@ -151,4 +151,4 @@ class _AnyCluster(on_kubernetes.FakeCluster):
     def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Problem]:
         processes: list[Workload] = [*services, *jobs]
         yield from super().problems(services, jobs)
-        yield from refusals.log_rotation(processes)
+        yield from checks.check_log_rotation(processes)

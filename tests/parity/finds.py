@@ -1,8 +1,10 @@
 """Where to look for what became of a field: on Docker, then on Kubernetes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from strata.images import catalogue
+from strata.platforms.kubernetes.names import NAME
 from tests.components.kubernetes.stack import DIGEST
 from tests.parity.row import Find, Made, dig
 
@@ -135,6 +137,13 @@ def variable_in_pod(key: str) -> Find:
     return find
 
 
+def fields_in_pod(made: Made, name: str) -> frozenset[str]:
+    """The fields of the pod that its variables are set to."""
+    return frozenset(
+        dig(one, "valueFrom", "fieldRef", "fieldPath") for one in in_pod("env")(made, name) or ()
+    ) - {None}
+
+
 def mount_in_pod(path: str) -> Find:
     """The pod's volume that is mounted there."""
 
@@ -170,19 +179,33 @@ def thing(kind: str, logical: str, *path: str | int) -> Find:
     return lambda made, name: dig(made.recorded.inputs, (kind, logical.format(name=name)), *path)
 
 
-def may_open(server: str, port: int) -> Find:
+def may_open(server: str, port: int, **more: str | int) -> Find:
     """Whether the NetworkPolicy lets it open connections to this port of this service."""
 
     def find(made: Made, name: str) -> bool:
         rules = thing("NetworkPolicy", "{name}", "spec", "egress")(made, name) or ()
         return any(
-            dig(peer, "podSelector", "matchLabels", "strata.service") == server
-            and port in {one["port"] for one in rule.get("ports", ())}
+            dig(peer, "podSelector", "matchLabels", NAME) == server
+            and _has_port(rule, {"port": port, **more})
             for rule in rules
             for peer in rule.get("to", ())
         )
 
     return find
+
+
+def may_receive(**port: str | int) -> Find:
+    """Whether the NetworkPolicy lets anybody connect to a port that has these fields."""
+
+    def find(made: Made, name: str) -> bool:
+        rules = thing("NetworkPolicy", "{name}", "spec", "ingress")(made, name) or ()
+        return any(_has_port(rule, port) for rule in rules)
+
+    return find
+
+
+def _has_port(rule: Any, port: Mapping[str, str | int]) -> bool:
+    return any(port.items() <= one.items() for one in rule.get("ports", ()))
 
 
 def may_leave(made: Made, name: str) -> bool:

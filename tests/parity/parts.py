@@ -13,6 +13,9 @@ from strata.model import (
     Listen,
     MemoryMib,
     NameServer,
+    Ordinal,
+    Peers,
+    ReplicaHost,
     Secret,
     Text,
     Tmpfs,
@@ -139,8 +142,10 @@ def _claim(*path: str | int) -> Find:
 STORAGE = (
     Row(
         field="Volume.name",
-        docker="named volume `PROJECT-STACK-SERVICE-NAME`, of a second replica with `.2` after it",
-        kubernetes="name of the claim template. Refused where it is no DNS label",
+        docker="named volume `PROJECT-STACK-SERVICE-NAME`; `.2` follows for a second replica, and"
+        " the ordinal (from `.0`) for each replica of a stateful service. Rejected where it isn't"
+        " a DNS label",
+        kubernetes="name of the claim template. Rejected where it isn't a DNS label",
         on=("app",),
         checks=(
             Check(
@@ -168,8 +173,8 @@ STORAGE = (
     ),
     Row(
         field="Volume.size_gib",
-        docker="not bounded: a volume has what the disk of the host has. An update is refused where"
-        " less than 1 GiB of it is free",
+        docker="not limited: a volume grows up to the host's disk. Rejected where the settings of the"
+        " stack set it. An update is rejected where less than 1 GiB of the disk is free",
         kubernetes="request of storage",
         on=("app",),
         checks=(
@@ -178,6 +183,20 @@ STORAGE = (
                 change=within("volumes", size_gib=20),
                 docker=Same(),
                 kubernetes=Seen(_claim("spec", "resources", "requests", "storage"), "20Gi"),
+            ),
+        ),
+    ),
+    Row(
+        field="Volume.storage_class",
+        docker="rejected: Docker has no storage classes",
+        kubernetes="`storageClassName`; by default the platform's class for data or for caches",
+        on=("app",),
+        checks=(
+            Check(
+                given=DATA,
+                change=within("volumes", storage_class="fast"),
+                docker=Refused("service {name}: volumes.data.storage_class"),
+                kubernetes=Seen(_claim("spec", "storageClassName"), "fast"),
             ),
         ),
     ),
@@ -610,10 +629,10 @@ def _part(
     field: str,
     docker: str,
     kubernetes: str,
-    check: Check,
+    *checks: Check,
     on: tuple[str, ...] = BOTH,
 ) -> Row:
-    return Row(field=field, docker=docker, kubernetes=kubernetes, checks=(check,), on=on)
+    return Row(field=field, docker=docker, kubernetes=kubernetes, checks=checks, on=on)
 
 
 def _on_own_address(made: Made, name: str) -> int:
@@ -630,6 +649,14 @@ def _both(*changes: Change) -> Change:
 
     return change
 
+
+def _is_secret_upload(made: Made, name: str) -> bool:
+    """Whether the uploads of all files are marked as a secret."""
+    return isinstance(finds.resource("files", "uploads")(made, name), dict)
+
+
+CLUSTER = fields(stateful=True, replicas=2)
+POD_INDEX = "metadata.labels['apps.kubernetes.io/pod-index']"
 
 TEXT = (
     _part(
@@ -693,61 +720,116 @@ TEXT = (
         _becomes(_said(NameServer()), "127.0.0.11", "10.96.0.10"),
     ),
     _part(
-        "Password.owner",
-        "the password derived for this owner",
-        "as on Docker",
-        _holds(_kept(Secret("server")), _kept(Secret("store")), SECRETS.encode(Secret("store"))),
+        "Ordinal",
+        "the ordinal of the replica, from 0",
+        "a variable set from the pod's label `apps.kubernetes.io/pod-index`",
+        Check(
+            given=CLUSTER,
+            change=_both(CLUSTER, _said(Ordinal())),
+            docker=Seen(finds.variable("SAID"), "1"),
+            kubernetes=Seen(lambda made, name: POD_INDEX in finds.fields_in_pod(made, name), True),
+        ),
+        Check(
+            change=_said(Ordinal()),
+            docker=Refused("service {name}: environment.SAID"),
+            kubernetes=Refused("service {name}: environment.SAID"),
+        ),
+        on=("app",),
     ),
     _part(
-        "PasswordHash.owner",
-        "the same, as RabbitMQ keeps it",
+        "ReplicaHost",
+        "`NAME-ORDINAL`",
+        "`NAME-ORDINAL.NAME-pods`",
+        Check(
+            given=CLUSTER,
+            change=_both(CLUSTER, _said(ReplicaHost())),
+            docker=Seen(finds.variable("SAID"), "app-1"),
+            kubernetes=Seen(
+                lambda made, name: str(finds.variable_in_pod("SAID")(made, name)).endswith(
+                    ".app-pods"
+                ),
+                True,
+            ),
+        ),
+        on=("app",),
+    ),
+    _part(
+        "Peers.template",
+        "filled in once for each replica (`{host}`, and its `{ordinal}`); hosts are `NAME-ORDINAL`",
+        "filled in once for each replica (`{host}`, and its `{ordinal}`); hosts are"
+        " `NAME-ORDINAL.NAME-pods`",
+        _becomes(
+            _both(CLUSTER, _said(Peers(template="{ordinal}={host}"))),
+            "0=app-0,1=app-1",
+            "0=app-0.app-pods,1=app-1.app-pods",
+            given=_both(CLUSTER, _said(Peers())),
+        ),
+        on=("app",),
+    ),
+    _part(
+        "Peers.separator",
+        "what joins them",
+        "as on Docker",
+        _becomes(
+            _both(CLUSTER, _said(Peers(separator=" "))),
+            "app-0 app-1",
+            "app-0.app-pods app-1.app-pods",
+            given=_both(CLUSTER, _said(Peers())),
+        ),
+        on=("app",),
+    ),
+    _part(
+        "Secret.owner",
+        "the secret derived for this owner, in its generation (`strata:secretGenerations`)",
+        "as on Docker",
+        *(
+            _holds(_kept(secret("server")), _kept(secret("store")), SECRETS.encode(secret("store")))
+            for secret in (
+                Secret,
+                lambda owner: Secret(owner, password_hash),
+                lambda owner: certificate(owner, ("a.test",)),
+                lambda owner: private_key(owner, ("a.test",)),
+            )
+        ),
+    ),
+    _part(
+        "Secret.encode",
+        "how it's written: a password, or what the encoder makes of the key material, such as a hash"
+        " or a certificate by the authority of the stack (followed by the authority's own)",
         "as on Docker",
         _holds(
+            _kept(Secret("server")),
             _kept(Secret("server", password_hash)),
-            _kept(Secret("store", password_hash)),
-            SECRETS.encode(Secret("store", password_hash)),
+            SECRETS.encode(Secret("server", password_hash)),
         ),
-    ),
-    _part(
-        "Certificate.owner",
-        "whose generation of `strata:secretGenerations` it goes by",
-        "as on Docker",
-        _holds(
-            _kept(certificate("server", ("a.test",))),
-            _kept(certificate("store", ("a.test",))),
-            SECRETS.encode(certificate("store", ("a.test",))),
-        ),
-    ),
-    _part(
-        "Certificate.names",
-        "a certificate for these names, by the authority of the stack, with the authority's after"
-        " it",
-        "as on Docker",
         _holds(
             _kept(certificate("server", ("a.test",))),
             _kept(certificate("server", ("b.test",))),
             SECRETS.encode(certificate("server", ("b.test",))),
         ),
-    ),
-    _part(
-        "PrivateKey.owner",
-        "as of `Certificate`",
-        "as on Docker",
-        _holds(
-            _kept(private_key("server", ("a.test",))),
-            _kept(private_key("store", ("a.test",))),
-            SECRETS.encode(private_key("store", ("a.test",))),
-        ),
-    ),
-    _part(
-        "PrivateKey.names",
-        "its private key, which is the same for whatever names",
-        "as on Docker",
+        # The private key is the same for all names.
         Check(
             given=_kept(private_key("server", ("a.test",))),
             change=_kept(private_key("server", ("b.test",))),
             docker=Same(),
             kubernetes=Same(),
+        ),
+    ),
+    _part(
+        "Secret.public",
+        "True: it may be shown, so it's accepted in a command and in the environment",
+        "True: as on Docker; a folder with no other secret is a ConfigMap",
+        _becomes(
+            _said(Secret("app", public=True)),
+            SECRETS.encode(Secret("app")),
+            SECRETS.encode(Secret("app")),
+            given=_said(Secret("app")),
+        ),
+        Check(
+            given=_kept(Secret("app")),
+            change=_kept(Secret("app", public=True)),
+            docker=Seen(_is_secret_upload, False),
+            kubernetes=Seen(finds.within_mount("/run/secrets", "configMap", "defaultMode"), 0o444),
         ),
     ),
     _part(

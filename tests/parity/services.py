@@ -9,6 +9,7 @@ from strata.model import (
     Listen,
     Port,
     Probe,
+    Protocol,
     Restart,
     Volume,
 )
@@ -50,7 +51,7 @@ SERVICE = (
     Row(
         field="Service.kind",
         docker="label `strata.kind`",
-        kubernetes="label `strata.kind` and the PriorityClass: datastore, then gateway, then"
+        kubernetes="label `app.kubernetes.io/component` and the PriorityClass: datastore, then gateway, then"
         " application",
         on=("app",),
         checks=(
@@ -122,11 +123,12 @@ SERVICE = (
     ),
     Row(
         field="Service.replicas",
-        docker="so many containers (`NAME-1`, `NAME-2`, ...), each with its own addresses; the name"
-        " resolves to all of them. Refused above 1 with a published port, a file that holds a"
-        " `Listen`, or a volume that is no cache",
+        docker="that many containers (`NAME-1`, `NAME-2`, ...), each with its own addresses; the name"
+        " resolves to all of them. Rejected above 1 with a published port, with a file that contains"
+        " a `Listen`, or with a volume that isn't a cache unless the service is `stateful`",
         kubernetes="`replicas`; above 1 also a PodDisruptionBudget (`maxUnavailable: 1`) and a"
-        " spread over zones and nodes. Refused above 1 with a volume that is no cache",
+        " spread over zones and nodes. Rejected above 1 with a volume that isn't a cache, unless the"
+        " service is `stateful`",
         on=("app",),
         checks=(
             Check(
@@ -175,6 +177,57 @@ SERVICE = (
                 kubernetes=Seen(
                     finds.thing("HorizontalPodAutoscaler", "{name}", "spec", "maxReplicas"), 3
                 ),
+            ),
+        ),
+    ),
+    Row(
+        field="Service.stateful",
+        docker="containers `NAME-0`, `NAME-1`, ..., with a volume `SERVICE-VOLUME.ORDINAL` each and"
+        " the alias `NAME-ORDINAL` on the networks of their clients and peers. Rejected with"
+        " `replicas_maximum`",
+        kubernetes="a StatefulSet with a headless Service `NAME-pods`: replicas `NAME-ORDINAL`, with"
+        " a claim each, and the host name `NAME-ORDINAL.NAME-pods`. Rejected with"
+        " `replicas_maximum`",
+        on=("app",),
+        checks=(
+            Check(
+                given=fields(replicas=2),
+                change=fields(stateful=True),
+                docker=Seen(
+                    lambda made, name: (
+                        finds.resource("{name}-0", "hostname")(made, name),
+                        finds.resource("{name}-1", "networksAdvanced", 0, "aliases")(made, name),
+                    ),
+                    ("app-0", ["app", "app-1"]),
+                ),
+                kubernetes=Seen(
+                    lambda made, name: (
+                        finds.kind_of_workload(made, name),
+                        finds.workload("spec", "serviceName")(made, name),
+                        finds.thing("Service", "{name}-pods", "spec", "clusterIP")(made, name),
+                    ),
+                    ("StatefulSet", "app-pods", "None"),
+                ),
+            ),
+            Check(
+                given=fields(replicas=2, volumes=DATA),
+                change=fields(stateful=True),
+                docker=Seen(finds.mount("/data", "source"), "strata-test-app-data.1"),
+                kubernetes=Seen(
+                    lambda made, name: (
+                        finds.workload("spec", "replicas")(made, name),
+                        finds.workload("spec", "volumeClaimTemplates", 0, "metadata", "name")(
+                            made, name
+                        ),
+                    ),
+                    (2, "data"),
+                ),
+            ),
+            Check(
+                given=fields(replicas_maximum=2),
+                change=fields(stateful=True),
+                docker=Refused("service {name}: replicas_maximum"),
+                kubernetes=Refused("service {name}: replicas_maximum"),
             ),
         ),
     ),
@@ -335,6 +388,86 @@ PORT = (
         ),
     ),
     Row(
+        field="Port.last",
+        docker="the end of a range: part of the name of the network that leads to it. Rejected below"
+        " `number`, and where the range is published",
+        kubernetes="`endPort` in the NetworkPolicies. Rejected below `number`, and where the range"
+        " is published",
+        on=("app",),
+        checks=(
+            Check(
+                change=within("ports", last=9010),
+                others={"client": within("links", port="admin", number=9000, last=9010)},
+                docker=Seen(finds.is_on("{name}-9000-9010"), True),
+                kubernetes=Seen(finds.may_receive(port=9000, endPort=9010, protocol="TCP"), True),
+            ),
+            Check(
+                change=within("ports", last=8999),
+                docker=Refused("service {name}: ports.admin"),
+                kubernetes=Refused("service {name}: ports.admin"),
+            ),
+            Check(
+                given=within("ports", published=9443),
+                change=within("ports", last=9010),
+                docker=Refused("service {name}: ports.admin"),
+                kubernetes=Refused("service {name}: ports.admin"),
+            ),
+        ),
+    ),
+    Row(
+        field="Port.protocol",
+        docker="UDP: part of the name of the network that leads to it, and the protocol of a"
+        " published port",
+        kubernetes="`protocol` of the port in the pod, the Services and the NetworkPolicies",
+        on=("app",),
+        checks=(
+            Check(
+                change=within("ports", protocol=Protocol.UDP),
+                others={
+                    "client": within("links", port="admin", number=9000, protocol=Protocol.UDP)
+                },
+                docker=Seen(finds.is_on("{name}-9000udp"), True),
+                kubernetes=Seen(
+                    lambda made, name: (
+                        in_pod("ports", 1, "protocol")(made, name),
+                        finds.thing("Service", "{name}", "spec", "ports", 1, "protocol")(
+                            made, name
+                        ),
+                        finds.may_receive(port=9000, protocol="UDP")(made, name),
+                    ),
+                    ("UDP", "UDP", True),
+                ),
+            ),
+            Check(
+                given=within("ports", published=9443),
+                change=within("ports", protocol=Protocol.UDP),
+                docker=Seen(container("ports", 0, "protocol"), "udp"),
+                kubernetes=Seen(
+                    finds.thing("Service", "{name}-public", "spec", "ports", 0, "protocol"), "UDP"
+                ),
+            ),
+        ),
+    ),
+    Row(
+        field="Port.peers",
+        docker="a network of the replicas alone, `NAME-PORT-NAME`",
+        kubernetes="ingress from, and egress to, the service's own pods in its NetworkPolicy",
+        on=("app",),
+        checks=(
+            Check(
+                change=within("ports", peers=True),
+                docker=Seen(finds.is_on("{name}-9000-{name}"), True),
+                kubernetes=Seen(
+                    lambda made, name: (
+                        finds.may_open(name, 9000)(made, name),
+                        finds.may_receive(port=9000, protocol="TCP")(made, name),
+                    ),
+                    (True, True),
+                ),
+            ),
+        ),
+    ),
+    Row(
         field="Port.published",
         docker="the port of 127.0.0.1 that leads here, over the network `NAME-outward`",
         kubernetes="a Service of type LoadBalancer, `NAME-public`: 443, 80, or this number for a"
@@ -408,6 +541,61 @@ ENDPOINT = (
                 change=within("links", number=9000),
                 docker=Seen(finds.is_on("server-9000"), True),
                 kubernetes=Seen(finds.may_open("server", 9000), True),
+            ),
+        ),
+    ),
+    Row(
+        field="Endpoint.last",
+        docker="the end of the range: which of the server's networks the client joins. Rejected where"
+        " the server has no port of the same range",
+        kubernetes="`endPort` in both NetworkPolicies. Rejected where the server has no port of the"
+        " same range",
+        on=("app", "task"),
+        checks=(
+            Check(
+                others={"server": within("ports", last=9010)},
+                change=within("links", port="admin", number=9000, last=9010),
+                docker=Seen(finds.is_on("server-9000-9010"), True),
+                kubernetes=Seen(finds.may_open("server", 9000, endPort=9010), True),
+            ),
+            Check(
+                change=within("links", last=8010),
+                docker=Refused("{noun} {name}: links[0]"),
+                kubernetes=Refused("{noun} {name}: links[0]"),
+            ),
+        ),
+    ),
+    Row(
+        field="Endpoint.protocol",
+        docker="which of the server's networks the client joins. Rejected where the server's port"
+        " has the other protocol",
+        kubernetes="`protocol` in both NetworkPolicies. Rejected where the server's port has the"
+        " other protocol",
+        on=("app", "task"),
+        checks=(
+            Check(
+                others={"server": within("ports", protocol=Protocol.UDP)},
+                change=within("links", port="admin", number=9000, protocol=Protocol.UDP),
+                docker=Seen(finds.is_on("server-9000udp"), True),
+                kubernetes=Seen(finds.may_open("server", 9000, protocol="UDP"), True),
+            ),
+            Check(
+                change=within("links", protocol=Protocol.UDP),
+                docker=Refused("{noun} {name}: links[0]"),
+                kubernetes=Refused("{noun} {name}: links[0]"),
+            ),
+        ),
+    ),
+    Row(
+        field="Endpoint.waits",
+        docker="False: the client starts whether or not the server is healthy",
+        kubernetes="as on Docker",
+        on=("app", "task"),
+        checks=(
+            Check(
+                change=within("links", waits=False),
+                docker=Seen(finds.waits_for("server-1"), False),
+                kubernetes=Seen(finds.starts_after("Deployment", "server"), False),
             ),
         ),
     ),

@@ -36,8 +36,8 @@ ROWS = (
         field="Workload.name",
         docker="container `PROJECT-STACK-NAME-1`, host name, network alias, label `strata.service`"
         " (`strata.job` of a job)",
-        kubernetes="objects of this name in the namespace `PROJECT-STACK`; label `strata.service`"
-        " (`strata.job` of a job), by which pods are picked",
+        kubernetes="objects of this name in the namespace `PROJECT-STACK`; label"
+        " `app.kubernetes.io/name`, which selects its pods",
         on=("client", "task"),
         checks=(
             Check(

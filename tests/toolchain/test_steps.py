@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from strata.pins import PULUMI
 from toolchain import (
     bootstrap,
     checks,
@@ -32,7 +33,6 @@ from toolchain.errors import SetupError
 from toolchain.layout import Layout
 from toolchain.registries import docker_plugin, golang
 from toolchain.stamps import Stamp, digest
-from toolchain.versions import PULUMI
 
 
 def test_a_stamp_holds_until_an_input_changes(tmp_path: Path) -> None:

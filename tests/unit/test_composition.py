@@ -1,15 +1,16 @@
-"""A stack that cannot be is refused with every mistake, each with its place and remedy."""
+"""The composition reports every problem of a stack, each with its path and the fix."""
 
 import pytest
 
 from strata.model import (
     Composition,
+    Endpoint,
     File,
-    InvalidStackError,
     Link,
     Listen,
     Overrides,
     Port,
+    Protocol,
     Resources,
     Secret,
     Service,
@@ -55,14 +56,14 @@ def test_links_are_listed_by_name_and_port() -> None:
         ),
         (
             [service("a", links=(link("b"),)), service("b", links=(link("a"),))],
-            "links: nothing of this circle could start first: a -> b -> a",
+            "links: these workloads wait for each other, so none can start: a -> b -> a",
         ),
         (
             [service("a", links=(link("a"),))],
-            "links: nothing of this circle could start first: a -> a",
+            "links: these workloads wait for each other, so none can start: a -> a",
         ),
-        ([service("A_b")], "service A_b: is no host name"),
-        ([service("a", user="www-data")], "service a: user: 'www-data' is no number"),
+        ([service("A_b")], "service A_b: is not a valid host name"),
+        ([service("a", user="www-data")], "service a: user: 'www-data' is not a numeric user"),
         ([service("a", replicas=0)], "service a: replicas: 0 is less than 1"),
         (
             [service("a", replicas=2, volumes=(Volume(name="data", path="/data"),))],
@@ -81,8 +82,8 @@ def test_links_are_listed_by_name_and_port() -> None:
         ),
         (
             [service("a", resources=Resources(memory_mib=64, shared_memory_mib=128))],
-            "service a: shared_memory_mib: 128 MiB lie within the 64 MiB of the service, and do"
-            " not fit",
+            "service a: shared_memory_mib: 128 MiB don't fit in the 64 MiB of the service, which"
+            " include them",
         ),
         (
             [service("a", resources=Resources(memory_mib=64, cpu=1, cpu_reserved=2))],
@@ -95,7 +96,7 @@ def test_links_are_listed_by_name_and_port() -> None:
                     volumes=(Volume(name="x", path="/x"), Volume(name="x", path="/y")),
                 )
             ],
-            "service a: volumes: x is there 2 times",
+            "service a: volumes: x is given 2 times",
         ),
     ],
 )
@@ -104,7 +105,109 @@ def test_a_mistake_is_found(services: list[Service], expected: str) -> None:
 
 
 def test_all_mistakes_are_found_at_once() -> None:
-    assert len(problems(compose(service("a", links=(link("x"),), replicas=0), service("B")))) == 3
+    overrides = Overrides(
+        services={"typo": {"replicas": 2}},
+        profiles=frozenset({"more"}),
+        secret_owners=frozenset({"nobody"}),
+    )
+    published = (Port(name="http", number=8000, published=80),)
+    composition = compose(
+        service("a", links=(link("x"), link("c", 9)), after=("job",), replicas=0, ports=published),
+        service("B", ports=published),
+        service("c", links=(link("d"),)),
+        service("d", links=(link("c"),)),
+        overrides=overrides,
+    )
+    assert sorted(problems(composition)) == [
+        "links: these workloads wait for each other, so none can start: c -> d -> c",
+        "service B: is not a valid host name",
+        "service B: ports: port 80 is already published by a",
+        "service a: after[0]: there is no job job",
+        "service a: links[0]: there is no service x",
+        "service a: links[1]: c has no port 9",
+        "service a: replicas: 0 is less than 1",
+        "strata:profiles: the system has no profile more",
+        "strata:secretGenerations.nobody: nothing in the stack has a secret of this name",
+        "strata:services.typo: the system has no such service",
+    ]
+
+
+def test_two_services_link_to_each_other_if_one_link_does_not_wait() -> None:
+    there = link("b").without_waiting()
+    composition = compose(service("a", links=(there,)), service("b", links=(link("a"),)))
+    assert problems(composition) == []
+    assert [one.name for one in composition.services] == ["a", "b"]
+    assert composition.links == (Link("a", "b", 8000), Link("b", "a", 8000))
+
+
+def test_a_service_links_to_itself_if_the_link_does_not_wait() -> None:
+    composition = compose(service("a", links=(link("a").without_waiting(),)))
+    assert problems(composition) == []
+    assert composition.links == (Link("a", "a", 8000),)
+
+
+def test_peers_are_linked_and_do_not_wait_for_each_other() -> None:
+    ports = (
+        Port(name="http", number=8000),
+        Port(name="gossip", number=9000, last=9009, protocol=Protocol.UDP, peers=True),
+    )
+    composition = compose(
+        service("a", ports=ports, replicas=3, stateful=True), service("b", links=(link("a"),))
+    )
+    assert problems(composition) == []
+    assert composition.links == (
+        Link("a", "a", 9000, 9009, Protocol.UDP),
+        Link("b", "a", 8000),
+    )
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "label"),
+    [
+        (Endpoint(service="b", port="x", number=9000), "9000"),
+        (
+            Endpoint(service="b", port="x", number=9000, last=9005, protocol=Protocol.UDP),
+            "9000-9005/UDP",
+        ),
+        (Endpoint(service="b", port="x", number=9000, last=9009), "9000-9009"),
+        (service("b").endpoint("grpc"), "grpc"),
+    ],
+)
+def test_a_link_is_to_a_whole_port_of_the_server(endpoint: Endpoint, label: str) -> None:
+    gossip = Port(name="gossip", number=9000, last=9009, protocol=Protocol.UDP)
+    server = service("b", ports=(gossip,))
+    assert problems(compose(service("a", links=(server.endpoint("gossip"),)), server)) == []
+    composition = compose(service("a", links=(endpoint,)), server)
+    assert problems(composition) == [f"service a: links[0]: b has no port {label}"]
+    assert [one.fix for one in composition.problems()] == [
+        "link to one of its ports: 9000-9009/UDP (gossip)"
+    ]
+
+
+def test_an_excluded_service_may_be_linked_to_waited_for_and_configured() -> None:
+    overrides = Overrides(services={"extra": {"replicas": 2}}, secret_owners=frozenset({"extra"}))
+    composition = compose(
+        service("extra", profiles=("more",), links=(link("nobody"),), replicas=0),
+        service("a", links=(link("extra"),), after=("extra",)),
+        overrides=overrides,
+    )
+    assert problems(composition) == []
+    assert [one.name for one in composition.workloads] == ["a"]
+    assert composition.links == ()
+
+
+def test_a_port_is_published_once_for_each_protocol() -> None:
+    def ports(first: Protocol, second: Protocol) -> list[str]:
+        both = (
+            Port(name="a", number=1, protocol=first, published=80),
+            Port(name="b", number=2, protocol=second, published=80),
+        )
+        return problems(compose(service("a", ports=both)))
+
+    assert ports(Protocol.TCP, Protocol.UDP) == []
+    assert ports(Protocol.TCP, Protocol.TCP) == [
+        "service a: ports: port 80 is already published by a"
+    ]
 
 
 def test_settings_change_a_service() -> None:
@@ -132,11 +235,9 @@ def test_a_service_of_a_profile_is_there_when_it_is_asked_for() -> None:
     assert wanted.links == (Link("a", "b", 8000),)
 
 
-def test_a_name_that_is_taken_is_refused_at_once() -> None:
-    with pytest.raises(InvalidStackError, match="service a: is described twice"):
-        compose(service("a"), service("a"))
-    with pytest.raises(InvalidStackError, match="service a: is described twice"):
-        compose(service("a", profiles=("x",)), service("a"))
+def test_a_composition_knows_the_names_that_are_taken() -> None:
+    composition = compose(service("a"), service("b", profiles=("x",)))
+    assert [name in composition for name in ("a", "b", "c")] == [True, True, False]
 
 
 def test_generations_and_profiles_that_nothing_goes_by_are_problems() -> None:
@@ -148,7 +249,7 @@ def test_generations_and_profiles_that_nothing_goes_by_are_problems() -> None:
     assert problems(compose(*described, overrides=known)) == []
     unknown = Overrides(secret_owners=frozenset({"authority"}), profiles=frozenset({"more"}))
     assert problems(compose(*described, overrides=unknown)) == [
-        "strata:secretGenerations.authority: nothing of the stack has a secret of this name",
+        "strata:secretGenerations.authority: nothing in the stack has a secret of this name",
         "strata:profiles: the system has no profile more",
     ]
 
@@ -158,5 +259,5 @@ def test_less_memory_than_a_service_works_with_is_a_mistake() -> None:
     described = service("a", resources=Resources(memory_mib=128), memory_mib_minimum=100)
     assert problems(compose(described)) == []
     assert problems(compose(described, overrides=overrides)) == [
-        "service a: memory_mib: 64 MiB is less than it works with"
+        "service a: memory_mib: 64 MiB is less than it needs"
     ]

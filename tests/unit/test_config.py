@@ -1,4 +1,4 @@
-"""Settings: every mistake at once, with the key it is in and what to do."""
+"""Settings: all problems are reported at once, each with its key and fix."""
 
 import json
 from pathlib import Path
@@ -22,10 +22,10 @@ def load(**values: Any) -> config.Settings:
 def problems(**values: Any) -> dict[str, str]:
     with pytest.raises(InvalidStackError) as caught:
         load(**values)
-    return {one.path: f"{one.message}; {one.fix}" for one in caught.value.problems}
+    return {problem.path: f"{problem.message}; {problem.fix}" for problem in caught.value.problems}
 
 
-def test_nothing_set_is_the_reference_system_on_its_ports() -> None:
+def test_the_default_is_the_reference_system_on_its_ports() -> None:
     settings = load()
     assert (settings.system, settings.ports.http, settings.ports.https) == ("reference", 8080, 8443)
 
@@ -37,7 +37,7 @@ def test_settings_are_read_by_the_names_of_the_file() -> None:
     assert settings.services["api"].cpu_set == "0-1"
 
 
-def test_keys_of_others_are_left_alone() -> None:
+def test_keys_of_other_namespaces_are_ignored() -> None:
     assert config.load({"docker:host": "unix:///x", "strata:system": "x"}).system == "x"
 
 
@@ -95,23 +95,21 @@ def test_keys_of_others_are_left_alone() -> None:
         ),
     ],
 )
-def test_a_mistake_names_its_key_and_a_remedy(
-    values: dict[str, Any], path: str, words: str
-) -> None:
-    found = problems(**values)
-    assert set(found) == {path}
-    assert words in found[path]
+def test_a_problem_has_its_key_and_a_fix(values: dict[str, Any], path: str, words: str) -> None:
+    reported = problems(**values)
+    assert set(reported) == {path}
+    assert words in reported[path]
 
 
-def test_all_mistakes_are_reported_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     assert len(problems(prots=1, images="x", ports={"http": "x", "https": 0})) == 4
 
 
-def test_a_mistake_never_shows_the_seed() -> None:
+def test_a_problem_never_shows_the_seed() -> None:
     assert "hunter2" not in json.dumps(problems(seed="hunter2"))
 
 
-def test_an_unknown_system_is_refused_with_those_there_are() -> None:
+def test_an_unknown_system_is_rejected_with_the_known_ones() -> None:
     with pytest.raises(InvalidStackError, match=r"strata:system(.|\n)*did you mean reference\?"):
         systems.find("refrence")
 
@@ -124,7 +122,7 @@ def test_the_seed_comes_from_the_settings_or_from_the_file(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", [None, "short"])
-def test_no_seed_is_a_mistake_with_a_remedy(tmp_path: Path, content: str | None) -> None:
+def test_a_missing_seed_is_reported_with_a_fix(tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "seed"
     if content is not None:
         file.write_text(content)

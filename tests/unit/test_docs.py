@@ -1,5 +1,5 @@
-"""The pages say what the code does: every setting, field and argument has its row, with its default,
-and the examples compose."""
+"""The pages match the code: every setting, field and argument has its row with its default, and the
+examples compose."""
 
 import importlib.util
 import re
@@ -32,42 +32,39 @@ from tests.components.stack import compose
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 DOCS = REPOSITORY / "docs"
-# The pages of policies are made from the rules, which has a test of its own.
+# The policy pages are generated from the rules and have their own test.
 PAGES = [
-    REPOSITORY / "README.md",
+    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *(page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "policies"),
 ]
 
 
 def rows(page: Path, heading: str | None = None) -> dict[str, list[str]]:
-    """The rows of the page's tables (of those under one heading) by their first cell, which is in
-    backticks; a row that is there twice is a mistake."""
+    """Returns the rows of the page's tables (under one heading) by their first cell, which is in
+    backticks. Duplicate rows fail."""
     text = page.read_text()
     if heading is not None:
         _, _, text = text.partition(f"\n## {heading}\n")
         assert text, f"{page.name} has no heading {heading!r}"
         text = re.split(r"^## ", text, flags=re.MULTILINE)[0]
-    found: dict[str, list[str]] = {}
+    table: dict[str, list[str]] = {}
     for line in text.splitlines():
         # A bar in a cell is written \|.
         first, *rest = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] or [""]
         if re.fullmatch(r"`[^`]+`", first):
-            assert first.strip("`") not in found, f"{page.name} has {first} twice"
-            found[first.strip("`")] = rest
-    assert all(all(cells) for cells in found.values()), f"{page.name} has an empty cell"
-    return found
+            assert first.strip("`") not in table, f"{page.name} has {first} twice"
+            table[first.strip("`")] = rest
+    assert all(all(cells) for cells in table.values()), f"{page.name} has an empty cell"
+    return table
 
 
 def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key of Pulumi.<stack>.yaml, as it is written there, with its default as YAML has it."""
+    """Yields every key of Pulumi.<stack>.yaml with its default in YAML."""
     for field in model.model_fields.values():
         key = f"{prefix}{field.alias}"
-        arguments = [field.annotation, *typing.get_args(field.annotation)]
-        inner = [one for one in arguments if isinstance(one, type) and issubclass(one, BaseModel)]
-        if inner:
-            origin = typing.get_origin(field.annotation)
-            place = ".NAME" if origin is dict else "[N]" if origin is tuple else ""
-            yield from settings(inner[0], f"{key}{place}.")
+        inner, index = nested(field.annotation)
+        if inner is not None:
+            yield from settings(inner, f"{key}{index}.")
             continue
         default = field.get_default(call_default_factory=True)
         if field.is_required():
@@ -77,14 +74,26 @@ def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, An
         yield key, list(default) if isinstance(default, tuple) else default
 
 
+def nested(annotation: Any) -> tuple[type[BaseModel] | None, str]:
+    """Returns the model in an annotation and how its keys are indexed: by name or by number."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, ""
+    for argument in typing.get_args(annotation):
+        inner, index = nested(argument)
+        if inner is not None:
+            origin = typing.get_origin(annotation)
+            return inner, ".NAME" if origin is dict else "[N]" if origin is tuple else index
+    return None, ""
+
+
 def test_every_setting_has_its_row_with_its_default() -> None:
     shown = rows(DOCS / "settings.md", "Every key")
     defaults = {key: shown[key][1].strip("`") for key in shown}
     known = dict(settings(Settings))
     assert set(defaults) == {f"strata:{key}" for key in known}
     for key, default in known.items():
-        said = defaults[f"strata:{key}"]
-        assert (None if said == "not set" else yaml.safe_load(said)) == default, key
+        cell = defaults[f"strata:{key}"]
+        assert (None if cell == "not set" else yaml.safe_load(cell)) == default, key
 
 
 @pytest.mark.parametrize(
@@ -107,19 +116,19 @@ def test_every_argument_has_its_row_with_its_default(page: str, heading: str, ki
     )
     wanted = {field.name: field for field in fields(kind) if field.name not in inherited}
     assert set(shown) == set(wanted)
-    names = {**vars(model), **vars(components), **vars(model.service)}
+    names = {**vars(model), **vars(components), **vars(model.workload)}
     for name, field in wanted.items():
-        said = shown[name][0].strip("`")
+        cell = shown[name][0].strip("`")
         if field.default is MISSING and field.default_factory is MISSING:
-            assert said == "required", name
+            assert cell == "required", name
             continue
         factory = field.default_factory
         default = field.default if factory is MISSING else factory()
-        assert eval(said, names) == default, name  # noqa: S307 - of this repository
+        assert eval(cell, names) == default, name  # noqa: S307 - of this repository
 
 
 def examples() -> Iterator[tuple[str, str]]:
-    """The Python examples of all pages, those that are whole programs."""
+    """Yields the Python examples of all pages; each is a complete system."""
     for page in PAGES:
         blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
         for number, block in enumerate(blocks, start=1):
@@ -132,7 +141,9 @@ def test_there_are_examples() -> None:
     assert {"README.md", *(f"docs/components/{part}.md" for part in parts)} <= pages
 
 
-@pytest.mark.parametrize(("name", "code"), [pytest.param(*one, id=one[0]) for one in examples()])
+@pytest.mark.parametrize(
+    ("name", "code"), [pytest.param(*example, id=example[0]) for example in examples()]
+)
 def test_an_example_composes(name: str, code: str) -> None:
     names: dict[str, Any] = {}
     exec(compile(code, name, "exec"), names)  # noqa: S102 - of this repository
@@ -157,20 +168,20 @@ def test_the_page_of_the_reference_system_has_its_services_and_links() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_a_page_points_to_is_there(page: Path) -> None:
+def test_a_link_of_a_page_has_a_target(page: Path) -> None:
     text = page.read_text()
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)|src(?:set)?=\"([^\"]+)\"", text):
         path = next(filter(None, target))
-        assert "://" not in path, f"{path}: outside of the repository"
-        assert (page.parent / path).exists(), f"{page.name} points to {path}"
+        assert "://" not in path, f"{path}: outside the repository"
+        assert (page.parent / path).exists(), f"{page.name} links to {path}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_command_that_a_page_names_is_there(page: Path) -> None:
+def test_a_command_on_a_page_exists(page: Path) -> None:
     makefile = (REPOSITORY / "Makefile").read_text()
     for target in re.findall(r"`make ([a-z]+)|^ {4}make ([a-z]+)", page.read_text(), re.MULTILINE):
         name = next(filter(None, target))
         assert re.search(rf"^{name}:", makefile, re.MULTILINE), f"make {name}"
-    modules = r"python -m ((?:bench|images|ops|policies)[a-z_.]*)"
+    modules = r"python -m ((?:benchmarks|strata|tests)[a-z_.]*)"
     for module in re.findall(modules, page.read_text()):
         assert importlib.util.find_spec(module.rstrip(".")), f"python -m {module}"

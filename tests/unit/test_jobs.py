@@ -1,16 +1,14 @@
 """Jobs in a composition: their order, their links, and what is refused."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from strata.components import AppJob, AppJobArgs
+from strata.components import AppJobArgs
 from strata.components.app_job import describe
 from strata.model import (
     Composition,
-    InvalidStackError,
     Job,
     Link,
     Overrides,
@@ -69,19 +67,19 @@ def test_a_job_starts_after_its_servers_and_before_who_waits_for_it() -> None:
         ),
         (
             [service("a", after=("b",)), job("b", schedule="0 3 * * *")],
-            "service a: after[0]: b has a schedule, so nobody can wait for it",
+            "service a: after[0]: b runs on a schedule, so nothing can wait for it",
         ),
         (
             [service("a", after=("b",)), job("b", links=(link("a"),))],
-            "links: nothing of this circle could start first: a -> b -> a",
+            "links: these workloads wait for each other, so none can start: a -> b -> a",
         ),
         ([job("a", links=(link("b"),)), job("b")], "job a: links[0]: there is no service b"),
-        ([job("a", schedule="daily")], "job a: schedule: 'daily' is no schedule of cron"),
+        ([job("a", schedule="daily")], "job a: schedule: 'daily' is not a cron schedule"),
         ([job("a", retries=-1)], "job a: retries: -1 is less than 0"),
         ([job("a", timeout_seconds=0)], "job a: timeout_seconds: 0 is less than 1"),
         (
             [service("a", replicas=3, replicas_maximum=2)],
-            "service a: replicas_maximum: 2 is less than the 3 replicas that there always are",
+            "service a: replicas_maximum: 2 is less than the 3 replicas that always run",
         ),
         (
             [service("a", replicas_maximum=2, volumes=(Volume(name="data", path="/data"),))],
@@ -117,38 +115,15 @@ def test_settings_say_how_far_a_service_may_grow() -> None:
     assert (changed.replicas, changed.replicas_maximum) == (2, 5)
 
 
-def test_a_name_is_of_one_service_or_one_job() -> None:
-    composition = compose(service("a"))
-    with pytest.raises(InvalidStackError, match="job a: is described twice"):
-        composition.add(job("a"))
-
-
-@pytest.mark.parametrize(
-    ("changed", "expected"),
-    [
-        ({"environment": {"DATABASE_HOST": "x"}}, None),
-        ({"schedule": "never"}, "job nightly: schedule"),
-    ],
-)
-def test_the_component_checks_before_it_hands_over(
-    changed: dict[str, Any], expected: str | None, arguments: Callable[..., AppJobArgs]
-) -> None:
-    if expected is None:
-        assert describe("nightly", arguments(**changed)).environment == changed["environment"]
-        return
-    with pytest.raises(InvalidStackError, match=expected):
-        AppJob("nightly", arguments(**changed))
-
-
-@pytest.fixture
-def arguments() -> Callable[..., AppJobArgs]:
-    def make(**changed: Any) -> AppJobArgs:
-        return AppJobArgs(
-            stack=Stack(),
-            image="application",
-            command=("true",),
-            resources=Resources(memory_mib=64, cpu=0.5),
-            **changed,
-        )
-
-    return make
+def test_an_environment_of_a_job_adds_to_what_its_component_sets() -> None:
+    args = AppJobArgs(
+        stack=Stack(),
+        image="application",
+        resources=Resources(memory_mib=64, cpu=0.5),
+        environment={"DATABASE_HOST": "x"},
+        calls={"API_URL": link("api")},
+    )
+    assert describe("nightly", args).environment == {
+        "API_URL": "http://api:8000",
+        "DATABASE_HOST": "x",
+    }

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Address, IPv4Network
 
-from strata.model import Composition, Overrides, Port, Service, Zone
+from strata.model import Composition, Overrides, Port, Protocol, Service, Zone
 from strata.platforms.docker import networks
 from tests.unit.examples import link, service
 
@@ -91,3 +91,86 @@ def test_a_new_link_leaves_the_other_networks_where_they_are() -> None:
 def test_too_many_replicas_for_a_network_are_refused() -> None:
     found = plan(service("a", links=(link("s"),)), service("s", replicas=31))
     assert [problem.path for problem in found.problems] == ["service s"]
+
+
+GOSSIP = Port(name="gossip", number=9001, last=9003, protocol=Protocol.UDP, peers=True)
+HTTP = Port(name="http", number=8000)
+
+
+def test_ports_with_a_protocol_and_a_range_are_part_of_the_name() -> None:
+    ports = (HTTP, Port(name="dns", number=8000, last=8003, protocol=Protocol.UDP))
+    server = service("s", ports=ports)
+    found = plan(
+        service("a", links=(server.endpoint("http"),)),
+        service("b", links=(server.endpoint("dns"),)),
+        service("c", links=(server.endpoint("dns"), server.endpoint("http"))),
+        server,
+    )
+    assert members(found) == {
+        "p-dev-s-8000": ("s", ("a",)),
+        "p-dev-s-8000-8003udp": ("s", ("b",)),
+        "p-dev-s-8000-8000-8003udp": ("s", ("c",)),
+    }
+    networks_of = {one.clients: one for one in found.networks}
+    only_http, only_dns, both = (networks_of[clients] for clients in (("a",), ("b",), ("c",)))
+    assert set(found.addresses(server, "http", 0)) == {
+        "127.0.0.1",
+        only_http.address(0),
+        both.address(0),
+    }
+    assert set(found.addresses(server, "dns", 0)) == {
+        "127.0.0.1",
+        only_dns.address(0),
+        both.address(0),
+    }
+
+
+def test_peers_share_a_network_that_their_clients_are_not_on() -> None:
+    cluster = service("s", replicas=3, stateful=True, ports=(HTTP, GOSSIP))
+    found = plan(service("a", links=(cluster.endpoint("http"),)), cluster)
+    assert members(found) == {
+        "p-dev-s-8000": ("s", ("a",)),
+        "p-dev-s-9001-9003udp-s": ("s", ("s",)),
+    }
+    [clients, peers] = sorted(found.networks, key=lambda one: one.clients)
+    assert found.peers(cluster) == tuple(peers.address(replica) for replica in range(3))
+    assert len(set(found.peers(cluster))) == 3
+    for replica in range(3):
+        assert found.addresses(cluster, "gossip", replica) == ("127.0.0.1", peers.address(replica))
+        assert found.addresses(cluster, "http", replica) == ("127.0.0.1", clients.address(replica))
+
+
+def test_a_port_for_clients_and_peers_is_on_both_networks() -> None:
+    both = Port(name="http", number=8000, peers=True)
+    cluster = service("s", replicas=2, stateful=True, ports=(both,))
+    found = plan(service("a", links=(cluster.endpoint("http"),)), cluster)
+    assert len(found.networks) == 2
+    assert set(found.addresses(cluster, "http", 1)) == {
+        "127.0.0.1",
+        *(one.address(1) for one in found.networks),
+    }
+
+
+def test_services_without_peers_have_no_network_of_peers() -> None:
+    alone = service("s", replicas=3)
+    assert plan(alone).peers(alone) == ()
+
+
+def test_services_that_link_to_each_other_each_listen_on_their_own_network() -> None:
+    left = service("left", links=(link("right").without_waiting(),))
+    right = service("right", links=(link("left"),))
+    found = plan(left, right)
+    assert members(found) == {
+        "p-dev-left-8000": ("left", ("right",)),
+        "p-dev-right-8000": ("right", ("left",)),
+    }
+    for one in (left, right):
+        [own] = [network for network in found.networks if network.server == one.name]
+        assert found.addresses(one, "http", 0) == ("127.0.0.1", own.address(0))
+
+
+def test_too_many_peers_for_a_network_are_reported() -> None:
+    peers = (Port(name="http", number=8000, peers=True),)
+    for replicas, expected in ((30, []), (31, ["service s"])):
+        found = plan(service("s", replicas=replicas, stateful=True, ports=peers))
+        assert [problem.path for problem in found.problems] == expected

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtensionOID
 
 from strata.components.engines.rabbitmq import password_hash
-from strata.model import Secret, certificate, private_key
-from strata.model.secrets import DerivedSecrets
+from strata.model import Secret, certificate, is_secret, private_key
+from strata.model.secrets import DerivedSecrets, SecretMaterial
 
 SEED = b"0123456789abcdef0123456789abcdef"
 NAMES = ("localhost", "127.0.0.1")
@@ -52,7 +52,7 @@ def test_the_hash_is_what_rabbitmq_checks() -> None:
 
 
 def test_a_short_seed_is_refused() -> None:
-    with pytest.raises(ValueError, match="5 bytes, 16 is the least"):
+    with pytest.raises(ValueError, match="5 bytes, the minimum is 16"):
         DerivedSecrets(b"short", "dev", {})
 
 
@@ -85,3 +85,46 @@ def test_a_fingerprint_changes_with_the_content_and_with_the_seed() -> None:
     assert secrets().fingerprint("x") == secrets().fingerprint("x")
     assert secrets().fingerprint("x") != secrets().fingerprint("y")
     assert secrets().fingerprint("x") != DerivedSecrets(SEED[::-1], "dev", {}).fingerprint("x")
+
+
+def test_an_encoder_makes_what_it_likes_of_the_material_of_its_owner() -> None:
+    def pin(material: SecretMaterial) -> str:
+        return str(int.from_bytes(material.derive("pin", 2), "big"))
+
+    assert secrets().encode(Secret("a", pin)) == secrets().encode(Secret("a", pin))
+    others = [
+        secrets(a=2).encode(Secret("a", pin)),
+        secrets().encode(Secret("b", pin)),
+        secrets("prod").encode(Secret("a", pin)),
+    ]
+    assert secrets().encode(Secret("a", pin)) not in others
+
+
+def test_what_is_derived_for_one_purpose_tells_nothing_of_another() -> None:
+    material = SecretMaterial(secrets(), "a")
+    assert material.derive("password", 32) != material.derive("salt", 32)
+    assert len(material.derive("salt", 4)) == 4
+
+
+@pytest.mark.parametrize(
+    ("secret", "is_issued", "public"),
+    [
+        (Secret("a"), False, False),
+        (Secret("a", password_hash), False, False),
+        (Secret("a", public=True), False, True),
+        (certificate("a", NAMES), True, True),
+        (private_key("a", NAMES), True, False),
+    ],
+)
+def test_every_derived_value_is_a_secret_of_one_type(
+    secret: Secret, is_issued: bool, public: bool
+) -> None:
+    assert (secret.is_issued, secret.public) == (is_issued, public)
+    assert is_secret(("a text with ", secret)) is not public
+    assert secret == Secret("a", secret.encode, public), "secrets are compared by value"
+    assert len(secrets().encode(secret)) > 40
+
+
+def test_a_certificate_without_names_is_no_traceback() -> None:
+    # The stack reports the missing names, after a platform has rendered the file.
+    assert secrets().encode(certificate("gateway", ())).startswith("-----BEGIN CERTIFICATE")

@@ -9,12 +9,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from strata.pins import DOCKER_PLUGIN, PULUMI, UPSTREAM_VERSION
 from toolchain.files import replace_folder, write
 from toolchain.layout import Layout
 from toolchain.registries import docker_plugin, golang
 from toolchain.report import step
 from toolchain.stamps import Stamp, digest
-from toolchain.versions import DOCKER_PLUGIN, PULUMI, UPSTREAM_VERSION
 
 PLAN_PROVIDER = Path(__file__).resolve().parent / "plan_provider"
 # Only a plan-only provider has this file in its plugin's folder.

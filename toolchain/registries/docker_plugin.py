@@ -10,10 +10,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from strata.pins import UPSTREAM_MODULE, UPSTREAM_VERSION
 from toolchain.errors import SetupError
 from toolchain.layout import Layout
 from toolchain.registries import golang
-from toolchain.versions import UPSTREAM_MODULE, UPSTREAM_VERSION
 
 _PROVIDER = "internal/provider"
 

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from strata.pins import NEEDED_GO, OLDEST_GO
 from toolchain.errors import SetupError
 from toolchain.layout import Layout
 from toolchain.report import Progress, step
-from toolchain.versions import NEEDED_GO, OLDEST_GO
 
 SOURCES = Path(__file__).resolve().parent / "go"
 LAST_LINES = 20

@@ -65,7 +65,9 @@ class DockerPlatform:
             budget=budget,
             images=images,
             problems=(
-                *unsupported.workload_problems(workloads, composition.overrides.services),
+                *unsupported.workload_problems(
+                    workloads, composition.overrides.services, self.names
+                ),
                 *network_plan.problems,
                 *gpus.problems,
                 *budget.problems(workloads),

@@ -1,12 +1,13 @@
 """What Docker can't do of a description or of the settings, by field."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from strata.config import Settings
 from strata.errors import Problem
 from strata.model import GpuMode, GpuSharing, Service, Workload, is_secret
 from strata.model.overrides import Changes
 from strata.model.text import listens
+from strata.platforms.docker.names import Names
 
 OTHER_PLATFORMS = ("aws", "kubernetes", "domain", "load_balancer", "image_digests")
 """Settings that have no effect on a stack on Docker."""
@@ -29,10 +30,21 @@ def settings_problems(settings: Settings) -> Iterator[Problem]:
 
 
 def workload_problems(
-    workloads: Iterable[Workload], changes: Mapping[str, Changes]
+    workloads: Sequence[Workload], changes: Mapping[str, Changes], names: Names
 ) -> Iterator[Problem]:
     """Fields that Docker can't honour. `changes`: what the settings change, by workload."""
+    hosts = {
+        names.replica(workload, replica): workload
+        for workload in workloads
+        for replica in range(workload.replicas)
+    }
     for workload in workloads:
+        if workload.name in hosts:
+            yield Problem(
+                workload.path,
+                f"is also the host name of a replica of {hosts[workload.name].name}",
+                "rename it",
+            )
         yield from _gpu(workload)
         for field, text in workload.visible_texts:
             if is_secret(text):
@@ -90,16 +102,21 @@ def _replicas(service: Service, changes: Changes) -> Iterator[Problem]:
 
 
 def _volumes(workload: Workload, changes: Changes) -> Iterator[Problem]:
-    for name, changed in changes.get("volumes", {}).items():
-        for field, key in (("size_gib", "sizeGib"), ("storage_class", "storageClass")):
-            if field in changed:
+    changed = changes.get("volumes", {})
+    for name, fields in changed.items():
+        for field, key, message in (
+            ("size_gib", "sizeGib", "a Docker volume grows with its data, up to the host's disk"),
+            ("storage_class", "storageClass", "Docker has no storage classes"),
+        ):
+            if field in fields:
                 yield Problem(
                     f"strata:services.{workload.name}.volumes.{name}.{key}",
-                    "a Docker volume grows with its data, up to the host's disk",
+                    message,
                     "remove the key",
                 )
     for volume in workload.volumes:
-        if volume.storage_class is not None and "volumes" not in changes:
+        # A class from the settings is reported above, under its key.
+        if volume.storage_class is not None and "storage_class" not in changed.get(volume.name, {}):
             yield Problem(
                 f"{workload.path}: volumes.{volume.name}.storage_class",
                 "Docker has no storage classes",

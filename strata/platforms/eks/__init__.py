@@ -1,4 +1,4 @@
-"""EKS: the platform of a stack on AWS, in a cluster of its own."""
+"""EKS: runs a stack on AWS, in a cluster of its own."""
 
 from datetime import UTC, datetime
 

@@ -1,8 +1,7 @@
-"""A stack of which only the image repositories are made: what `make push` needs to begin with.
+"""Creates only the image repositories of a stack, for the first `make push`.
 
-What runs in the cluster is named by the digest of an image that was pushed; the repositories that it
-is pushed to are the stack's. So the first push makes them alone, by an update that is told to look
-at nothing else (`--target`), and the next update finds them there.
+Pods name images by the digest of what was pushed, and the repositories belong to the stack. So the
+first push creates them alone, by an update with `--target`, and the next update finds them.
 """
 
 import os
@@ -16,17 +15,18 @@ import pulumi
 from strata.config import Settings
 from strata.errors import Problem
 from strata.model import Composition, Workload
-from strata.platforms.eks import base_checks, provider
-from strata.platforms.eks.registry import Registry, RegistryArgs, images_of
-from strata.platforms.eks.target import place_of, tags_of
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.eks.aws import provider
+from strata.platforms.eks.aws.registry import Registry, RegistryArgs, repository_images
+from strata.platforms.eks.checks.settings import check_settings
+from strata.platforms.eks.target import stack_location, stack_tags
+from strata.platforms.kubernetes.names import StackNames
 
 VARIABLE = "STRATA_REPOSITORIES"
-"""Set by `make push`: the images, by blanks, that repositories are made for."""
+"""Set by `make push`: the images that need repositories, separated by spaces."""
 
 
 def wanted() -> tuple[str, ...]:
-    """The images that `make push` asks for; none in any other run."""
+    """The images of `make push`; none in any other run."""
     return tuple(os.environ.get(VARIABLE, "").split())
 
 
@@ -45,13 +45,13 @@ class RegistryAlone:
         self, settings: Settings, project: str, stack: str, today: date, images: tuple[str, ...]
     ) -> None:
         self._settings, self._today, self._images = settings, today, images
-        self._place = place_of(settings, project, stack)
-        self._names = Names(project=project, stack=stack, system=settings.system)
+        self._location = stack_location(settings, project, stack)
+        self._names = StackNames(project=project, stack=stack, system=settings.system)
 
     def plan(self, composition: Composition) -> RegistryPlan:
         return RegistryPlan(
             workloads=composition.workloads,
-            problems=tuple(base_checks.problems(self._settings, self._today)),
+            problems=tuple(check_settings(self._settings, self._today)),
         )
 
     def make(
@@ -60,7 +60,7 @@ class RegistryAlone:
         pushed = {*self._settings.image_digests, *self._images}
         Registry(
             "eks-registry",
-            RegistryArgs(place=self._place, images=images_of(plan.workloads, pushed)),
-            pulumi.ResourceOptions(provider=provider.make(self._place, tags_of(self._names))),
+            RegistryArgs(location=self._location, images=repository_images(plan.workloads, pushed)),
+            pulumi.ResourceOptions(provider=provider.make(self._location, stack_tags(self._names))),
         )
         return {}

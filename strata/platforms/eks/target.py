@@ -1,4 +1,4 @@
-"""EKS as a target of the Kubernetes platform: what there is to plan with, and what is made."""
+"""EKS as a target of the Kubernetes platform: what it plans with, and what it creates."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
@@ -8,37 +8,42 @@ import pulumi
 
 from strata.config import Settings
 from strata.model import Job, Problem, Service
-from strata.platforms.eks import addresses, backups, base_checks, images, node_checks, provider
-from strata.platforms.eks.location import AwsLocation
-from strata.platforms.eks.node_groups import node_groups
-from strata.platforms.eks.regions import zone_letters
-from strata.platforms.eks.registry import Registry, RegistryArgs, images_of
-from strata.platforms.eks.stack import Stack, StackArgs
-from strata.platforms.kubernetes.cluster import Connection, NodeGroup, Workloads
-from strata.platforms.kubernetes.images import Images
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.eks.add_ons import image_pull
+from strata.platforms.eks.aws import addresses, provider
+from strata.platforms.eks.aws.backups import check_bucket_name
+from strata.platforms.eks.aws.location import AwsLocation
+from strata.platforms.eks.aws.node_groups import node_groups
+from strata.platforms.eks.aws.registry import Registry, RegistryArgs, repository_images
+from strata.platforms.eks.checks.nodes import check_add_ons, check_nodes
+from strata.platforms.eks.checks.settings import check_settings
+from strata.platforms.eks.facts import images
+from strata.platforms.eks.facts.regions import zone_letters
+from strata.platforms.eks.infrastructure import EksInfrastructure, EksInfrastructureArgs
+from strata.platforms.kubernetes.cluster import Connection, NodeGroup, WorkloadSummary
+from strata.platforms.kubernetes.images import ImageResolver
+from strata.platforms.kubernetes.names import StackNames
 
 NO_ACCOUNT = "000000000000"
-"""Stands for an account that is not set, until the mistake of it is told."""
+"""An account that is not set, until that is reported."""
 
 
 class EksTarget:
-    """A cluster of the stack's own on EKS. See `Cluster` of strata/platforms/kubernetes/cluster.py.
+    """A cluster of the stack's own on EKS, as a `ClusterTarget`.
 
-    `today`: the day by which a version of EKS is in or out of support.
+    `today` decides which versions of EKS are supported.
     """
 
     def __init__(self, settings: Settings, project: str, stack: str, today: date) -> None:
         self._settings, self._today = settings, today
         letters = zone_letters(settings.aws.region, settings.aws.zones, settings.aws.zone_letters)
-        # From here on the letters are known, whether they were named or not.
+        # With the letters of the zones, which the settings may leave out.
         self._aws = settings.aws.model_copy(update={"zone_letters": letters})
-        self._names = Names(project=project, stack=stack, system=settings.system)
-        self._place = place_of(settings, project, stack)
-        self._images = Images(
-            registry=f"{self._place.registry}/{self._place.cluster}",
+        self._names = StackNames(project=project, stack=stack, system=settings.system)
+        self._location = stack_location(settings, project, stack)
+        self._images = ImageResolver(
+            registry=f"{self._location.registry}/{self._location.cluster}",
             digests=settings.image_digests,
-            others=images.NAMES,
+            others=images.references(self._aws.kubernetes_version),
         )
 
     @property
@@ -53,32 +58,39 @@ class EksTarget:
         return self._images.reference(name)
 
     def node_problems(self) -> Iterator[Problem]:
-        return node_checks.problems(self._settings.aws, self._aws.zone_letters)
+        return check_nodes(self._settings.aws, self._aws.zone_letters)
 
     def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterator[Problem]:
-        yield from base_checks.problems(self._settings, self._today)
-        yield from backups.problems(self._place)
-        yield from node_checks.of_add_ons(self._settings.aws.add_ons)
+        services, jobs = tuple(services), tuple(jobs)
+        yield from check_settings(self._settings, self._today)
+        yield from check_bucket_name(self._location)
+        yield from check_add_ons(self._settings.aws.add_ons)
+        for workload in (*services, *jobs):
+            if workload.name == image_pull.NAME:
+                message = "the pods that pre-pull images have this name"
+                yield Problem(f"{workload.path}: name", message, "choose another name")
         yield from self._images.problems([*services, *jobs])
 
-    def connect(self, workloads: Workloads) -> Connection:
-        place = self._place
+    def connect(self, workloads: WorkloadSummary) -> Connection:
+        location = self._location
         if not self._aws.public_access_ranges:
             pulumi.log.info(
-                f"the API of {place.cluster} answers only inside its VPC: run `pulumi up` from"
-                " there, or name ranges in strata:aws.publicAccessRanges"
+                f"the API of {location.cluster} is reachable only inside its VPC: run `pulumi up`"
+                " there, or list ranges in strata:aws.publicAccessRanges"
             )
-        tags = tags_of(self._names)
-        options = pulumi.ResourceOptions(provider=provider.make(place, tags))
-        pushed = images_of([*workloads.services, *workloads.jobs], self._settings.image_digests)
-        Registry("eks-registry", RegistryArgs(place=place, images=pushed), options)
-        stack = Stack(
-            place.cluster,
-            StackArgs(
+        tags = stack_tags(self._names)
+        options = pulumi.ResourceOptions(provider=provider.make(location, tags))
+        pushed = repository_images(
+            [*workloads.services, *workloads.jobs], self._settings.image_digests
+        )
+        Registry("eks-registry", RegistryArgs(location=location, images=pushed), options)
+        stack = EksInfrastructure(
+            location.cluster,
+            EksInfrastructureArgs(
                 settings=self._settings,
                 aws=self._aws,
-                domain=self._settings.domain or "",  # absent: `mistakes` has told
-                place=place,
+                domain=self._settings.domain or "",  # missing: already reported
+                location=location,
                 names=self._names,
                 images=self._images,
                 workloads=workloads,
@@ -89,7 +101,7 @@ class EksTarget:
         return stack.connection
 
 
-def place_of(settings: Settings, project: str, stack: str) -> AwsLocation:
+def stack_location(settings: Settings, project: str, stack: str) -> AwsLocation:
     """The account, the region and the name of the cluster of a stack."""
     return AwsLocation(
         account=settings.aws.account or NO_ACCOUNT,
@@ -98,8 +110,8 @@ def place_of(settings: Settings, project: str, stack: str) -> AwsLocation:
     )
 
 
-def tags_of(names: Names) -> Mapping[str, str]:
-    """What everything of a stack on AWS is tagged with."""
+def stack_tags(names: StackNames) -> Mapping[str, str]:
+    """The tags of everything of a stack on AWS."""
     return {
         "strata.project": names.project,
         "strata.stack": names.stack,

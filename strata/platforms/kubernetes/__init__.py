@@ -1,36 +1,37 @@
-"""Kubernetes: the platform of a stack in any cluster that a kubeconfig leads to, and what EKS is
-built on."""
+"""Kubernetes: runs a stack in any cluster of a kubeconfig. EKS is built on it."""
 
 import pulumi
 
 from strata.config import Settings, read_seed
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.kubernetes import refusals
-from strata.platforms.kubernetes.cluster import Cluster
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes import checks
+from strata.platforms.kubernetes.cluster import ClusterTarget
+from strata.platforms.kubernetes.names import StackNames
 from strata.platforms.kubernetes.platform import KubernetesPlatform
 
-__all__ = ["Cluster", "KubernetesPlatform", "assemble", "create"]
+__all__ = ["ClusterTarget", "KubernetesPlatform", "assemble", "create"]
 
 
 def create(settings: Settings, project: str, stack: str) -> KubernetesPlatform:
-    """The platform of a stack by its settings. Asks the cluster what it is like."""
-    from strata.platforms.kubernetes.kubeconfig import KubeconfigCluster
+    """The platform of a stack by its settings. Discovers the cluster."""
+    from strata.platforms.kubernetes.kubeconfig import KubeconfigTarget
 
-    return assemble(settings, project, stack, KubeconfigCluster.read(settings))
+    return assemble(settings, project, stack, KubeconfigTarget.read(settings))
 
 
-def assemble(settings: Settings, project: str, stack: str, cluster: Cluster) -> KubernetesPlatform:
+def assemble(
+    settings: Settings, project: str, stack: str, cluster: ClusterTarget
+) -> KubernetesPlatform:
     """The platform of a stack on a cluster of any kind."""
     preview = bool(pulumi.runtime.is_dry_run())
     return KubernetesPlatform(
-        names=Names(project=project, stack=stack, system=settings.system),
+        names=StackNames(project=project, stack=stack, system=settings.system),
         cluster=cluster,
         secrets=DerivedSecrets(read_seed(settings), stack, settings.secret_generations),
         settings_problems=(
-            *refusals.of_settings(settings),
+            *checks.check_settings(settings),
             # A plan is the same with any seed.
-            *(() if preview else refusals.of_seed(settings)),
+            *(() if preview else checks.check_seed(settings)),
         ),
         preview=preview,
     )

@@ -1,6 +1,6 @@
-"""What a cluster is to the platform: node groups to plan with, and a connection to make things with.
+"""What the platform needs of a cluster: node groups to plan with, and a connection to create objects.
 
-EKS and any kubeconfig are such clusters. Nothing of a cluster is made before `connect`.
+EKS and any kubeconfig are such targets. Nothing of a cluster is created before `connect`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,11 +14,11 @@ import pulumi_kubernetes
 from strata.model import GpuSharing, Job, Problem, Service
 
 GPU_RESOURCE = "nvidia.com/gpu"
-"""What NVIDIA's device plugin calls a whole GPU; shared ones are `.shared`, slices `mig-PROFILE`."""
+"""A whole GPU, by NVIDIA's device plugin; shared ones are `.shared`, slices `mig-PROFILE`."""
 GPU_PRESENT = "nvidia.com/gpu.present"
-"""The label of a node with GPUs: the device plugin's own affinity goes by it."""
+"""The label of a node with GPUs, which the device plugin's own affinity uses."""
 NODE_GROUP = "strata.node-group"
-"""The label that names the node group of a node, on clusters of ours."""
+"""The label with the name of a node's group, on clusters of ours."""
 
 
 def _no_labels() -> Mapping[str, str]:
@@ -36,11 +36,11 @@ class Taint:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeGroup:
-    """Nodes that are alike, as the scheduler sees them.
+    """Nodes of one kind, as the scheduler sees them.
 
-    `cpu` (cores) and `memory_mib` are what pods can have of one node (its allocatable). `gpus` is
-    what one node offers of `gpu_resource`, after sharing; `gpu_memory_mib` the memory of one GPU, or
-    of one MIG slice (0: not known). `labels` are those that tell its nodes from others.
+    `cpu` (cores) and `memory_mib`: what pods can use of one node (its allocatable). `gpus`: what one
+    node offers of `gpu_resource`, after sharing. `gpu_memory_mib`: of one GPU or MIG slice (0:
+    unknown). `labels`: those that distinguish its nodes from others.
     """
 
     name: str
@@ -59,9 +59,9 @@ class NodeGroup:
 class Exposure:
     """How the published ports of a stack are reached.
 
-    `annotations` are those of the Service of type LoadBalancer. `source_ranges` (CIDR) may connect,
-    at the load balancer and by the NetworkPolicy. `host` is the domain where there is one.
-    `published` is called with the load balancer's host name or address (EKS makes the DNS record).
+    `annotations`: those of the Service of type LoadBalancer. `source_ranges` (CIDR) may connect, by the
+    load balancer and by the NetworkPolicy. `host`: the domain, if there is one. `published` is called
+    with the load balancer's host name or address (EKS creates the DNS record).
     """
 
     source_ranges: tuple[str, ...]
@@ -73,7 +73,7 @@ class Exposure:
 
 @dataclass(frozen=True, kw_only=True)
 class Allowance:
-    """What a target runs of its own in the namespace of the workloads, so that the quota has room."""
+    """What a target adds to the namespace of the workloads; the quota includes it."""
 
     pods: int = 0
     cpu: float = 0
@@ -82,12 +82,12 @@ class Allowance:
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """A cluster that objects can be made in.
+    """A cluster to create objects in.
 
-    Storage classes: None is the cluster's default one. `backup` is what the label `strata.backup` of
-    a claim with data says; None where nothing takes backups. `ready` must be there before a pod can
-    run. `in_namespace` is called with the namespace of the workloads once it is described, for what
-    the target adds there; `allowance` is what that needs. `outputs` are added to the stack's.
+    Storage classes: None is the cluster's default. `backup`: the label `strata.backup` of claims with
+    data; None without backups. `ready` is created before any pod. `in_namespace` is called with the
+    namespace of the workloads, for what the target adds there; `allowance` is what that needs.
+    `outputs` are added to the stack's.
     """
 
     provider: pulumi_kubernetes.Provider
@@ -102,11 +102,11 @@ class Connection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workloads:
-    """What a cluster is told of the stack before it is connected.
+class WorkloadSummary:
+    """What a target knows of the stack when it connects.
 
-    `images`: by service or job, the logical image that it runs. `gpu_groups`: by service or job that
-    was given GPUs, the node groups where it may run.
+    `images`: the logical image of each service and job. `gpu_groups`: for each that runs on GPUs, the
+    node groups where it may run.
     """
 
     namespace: str
@@ -116,29 +116,29 @@ class Workloads:
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]]
 
 
-class Cluster(Protocol):
-    """A target: EKS, or any kubeconfig."""
+class ClusterTarget(Protocol):
+    """EKS, or any kubeconfig."""
 
     @property
     def name_server(self) -> str:
-        """The DNS server that pods ask, as NGINX's `resolver` takes it: an address or a name."""
+        """The cluster's DNS server, for NGINX's `resolver`: an address or a name."""
         ...
 
     @property
     def groups(self) -> tuple[NodeGroup, ...]: ...
 
     def image(self, name: str) -> str:
-        """The full reference, by digest, of a logical image that `mistakes` has not complained of."""
+        """The full reference, by digest, of a logical image without `problems`."""
         ...
 
     def node_problems(self) -> Iterable[Problem]:
-        """Why `groups` are not what was asked for: then nobody can say what fits on them."""
+        """Errors in the settings of `groups`: what fits on them is then unknown."""
         ...
 
     def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Problem]:
-        """Why the stack cannot be carried out on this target."""
+        """Why the stack can't run on this target."""
         ...
 
-    def connect(self, workloads: Workloads) -> Connection:
-        """Makes what there must be of the cluster itself, once."""
+    def connect(self, workloads: WorkloadSummary) -> Connection:
+        """Creates the cluster itself if it is ours. Called once."""
         ...

@@ -1,7 +1,7 @@
-"""Files of services and jobs: one Secret or ConfigMap a folder, immutable, named by its content.
+"""Files of services and jobs: an immutable Secret or ConfigMap per folder, named by its content.
 
-Another content is another name, so just the pods that mount it are replaced, and the old ones keep
-what they were started with until they are gone.
+A changed file changes the name, so only pods that mount it are replaced, and the old ones keep the
+files that they started with until they stop.
 """
 
 import json
@@ -12,20 +12,16 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.core import v1 as core
 
 from strata.model import RenderContext, Workload, is_secret, render
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.kubernetes.names import Names
 from strata.platforms.kubernetes.objects import Objects
-
-FILE_MODE = 0o444
-"""Everybody in the container may read, nobody may write: it is one process's own container."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """The files of one folder; `secret` if any of them is. `name` is that of the object."""
+    """The files of one folder; `secret` if any of them is. `name`: of the object."""
 
     path: str
     name: str
@@ -38,16 +34,16 @@ def folders(
     workload: Workload, context: RenderContext, secrets: DerivedSecrets
 ) -> tuple[Folder, ...]:
     """The folders with files of a service or a job."""
-    found: dict[str, dict[str, str]] = defaultdict(dict)
+    contents_by_path: dict[str, dict[str, str]] = defaultdict(dict)
     secret: set[str] = set()
     for file in workload.files:
         path = PurePosixPath(file.path)
-        found[str(path.parent)][path.name] = render(file.content, context)
+        contents_by_path[str(path.parent)][path.name] = render(file.content, context)
         if is_secret(file.content):
             secret.add(str(path.parent))
     return tuple(
         _folder(workload.name, path, contents, path in secret, secrets)
-        for path, contents in sorted(found.items())
+        for path, contents in sorted(contents_by_path.items())
     )
 
 
@@ -65,15 +61,14 @@ def make(
     workload: Workload,
     folder: Folder,
     objects: Objects,
-    names: Names,
     parent: pulumi.Resource,
     namespace: pulumi.Resource,
 ) -> pulumi.Resource:
     """The Secret or ConfigMap of a folder."""
-    metadata = objects.metadata(folder.name, names.of(workload))
+    metadata = objects.metadata(folder.name, objects.names.workload_labels(workload))
     options = objects.options(parent, [namespace])
     if folder.secret:
-        return kubernetes.core.v1.Secret(
+        return core.Secret(
             folder.key,
             metadata=metadata,
             immutable=True,
@@ -82,7 +77,7 @@ def make(
             string_data=dict(folder.contents),
             opts=options,
         )
-    return kubernetes.core.v1.ConfigMap(
+    return core.ConfigMap(
         folder.key,
         metadata=metadata,
         immutable=True,

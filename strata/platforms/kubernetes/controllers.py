@@ -1,29 +1,39 @@
-"""A service's workload: a Deployment, or a StatefulSet where it has volumes."""
+"""The controller of a service: a Deployment, or a StatefulSet if it is stateful or has volumes."""
 
 from collections.abc import Sequence
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.apps import v1 as apps
+from pulumi_kubernetes.autoscaling import v2 as autoscaling
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.meta import v1 as meta
+from pulumi_kubernetes.policy import v1 as policy
 
 from strata.model import Job, Service, Volume, Workload
 from strata.platforms.kubernetes.cluster import Connection
-from strata.platforms.kubernetes.names import BACKUP, CACHE, Names, headless, selector
-from strata.platforms.kubernetes.objects import Objects
-from strata.platforms.kubernetes.pods import Placed, template
+from strata.platforms.kubernetes.names import BACKUP, CACHE, headless
+from strata.platforms.kubernetes.objects import SKIP_AWAIT, Objects
+from strata.platforms.kubernetes.pod import Pod
+from strata.platforms.kubernetes.pod_template import pod_labels, template
+from strata.platforms.kubernetes.pods import Placed, describe
 from strata.platforms.kubernetes.quantities import mebibytes
 
 NODE_SECONDS = 300
-"""For an image to be pulled and, where the nodes are full, for one more to come: a node of EKS joins
-in one to three minutes (AWS, "Best Practices: Cluster Autoscaler")."""
+"""For an image to be pulled and, if the nodes are full, for a node to join: on EKS that takes one to
+three minutes (AWS, "Best Practices: Cluster Autoscaler")."""
 
 GPU_NODE_SECONDS = 900
-"""The same for a node with GPUs, which comes from none, installs its driver and pulls an image of
-gigabytes (334 s for 10 GB: AWS, eks-blueprints): what the Cluster Autoscaler itself waits for a node
-(its --max-node-provision-time, 15 minutes by default)."""
+"""The same for a GPU node, which starts from none, installs its driver and pulls an image of
+gigabytes (334 s for 10 GB: AWS, eks-blueprints). The Cluster Autoscaler waits as long for a node
+(--max-node-provision-time, 15 minutes by default)."""
+
+TEMPLATE_GIB = 1
+"""The size in the template of a claim that exists already, which nobody reads: it must never change
+(see `_data_claims`)."""
 
 BUSY_PERCENT = 70
-"""Of the reserved cores, above which one more replica is started: it leaves the rest for the time
-that the replica takes to come."""
+"""Use of the reserved cores above which a replica is added. The rest covers the time until the
+replica is ready."""
 
 
 def make(
@@ -31,136 +41,150 @@ def make(
     service: Service,
     connection: Connection,
     objects: Objects,
-    names: Names,
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
     is_cramped: bool,
 ) -> pulumi.Resource:
-    """The workload, ready when the provider says that it is made. `is_cramped`: there is no room for
-    one pod more, so an update takes one away before it adds one."""
+    """The controller. The provider waits until it is ready. `is_cramped`: there is no room for
+    another pod, so an update removes one before it adds one."""
     deadline = ready_seconds(placed, service)
+    claims = _data_claims(service, connection, objects, parent, depends_on)
     options = objects.options(
         parent,
-        depends_on,
-        # Data is not thrown away by a line less in a program.
-        protect=True if any(not one.cache for one in service.volumes) else None,
-        # Pods of an update come one after the other.
+        [*depends_on, *claims],
+        # Removing a line from a program must not delete data.
+        protect=True if _has_data(service) else None,
+        # An update replaces pods one at a time.
         timeout_seconds=deadline * max(1, service.replicas),
     )
-    metadata = objects.metadata(service.name, names.of(service))
-    picks = kubernetes.meta.v1.LabelSelectorArgs(match_labels=dict(selector(service)))
-    # With an autoscaler the number is its own. Where it is not stated here, an update does not set it
-    # back, and server-side apply leaves the field to whoever set it last.
+    # An autoscaler owns the number. If it isn't set here, an update doesn't reset it: server-side
+    # apply leaves the field to whoever set it last.
     replicas = service.replicas if service.replicas_maximum is None else None
-    if service.volumes:
-        return kubernetes.apps.v1.StatefulSet(
+    if service.volumes or service.stateful:
+        return apps.StatefulSet(
             service.name,
-            metadata=metadata,
-            spec=kubernetes.apps.v1.StatefulSetSpecArgs(
+            metadata=objects.metadata(service.name, objects.names.workload_labels(service)),
+            spec=apps.StatefulSetSpecArgs(
                 replicas=replicas,
-                selector=picks,
+                selector=objects.selector(service.name),
                 service_name=headless(service.name),
-                # Replicas do not know of each other, so none waits for another; and a pod that does
-                # not start is replaced by the next update, which in order it would block.
+                # Peers find each other only if all of them start; and in order, a pod that doesn't
+                # start would block the update that fixes it.
                 pod_management_policy="Parallel",
-                update_strategy=kubernetes.apps.v1.StatefulSetUpdateStrategyArgs(
-                    type="RollingUpdate"
-                ),
+                update_strategy=apps.StatefulSetUpdateStrategyArgs(type="RollingUpdate"),
                 persistent_volume_claim_retention_policy=_retention(service),
-                template=template(placed, names, objects),
+                template=template(describe(placed), objects),
                 volume_claim_templates=[
-                    _claim(volume, service, connection, names) for volume in service.volumes
-                ],
+                    core.PersistentVolumeClaimArgs(
+                        metadata=meta.ObjectMetaArgs(
+                            name=volume.name,
+                            labels=_claim_labels(volume, service, connection, objects),
+                        ),
+                        spec=_claim_spec(
+                            volume, connection, volume.size_gib if volume.cache else TEMPLATE_GIB
+                        ),
+                    )
+                    for volume in service.volumes
+                ]
+                or None,
             ),
             opts=options,
         )
-    return kubernetes.apps.v1.Deployment(
+    # Adds a pod before it removes one, or the other way round.
+    update = apps.RollingUpdateDeploymentArgs(
+        max_unavailable=int(is_cramped), max_surge=int(not is_cramped)
+    )
+    return deployment(
         service.name,
-        metadata=metadata,
-        spec=kubernetes.apps.v1.DeploymentSpecArgs(
+        describe(placed),
+        objects,
+        options,
+        replicas=replicas,
+        strategy=apps.DeploymentStrategyArgs(type="RollingUpdate", rolling_update=update),
+        deadline_seconds=deadline,
+    )
+
+
+def deployment(
+    resource_name: str,
+    pod: Pod,
+    objects: Objects,
+    options: pulumi.ResourceOptions,
+    *,
+    replicas: int | None,
+    strategy: apps.DeploymentStrategyArgs,
+    deadline_seconds: int | None = None,
+) -> apps.Deployment:
+    """The Deployment of a pod, under the pod's name."""
+    return apps.Deployment(
+        resource_name,
+        metadata=objects.metadata(pod.name, pod_labels(pod, objects)),
+        spec=apps.DeploymentSpecArgs(
             replicas=replicas,
-            selector=picks,
-            progress_deadline_seconds=deadline,
-            strategy=kubernetes.apps.v1.DeploymentStrategyArgs(
-                type="RollingUpdate",
-                rolling_update=kubernetes.apps.v1.RollingUpdateDeploymentArgs(
-                    max_unavailable=1 if is_cramped else 0, max_surge=0 if is_cramped else 1
-                ),
-            ),
-            template=template(placed, names, objects),
+            selector=objects.selector(pod.name),
+            progress_deadline_seconds=deadline_seconds,
+            strategy=strategy,
+            template=template(pod, objects),
         ),
         opts=options,
     )
 
 
 def make_account(
-    workload: Workload,
-    objects: Objects,
-    names: Names,
-    parent: pulumi.Resource,
-    namespace: pulumi.Resource,
-) -> kubernetes.core.v1.ServiceAccount:
-    """An account of its own, with no rights and no token."""
-    return kubernetes.core.v1.ServiceAccount(
-        workload.name,
-        metadata=objects.metadata(workload.name, names.of(workload)),
-        automount_service_account_token=False,
-        opts=objects.options(parent, [namespace]),
-    )
+    workload: Workload, objects: Objects, parent: pulumi.Resource, namespace: pulumi.Resource
+) -> pulumi.Resource:
+    """The service account of a service or a job."""
+    labels = objects.names.workload_labels(workload)
+    return objects.account(workload.name, workload.name, labels, parent, [namespace])
 
 
 def make_guards(
     service: Service,
     objects: Objects,
-    names: Names,
     parent: pulumi.Resource,
     namespace: pulumi.Resource,
-    workload: pulumi.Resource,
+    controller: pulumi.Resource,
 ) -> None:
-    """What keeps the number of replicas: a budget for disruptions, and the autoscaler."""
+    """What maintains the number of replicas: a disruption budget and the autoscaler."""
+    labels = objects.names.workload_labels(service)
     if service.replicas_at_most > 1:
-        kubernetes.policy.v1.PodDisruptionBudget(
+        policy.PodDisruptionBudget(
             service.name,
-            metadata=objects.metadata(service.name, names.of(service)),
-            spec=kubernetes.policy.v1.PodDisruptionBudgetSpecArgs(
+            metadata=objects.metadata(service.name, labels),
+            spec=policy.PodDisruptionBudgetSpecArgs(
                 max_unavailable=1,
-                selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=dict(selector(service))),
-                # A pod that is broken anyway must not keep a node from being drained.
+                selector=objects.selector(service.name),
+                # A broken pod must not keep a node from being drained.
                 unhealthy_pod_eviction_policy="AlwaysAllow",
             ),
             opts=objects.options(parent, [namespace]),
         )
     if service.replicas_maximum is not None:
-        kubernetes.autoscaling.v2.HorizontalPodAutoscaler(
+        target = autoscaling.MetricTargetArgs(type="Utilization", average_utilization=BUSY_PERCENT)
+        autoscaling.HorizontalPodAutoscaler(
             service.name,
-            metadata=objects.metadata(service.name, names.of(service)),
-            spec=kubernetes.autoscaling.v2.HorizontalPodAutoscalerSpecArgs(
-                scale_target_ref=kubernetes.autoscaling.v2.CrossVersionObjectReferenceArgs(
+            metadata=objects.metadata(service.name, labels),
+            spec=autoscaling.HorizontalPodAutoscalerSpecArgs(
+                scale_target_ref=autoscaling.CrossVersionObjectReferenceArgs(
                     api_version="apps/v1",
-                    kind="StatefulSet" if service.volumes else "Deployment",
+                    kind="StatefulSet" if service.volumes or service.stateful else "Deployment",
                     name=service.name,
                 ),
                 min_replicas=service.replicas,
                 max_replicas=service.replicas_maximum,
                 metrics=[
-                    kubernetes.autoscaling.v2.MetricSpecArgs(
+                    autoscaling.MetricSpecArgs(
                         type="Resource",
-                        resource=kubernetes.autoscaling.v2.ResourceMetricSourceArgs(
-                            name="cpu",
-                            target=kubernetes.autoscaling.v2.MetricTargetArgs(
-                                type="Utilization", average_utilization=BUSY_PERCENT
-                            ),
-                        ),
+                        resource=autoscaling.ResourceMetricSourceArgs(name="cpu", target=target),
                     )
                 ],
             ),
-            opts=objects.options(parent, [workload]),
+            opts=objects.options(parent, [controller]),
         )
 
 
 def ready_seconds(placed: Placed, service: Service) -> int:
-    """How long a pod may take from being asked for to being ready. What prepares it has the time of a
-    job, as on Docker."""
+    """How long a pod may take to become ready. Preparing may take as long as a job, as on Docker."""
     node = GPU_NODE_SECONDS if placed.groups else NODE_SECONDS
     prepare = Job.timeout_seconds if service.prepare else 0
     return (
@@ -168,36 +192,66 @@ def ready_seconds(placed: Placed, service: Service) -> int:
     )
 
 
-def _retention(
-    service: Service,
-) -> kubernetes.apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicyArgs:
-    """Claims with data outlive the StatefulSet. Caches alone go with it, and with their replica."""
-    kept = "Retain" if any(not one.cache for one in service.volumes) else "Delete"
-    return kubernetes.apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicyArgs(
+def _has_data(service: Service) -> bool:
+    return any(not volume.cache for volume in service.volumes)
+
+
+def _retention(service: Service) -> apps.StatefulSetPersistentVolumeClaimRetentionPolicyArgs:
+    """Claims with data outlive the StatefulSet. Caches are deleted with it, and with their replica."""
+    kept = "Retain" if _has_data(service) else "Delete"
+    return apps.StatefulSetPersistentVolumeClaimRetentionPolicyArgs(
         when_deleted=kept, when_scaled=kept
     )
 
 
-def _claim(
-    volume: Volume, service: Service, connection: Connection, names: Names
-) -> kubernetes.core.v1.PersistentVolumeClaimArgs:
-    # No more than tells whose it is: a label that changes would replace the StatefulSet.
-    labels = {**names.labels, **selector(service)}
+def _data_claims(
+    service: Service,
+    connection: Connection,
+    objects: Objects,
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource],
+) -> list[pulumi.Resource]:
+    """A claim for each replica and volume with data, under the name by which the StatefulSet's pods
+    look for theirs. The templates of a StatefulSet can't change, these can: a volume is enlarged by
+    an ordinary update of its claim."""
+    return [
+        core.PersistentVolumeClaim(
+            f"{volume.name}-{service.name}-{ordinal}",
+            metadata=objects.metadata(
+                f"{volume.name}-{service.name}-{ordinal}",
+                _claim_labels(volume, service, connection, objects),
+                # It's bound once its pod has a node.
+                SKIP_AWAIT,
+            ),
+            spec=_claim_spec(volume, connection, volume.size_gib),
+            opts=objects.options(parent, depends_on, protect=True),
+        )
+        for volume in service.volumes
+        if not volume.cache
+        for ordinal in range(service.replicas)
+    ]
+
+
+def _claim_labels(
+    volume: Volume, service: Service, connection: Connection, objects: Objects
+) -> dict[str, str]:
+    # Without the zone: a changed label would replace the StatefulSet.
+    labels = dict(objects.names.labels(service.name, str(service.kind)))
     if volume.cache:
         labels[CACHE] = "true"
     elif connection.backup is not None:
         labels[BACKUP] = connection.backup
-    return kubernetes.core.v1.PersistentVolumeClaimArgs(
-        metadata=kubernetes.meta.v1.ObjectMetaArgs(
-            name=volume.name, labels=dict(sorted(labels.items()))
-        ),
-        spec=kubernetes.core.v1.PersistentVolumeClaimSpecArgs(
-            access_modes=["ReadWriteOnce"],
-            storage_class_name=(
-                connection.cache_storage_class if volume.cache else connection.data_storage_class
-            ),
-            resources=kubernetes.core.v1.VolumeResourceRequirementsArgs(
-                requests={"storage": mebibytes(volume.size_gib * 1024)}
-            ),
+    return dict(sorted(labels.items()))
+
+
+def _claim_spec(
+    volume: Volume, connection: Connection, size_gib: int
+) -> core.PersistentVolumeClaimSpecArgs:
+    default = connection.cache_storage_class if volume.cache else connection.data_storage_class
+    return core.PersistentVolumeClaimSpecArgs(
+        access_modes=["ReadWriteOnce"],
+        storage_class_name=volume.storage_class or default,
+        resources=core.VolumeResourceRequirementsArgs(
+            requests={"storage": mebibytes(size_gib * 1024)}
         ),
     )

@@ -16,7 +16,7 @@ from strata.platforms.kubernetes import (
     network_policies,
 )
 from strata.platforms.kubernetes.cluster import Connection
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes.names import StackNames
 from strata.platforms.kubernetes.objects import Objects
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Deployer:
     """`components`: by workload. `ready`: by workload, what its clients wait for."""
 
-    names: Names
+    names: StackNames
     plan: "KubernetesPlan"
     connection: Connection
     components: Mapping[str, pulumi.Resource]
@@ -42,10 +42,7 @@ class Deployer:
         home = namespace.make(workloads, plan.gpus.groups, connection.allowance, objects)
         if connection.in_namespace is not None:
             connection.in_namespace(home.namespace)
-        defaults = network_policies.make_defaults(objects, home.namespace)
-        clients = network_policies.clients_by_port(
-            composition.links, {one.name: one for one in workloads}
-        )
+        clients = network_policies.clients_by_port(composition.links)
         calls: dict[str, list[Link]] = {}
         for link in composition.links:
             calls.setdefault(link.client, []).append(link)
@@ -58,7 +55,6 @@ class Deployer:
                 calls.get(workload.name, ()),
                 connection.exposure,
                 objects,
-                self.names,
                 parent,
                 home.namespace,
             )
@@ -67,13 +63,10 @@ class Deployer:
             before: list[pulumi.Resource] = [
                 *connection.ready,
                 *home.ready,
-                *defaults,
                 *([policy] if policy else []),
-                controllers.make_account(workload, objects, self.names, parent, home.namespace),
+                controllers.make_account(workload, objects, parent, home.namespace),
                 *(
-                    configuration.make(
-                        workload, folder, objects, self.names, parent, home.namespace
-                    )
+                    configuration.make(workload, folder, objects, parent, home.namespace)
                     for folder in plan.placed[workload.name].folders
                 ),
                 *(
@@ -84,9 +77,7 @@ class Deployer:
             ]
             if isinstance(workload, Job):
                 placed = plan.placed[workload.name]
-                self.ready[workload.name] = [
-                    jobs.make(placed, workload, objects, self.names, parent, before)
-                ]
+                self.ready[workload.name] = [jobs.make(placed, workload, objects, parent, before)]
             elif isinstance(workload, Service):
                 host = self._service(workload, objects, home.namespace, before)
                 if host is not None:
@@ -102,22 +93,19 @@ class Deployer:
     ) -> pulumi.Input[str] | None:
         """Creates a service. Returns its host where it is published."""
         connection, parent = self.connection, self.components[service.name]
-        names = exposure.make_internal(service, objects, self.names, parent, home)
+        names = exposure.make_internal(service, objects, parent, home)
         controller = controllers.make(
             self.plan.placed[service.name],
             service,
             connection,
             objects,
-            self.names,
             parent,
             before,
             service.name in self.plan.cramped,
         )
-        controllers.make_guards(service, objects, self.names, parent, home, controller)
+        controllers.make_guards(service, objects, parent, home, controller)
         self.ready[service.name] = [controller, *names]
         if not exposure.ports(service):
             return None
-        reached = exposure.make_public(
-            service, connection.exposure, objects, self.names, parent, [controller]
-        )
+        reached = exposure.make_public(service, connection.exposure, objects, parent, [controller])
         return connection.exposure.host or reached

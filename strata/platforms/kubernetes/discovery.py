@@ -1,4 +1,4 @@
-"""What a cluster is like: asked by the official client, read-only, at plan time."""
+"""Discovers what a cluster is like: read-only, at plan time, by the official client."""
 
 import re
 from collections import Counter
@@ -14,12 +14,12 @@ from strata.platforms.kubernetes.cluster import GPU_PRESENT, GPU_RESOURCE, NodeG
 from strata.platforms.kubernetes.scheduling import GPU_TAINT
 
 NODES_A_PAGE = 500
-"""How many nodes are asked for at a time: kubectl's own number (--chunk-size)."""
+"""How many nodes one query returns: kubectl's default (--chunk-size)."""
 
 SHARED = f"{GPU_RESOURCE}.shared"
 MIG_PREFIX = "nvidia.com/mig-"
 GPU_MEMORY = "nvidia.com/gpu.memory"
-"""MiB of a GPU, by NVIDIA's GPU feature discovery; likewise the next two."""
+"""MiB of a GPU. NVIDIA's GPU feature discovery sets this label and the next two."""
 GPU_PRODUCT = "nvidia.com/gpu.product"
 SHARING_STRATEGY = "nvidia.com/gpu.sharing-strategy"
 MIG_STRATEGY = "nvidia.com/mig.strategy"
@@ -30,7 +30,7 @@ METRICS = "metrics.k8s.io"
 
 @dataclass(frozen=True, kw_only=True)
 class DiscoveredCluster:
-    """`version`: major and minor. `groups`: nodes that pods may go to, alike ones together."""
+    """`version`: major and minor. `groups`: nodes that pods may run on, grouped by kind."""
 
     context: str
     version: tuple[int, int]
@@ -40,50 +40,53 @@ class DiscoveredCluster:
 
 
 def discover(context: str | None) -> DiscoveredCluster:
-    """Asks the cluster of a context, or of the kubeconfig's current one. Raises `InvalidStackError` with
-    the one thing that is in the way."""
+    """Queries the cluster of a context, or of the kubeconfig's current one. Raises
+    `InvalidStackError` with the first problem."""
     # Imported here: it takes a second, and only this target needs it.
     from kubernetes import client
 
     configuration, chosen = api_client.configuration(context)
     api = client.ApiClient(configuration)
-    ask = api_client.ApiClient(chosen, str(configuration.host))
+    query = api_client.ApiClient(chosen, str(configuration.host))
     limit = api_client.ANSWER_SECONDS
-    version = ask(lambda: client.VersionApi(api).get_code(_request_timeout=limit))
-    nodes = _nodes(client.CoreV1Api(api), ask)
-    classes = ask(lambda: client.StorageV1Api(api).list_storage_class(_request_timeout=limit)).items
-    known = ask(lambda: client.ApisApi(api).get_api_versions(_request_timeout=limit)).groups
+    version = query(lambda: client.VersionApi(api).get_code(_request_timeout=limit))
+    nodes = _nodes(client.CoreV1Api(api), query)
+    storage: Any = query(
+        lambda: client.StorageV1Api(api).list_storage_class(_request_timeout=limit)
+    )
+    apis = query(lambda: client.ApisApi(api).get_api_versions(_request_timeout=limit))
     return DiscoveredCluster(
         context=chosen,
         version=(_number(version.major), _number(version.minor)),
         groups=group(nodes),
         has_default_storage_class=any(
-            (one.metadata.annotations or {}).get(DEFAULT_CLASS) == "true" for one in classes
+            (one.metadata.annotations or {}).get(DEFAULT_CLASS) == "true" for one in storage.items
         ),
-        has_metrics=any(one.name == METRICS for one in known),
+        has_metrics=any(one.name == METRICS for one in apis.groups),
     )
 
 
-def _nodes(core: Any, ask: api_client.ApiClient) -> list[Any]:
+def _nodes(core: Any, query: api_client.ApiClient) -> list[Any]:
     """All nodes, page by page."""
-    found: list[Any] = []
+    nodes: list[Any] = []
     following: str | None = None
     while following != "":
-        question = partial(
-            core.list_node,
-            limit=NODES_A_PAGE,
-            _continue=following,
-            _request_timeout=api_client.ANSWER_SECONDS,
+        page = query(
+            partial(
+                core.list_node,
+                limit=NODES_A_PAGE,
+                _continue=following,
+                _request_timeout=api_client.ANSWER_SECONDS,
+            )
         )
-        page = ask(question)
-        found += page.items
+        nodes += page.items
         following = page.metadata._continue or ""
-    return found
+    return nodes
 
 
 def group(nodes: Iterable[Any]) -> tuple[NodeGroup, ...]:
-    """Nodes that pods may go to, alike ones together. Cordoned ones, and those with a taint that
-    nothing of a stack tolerates, are nobody's."""
+    """Nodes that pods may run on, grouped by kind. Cordoned nodes, and nodes with a taint that no pod
+    of a stack tolerates, are left out."""
     alike: dict[str, list[NodeGroup]] = {}
     for node in nodes:
         taints = tuple(
@@ -95,13 +98,13 @@ def group(nodes: Iterable[Any]) -> tuple[NodeGroup, ...]:
         described = _describe(node, taints)
         alike.setdefault(repr(described), []).append(described)
     names: Counter[str] = Counter()
-    found = []
+    groups = []
     for _, members in sorted(alike.items()):
         name = members[0].name
         names[name] += 1
         unique = name if names[name] == 1 else f"{name}-{names[name]}"
-        found.append(replace(members[0], name=unique, nodes_maximum=len(members)))
-    return tuple(found)
+        groups.append(replace(members[0], name=unique, nodes_maximum=len(members)))
+    return tuple(groups)
 
 
 def _is_closed(taint: Taint) -> bool:
@@ -137,8 +140,8 @@ def _describe(node: Any, taints: tuple[Taint, ...]) -> NodeGroup:
 
 
 def _gpus(has: Mapping[str, str]) -> tuple[str, int]:
-    """The GPU resource of a node, and how many of it. Of several (MIG slices of different sizes) the
-    one there is most of: a group is planned with one."""
+    """The GPU resource of a node, and how many it has: of several (MIG slices of different sizes) the
+    most frequent one, since a group is planned with one."""
     offered = [
         (int(_quantity(amount)), name)
         for name, amount in has.items()
@@ -151,14 +154,14 @@ def _gpus(has: Mapping[str, str]) -> tuple[str, int]:
 def _sharing(resource: str, labels: Mapping[str, str]) -> GpuSharing:
     if resource.startswith(MIG_PREFIX) or labels.get(MIG_STRATEGY) == "single":
         return GpuSharing.MIG
-    # A plugin that shares may keep the plain name of the resource; feature discovery tells.
+    # A plugin that shares GPUs may keep the plain name of the resource; feature discovery knows.
     if resource == SHARED or labels.get(SHARING_STRATEGY, "none") != "none":
         return GpuSharing.TIME_SLICING
     return GpuSharing.EXCLUSIVE
 
 
 def _number(text: str) -> int:
-    """The number that a text begins with: managed clusters say `30+`."""
+    """The number that a text begins with: managed clusters report `30+`."""
     digits = re.match(r"\d+", str(text))
     return int(digits.group()) if digits else 0
 

@@ -1,15 +1,23 @@
-"""Text that Kubernetes would read as its own."""
+"""Escapes text that Kubernetes would expand."""
 
 import re
 
 _REFERENCE = re.compile(r"\$(?=[$(])")
+_MARK = "\0"
+"""Stands for the `$` of a reference that Kubernetes shall expand; no text of a user contains it."""
+
+
+def reference(variable: str) -> str:
+    """What Kubernetes replaces by an environment variable of the container, once `escape` has
+    escaped the text around it."""
+    return f"{_MARK}({variable})"
 
 
 def escape(text: str) -> str:
-    """The text such that a container gets it as it is written here.
+    """The text that a container receives unchanged.
 
-    In arguments, environment values and commands of probes, Kubernetes takes `$(NAME)` for a variable
-    and `$$` for one `$` (k8s.io/kubernetes, third_party/forked/golang/expansion); a shell means its
-    own by both.
+    In arguments, environment values and commands of probes, Kubernetes expands `$(NAME)` to a variable
+    and `$$` to `$` (k8s.io/kubernetes, third_party/forked/golang/expansion). Both mean something else
+    in a shell.
     """
-    return _REFERENCE.sub("$$", text)
+    return _REFERENCE.sub("$$", text).replace(_MARK, "$")

@@ -1,23 +1,23 @@
-"""How services are reached: by name within the stack, by a load balancer from outside."""
+"""How services are reached: by name inside the stack, by a load balancer from outside."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.core import v1 as core
 
 from strata.model import Port, Service, Workload
 from strata.platforms.kubernetes.cluster import Exposure
-from strata.platforms.kubernetes.names import Names, headless, public, selector
+from strata.platforms.kubernetes.names import headless, public
 from strata.platforms.kubernetes.objects import SKIP_AWAIT, Objects
 
 HTTP, HTTPS = 80, 443
 
 
 def ports(service: Workload) -> list[tuple[int, Port]]:
-    """The ports of the load balancer, with the service's that each leads to.
+    """The ports of the load balancer, with the service's port for each.
 
-    `https` is published as 443. `http` is published as 80, where the service has no `https`: what
-    can be encrypted is not offered in the clear. Another is published under the number it says.
+    `https` is published as 443. `http` is published as 80, but only if the service has no `https`.
+    Any other port is published under its own number.
     """
     published = [port for port in service.ports if port.published is not None]
     names = {port.name for port in published}
@@ -30,7 +30,7 @@ def ports(service: Workload) -> list[tuple[int, Port]]:
 
 
 def url(service: Service, host: str) -> str:
-    """Where a person reaches a published service."""
+    """The URL of a published service."""
     number, port = ports(service)[0]
     scheme = "https" if port.name == "https" else "http"
     usual = number == (HTTPS if scheme == "https" else HTTP)
@@ -38,84 +38,82 @@ def url(service: Service, host: str) -> str:
 
 
 def make_internal(
-    service: Service,
-    objects: Objects,
-    names: Names,
-    parent: pulumi.Resource,
-    namespace: pulumi.Resource,
+    service: Service, objects: Objects, parent: pulumi.Resource, namespace: pulumi.Resource
 ) -> list[pulumi.Resource]:
-    """The name under which clients reach the service; with volumes, its pods have names as well."""
-    made: list[pulumi.Resource] = []
-    if service.ports:
-        made.append(
-            kubernetes.core.v1.Service(
-                service.name,
-                metadata=objects.metadata(service.name, names.of(service), SKIP_AWAIT),
-                spec=kubernetes.core.v1.ServiceSpecArgs(
-                    type="ClusterIP",
-                    selector=dict(selector(service)),
-                    ports=[_port(port.number, port) for port in service.ports],
-                ),
-                opts=objects.options(parent, [namespace]),
-            )
+    """The name by which clients reach the service; if it is stateful or has volumes, so do its pods."""
+
+    def make(name: str, ports: list[core.ServicePortArgs] | None, headless: bool) -> core.Service:
+        return core.Service(
+            name,
+            metadata=objects.metadata(name, objects.names.workload_labels(service), SKIP_AWAIT),
+            spec=core.ServiceSpecArgs(
+                type="ClusterIP",
+                cluster_ip="None" if headless else None,
+                selector=objects.names.selector(service.name),
+                ports=ports,
+                publish_not_ready_addresses=True if headless else None,
+            ),
+            opts=objects.options(parent, [namespace]),
         )
-    if service.volumes:
-        name = headless(service.name)
-        made.append(
-            kubernetes.core.v1.Service(
-                name,
-                metadata=objects.metadata(name, names.of(service), SKIP_AWAIT),
-                spec=kubernetes.core.v1.ServiceSpecArgs(
-                    type="ClusterIP",
-                    cluster_ip="None",
-                    selector=dict(selector(service)),
-                    ports=[_port(port.number, port) for port in service.ports] or None,
-                    publish_not_ready_addresses=True,
-                ),
-                opts=objects.options(parent, [namespace]),
-            )
-        )
-    return made
+
+    numbers = [
+        _port(number, number, name, port)
+        for port in service.ports
+        for name, number in numbered(port)
+    ] or None
+    services: list[pulumi.Resource] = []
+    if numbers:
+        services.append(make(service.name, numbers, headless=False))
+    if service.volumes or service.stateful:
+        services.append(make(headless(service.name), numbers, headless=True))
+    return services
 
 
 def make_public(
     service: Service,
     exposure: Exposure,
     objects: Objects,
-    names: Names,
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
 ) -> pulumi.Output[str]:
-    """The load balancer of a published service. Gives its host name, or its address."""
+    """The load balancer of a published service. Returns its host name or address."""
     name = public(service.name)
-    balancer = kubernetes.core.v1.Service(
+    labels = objects.names.workload_labels(service)
+    balancer = core.Service(
         name,
-        metadata=objects.metadata(name, names.of(service), exposure.annotations),
-        spec=kubernetes.core.v1.ServiceSpecArgs(
+        metadata=objects.metadata(name, labels, exposure.annotations),
+        spec=core.ServiceSpecArgs(
             type="LoadBalancer",
-            selector=dict(selector(service)),
-            ports=[_port(number, port) for number, port in ports(service)],
+            selector=objects.names.selector(service.name),
+            ports=[_port(number, port.number, port.name, port) for number, port in ports(service)],
             load_balancer_source_ranges=list(exposure.source_ranges),
-            # The pod sees who calls, and the NetworkPolicy can tell.
+            # Preserves the client's address, which the NetworkPolicy checks.
             external_traffic_policy="Local",
         ),
-        # It has an address once there is a pod to lead to.
+        # It has an address once there is a pod to forward to.
         opts=objects.options(parent, depends_on),
     )
-    reached = balancer.status.apply(_first)
+    host = balancer.status.apply(_first)
     if exposure.published is not None:
-        exposure.published(reached)
-    return reached
+        exposure.published(host)
+    return host
 
 
-def _first(status: kubernetes.core.v1.outputs.ServiceStatus | None) -> str:
+def _first(status: core.outputs.ServiceStatus | None) -> str:
     balancer = status.load_balancer if status else None
     for ingress in (balancer.ingress if balancer else None) or ():
         return ingress.hostname or ingress.ip or ""
     return ""
 
 
-def _port(number: int, port: Port) -> kubernetes.core.v1.ServicePortArgs:
-    return kubernetes.core.v1.ServicePortArgs(
-        name=port.name, port=number, target_port=port.number, protocol="TCP"
-    )
+def numbered(port: Port) -> Iterator[tuple[str, int]]:
+    """The single ports of a port, with a name each: objects of Kubernetes know no ranges."""
+    if port.last is None:
+        yield port.name, port.number
+        return
+    for number in port.numbers:
+        yield f"{port.name}-{number}", number
+
+
+def _port(number: int, target: int, name: str, port: Port) -> core.ServicePortArgs:
+    return core.ServicePortArgs(name=name, port=number, target_port=target, protocol=port.protocol)

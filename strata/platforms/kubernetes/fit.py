@@ -1,8 +1,8 @@
-"""Whether all pods of a stack have a place on the nodes that there can be.
+"""Checks that all pods of a stack fit on the nodes that there can be.
 
-First-fit decreasing: the largest pods first, each on the first node with room. It may need a node
-more than the best arrangement would (11/9 of it at most: D. S. Johnson, 1973), and the scheduler of
-Kubernetes is no better. So what is refused here might just fit, and what is let pass does.
+First-fit decreasing: the largest pods first, each on the first node with room. It may need more
+nodes than the best arrangement (at most 11/9 of it: D. S. Johnson, 1973), and so may the scheduler of
+Kubernetes. So a stack that is rejected here might just fit, and one that is accepted does.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from strata.platforms.kubernetes.quantities import cores
 # What the DaemonSets of a cluster request of each node. Those of EKS: kube-proxy 100m (add-on
 # default), aws-node 50m (25m for the CNI and 25m for its policy agent), ebs-csi-node 30m and 120 MiB,
 # node monitoring agent 10m and 30 MiB, pod identity agent, device plugin and DCGM exporter 100m and
-# 128 MiB each; rounded up for what a cluster of somebody else has beside.
+# 128 MiB each; rounded up for other clusters, which may run more.
 DAEMON_CPU = 0.4
 DAEMON_MEMORY_MIB = 512
 
@@ -28,8 +28,8 @@ CLUSTER_POD_MEMORY_MIB = 820
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pod:
-    """What one pod asks of a node of one of `groups` (by name)."""
+class PodDemand:
+    """What one pod requests of a node of one of `groups` (by name)."""
 
     name: str
     cpu: float
@@ -45,16 +45,16 @@ class _Node:
     memory_mib: int
     gpus: int
 
-    def has_room(self, pod: Pod) -> bool:
+    def has_room(self, pod: PodDemand) -> bool:
         return (
             self.group in pod.groups
-            # Thousandths are what is counted in; sums of floats have dust in them.
+            # Kubernetes counts in thousandths; sums of floats have rounding errors.
             and pod.cpu <= self.cpu + 1e-6
             and pod.memory_mib <= self.memory_mib
             and pod.gpus <= self.gpus
         )
 
-    def take(self, pod: Pod, sign: int = 1) -> None:
+    def take(self, pod: PodDemand, sign: int = 1) -> None:
         self.cpu -= sign * pod.cpu
         self.memory_mib -= sign * pod.memory_mib
         self.gpus -= sign * pod.gpus
@@ -62,13 +62,13 @@ class _Node:
 
 @dataclass
 class Nodes:
-    """The nodes of the groups, opened one by one as pods are placed."""
+    """The nodes of the groups, added one by one as pods are placed."""
 
     groups: Sequence[NodeGroup]
     _open: list[_Node] = field(default_factory=list)
 
-    def place(self, pod: Pod) -> _Node | None:
-        """Puts a pod on the first node with room. None where there is none."""
+    def place(self, pod: PodDemand) -> _Node | None:
+        """Puts a pod on the first node with room, if any."""
         for node in self._open:
             if node.has_room(pod):
                 node.take(pod)
@@ -84,9 +84,9 @@ class Nodes:
                 return node
         return None
 
-    def place_all(self, pods: Sequence[Pod]) -> bool:
-        """Places all of them, or none."""
-        placed: list[tuple[_Node, Pod]] = []
+    def place_all(self, pods: Sequence[PodDemand]) -> bool:
+        """Places all pods or none."""
+        placed: list[tuple[_Node, PodDemand]] = []
         for pod in pods:
             node = self.place(pod)
             if node is None:
@@ -96,8 +96,8 @@ class Nodes:
             placed.append((node, pod))
         return True
 
-    def has_room(self, pod: Pod) -> bool:
-        """Whether one more such pod would find a place."""
+    def has_room(self, pod: PodDemand) -> bool:
+        """Whether another such pod would fit."""
         node = self.place(pod)
         if node is not None:
             node.take(pod, -1)
@@ -106,16 +106,15 @@ class Nodes:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """`cramped` are the services on GPUs of which no further pod has a place beside all others, not
-    even while they are updated. (Of other nodes there is room as long as nobody is at its largest.)
-    """
+    """`cramped`: the services on GPUs that have no room for another pod, even while they are updated.
+    (Other nodes have room unless every service is at its maximum.)"""
 
     problems: tuple[Problem, ...]
     cramped: frozenset[str]
 
 
 def usable(group: NodeGroup) -> tuple[float, int]:
-    """Cores and MiB of one node that are left for the stack's pods."""
+    """Cores and MiB of one node that the stack's pods can use."""
     return group.cpu - DAEMON_CPU, group.memory_mib - DAEMON_MEMORY_MIB
 
 
@@ -124,7 +123,7 @@ def check(
     groups: Sequence[NodeGroup],
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
 ) -> Fit:
-    """Places all pods at their largest number. `gpu_groups`: see `gpu.GpuDecision.groups`."""
+    """Places as many pods as there can be. `gpu_groups`: see `gpu.GpuDecision.groups`."""
     open_to_all = frozenset(one.name for one in groups if not _closed(one))
     pods = {one.name: _pod(one, gpu_groups, open_to_all) for one in workloads}
     problems: list[Problem] = []
@@ -145,11 +144,10 @@ def check(
         problems.append(
             Problem(
                 "budget: nodes",
-                f"{len(left)} of {len(by_size)} pods have no place on the nodes that there can be"
+                f"{len(left)} of {len(by_size)} pods don't fit on the nodes that there can be"
                 f" ({', '.join(sorted(set(left)))})\n{table(workloads, groups, gpu_groups)}",
-                "raise the maximum of a node group or take larger nodes (on EKS:"
-                " strata:aws.systemNodes and gpuNodes), or lower"
-                " strata:services.NAME.memoryMib, cpuReserved or replicas",
+                "raise a node group's maximum or use larger nodes (on EKS: strata:aws.systemNodes and"
+                " gpuNodes), or lower strata:services.NAME.memoryMib, cpuReserved or replicas",
             )
         )
     return Fit(
@@ -168,11 +166,11 @@ def table(
     groups: Sequence[NodeGroup],
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
 ) -> str:
-    """What is asked for and what there can be, for a person."""
+    """What pods request and what nodes have, for the error."""
     width = max(
         len(name) for name in [*(one.name for one in workloads), *(one.name for one in groups)]
     )
-    rows = [f"      {'asked for':<{width}}  pods  cores each  MiB each  GPUs each"]
+    rows = [f"      {'requested':<{width}}  pods  cores each  MiB each  GPUs each"]
     rows += [
         f"      {one.name:<{width}}  {one.replicas_at_most:>4}  {cores(one.resources.cpu_budget):>10}"
         f"  {one.resources.memory_mib:>8}  {one.gpu.count if one.name in gpu_groups else 0:>9}"
@@ -194,9 +192,9 @@ def _pod(
     workload: Workload,
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
     open_to_all: frozenset[str],
-) -> Pod:
+) -> PodDemand:
     given = gpu_groups.get(workload.name)
-    return Pod(
+    return PodDemand(
         name=workload.name,
         cpu=workload.resources.cpu_budget,
         memory_mib=workload.resources.memory_mib,
@@ -215,18 +213,18 @@ def _closed(group: NodeGroup) -> bool:
 
 
 def _cluster_pods(open_to_all: frozenset[str], nodes: Nodes) -> Iterator[str]:
+    pod = PodDemand(
+        name="the cluster's own",
+        cpu=CLUSTER_POD_CPU,
+        memory_mib=CLUSTER_POD_MEMORY_MIB,
+        groups=open_to_all,
+    )
     for _ in range(CLUSTER_PODS):
-        pod = Pod(
-            name="the cluster's own",
-            cpu=CLUSTER_POD_CPU,
-            memory_mib=CLUSTER_POD_MEMORY_MIB,
-            groups=open_to_all,
-        )
         if nodes.place(pod) is None:
             yield pod.name
 
 
-def _too_large(workload: Workload, pod: Pod, groups: Iterable[NodeGroup]) -> Problem:
+def _too_large(workload: Workload, pod: PodDemand, groups: Iterable[NodeGroup]) -> Problem:
     sizes = []
     for group in groups:
         if group.name in pod.groups:
@@ -234,7 +232,7 @@ def _too_large(workload: Workload, pod: Pod, groups: Iterable[NodeGroup]) -> Pro
             sizes.append(f"{group.name} {cores(max(cpu, 0))} cores and {max(memory_mib, 0)} MiB")
     return Problem(
         f"{workload.path}: resources",
-        f"{cores(pod.cpu)} cores and {pod.memory_mib} MiB for one pod fit on no node where it may"
-        f" run; one has: {'; '.join(sizes) or 'there is none'}",
-        f"lower strata:services.{workload.name}.cpuReserved or memoryMib, or take larger nodes",
+        f"a pod requests {cores(pod.cpu)} cores and {pod.memory_mib} MiB, and a node where it may run"
+        f" has: {'; '.join(sizes) or 'nothing'}",
+        f"lower strata:services.{workload.name}.cpuReserved or memoryMib, or use larger nodes",
     )

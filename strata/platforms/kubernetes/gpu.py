@@ -1,18 +1,17 @@
-"""Which services and jobs get GPUs, and on the nodes of which groups."""
+"""Which services and jobs get GPUs, and from which node groups."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from strata.model import Gpu, GpuMode, GpuSharing, Problem, Workload
 from strata.platforms.kubernetes.cluster import GPU_PRESENT, GPU_RESOURCE, NodeGroup
-from strata.platforms.kubernetes.fit import Nodes, Pod
+from strata.platforms.kubernetes.fit import Nodes, PodDemand
 
 
 @dataclass(frozen=True, kw_only=True)
 class GpuDecision:
-    """`groups` has, for each service or job that runs on GPUs, the groups where it may run, all of
-    one GPU resource; `fallen_back` says of those that would rather have had some why they have not.
-    """
+    """`groups`: for each service or job that runs on GPUs, the groups where it may run, all of one
+    GPU resource. `fallen_back`: why those that prefer GPUs have none."""
 
     groups: Mapping[str, tuple[NodeGroup, ...]]
     fallen_back: Mapping[str, str]
@@ -25,28 +24,25 @@ class GpuDecision:
 
 
 def decide(workloads: Sequence[Workload], groups: Sequence[NodeGroup]) -> GpuDecision:
-    """Shares the GPUs of all groups out, at their largest: first to those that require theirs, then
-    to those that would rather have some. Only GPUs are counted here; `fit` counts the rest."""
+    """Assigns the GPUs of all groups at their maximum: first to workloads that require them, then to
+    those that prefer them. Counts only GPUs; `fit` counts the rest."""
     granted: dict[str, tuple[NodeGroup, ...]] = {}
     fallen_back: dict[str, str] = {}
     problems: list[Problem] = []
     nodes = Nodes([one for one in groups if one.gpus])
     asking = [one for one in workloads if one.gpu.mode is not GpuMode.OFF]
     for workload in sorted(asking, key=_precedence):
-        found = satisfying(workload.gpu, groups)
-        if not found:
+        candidates = satisfying(workload.gpu, groups)
+        if not candidates:
             problem = "no node group satisfies it: " + "; ".join(
                 f"{group.name}: {lacks(group, workload.gpu)}" for group in groups
             )
-        elif not _give(workload, found, nodes):
-            each = f"{workload.gpu.count} of {found[0].gpu_resource}"
-            problem = (
-                f"{workload.replicas_at_most} times {each} are more than"
-                f" {', '.join(group.name for group in found)} can have, beside what others have"
-                f" been given"
-            )
+        elif not _give(workload, candidates, nodes):
+            each = f"{workload.gpu.count} of {candidates[0].gpu_resource}"
+            names = ", ".join(group.name for group in candidates)
+            problem = f"{workload.replicas_at_most} times {each} is more than {names} has left"
         else:
-            granted[workload.name] = found
+            granted[workload.name] = candidates
             continue
         if workload.gpu.mode is GpuMode.PREFER:
             fallen_back[workload.name] = problem
@@ -55,7 +51,7 @@ def decide(workloads: Sequence[Workload], groups: Sequence[NodeGroup]) -> GpuDec
                 Problem(
                     f"{workload.path}: gpu",
                     f"a GPU is required, but {problem}",
-                    "ask for what a node group has, add one that has it (on EKS:"
+                    "request what a node group has, add one that has it (on EKS:"
                     " strata:aws.gpuNodes), or set strata:gpu.mode to prefer or off",
                 )
             )
@@ -63,31 +59,31 @@ def decide(workloads: Sequence[Workload], groups: Sequence[NodeGroup]) -> GpuDec
 
 
 def satisfying(gpu: Gpu, groups: Iterable[NodeGroup]) -> tuple[NodeGroup, ...]:
-    """The groups where the request can be had. A pod names one resource, so they all have the same:
-    that of the first group which shares its GPUs as asked."""
+    """The groups that satisfy the request. A pod names one resource, so they all have the same: that
+    of the first group that shares its GPUs as requested."""
     fit = [group for group in groups if lacks(group, gpu) is None]
     fit.sort(key=lambda group: group.sharing is not gpu.sharing)
     return tuple(group for group in fit if group.gpu_resource == fit[0].gpu_resource)
 
 
 def lacks(group: NodeGroup, gpu: Gpu) -> str | None:
-    """Why the nodes of a group cannot satisfy a request, or None where they can."""
+    """Why the nodes of a group don't satisfy a request; None if they do."""
     if not group.gpus:
         return "has no GPU"
     if group.labels.get(GPU_PRESENT) != "true":
         return f"its nodes lack the label {GPU_PRESENT}=true"
-    # Who may share a GPU is served by one of its own as well.
+    # An unshared GPU satisfies a request for a shared one.
     alone = gpu.sharing is GpuSharing.TIME_SLICING and group.sharing is GpuSharing.EXCLUSIVE
     if group.sharing is not gpu.sharing and not alone:
-        return f"its GPUs are had by {group.sharing}, and {gpu.sharing} is asked for"
+        return f"shares its GPUs by {group.sharing}, and {gpu.sharing} is requested"
     if gpu.mig_profile is not None and group.gpu_resource != mig_resource(gpu.mig_profile):
-        return f"has {group.gpu_resource}, and {mig_resource(gpu.mig_profile)} is asked for"
+        return f"has {group.gpu_resource}, and {mig_resource(gpu.mig_profile)} is requested"
     if gpu.memory_mib is not None and not group.gpu_memory_mib:
-        return "how much memory its GPUs have is not known (node label nvidia.com/gpu.memory)"
+        return "the memory of its GPUs is unknown (node label nvidia.com/gpu.memory)"
     if gpu.memory_mib is not None and group.gpu_memory_mib < gpu.memory_mib:
-        return f"each has {group.gpu_memory_mib} MiB of memory, and {gpu.memory_mib} are asked for"
+        return f"each GPU has {group.gpu_memory_mib} MiB, and {gpu.memory_mib} are requested"
     if group.gpus < gpu.count:
-        return f"a node has {group.gpus}, and {gpu.count} are asked for"
+        return f"a node has {group.gpus}, and {gpu.count} are requested"
     return None
 
 
@@ -97,8 +93,8 @@ def mig_resource(profile: str) -> str:
 
 
 def _give(workload: Workload, groups: Sequence[NodeGroup], nodes: Nodes) -> bool:
-    """Sets aside what all pods of a process need, or nothing."""
-    pod = Pod(
+    """Reserves what all pods of a workload need, or nothing."""
+    pod = PodDemand(
         name=workload.name,
         cpu=0,
         memory_mib=0,
@@ -109,6 +105,6 @@ def _give(workload: Workload, groups: Sequence[NodeGroup], nodes: Nodes) -> bool
 
 
 def _precedence(workload: Workload) -> tuple[bool, int, int]:
-    """Who cannot do without and who needs the largest come first."""
+    """Workloads that require GPUs first, then those that need the largest."""
     gpu = workload.gpu
     return (gpu.mode is GpuMode.PREFER, -(gpu.memory_mib or 0), -gpu.count)

@@ -1,66 +1,64 @@
-"""Jobs: run when they are made and when they are changed, or by a schedule."""
+"""Jobs: run when they are created or changed, or by a schedule."""
 
 from collections.abc import Sequence
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.batch import v1 as batch
+from pulumi_kubernetes.meta import v1 as meta
 
 from strata.model import Job
 from strata.platforms.kubernetes.controllers import GPU_NODE_SECONDS, NODE_SECONDS
-from strata.platforms.kubernetes.names import Names
 from strata.platforms.kubernetes.objects import Objects
-from strata.platforms.kubernetes.pods import Placed, template
+from strata.platforms.kubernetes.pod_template import template
+from strata.platforms.kubernetes.pods import Placed, describe
 
 BACK_OFF_SECONDS, BACK_OFF_MAXIMUM_SECONDS = 10, 360
 """Between a failed pod and the next: doubled each time, up to six minutes (Kubernetes documentation,
 "Jobs", pod backoff failure policy)."""
 
 REPLACE_FAILED = {"pulumi.com/replaceUnready": "true"}
-"""A job that failed is run again by the next update, rather than waited for in vain."""
+"""The next update runs a failed job again, instead of waiting for it."""
 
 
 def make(
     placed: Placed,
     job: Job,
     objects: Objects,
-    names: Names,
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
 ) -> pulumi.Resource:
-    """The Job, made when it has ended well; or the CronJob.
+    """The Job, whose creation ends when it succeeds; or the CronJob.
 
-    A Job stays when it has ended (no `ttlSecondsAfterFinished`): one that were gone would be made
-    again, and so run again, by the next update that looks (`--refresh`). A CronJob keeps Kubernetes'
-    own few.
+    A finished Job is kept (no `ttlSecondsAfterFinished`): if it were deleted, the next update with
+    `--refresh` would create it again, and so run it again. A CronJob keeps as many as by default.
     """
-    metadata = objects.metadata(job.name, names.of(job), None if job.schedule else REPLACE_FAILED)
+    labels = objects.names.workload_labels(job)
+    metadata = objects.metadata(job.name, labels, None if job.schedule else REPLACE_FAILED)
     longest = seconds_at_most(placed, job)
-    spec = kubernetes.batch.v1.JobSpecArgs(
+    spec = batch.JobSpecArgs(
         backoff_limit=job.retries,
-        # Of all tries together; each has its own in the pod. It ends a job whose pod finds no node.
+        # Of all attempts together; the pod has that of each. It ends a job whose pod finds no node.
         active_deadline_seconds=longest,
         completions=1,
         parallelism=1,
-        template=template(placed, names, objects),
+        template=template(describe(placed), objects),
     )
     if job.schedule is None:
-        return kubernetes.batch.v1.Job(
+        return batch.Job(
             job.name,
             metadata=metadata,
             spec=spec,
             opts=objects.options(parent, depends_on, timeout_seconds=longest + NODE_SECONDS),
         )
-    return kubernetes.batch.v1.CronJob(
+    return batch.CronJob(
         job.name,
         metadata=metadata,
-        spec=kubernetes.batch.v1.CronJobSpecArgs(
+        spec=batch.CronJobSpecArgs(
             schedule=job.schedule,
             time_zone="Etc/UTC",
             concurrency_policy="Forbid",
-            job_template=kubernetes.batch.v1.JobTemplateSpecArgs(
-                metadata=kubernetes.meta.v1.ObjectMetaArgs(
-                    labels=dict(sorted(names.of(job).items()))
-                ),
+            job_template=batch.JobTemplateSpecArgs(
+                metadata=meta.ObjectMetaArgs(labels=dict(sorted(labels.items()))),
                 spec=spec,
             ),
         ),
@@ -69,7 +67,7 @@ def make(
 
 
 def seconds_at_most(placed: Placed, job: Job) -> int:
-    """All tries, with what lies between them, and a node to come for each."""
+    """All attempts, with the pauses between them, and a new node for each."""
     node = GPU_NODE_SECONDS if placed.groups else NODE_SECONDS
     pauses = sum(
         min(BACK_OFF_SECONDS << index, BACK_OFF_MAXIMUM_SECONDS) for index in range(job.retries)

@@ -1,7 +1,7 @@
-"""Any cluster that a kubeconfig leads to: asked what it is like before anything is made.
+"""Any cluster of a kubeconfig: discovered before anything is created.
 
-Whether its network obeys NetworkPolicies cannot be asked: a cluster without such an engine takes them
-and does nothing (docs/kubernetes.md).
+The API can't tell whether the cluster's network enforces NetworkPolicies: a cluster that doesn't
+accepts and ignores them (docs/kubernetes.md).
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,15 +11,15 @@ import pulumi_kubernetes
 
 from strata.config import Settings
 from strata.model import Job, Problem, Service, raise_problems
-from strata.platforms.kubernetes import refusals
-from strata.platforms.kubernetes.cluster import Connection, Exposure, NodeGroup, Workloads
+from strata.platforms.kubernetes import checks
+from strata.platforms.kubernetes.cluster import Connection, Exposure, NodeGroup, WorkloadSummary
 from strata.platforms.kubernetes.discovery import DiscoveredCluster, discover
-from strata.platforms.kubernetes.images import Images
+from strata.platforms.kubernetes.images import ImageResolver
 from strata.platforms.kubernetes.names import CLUSTER_DOMAIN
 
 MINIMUM_VERSION = (1, 30)
-"""The first that has all that is used: the newest is `sleep` before a stop (KEP-3960, beta in 1.30);
-before it `matchLabelKeys` of a spread, `unhealthyPodEvictionPolicy` and the retention of claims (beta,
+"""The first with every feature in use. The newest is `sleep` before a stop (KEP-3960, beta in 1.30);
+then `matchLabelKeys` of a spread, `unhealthyPodEvictionPolicy` and the retention of claims (beta in
 1.27)."""
 
 PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
@@ -27,27 +27,27 @@ PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
 @dataclass(frozen=True, kw_only=True)
-class KubeconfigCluster:
-    """The cluster of a context. `found` is what it was like when it was asked."""
+class KubeconfigTarget:
+    """The cluster of a context, as it was discovered."""
 
-    found: DiscoveredCluster
-    images: Images
+    discovered: DiscoveredCluster
+    images: ImageResolver
     source_ranges: tuple[str, ...]
     is_public: bool
     host: str | None
     name_server: str = f"kube-dns.kube-system.svc.{CLUSTER_DOMAIN}"
-    """The name that the DNS Service has in every cluster, also where CoreDNS answers."""
+    """The name of the DNS Service in every cluster, also with CoreDNS."""
 
     @classmethod
-    def read(cls, settings: Settings) -> "KubeconfigCluster":
-        """Asks the cluster. Raises `InvalidStackError` with one mistake where it cannot be used."""
-        found = discover(settings.kubernetes.context)
-        raise_problems(unusable(found))
+    def read(cls, settings: Settings) -> "KubeconfigTarget":
+        """Discovers the cluster. Raises `InvalidStackError` if it can't be used."""
+        discovered = discover(settings.kubernetes.context)
+        raise_problems(check_cluster(discovered))
         balancer = settings.load_balancer
         given = tuple(str(one) for one in balancer.ranges)
         return cls(
-            found=found,
-            images=Images(
+            discovered=discovered,
+            images=ImageResolver(
                 registry=settings.kubernetes.registry, digests=dict(settings.image_digests)
             ),
             source_ranges=given or (() if balancer.public else PRIVATE_RANGES),
@@ -57,64 +57,61 @@ class KubeconfigCluster:
 
     @property
     def groups(self) -> tuple[NodeGroup, ...]:
-        return self.found.groups
+        return self.discovered.groups
 
     def image(self, name: str) -> str:
         return self.images.reference(name)
 
     def node_problems(self) -> Iterator[Problem]:
-        # Its nodes are as they were found.
-        return iter(())
+        return iter(())  # nobody configured its nodes here
 
     def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterator[Problem]:
         services, jobs = tuple(services), tuple(jobs)
         yield from self.images.problems([*services, *jobs])
-        yield from refusals.log_rotation([*services, *jobs])
+        yield from checks.check_log_rotation([*services, *jobs])
         if self.is_public and not self.source_ranges:
             yield Problem(
                 "strata:loadBalancer.ranges",
-                "a public load balancer would be open to the world",
-                "name the ranges that may connect",
+                "missing, and a public load balancer needs the ranges that may connect",
+                "list them",
             )
         for service in services:
-            if service.volumes and not self.found.has_default_storage_class:
+            if service.volumes and not self.discovered.has_default_storage_class:
                 yield Problem(
                     f"service {service.name}: volumes",
-                    f"the cluster of context {self.found.context} has no default StorageClass",
+                    f"the cluster of context {self.discovered.context} has no default StorageClass",
                     "annotate one: storageclass.kubernetes.io/is-default-class=true",
                 )
-            if service.replicas_maximum is not None and not self.found.has_metrics:
+            if service.replicas_maximum is not None and not self.discovered.has_metrics:
                 yield Problem(
                     f"service {service.name}: replicas_maximum",
-                    f"the cluster of context {self.found.context} measures no pods, so none can be"
-                    " added by load",
-                    "install metrics-server, or take replicasMaximum out",
+                    f"the cluster of context {self.discovered.context} has no metrics to scale by",
+                    "install metrics-server, or remove replicasMaximum",
                 )
 
-    def connect(self, workloads: Workloads) -> Connection:
-        """Nothing to make: the cluster is there."""
+    def connect(self, workloads: WorkloadSummary) -> Connection:
+        """Creates nothing: the cluster exists."""
         return Connection(
-            # The kubeconfig itself stays out of the state; the context is said, so that a person who
-            # switches theirs does not move the stack.
-            provider=pulumi_kubernetes.Provider("cluster", context=self.found.context),
+            # The kubeconfig itself stays out of the state. The context is set, so that switching to
+            # another one doesn't move the stack.
+            provider=pulumi_kubernetes.Provider("cluster", context=self.discovered.context),
             exposure=Exposure(
                 source_ranges=self.source_ranges, public=self.is_public, host=self.host
             ),
         )
 
 
-def unusable(found: DiscoveredCluster) -> Iterator[Problem]:
-    """Why nothing at all can run there."""
-    if found.version < MINIMUM_VERSION:
-        version, least = (".".join(map(str, one)) for one in (found.version, MINIMUM_VERSION))
+def check_cluster(cluster: DiscoveredCluster) -> Iterator[Problem]:
+    if cluster.version < MINIMUM_VERSION:
+        version, least = (".".join(map(str, one)) for one in (cluster.version, MINIMUM_VERSION))
         yield Problem(
             "strata:kubernetes.context",
-            f"the cluster of context {found.context} has Kubernetes {version}",
+            f"the cluster of context {cluster.context} has Kubernetes {version}",
             f"upgrade it to {least} or later",
         )
-    elif not found.groups:
+    elif not cluster.groups:
         yield Problem(
             "strata:kubernetes.context",
-            f"the cluster of context {found.context} has no node where pods may go",
+            f"the cluster of context {cluster.context} has no node that pods may run on",
             "add a node, or `kubectl uncordon` one",
         )

@@ -1,29 +1,28 @@
-"""The names and labels that a stack's objects carry in a cluster."""
+"""The names and labels of a stack's objects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from strata.model import Kind, Workload
+from strata.model import Workload
 
+# Kubernetes documentation, "Recommended Labels".
+NAME = "app.kubernetes.io/name"
+INSTANCE = "app.kubernetes.io/instance"
+PART_OF = "app.kubernetes.io/part-of"
+COMPONENT = "app.kubernetes.io/component"
 MANAGED_BY = "app.kubernetes.io/managed-by"
-STACK = "strata.stack"
-SYSTEM = "strata.system"
-SERVICE = "strata.service"
-JOB = "strata.job"
-KIND = "strata.kind"
+
 ZONE = "strata.zone"
 BACKUP = "strata.backup"
 CACHE = "strata.cache"
-CAPABILITY = "strata.capability."
-"""An annotation, with the name of a capability that was added back: why."""
 
 CLUSTER_DOMAIN = "cluster.local"
-"""kubeadm's and EKS's only choice, and everybody's default (Kubernetes documentation, "DNS for
+"""The only choice of kubeadm and EKS, and the default everywhere (Kubernetes documentation, "DNS for
 Services and Pods")."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Names:
+class StackNames:
     project: str
     stack: str
     system: str
@@ -32,27 +31,26 @@ class Names:
     def namespace(self) -> str:
         return f"{self.project}-{self.stack}"
 
-    @property
-    def labels(self) -> Mapping[str, str]:
-        return {MANAGED_BY: "strata", STACK: self.stack, SYSTEM: self.system}
-
     def host_name(self, service: str) -> str:
-        """The full name under which a service is resolved without a search domain."""
+        """The full name of a service, which resolves without a search domain."""
         return f"{service}.{self.namespace}.svc.{CLUSTER_DOMAIN}"
 
-    def of(self, workload: Workload) -> Mapping[str, str]:
-        """The labels of what is made for a service or a job, and of its pods."""
+    def selector(self, name: str) -> dict[str, str]:
+        """The labels that select the pods of a service, a job or a pod of the cluster's own."""
+        return {INSTANCE: self.stack, NAME: name}
+
+    def labels(self, name: str, component: str) -> Mapping[str, str]:
+        """The labels of every object."""
         return {
-            **self.labels,
-            **selector(workload),
-            KIND: str(workload.kind),
-            ZONE: str(workload.zone),
+            **self.selector(name),
+            COMPONENT: component,
+            MANAGED_BY: "strata",
+            PART_OF: self.system,
         }
 
-
-def selector(workload: Workload) -> Mapping[str, str]:
-    """What picks the pods of a service or a job."""
-    return {JOB if workload.kind is Kind.JOB else SERVICE: workload.name}
+    def workload_labels(self, workload: Workload) -> Mapping[str, str]:
+        """The labels of everything that is created for a service or a job."""
+        return {**self.labels(workload.name, str(workload.kind)), ZONE: str(workload.zone)}
 
 
 def headless(service: str) -> str:

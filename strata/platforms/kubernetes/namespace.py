@@ -1,32 +1,78 @@
-"""The namespace of a stack: restricted, bounded, and closed to all traffic."""
+"""Namespaces: with a Pod Security profile, a quota, and closed to all traffic but DNS requests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.scheduling import v1 as scheduling
 
 from strata.model import Kind, Workload
+from strata.pins import POD_SECURITY_VERSION
 from strata.platforms.kubernetes.cluster import Allowance, NodeGroup
+from strata.platforms.kubernetes.names import NAME
+from strata.platforms.kubernetes.network_policies import policy, to_name_servers
 from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.quantities import cores, mebibytes
 
 POD_SECURITY = "restricted"
-POD_SECURITY_VERSION = "v1.35"
-"""The version whose checks the policy packs carry out, too."""
 
 PRIORITIES = {Kind.DATASTORE: 3000, Kind.GATEWAY: 2000, Kind.APPLICATION: 1000}
-"""What goes first when there is no room: higher numbers stay. Only their order means anything; all
-are above 0, what a pod without a class has, and below 10^9, where the system's own begin."""
+"""When there is no room, pods with lower numbers are evicted first. Only the order matters; all are
+above 0, the priority of a pod without a class, and below 10^9, where the system's own begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Home:
-    """`namespace` is protected where data lies in it: with it, all claims would go."""
+class NamespaceArgs:
+    """`objects` name the namespace. `quota`: the sum for all its pods."""
 
-    namespace: kubernetes.core.v1.Namespace
+    objects: Objects
+    quota: Mapping[str, str]
+    pod_security: str = POD_SECURITY
+
+
+class Namespace(pulumi.ComponentResource):
+    """A namespace with its quota and the policies for all its pods.
+
+    Objects in it depend on `namespace`, pods on all of `ready`.
+    """
+
+    def __init__(self, name: str, args: NamespaceArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("strata:kubernetes:Namespace", name, {}, opts)
+        objects = args.objects
+        self.namespace = core.Namespace(
+            name,
+            metadata=objects.metadata(
+                objects.namespace, _pod_security(args.pod_security), cluster_wide=True
+            ),
+            opts=objects.options(self),
+        )
+        inside = objects.options(self, [self.namespace])
+        self.ready: tuple[pulumi.Resource, ...] = (
+            core.ResourceQuota(
+                f"{name}-quota",
+                metadata=objects.metadata("quota"),
+                spec=core.ResourceQuotaSpecArgs(hard=dict(args.quota)),
+                opts=inside,
+            ),
+            policy(f"{name}-default-deny", objects.metadata("default-deny"), inside),
+            policy(
+                f"{name}-allow-dns",
+                objects.metadata("allow-dns"),
+                inside,
+                types=["Egress"],
+                egress=[to_name_servers()],
+            ),
+        )
+        self.register_outputs({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadNamespace:
+    """The namespace of the workloads. Pods depend on all of `ready`."""
+
+    namespace: core.Namespace
     ready: tuple[pulumi.Resource, ...]
-    """What must be there before a pod is: the priority classes and the quota."""
 
 
 def priority_class(namespace: str, workload: Workload) -> str:
@@ -34,45 +80,36 @@ def priority_class(namespace: str, workload: Workload) -> str:
     return f"{namespace}-{kind}"
 
 
-def pod_security(profile: str) -> Mapping[str, str]:
-    """The labels by which a namespace enforces a profile of Pod Security, and warns by it."""
-    modes = ("enforce", "audit", "warn")
-    return {f"pod-security.kubernetes.io/{mode}": profile for mode in modes} | {
-        f"pod-security.kubernetes.io/{mode}-version": POD_SECURITY_VERSION for mode in modes
-    }
-
-
 def make(
     workloads: Sequence[Workload],
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
     allowance: Allowance,
     objects: Objects,
-) -> Home:
-    name = objects.names.namespace
-    namespace = kubernetes.core.v1.Namespace(
+) -> WorkloadNamespace:
+    """The namespace of the workloads, with its priority classes. It is protected if it has data:
+    deleting a namespace deletes its claims."""
+    name = objects.namespace
+    has_data = any(not volume.cache for one in workloads for volume in one.volumes)
+    made = Namespace(
         name,
-        metadata=objects.metadata(name, pod_security(POD_SECURITY), cluster_wide=True),
-        opts=objects.options(None, protect=_has_data(workloads) or None),
-    )
-    quota = kubernetes.core.v1.ResourceQuota(
-        name,
-        metadata=objects.metadata("stack"),
-        spec=kubernetes.core.v1.ResourceQuotaSpecArgs(
-            hard=bounds(workloads, gpu_groups, allowance)
+        NamespaceArgs(
+            objects=objects,
+            quota=bounds(workloads, gpu_groups, allowance),
         ),
-        opts=objects.options(namespace, [namespace]),
+        pulumi.ResourceOptions(protect=has_data or None),
     )
     classes = [
-        kubernetes.scheduling.v1.PriorityClass(
+        scheduling.PriorityClass(
             f"{name}-{kind}",
-            metadata=objects.metadata(f"{name}-{kind}", cluster_wide=True),
+            # The object's own name may be longer than a label may be.
+            metadata=objects.metadata(f"{name}-{kind}", {NAME: str(kind)}, cluster_wide=True),
             value=value,
             description=f"Strata: {kind} of the stack {objects.names.stack}",
-            opts=objects.options(namespace),
+            opts=objects.options(made),
         )
         for kind, value in PRIORITIES.items()
     ]
-    return Home(namespace=namespace, ready=(quota, *classes))
+    return WorkloadNamespace(namespace=made.namespace, ready=(*made.ready, *classes))
 
 
 def bounds(
@@ -80,8 +117,8 @@ def bounds(
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
     allowance: Allowance,
 ) -> dict[str, str]:
-    """What all pods together may have: the sum at the autoscaler's largest, with the pod more that
-    each Deployment has while it is updated, and what the target runs beside them."""
+    """The sum for all pods: as many as the autoscaler may start, one more for each Deployment while
+    it is updated, and those that the target adds."""
     total = {"cpu": 0.0, "cpu_limit": 0.0}
     memory_mib, pods, claims, storage_gib = allowance.memory_mib, allowance.pods, 0, 0
     gpus: dict[str, int] = {}
@@ -113,5 +150,10 @@ def bounds(
     }
 
 
-def _has_data(workloads: Sequence[Workload]) -> bool:
-    return any(not volume.cache for one in workloads for volume in one.volumes)
+def _pod_security(profile: str) -> dict[str, str]:
+    """The labels by which a namespace enforces a Pod Security profile, and warns."""
+    labels: dict[str, str] = {}
+    for mode in ("enforce", "audit", "warn"):
+        labels[f"pod-security.kubernetes.io/{mode}"] = profile
+        labels[f"pod-security.kubernetes.io/{mode}-version"] = POD_SECURITY_VERSION
+    return labels

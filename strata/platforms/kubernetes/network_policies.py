@@ -1,162 +1,155 @@
-"""Links become NetworkPolicies: nothing passes but what is named here, in both directions."""
+"""Links become NetworkPolicies: everything else is denied, in both directions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.meta import v1 as meta
+from pulumi_kubernetes.networking import v1 as networking
 
-from strata.model import Link, Workload
+from strata.model import Link, Protocol, Workload
 from strata.platforms.kubernetes.cluster import Exposure
 from strata.platforms.kubernetes.exposure import ports
-from strata.platforms.kubernetes.names import SERVICE, Names, selector
 from strata.platforms.kubernetes.objects import Objects
 
 NOT_THE_INTERNET = (
     "10.0.0.0/8",  # RFC 1918
-    "100.64.0.0/10",  # RFC 6598: shared address space, also what some clusters give pods
+    "100.64.0.0/10",  # RFC 6598: shared address space, also used for pods by some clusters
     "127.0.0.0/8",  # RFC 1122: loopback
-    "169.254.0.0/16",  # RFC 3927: link-local, where a cloud's metadata is
+    "169.254.0.0/16",  # RFC 3927: link-local, also a cloud's metadata service
     "172.16.0.0/12",  # RFC 1918
     "192.168.0.0/16",  # RFC 1918
 )
-"""Ranges that egress to the internet leaves out: the cluster, its network, and the node's own."""
+"""Ranges excluded from egress to the internet: the cluster, its network and the node's own."""
 
 DNS_NAMESPACE = "kube-system"
 DNS_LABELS = {"k8s-app": "kube-dns"}
-"""Of the DNS servers' pods, by that name also where it is CoreDNS (its chart and EKS' add-on)."""
+"""Labels of the DNS servers' pods. CoreDNS has them too (its chart and EKS's add-on)."""
+
+LinkPort = tuple[int, int | None, Protocol]
+"""The port of a link, the last one of a range, and the protocol."""
 
 
-def make_defaults(objects: Objects, namespace: pulumi.Resource) -> tuple[pulumi.Resource, ...]:
-    """Denies all pods everything, and allows them to ask for names."""
-    everybody = kubernetes.meta.v1.LabelSelectorArgs()
-    return (
-        kubernetes.networking.v1.NetworkPolicy(
-            "default-deny",
-            metadata=objects.metadata("default-deny"),
-            spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
-                pod_selector=everybody, policy_types=["Ingress", "Egress"]
-            ),
-            opts=objects.options(namespace, [namespace]),
+def policy(
+    resource_name: str,
+    metadata: meta.ObjectMetaArgs,
+    options: pulumi.ResourceOptions,
+    *,
+    pods: meta.LabelSelectorArgs | None = None,
+    types: Sequence[str] = ("Ingress", "Egress"),
+    ingress: Sequence[networking.NetworkPolicyIngressRuleArgs] = (),
+    egress: Sequence[networking.NetworkPolicyEgressRuleArgs] = (),
+) -> networking.NetworkPolicy:
+    """A policy for some pods, by default all pods of the namespace: denies what no rule allows."""
+    return networking.NetworkPolicy(
+        resource_name,
+        metadata=metadata,
+        spec=networking.NetworkPolicySpecArgs(
+            pod_selector=pods or meta.LabelSelectorArgs(),
+            policy_types=list(types),
+            ingress=list(ingress) or None,
+            egress=list(egress) or None,
         ),
-        kubernetes.networking.v1.NetworkPolicy(
-            "dns",
-            metadata=objects.metadata("dns"),
-            spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
-                pod_selector=everybody,
-                policy_types=["Egress"],
-                egress=[to_name_servers()],
-            ),
-            opts=objects.options(namespace, [namespace]),
-        ),
+        opts=options,
     )
 
 
-def to_name_servers() -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgs:
-    """What a pod needs to ask for names, and no more."""
-    peer = kubernetes.networking.v1.NetworkPolicyPeerArgs(
-        namespace_selector=kubernetes.meta.v1.LabelSelectorArgs(
+def to_addresses(
+    ranges: Iterable[str], port: int | None = None, excluded: Sequence[str] = ()
+) -> networking.NetworkPolicyEgressRuleArgs:
+    """Allows connections to ranges (CIDR), on one port or on all."""
+    return networking.NetworkPolicyEgressRuleArgs(
+        to=[_addresses(cidr, excluded) for cidr in ranges],
+        ports=None if port is None else [_port(port)],
+    )
+
+
+def to_name_servers() -> networking.NetworkPolicyEgressRuleArgs:
+    """Allows DNS requests to the cluster's DNS servers."""
+    peer = networking.NetworkPolicyPeerArgs(
+        namespace_selector=meta.LabelSelectorArgs(
             match_labels={"kubernetes.io/metadata.name": DNS_NAMESPACE}
         ),
-        pod_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=DNS_LABELS),
+        pod_selector=meta.LabelSelectorArgs(match_labels=DNS_LABELS),
     )
-    return kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(
-        to=[peer], ports=[_port(53, "UDP"), _port(53, "TCP")]
+    return networking.NetworkPolicyEgressRuleArgs(
+        to=[peer], ports=[_port(53, protocol=Protocol.UDP), _port(53)]
     )
 
 
 def make(
     workload: Workload,
-    ingress: Mapping[int, Sequence[Workload]],
+    ingress: Mapping[LinkPort, Sequence[str]],
     egress: Sequence[Link],
     exposure: Exposure,
     objects: Objects,
-    names: Names,
     parent: pulumi.Resource,
     namespace: pulumi.Resource,
-) -> kubernetes.networking.v1.NetworkPolicy | None:
-    """What one service or job may receive (`ingress`: port -> clients) and open (`egress`). None
-    where that is nothing: then the default says it all."""
+) -> networking.NetworkPolicy | None:
+    """The connections that one service or job may receive (`ingress`: port -> clients) and open
+    (`egress`). None if there are none: the namespace's default policy covers that."""
     incoming = [
-        kubernetes.networking.v1.NetworkPolicyIngressRuleArgs(
-            from_=[_pods(client) for client in clients], ports=[_port(port)]
+        networking.NetworkPolicyIngressRuleArgs(
+            from_=[_pods(client, objects) for client in clients], ports=[_port(*port)]
         )
-        for port, clients in sorted(ingress.items())
+        for port, clients in sorted(ingress.items(), key=lambda rule: str(rule[0]))
     ]
     published = published_ports(workload)
     if published:
         incoming.append(
-            kubernetes.networking.v1.NetworkPolicyIngressRuleArgs(
-                from_=[
-                    kubernetes.networking.v1.NetworkPolicyPeerArgs(
-                        ip_block=kubernetes.networking.v1.IPBlockArgs(cidr=cidr)
-                    )
-                    for cidr in exposure.source_ranges
-                ],
+            networking.NetworkPolicyIngressRuleArgs(
+                from_=[_addresses(cidr) for cidr in exposure.source_ranges],
                 ports=[_port(number) for number in published],
             )
         )
     outgoing = [
-        kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(
-            to=[_service_pods(link.server)], ports=[_port(link.port)]
+        networking.NetworkPolicyEgressRuleArgs(
+            to=[_pods(link.server, objects)], ports=[_port(*_link_port(link))]
         )
         for link in egress
     ]
     if workload.has_internet_egress:
-        outgoing.append(
-            kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(
-                to=[
-                    kubernetes.networking.v1.NetworkPolicyPeerArgs(
-                        ip_block=kubernetes.networking.v1.IPBlockArgs(
-                            cidr="0.0.0.0/0", except_=list(NOT_THE_INTERNET)
-                        )
-                    )
-                ]
-            )
-        )
+        outgoing.append(to_addresses(["0.0.0.0/0"], excluded=NOT_THE_INTERNET))
     if not incoming and not outgoing:
         return None
-    return kubernetes.networking.v1.NetworkPolicy(
+    return policy(
         workload.name,
-        metadata=objects.metadata(workload.name, names.of(workload)),
-        spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
-            pod_selector=kubernetes.meta.v1.LabelSelectorArgs(
-                match_labels=dict(selector(workload))
-            ),
-            policy_types=["Ingress", "Egress"],
-            ingress=incoming or None,
-            egress=outgoing or None,
-        ),
-        opts=objects.options(parent, [namespace]),
+        objects.metadata(workload.name, objects.names.workload_labels(workload)),
+        objects.options(parent, [namespace]),
+        pods=objects.selector(workload.name),
+        ingress=incoming,
+        egress=outgoing,
     )
 
 
 def published_ports(workload: Workload) -> tuple[int, ...]:
-    """The container's ports that the load balancer leads to: see `exposure.ports`."""
+    """The container's ports that the load balancer forwards to: see `exposure.ports`."""
     return tuple(port.number for _, port in ports(workload))
 
 
-def clients_by_port(
-    links: Iterable[Link], workloads: Mapping[str, Workload]
-) -> dict[str, dict[int, list[Workload]]]:
-    """By server and port, who may open connections to it."""
-    found: dict[str, dict[int, list[Workload]]] = {}
+def clients_by_port(links: Iterable[Link]) -> dict[str, dict[LinkPort, list[str]]]:
+    """By server and port, the workloads that may connect to it."""
+    clients: dict[str, dict[LinkPort, list[str]]] = {}
     for link in links:
-        by_port = found.setdefault(link.server, {})
-        by_port.setdefault(link.port, []).append(workloads[link.client])
-    return found
+        by_port = clients.setdefault(link.server, {})
+        by_port.setdefault(_link_port(link), []).append(link.client)
+    return clients
 
 
-def _pods(workload: Workload) -> kubernetes.networking.v1.NetworkPolicyPeerArgs:
-    return kubernetes.networking.v1.NetworkPolicyPeerArgs(
-        pod_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=dict(selector(workload)))
+def _link_port(link: Link) -> LinkPort:
+    return (link.port, link.last, link.protocol)
+
+
+def _pods(name: str, objects: Objects) -> networking.NetworkPolicyPeerArgs:
+    return networking.NetworkPolicyPeerArgs(pod_selector=objects.selector(name))
+
+
+def _addresses(cidr: str, excluded: Sequence[str] = ()) -> networking.NetworkPolicyPeerArgs:
+    return networking.NetworkPolicyPeerArgs(
+        ip_block=networking.IPBlockArgs(cidr=cidr, except_=list(excluded) or None)
     )
 
 
-def _service_pods(name: str) -> kubernetes.networking.v1.NetworkPolicyPeerArgs:
-    return kubernetes.networking.v1.NetworkPolicyPeerArgs(
-        pod_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels={SERVICE: name})
-    )
-
-
-def _port(number: int, protocol: str = "TCP") -> kubernetes.networking.v1.NetworkPolicyPortArgs:
-    return kubernetes.networking.v1.NetworkPolicyPortArgs(port=number, protocol=protocol)
+def _port(
+    number: int, last: int | None = None, protocol: Protocol = Protocol.TCP
+) -> networking.NetworkPolicyPortArgs:
+    return networking.NetworkPolicyPortArgs(port=number, end_port=last, protocol=protocol)

@@ -1,21 +1,38 @@
-"""What all objects of a stack have in common: namespace, labels and provider."""
+"""What all objects have in common: namespace, labels and provider."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes import Provider
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.meta import v1 as meta
 
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes.names import StackNames
 
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
-"""Nobody waits for it, such as a Service for endpoints: it is there before its pods, on purpose."""
+"""The update doesn't wait for the object, such as a Service that is created before its pods."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Objects:
-    names: Names
-    provider: kubernetes.Provider
+    """Objects of a stack by default; `in_namespace` gives those of the cluster's own.
+
+    `component` is the label of objects that belong to no service or job.
+    """
+
+    names: StackNames
+    provider: Provider
+    other_namespace: str | None = None
+    component: str = "stack"
+
+    @property
+    def namespace(self) -> str:
+        return self.other_namespace or self.names.namespace
+
+    def in_namespace(self, namespace: str) -> "Objects":
+        """For what runs for the cluster's own sake, in another namespace than the workloads."""
+        return replace(self, other_namespace=namespace, component="cluster")
 
     def metadata(
         self,
@@ -23,13 +40,34 @@ class Objects:
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, pulumi.Input[str]] | None = None,
         cluster_wide: bool = False,
-    ) -> kubernetes.meta.v1.ObjectMetaArgs:
-        """Metadata with a name of its own, so that objects are found under stable names."""
-        return kubernetes.meta.v1.ObjectMetaArgs(
+    ) -> meta.ObjectMetaArgs:
+        """Metadata with a fixed name. `labels` override those that every object has."""
+        own = self.names.labels(name, self.component)
+        return meta.ObjectMetaArgs(
             name=name,
-            namespace=None if cluster_wide else self.names.namespace,
-            labels=dict(sorted({**self.names.labels, **(labels or {})}.items())),
+            namespace=None if cluster_wide else self.namespace,
+            labels=dict(sorted({**own, **(labels or {})}.items())),
             annotations=dict(sorted((annotations or {}).items())) or None,
+        )
+
+    def selector(self, name: str) -> meta.LabelSelectorArgs:
+        """Selects the pods of a service, a job or a pod of the cluster's own."""
+        return meta.LabelSelectorArgs(match_labels=self.names.selector(name))
+
+    def account(
+        self,
+        resource_name: str,
+        name: str,
+        labels: Mapping[str, str],
+        parent: pulumi.Resource,
+        depends_on: Sequence[pulumi.Resource],
+    ) -> core.ServiceAccount:
+        """The service account of one workload, with no rights and no token."""
+        return core.ServiceAccount(
+            resource_name,
+            metadata=self.metadata(name, labels),
+            automount_service_account_token=False,
+            opts=self.options(parent, depends_on),
         )
 
     def options(

@@ -1,4 +1,4 @@
-"""What a stack shows when it is up."""
+"""The outputs of a stack."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -10,19 +10,20 @@ from strata.errors import Problem
 from strata.model import Composition, RenderContext, Service, Workload
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.kubernetes import (
+    checks,
     configuration,
     fit,
     gpu,
     images,
     namespace,
     outputs,
-    refusals,
     stopping,
 )
-from strata.platforms.kubernetes.cluster import Cluster, NodeGroup, Workloads
+from strata.platforms.kubernetes.cluster import ClusterTarget, NodeGroup, WorkloadSummary
 from strata.platforms.kubernetes.deployer import Deployer
-from strata.platforms.kubernetes.names import Names
-from strata.platforms.kubernetes.pods import Placed
+from strata.platforms.kubernetes.escaping import reference
+from strata.platforms.kubernetes.names import StackNames, headless
+from strata.platforms.kubernetes.pods import ORDINAL_VARIABLE, POD_VARIABLE, Placed
 
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - who may connect is said by a NetworkPolicy
 
@@ -36,7 +37,7 @@ class KubernetesPlan:
     """
 
     composition: Composition
-    workloads: Workloads
+    workloads: WorkloadSummary
     groups: Sequence[NodeGroup]
     gpus: gpu.GpuDecision
     placed: Mapping[str, Placed]
@@ -50,8 +51,8 @@ class KubernetesPlatform:
     """A namespace of a cluster. `settings_problems`: what is wrong with the settings. A `preview`
     accepts images that were not pushed."""
 
-    names: Names
-    cluster: Cluster
+    names: StackNames
+    cluster: ClusterTarget
     secrets: DerivedSecrets
     settings_problems: tuple[Problem, ...] = ()
     preview: bool = False
@@ -62,7 +63,7 @@ class KubernetesPlatform:
         gpus = gpu.decide(workloads, groups)
         room = fit.check(workloads, groups, gpus.groups)
         images_by_workload = {one.name: one.image_on(one.name in gpus.granted) for one in workloads}
-        summary = Workloads(
+        summary = WorkloadSummary(
             namespace=self.names.namespace,
             services=composition.services,
             jobs=composition.jobs,
@@ -87,8 +88,8 @@ class KubernetesPlatform:
             not_pushed=not_pushed,
             problems=(
                 *self.settings_problems,
-                *refusals.of_stack(self.names),
-                *refusals.of_processes(workloads),
+                *checks.check_names(self.names),
+                *checks.check_workloads(workloads),
                 *self.cluster.problems(composition.services, composition.jobs),
                 # What fits is unknown where the nodes are not what was asked for.
                 *(tuple(self.cluster.node_problems()) or (*gpus.problems, *room.problems)),
@@ -122,6 +123,12 @@ class KubernetesPlatform:
             memory_mib=workload.resources.memory_mib,
             cpu=workload.resources.cpu,
             has_gpu=workload.name in gpus.granted,
+            ordinal=reference(ORDINAL_VARIABLE),
+            hosts=[
+                f"{workload.name}-{ordinal}.{headless(workload.name)}"
+                for ordinal in range(workload.replicas)
+            ],
+            host=f"{reference(POD_VARIABLE)}.{headless(workload.name)}",
         )
         return Placed(
             workload=workload,

@@ -1,20 +1,39 @@
-"""The pod of a service or a job."""
+"""Describes the pod of a service or a job."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import pulumi_kubernetes as kubernetes
+from types import MappingProxyType
 
 from strata.model import Job, RenderContext, Service, Text, Workload, render
-from strata.platforms.kubernetes import probes, scheduling, stopping
+from strata.platforms.kubernetes import scheduling, stopping
 from strata.platforms.kubernetes.cluster import NodeGroup
-from strata.platforms.kubernetes.configuration import FILE_MODE, Folder
-from strata.platforms.kubernetes.escaping import escape
-from strata.platforms.kubernetes.names import CAPABILITY, Names
-from strata.platforms.kubernetes.objects import Objects
-from strata.platforms.kubernetes.quantities import cores, mebibytes
+from strata.platforms.kubernetes.configuration import Folder
+from strata.platforms.kubernetes.exposure import numbered
+from strata.platforms.kubernetes.names import ZONE
+from strata.platforms.kubernetes.pod import (
+    NO_GPU,
+    Claim,
+    Container,
+    ContainerPort,
+    ContainerResources,
+    EmptyDir,
+    Files,
+    Mount,
+    Pod,
+    PodField,
+)
+from strata.platforms.kubernetes.probes import probes
 
 LOOPBACK = "127.0.0.1"
+
+ORDINAL_VARIABLE, POD_VARIABLE = "STRATA_ORDINAL", "STRATA_POD"
+REPLICA_VARIABLES: Mapping[str, PodField] = MappingProxyType(
+    {
+        ORDINAL_VARIABLE: PodField(path="metadata.labels['apps.kubernetes.io/pod-index']"),
+        POD_VARIABLE: PodField(path="metadata.name"),
+    }
+)
+"""What the pods of a stateful service differ by: one template describes them all."""
 
 SHARED_MEMORY_MIB = 64
 """The /dev/shm that a container runtime gives by itself (containerd and CRI-O alike)."""
@@ -22,7 +41,7 @@ SHARED_MEMORY_MIB = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """A service or a job with all that is known of it once the stack was checked.
+    """A service or a job with all that is known of it once the stack is checked.
 
     `groups`: where it runs on GPUs; empty: on the CPU. `drain_seconds`: see `stopping`.
     """
@@ -36,214 +55,112 @@ class Placed:
     drain_seconds: int = 0
 
 
-def template(
-    placed: Placed, names: Names, objects: Objects
-) -> kubernetes.core.v1.PodTemplateSpecArgs:
+def describe(placed: Placed) -> Pod:
+    """The pod, with one container and, if the service prepares anything, an init container."""
     workload = placed.workload
     user, _, group = workload.user.partition(":")
-    return kubernetes.core.v1.PodTemplateSpecArgs(
-        metadata=kubernetes.meta.v1.ObjectMetaArgs(
-            labels=dict(sorted(names.of(workload).items())),
-            annotations={f"{CAPABILITY}{one.name}": one.reason for one in workload.capabilities}
-            or None,
-        ),
-        spec=kubernetes.core.v1.PodSpecArgs(
-            service_account_name=workload.name,
-            automount_service_account_token=False,
-            enable_service_links=False,
-            priority_class_name=placed.priority_class,
-            restart_policy="Always" if isinstance(workload, Service) else "Never",
-            # A run of a job, from when its node took it; tried again, it gets as long again.
-            active_deadline_seconds=workload.timeout_seconds if isinstance(workload, Job) else None,
-            termination_grace_period_seconds=(
-                stopping.grace_seconds(workload, placed.drain_seconds)
-                if isinstance(workload, Service)
-                else None
-            ),
-            security_context=kubernetes.core.v1.PodSecurityContextArgs(
-                run_as_non_root=True,
-                run_as_user=int(user),
-                run_as_group=int(group or user),
-                fs_group=int(group or user),
-                # Only a new volume: some keep files that nobody else may read (RabbitMQ's cookie,
-                # PostgreSQL's folder), and would not start with other modes.
-                fs_group_change_policy="OnRootMismatch",
-                seccomp_profile=kubernetes.core.v1.SeccompProfileArgs(type="RuntimeDefault"),
-            ),
-            init_containers=_prepare(placed) or None,
-            containers=[_container(placed)],
-            volumes=_volumes(placed) or None,
-            host_aliases=_host_aliases(workload.extra_hosts) or None,
-            tolerations=scheduling.tolerations(placed.groups) or None,
-            node_selector=scheduling.node_selector(placed.groups),
-            affinity=scheduling.affinity(placed.groups),
-            topology_spread_constraints=scheduling.spread(workload) or None,
-        ),
-    )
-
-
-def _container(placed: Placed) -> kubernetes.core.v1.ContainerArgs:
-    workload, given = placed.workload, placed.context
-    asked = probes.make(workload.probe) if isinstance(workload, Service) else None
-    return kubernetes.core.v1.ContainerArgs(
+    pod = Pod(
         name=workload.name,
-        image=placed.image,
-        image_pull_policy="IfNotPresent",
-        args=_rendered(workload.command, given) or None,
-        env=_environment(placed, given),
-        ports=[
-            kubernetes.core.v1.ContainerPortArgs(
-                name=port.name, container_port=port.number, protocol="TCP"
-            )
+        component=str(workload.kind),
+        containers=(_container(placed),),
+        init_containers=_prepare(placed),
+        labels={ZONE: str(workload.zone)},
+        user=int(user),
+        group=int(group or user),
+        owns_volumes=True,
+        priority_class=placed.priority_class,
+        nodes=scheduling.gpu_nodes(placed.groups),
+        spread=workload.replicas_at_most > 1,
+        host_aliases=_host_aliases(workload.extra_hosts),
+    )
+    if isinstance(workload, Job):
+        # For one run, counted from when a node accepts it; every retry gets as long.
+        return replace(pod, restart="Never", deadline_seconds=workload.timeout_seconds)
+    if isinstance(workload, Service):
+        # Kubernetes counts what runs before the stop as part of the grace period.
+        return replace(pod, grace_seconds=placed.drain_seconds + workload.stop_grace_seconds)
+    return pod
+
+
+def _container(placed: Placed) -> Container:
+    workload = placed.workload
+    container = _base(placed, workload.name, workload.command, placed.context)
+    if placed.groups:
+        gpus = {placed.groups[0].gpu_resource: workload.gpu.count}
+        container = replace(container, resources=replace(container.resources, gpus=gpus))
+    if not isinstance(workload, Service):
+        return container
+    checks = probes(workload.probe)
+    return replace(
+        container,
+        ports=tuple(
+            ContainerPort(name=name, number=number, protocol=port.protocol)
             for port in workload.ports
-        ]
-        or None
-        if isinstance(workload, Service)
-        else None,
-        resources=_resources(placed, with_gpu=True),
-        security_context=_security(workload),
-        volume_mounts=_mounts(placed) or None,
-        startup_probe=asked.startup if asked else None,
-        readiness_probe=asked.readiness if asked else None,
-        liveness_probe=asked.liveness if asked else None,
-        lifecycle=(
-            stopping.lifecycle(workload, placed.drain_seconds)
-            if isinstance(workload, Service)
-            else None
+            for name, number in numbered(port)
         ),
+        startup=checks.startup,
+        readiness=checks.readiness,
+        liveness=checks.liveness,
+        before_stop=stopping.before_stop(workload, placed.drain_seconds),
     )
 
 
-def _prepare(placed: Placed) -> list[kubernetes.core.v1.ContainerArgs]:
-    """What runs before the service: the same image, files and volumes. It has no GPU, so that it
-    holds none while it fetches, and listens to nobody."""
+def _prepare(placed: Placed) -> tuple[Container, ...]:
+    """Runs before the service, with the same image, files and volumes. It has no GPU, so it occupies
+    none while it downloads, and it listens on loopback only."""
+    if not placed.workload.prepare:
+        return ()
+    context = replace(placed.context, has_gpu=False, addresses=lambda _: (LOOPBACK,))
+    return (_base(placed, "prepare", placed.workload.prepare, context),)
+
+
+def _base(placed: Placed, name: str, args: Sequence[Text], context: RenderContext) -> Container:
+    """What the container and its init container have in common."""
     workload = placed.workload
-    if not isinstance(workload, Service) or not workload.prepare:
-        return []
-    alone = replace(placed.context, has_gpu=False, addresses=lambda _: (LOOPBACK,))
-    return [
-        kubernetes.core.v1.ContainerArgs(
-            name="prepare",
-            image=placed.image,
-            image_pull_policy="IfNotPresent",
-            args=_rendered(workload.prepare, alone),
-            env=_environment(placed, alone),
-            resources=_resources(placed, with_gpu=False),
-            security_context=_security(workload),
-            volume_mounts=_mounts(placed) or None,
-        )
-    ]
+    resources = workload.resources
+    return Container(
+        name=name,
+        image=placed.image,
+        args=tuple(render(text, context) for text in args),
+        environment=_environment(workload, context),
+        resources=ContainerResources(
+            cpu=resources.cpu_budget, cpu_limit=resources.cpu, memory_mib=resources.memory_mib
+        ),
+        mounts=_mounts(placed),
+        read_only_root=workload.read_only_root,
+        capabilities=workload.capabilities,
+    )
 
 
-def _rendered(texts: Sequence[Text], given: RenderContext) -> list[str]:
-    return [escape(render(text, given)) for text in texts]
-
-
-def _environment(placed: Placed, given: RenderContext) -> list[kubernetes.core.v1.EnvVarArgs]:
-    """Sorted. Images built for CUDA ask for every GPU by a variable of their own, which the NVIDIA
-    runtime obeys: a container that was given none says `void`."""
-    workload = placed.workload
-    values = {name: render(text, given) for name, text in workload.environment.items()}
-    if given.has_gpu:
+def _environment(workload: Workload, context: RenderContext) -> dict[str, str | PodField]:
+    values = {name: render(text, context) for name, text in workload.environment.items()}
+    if context.has_gpu:
         values["NVIDIA_DRIVER_CAPABILITIES"] = ",".join(workload.gpu.capabilities)
     else:
-        values["NVIDIA_VISIBLE_DEVICES"] = "void"
-    return [
-        kubernetes.core.v1.EnvVarArgs(name=name, value=escape(value))
-        for name, value in sorted(values.items())
-    ]
+        values |= NO_GPU
+    # First, because Kubernetes expands only references to variables that come before.
+    replica = REPLICA_VARIABLES if workload.stateful else {}
+    return {**replica, **dict(sorted(values.items()))}
 
 
-def _resources(placed: Placed, with_gpu: bool) -> kubernetes.core.v1.ResourceRequirementsArgs:
-    resources = placed.workload.resources
-    memory = mebibytes(resources.memory_mib)
-    limits = {"cpu": cores(resources.cpu), "memory": memory}
-    requests = {"cpu": cores(resources.cpu_budget), "memory": memory}
-    if with_gpu and placed.groups:
-        # Kubernetes wants both equal for such a resource, and would fill the other in.
-        gpus = {placed.groups[0].gpu_resource: str(placed.workload.gpu.count)}
-        limits |= gpus
-        requests |= gpus
-    return kubernetes.core.v1.ResourceRequirementsArgs(limits=limits, requests=requests)
-
-
-def _security(workload: Workload) -> kubernetes.core.v1.SecurityContextArgs:
-    return kubernetes.core.v1.SecurityContextArgs(
-        allow_privilege_escalation=False,
-        privileged=False,
-        read_only_root_filesystem=workload.read_only_root,
-        capabilities=kubernetes.core.v1.CapabilitiesArgs(
-            drop=["ALL"], add=[one.name for one in workload.capabilities] or None
-        ),
-    )
-
-
-def _mounts(placed: Placed) -> list[kubernetes.core.v1.VolumeMountArgs]:
+def _mounts(placed: Placed) -> tuple[Mount, ...]:
     workload = placed.workload
-    volumes = workload.volumes
-    writable = [(one.name, one.path) for one in volumes]
-    writable += [(f"tmpfs-{index}", one.path) for index, one in enumerate(workload.tmpfs)]
-    if _own_shared_memory(workload):
-        writable.append(("shared-memory", "/dev/shm"))  # noqa: S108 - a mount in the container
-    return [
-        *(
-            kubernetes.core.v1.VolumeMountArgs(name=name, mount_path=path)
-            for name, path in writable
-        ),
-        *(
-            kubernetes.core.v1.VolumeMountArgs(
-                name=f"files-{index}", mount_path=folder.path, read_only=True
-            )
-            for index, folder in enumerate(placed.folders)
-        ),
-    ]
+    mounts = [Mount(name=one.name, path=one.path, source=Claim()) for one in workload.volumes]
+    in_memory = [(f"tmpfs-{i}", one.path, one.size_mib) for i, one in enumerate(workload.tmpfs)]
+    shared_memory_mib = workload.resources.shared_memory_mib
+    if shared_memory_mib != SHARED_MEMORY_MIB:
+        in_memory.append(("shared-memory", "/dev/shm", shared_memory_mib))  # noqa: S108
+    for name, path, size_mib in in_memory:
+        source = EmptyDir(size_mib=size_mib, in_memory=True)
+        mounts.append(Mount(name=name, path=path, source=source))
+    for index, folder in enumerate(placed.folders):
+        files = Files(object_name=folder.name, secret=folder.secret)
+        mounts.append(Mount(name=f"files-{index}", path=folder.path, source=files, read_only=True))
+    return tuple(mounts)
 
 
-def _volumes(placed: Placed) -> list[kubernetes.core.v1.VolumeArgs]:
-    """All but the claims, which a StatefulSet adds by the names of its templates."""
-    workload = placed.workload
-    in_memory = [(f"tmpfs-{index}", one.size_mib) for index, one in enumerate(workload.tmpfs)]
-    if _own_shared_memory(workload):
-        in_memory.append(("shared-memory", workload.resources.shared_memory_mib))
-    return [
-        *(
-            kubernetes.core.v1.VolumeArgs(
-                name=name,
-                empty_dir=kubernetes.core.v1.EmptyDirVolumeSourceArgs(
-                    medium="Memory", size_limit=mebibytes(size_mib)
-                ),
-            )
-            for name, size_mib in in_memory
-        ),
-        *(_files(f"files-{index}", folder) for index, folder in enumerate(placed.folders)),
-    ]
-
-
-def _files(name: str, folder: Folder) -> kubernetes.core.v1.VolumeArgs:
-    if folder.secret:
-        return kubernetes.core.v1.VolumeArgs(
-            name=name,
-            secret=kubernetes.core.v1.SecretVolumeSourceArgs(
-                secret_name=folder.name, default_mode=FILE_MODE
-            ),
-        )
-    return kubernetes.core.v1.VolumeArgs(
-        name=name,
-        config_map=kubernetes.core.v1.ConfigMapVolumeSourceArgs(
-            name=folder.name, default_mode=FILE_MODE
-        ),
-    )
-
-
-def _own_shared_memory(workload: Workload) -> bool:
-    return workload.resources.shared_memory_mib != SHARED_MEMORY_MIB
-
-
-def _host_aliases(extra_hosts: Mapping[str, str]) -> list[kubernetes.core.v1.HostAliasArgs]:
-    hosts: dict[str, list[str]] = {}
+def _host_aliases(extra_hosts: Mapping[str, str]) -> Mapping[str, tuple[str, ...]]:
+    aliases: dict[str, tuple[str, ...]] = {}
     for host, address in sorted(extra_hosts.items()):
-        hosts.setdefault(address, []).append(host)
-    return [
-        kubernetes.core.v1.HostAliasArgs(ip=address, hostnames=named)
-        for address, named in sorted(hosts.items())
-    ]
+        aliases[address] = (*aliases.get(address, ()), host)
+    return dict(sorted(aliases.items()))

@@ -5,10 +5,10 @@ from typing import Any
 
 import pulumi
 
-from strata.platforms.eks.location import AwsLocation
+from strata.platforms.eks.aws.location import AwsLocation
 from tests.planned import Planned, Program, record
 
-PLACE = AwsLocation(account="111122223333", region="us-east-1", cluster="strata-prod")
+LOCATION = AwsLocation(account="111122223333", region="us-east-1", cluster="strata-prod")
 
 
 class _Parent(pulumi.ComponentResource):

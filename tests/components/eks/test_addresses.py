@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 
-from strata.platforms.eks.addresses import (
+from strata.platforms.eks.aws.addresses import (
     LARGEST_VPC_PREFIX,
     SMALLEST_VPC_PREFIX,
     cut,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from strata.config.settings import Settings
-from strata.platforms.eks.base_checks import LOG_RETENTION_DAYS, problems
+from strata.platforms.eks.checks.settings import LOG_RETENTION_DAYS, check_settings
 
 TODAY = date(2026, 11, 21)
 GOOD: dict[str, Any] = {"domain": "strata.example.com", "aws": {"account": "111122223333"}}
@@ -17,52 +17,52 @@ def _settings(aws: dict[str, Any] | None = None, **changes: Any) -> Settings:
 
 
 def test_the_defaults_with_an_account_and_a_domain_have_no_mistake() -> None:
-    assert not list(problems(_settings(), TODAY))
+    assert not list(check_settings(_settings(), TODAY))
 
 
 CASES = {
-    "no account": ({"account": None}, {}, "aws.account", "no AWS account"),
+    "no account": ({"account": None}, {}, "aws.account", "missing"),
     "an administrator twice": (
         {"administrators": ["arn:aws:iam::111122223333:role/one"] * 2},
         {},
         "aws.administrators[1]",
-        "named twice",
+        "listed twice",
     ),
     "a region that is none": (
         {"region": "us-east-9"},
         {},
         "aws.region",
-        "us-east-9 is not a region",
+        "us-east-9 is not a supported region",
     ),
     "a region of another partition": (
         {"region": "us-gov-west-1"},
         {},
         "aws.region",
-        "us-gov-west-1 is not a region",
+        "us-gov-west-1 is not a supported region",
     ),
     "fewer zones in the region than asked": (
         {"region": "eu-west-1", "zones": 4},
         {},
         "aws.zones",
-        "4 zones are asked for; eu-west-1 has the zones a, b, c",
+        "4 is too many: eu-west-1 has the zones a, b, c",
     ),
     "fewer zones for an account than the region has": (
         {"region": "us-west-1", "zones": 3},
         {},
         "aws.zones",
-        "an account has 2",
+        "an account sees 2",
     ),
     "a letter that the region lacks": (
         {"region": "ap-northeast-1", "zoneLetters": ["a", "b", "c"]},
         {},
         "aws.zoneLetters[1]",
-        "there is no zone b; ap-northeast-1 has the zones a, c, d",
+        "unknown zone b: ap-northeast-1 has the zones a, c, d",
     ),
     "a letter twice": (
         {"zoneLetters": ["a", "b", "b"]},
         {},
         "aws.zoneLetters",
-        "b is named 2 times",
+        "b is listed 2 times",
     ),
     "fewer letters than zones": (
         {"zoneLetters": ["a", "b"]},
@@ -86,7 +86,7 @@ CASES = {
         {"range": "11.0.0.0/16"},
         {},
         "aws.range",
-        "11.0.0.0/16 is in none of the private ranges",
+        "11.0.0.0/16 is not in a private range",
     ),
     "a range that is too small": ({"range": "10.64.0.0/20"}, {}, "aws.range", "too small"),
     "a range that is too large": ({"range": "10.64.0.0/15"}, {}, "aws.range", "larger than"),
@@ -100,37 +100,37 @@ CASES = {
         {"serviceRange": "100.64.0.0/16"},
         {},
         "aws.serviceRange",
-        "in none of the private ranges",
+        "not in a private range",
     ),
     "a version out of support": (
         {"kubernetesVersion": "1.33"},
         {},
         "aws.kubernetesVersion",
-        "1.33 has been out of EKS's standard support since 2026-07-29",
+        "EKS's standard support for 1.33 ended on 2026-07-29",
     ),
     "a version without an autoscaler": (
         {"kubernetesVersion": "1.34"},
         {},
         "aws.kubernetesVersion",
-        "no Cluster Autoscaler for 1.34 is known here",
+        "no Cluster Autoscaler is known for 1.34",
     ),
     "a version that nobody knows": (
         {"kubernetesVersion": "1.99"},
         {},
         "aws.kubernetesVersion",
-        "1.99 is not a version of EKS known here",
+        "1.99 is not a known version of EKS",
     ),
     "a public endpoint open to the world": (
         {"publicAccessRanges": ["0.0.0.0/0"]},
         {},
         "aws.publicAccessRanges[0]",
-        "0.0.0.0/0 would open the cluster's API to the world",
+        "0.0.0.0/0 opens the cluster's API to the internet",
     ),
     "a public endpoint open to much of the world": (
         {"publicAccessRanges": ["203.0.113.0/24", "16.0.0.0/7"]},
         {},
         "aws.publicAccessRanges[1]",
-        "16.0.0.0/7 would open",
+        "16.0.0.0/7 opens",
     ),
     "a public endpoint open to the world in pieces": (
         {"publicAccessRanges": [f"{first}.0.0.0/8" for first in (16, 17)]},
@@ -148,21 +148,26 @@ CASES = {
         {"logRetentionDays": 100},
         {},
         "aws.logRetentionDays",
-        "CloudWatch keeps no logs for 100 days",
+        "CloudWatch has no retention of 100 days",
     ),
-    "no domain": ({}, {"domain": None}, "domain", "no domain for the gateway's certificate"),
+    "no domain": (
+        {},
+        {"domain": None},
+        "domain",
+        "missing, and the gateway's certificate needs a domain",
+    ),
     "a public load balancer for nobody knows whom": (
         {},
         {"loadBalancer": {"public": True}},
         "loadBalancer.ranges",
-        "who may connect",
+        "may connect",
     ),
 }
 
 
 @pytest.mark.parametrize(("aws", "changes", "path", "problem"), CASES.values(), ids=CASES)
 def test_one_mistake(aws: dict[str, Any], changes: dict[str, Any], path: str, problem: str) -> None:
-    (found,) = problems(_settings(aws, **changes), TODAY)
+    (found,) = check_settings(_settings(aws, **changes), TODAY)
     assert found.path == f"strata:{path}"
     assert problem in found.message
     assert found.fix
@@ -170,7 +175,7 @@ def test_one_mistake(aws: dict[str, Any], changes: dict[str, Any], path: str, pr
 
 def test_both_halves_of_the_world_are_a_mistake_each() -> None:
     halves = {"publicAccessRanges": ["0.0.0.0/1", "128.0.0.0/1"]}
-    assert [one.path for one in problems(_settings(halves), TODAY)] == [
+    assert [one.path for one in check_settings(_settings(halves), TODAY)] == [
         "strata:aws.publicAccessRanges[0]",
         "strata:aws.publicAccessRanges[1]",
     ]
@@ -178,19 +183,19 @@ def test_both_halves_of_the_world_are_a_mistake_each() -> None:
 
 def test_a_version_is_refused_from_the_day_on_which_its_support_ends() -> None:
     settings = _settings({"kubernetesVersion": "1.35"})
-    assert not list(problems(settings, date(2027, 3, 26)))
-    (found,) = problems(settings, date(2027, 3, 27))
+    assert not list(check_settings(settings, date(2027, 3, 26)))
+    (found,) = check_settings(settings, date(2027, 3, 27))
     assert "1.36" in found.fix
 
 
 def test_when_no_version_is_left_the_remedy_is_another_one() -> None:
-    (found,) = problems(_settings(), date(2030, 1, 1))
-    assert "update it" in found.fix
+    (found,) = check_settings(_settings(), date(2030, 1, 1))
+    assert "update Strata" in found.fix
 
 
 def test_all_mistakes_are_told_at_once() -> None:
     aws = {"account": None, "range": "10.64.0.0/24", "kubernetesVersion": "1.30"}
-    found = problems(_settings(aws, domain=None), TODAY)
+    found = check_settings(_settings(aws, domain=None), TODAY)
     assert {one.path for one in found} == {
         "strata:aws.account",
         "strata:aws.range",
@@ -201,7 +206,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 def test_everybody_may_be_let_in_to_a_public_load_balancer_when_it_is_said() -> None:
     world = {"public": True, "ranges": ["0.0.0.0/0"]}
-    assert not list(problems(_settings(loadBalancer=world), TODAY))
+    assert not list(check_settings(_settings(loadBalancer=world), TODAY))
 
 
 def test_the_retentions_are_those_of_cloudwatch() -> None:

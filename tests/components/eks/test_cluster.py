@@ -7,13 +7,13 @@ from typing import Any
 import pulumi
 import pytest
 
-from strata.platforms.eks.cluster import Cluster, ClusterArgs
-from tests.components.eks.examples import PLACE, ancestors, make, only
+from strata.platforms.eks.aws.control_plane import ControlPlane, ControlPlaneArgs
+from tests.components.eks.examples import LOCATION, ancestors, make, only
 from tests.planned import Program
 
 ADMINISTRATOR = "arn:aws:iam::111122223333:role/administrator"
 ARGS: dict[str, Any] = {
-    "place": PLACE,
+    "location": LOCATION,
     "version": "1.35",
     "vpc_id": "vpc-1",
     "vpc_range": IPv4Network("10.64.0.0/16"),
@@ -31,7 +31,7 @@ def _cluster(**changes: Any) -> tuple[Program, dict[str, Any]]:
     known: dict[str, Any] = {}
 
     def part(opts: pulumi.ResourceOptions) -> None:
-        cluster = Cluster("cluster", ClusterArgs(**{**ARGS, **changes}), opts)
+        cluster = ControlPlane("cluster", ControlPlaneArgs(**{**ARGS, **changes}), opts)
         pulumi.Output.all(
             kubeconfig=cluster.kubeconfig, security_group_id=cluster.security_group_id
         ).apply(known.update)
@@ -95,7 +95,7 @@ def test_the_role_can_do_its_work_before_the_cluster_is_made(
     assert trust["Statement"][0]["Principal"] == {"Service": "eks.amazonaws.com"}
     assert trust["Statement"][0]["Condition"] == {
         "StringEquals": {"aws:SourceAccount": "111122223333"},
-        "ArnEquals": {"aws:SourceArn": PLACE.cluster_arn},
+        "ArnEquals": {"aws:SourceArn": LOCATION.cluster_arn},
     }
 
 
@@ -165,4 +165,4 @@ def test_nodes_get_the_security_group_that_eks_made(
 def test_everything_belongs_to_the_component(cluster: tuple[Program, dict[str, Any]]) -> None:
     for one in cluster[0].resources:
         if one.custom:
-            assert "strata:eks:Cluster" in ancestors(cluster[0], one)
+            assert "strata:eks:ControlPlane" in ancestors(cluster[0], one)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from strata.config.aws import AwsSettings
-from strata.platforms.eks.add_ons import ADD_ONS, configuration, version_of
+from strata.platforms.eks.add_ons.managed import ADD_ONS, configuration, version_of
 from tests.components.eks.examples import ancestors
 from tests.planned import PUSHED, Planned, Program, plan
 
@@ -113,11 +113,11 @@ def test_a_stack_without_gpus_has_nothing_of_them(plain: Program) -> None:
 @pytest.mark.parametrize("namespace", ["strata-system", "strata-gpu"])
 def test_namespaces_are_closed_and_bounded(stack: Program, namespace: str) -> None:
     policies = _objects(stack, "NetworkPolicy", namespace)
-    deny = policies["deny-all"]["spec"]
+    deny = policies["default-deny"]["spec"]
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    names = policies["allow-names"]["spec"]
+    names = policies["allow-dns"]["spec"]
     assert {port["port"] for port in names["egress"][0]["ports"]} == {53}
-    assert _objects(stack, "ResourceQuota", namespace)["all"]["spec"]["hard"]["pods"]
+    assert _objects(stack, "ResourceQuota", namespace)["quota"]["spec"]["hard"]["pods"]
 
 
 def test_the_plugin_runs_where_bottlerocket_does_not_bring_its_own(rich: Program) -> None:
@@ -137,7 +137,7 @@ def test_gpu_pods_have_no_more_rights_than_they_need(rich: Program) -> None:
         assert pod["serviceAccountName"] == name
         (container,) = pod["containers"]
         security = container["securityContext"]
-        assert "privileged" not in security
+        assert security["privileged"] is False
         assert security["allowPrivilegeEscalation"] is False
         assert security["readOnlyRootFilesystem"] is True
         assert security["capabilities"]["drop"] == ["ALL"]
@@ -168,11 +168,16 @@ def test_the_plugin_waits_for_the_configuration_of_its_node(rich: Program) -> No
 def test_gpu_metrics_are_taken_every_15_seconds(stack: Program) -> None:
     exporter = _objects(stack, "DaemonSet", "strata-gpu")["dcgm-exporter"]
     annotations = exporter["spec"]["template"]["metadata"]["annotations"]
-    assert annotations == {"prometheus.io/scrape": "true", "prometheus.io/port": "9400"}
+    scraped = {key: value for key, value in annotations.items() if key.startswith("prometheus")}
+    assert scraped == {"prometheus.io/scrape": "true", "prometheus.io/port": "9400"}
     (container,) = _pod(exporter)["containers"]
     environment = {one["name"]: one.get("value") for one in container["env"]}
     assert environment["DCGM_EXPORTER_INTERVAL"] == "15000"
-    assert container["readinessProbe"]["httpGet"] == {"path": "/health", "port": 9400}
+    assert container["readinessProbe"]["httpGet"] == {
+        "path": "/health",
+        "port": 9400,
+        "scheme": "HTTP",
+    }
 
 
 def test_every_image_is_named_by_its_digest(rich: Program) -> None:
@@ -255,7 +260,10 @@ def test_the_autoscaler_reaches_the_api_and_aws_and_nothing_else(stack: Program)
     }
     assert reached == {("10.64.0.0/16", 443), ("172.20.0.0/16", 443), ("169.254.170.23/32", 80)}
     assert policy["podSelector"] == {
-        "matchLabels": {"app.kubernetes.io/name": "cluster-autoscaler"}
+        "matchLabels": {
+            "app.kubernetes.io/instance": "prod",
+            "app.kubernetes.io/name": "cluster-autoscaler",
+        }
     }
 
 
@@ -332,7 +340,8 @@ def test_add_ons_that_call_aws_have_roles_of_their_own(stack: Program) -> None:
 
 def test_the_health_of_gpus_is_looked_at_on_tainted_nodes() -> None:
     with_gpus = configuration("eks-node-monitoring-agent", AwsSettings(), {})
-    assert with_gpus["dcgmAgent"]["tolerations"][0]["key"] == "nvidia.com/gpu"
+    agent: Any = with_gpus["dcgmAgent"]
+    assert agent["tolerations"][0]["key"] == "nvidia.com/gpu"
     without = AwsSettings.model_validate({"gpuNodes": []})
     assert configuration("eks-node-monitoring-agent", without, {}) == {}
 

@@ -1,9 +1,9 @@
-"""The page of costs has every GPU type that can be asked for, counts what is made, and adds up."""
+"""The page of costs has every GPU type, counts what the stack creates, and adds up."""
 
 import re
 from pathlib import Path
 
-from strata.platforms.eks.instances import TYPES
+from strata.platforms.eks.facts.instances import TYPES
 from tests.planned import plan
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "costs.md").read_text()
@@ -22,7 +22,7 @@ def test_every_gpu_type_has_a_row() -> None:
         assert one.gpu is not None
         assert row[1] == f"{one.gpus} x {one.gpu.name}"
         assert row[2] == f"{one.gpu.memory_mib / 1024:.0f} GiB"
-        if row[3] != "not there":
+        if row[3] != "not available":
             assert abs(float(row[4]) - float(row[3]) / one.gpus) < 0.0001
 
 
@@ -33,12 +33,12 @@ def _stack() -> dict[str, list[str]]:
 
 def test_the_stack_adds_up() -> None:
     rows = _stack()
-    total = rows.pop("**all of it**")
+    total = rows.pop("**total**")
     assert len(rows) == 11
     assert total[3] == f"**{sum(float(row[3]) for row in rows.values()):.2f}**"
     for row in rows.values():
         factors = [float(one) for one in re.findall(r"\d+", row[1])]
-        if match := re.match(r"([\d.]+) an hour", row[2]):
+        if match := re.match(r"([\d.]+) per hour", row[2]):
             count = factors[0] * (factors[1] if len(factors) > 1 else 1)
             assert abs(float(row[3]) - count * float(match[1]) * 730) < 0.01, row
 
@@ -57,9 +57,9 @@ def test_what_is_counted_is_what_is_made() -> None:
         str(nodes),
     ]
     disk = int(template.inputs["blockDeviceMappings"][0]["ebs"]["volumeSize"])
-    assert rows["their disks of 50 GB"][1] == f"{nodes} x {disk} GB"
+    assert rows["disks of system nodes"][1] == f"{nodes} x {disk} GB"
     assert rows["NAT gateways"][1] == str(len(program.of("NatGateway")))
-    assert rows["their public addresses"][1] == str(len(program.of("ec2/eip:Eip")))
+    assert rows["public addresses of the NAT gateways"][1] == str(len(program.of("ec2/eip:Eip")))
     endpoints = [one for one in program.of("VpcEndpoint") if one.inputs.get("subnetIds")]
     zones = len(endpoints[0].inputs["subnetIds"])
     assert rows["interface endpoints"][1] == f"{len(endpoints)} x {zones}"
@@ -70,7 +70,7 @@ def test_what_is_counted_is_what_is_made() -> None:
         for claim in one.inputs["spec"]["volumeClaimTemplates"]
     ]
     assert set(claims) == {"10Gi"}
-    assert rows["volumes of the datastores"][1] == f"{len(claims)} x 10 GB"
+    assert rows["datastore volumes"][1] == f"{len(claims)} x 10 GB"
     gpus = sum(
         int(container["resources"]["limits"].get("nvidia.com/gpu", 0))
         * int(one.inputs["spec"].get("replicas", 1))

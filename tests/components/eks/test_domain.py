@@ -7,10 +7,10 @@ import pulumi
 import pytest
 
 from strata.config.settings import LoadBalancer
-from strata.platforms.eks.domain import Domain, DomainArgs
-from strata.platforms.eks.exposure import PREFIX, exposure
+from strata.platforms.eks.aws.domain import Domain, DomainArgs
+from strata.platforms.eks.aws.load_balancer import PREFIX, exposure
 from strata.platforms.kubernetes.cluster import Exposure
-from tests.components.eks.examples import PLACE, ancestors, make, only
+from tests.components.eks.examples import LOCATION, ancestors, make, only
 from tests.planned import Program
 
 HOST = "a1b2.elb.us-east-1.amazonaws.com"
@@ -20,7 +20,7 @@ def _domain(zone: str | None) -> tuple[Program, dict[str, Any]]:
     known: dict[str, Any] = {}
 
     def part(opts: pulumi.ResourceOptions) -> None:
-        args = DomainArgs(place=PLACE, domain="strata.example.com", hosted_zone_id=zone)
+        args = DomainArgs(location=LOCATION, domain="strata.example.com", hosted_zone_id=zone)
         domain = Domain("domain", args, opts)
         domain.point_to(pulumi.Output.from_input(HOST))
         domain.certificate_arn.apply(lambda arn: known.update(certificate=arn))

@@ -6,9 +6,10 @@ from typing import Any
 import pulumi
 import pytest
 
-from strata.platforms.eks.identity import PodRole, PodRoleArgs, node_role
-from strata.platforms.eks.keys import Keys, KeysArgs
-from tests.components.eks.examples import PLACE, ancestors, make, only
+from strata.platforms.eks.aws.documents import Statement
+from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs, node_role
+from strata.platforms.eks.aws.keys import Keys, KeysArgs
+from tests.components.eks.examples import LOCATION, ancestors, make, only
 from tests.planned import Planned, Program
 
 
@@ -30,14 +31,12 @@ def pod_role() -> Program:
         return PodRole(
             "volumes",
             PodRoleArgs(
-                place=PLACE,
+                location=LOCATION,
                 cluster_name="strata-prod",
                 namespace="kube-system",
                 service_account="ebs-csi-controller-sa",
                 managed=("service-role/AmazonEBSCSIDriverPolicy",),
-                statements={
-                    "key": ({"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "arn:key"},)
-                },
+                statements={"key": (Statement(actions="kms:Decrypt", resources="arn:key"),)},
             ),
             opts,
         )
@@ -80,7 +79,7 @@ def test_all_of_a_role_belongs_to_it(pod_role: Program) -> None:
 
 
 def test_nodes_may_join_and_pull_images_and_no_more() -> None:
-    program = make(lambda opts: node_role("nodes", PLACE, opts))
+    program = make(lambda opts: node_role("nodes", LOCATION, opts))
     assert {one.inputs["policyArn"].rsplit("/")[-1] for one in program.of("Attachment")} == {
         "AmazonEKSWorkerNodePolicy",
         "AmazonEC2ContainerRegistryPullOnly",
@@ -92,7 +91,7 @@ def test_nodes_may_join_and_pull_images_and_no_more() -> None:
 
 @pytest.fixture(scope="module")
 def keys() -> Program:
-    return make(lambda opts: Keys("keys", KeysArgs(place=PLACE), opts))
+    return make(lambda opts: Keys("keys", KeysArgs(location=LOCATION), opts))
 
 
 def test_every_key_is_rotated(keys: Program) -> None:

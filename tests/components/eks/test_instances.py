@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from strata.platforms.eks.instances import (
+from strata.platforms.eks.facts.instances import (
     EFA_FROM_SECOND_CARD,
     TYPES,
     cpu_for_pods,
     memory_for_pods,
     mig_memory_mib,
-    pods_of,
 )
 from strata.platforms.kubernetes.gpu import mig_resource
 
@@ -79,13 +78,6 @@ def test_memory_for_pods() -> None:
     assert memory_for_pods(TYPES["m7i.xlarge"]) == 15155 - 893 - 100
     # The memory kept goes by the addresses of the first network card: 100 pods, not 3,138.
     assert memory_for_pods(TYPES["p5.48xlarge"]) == 1939865 - 1355 - 100
-
-
-@pytest.mark.parametrize(
-    ("name", "pods"), [("m7i.xlarge", 58), ("g6.4xlarge", 110), ("g6.12xlarge", 234)]
-)
-def test_pods_of_a_node(name: str, pods: int) -> None:
-    assert pods_of(TYPES[name]) == pods
 
 
 def test_slices_do_not_hold_more_than_their_gpu() -> None:

@@ -7,12 +7,12 @@ import pulumi
 import pytest
 
 from strata.config.aws import Nat
-from strata.platforms.eks.network import INTERFACE_ENDPOINTS, Network, NetworkArgs
-from tests.components.eks.examples import PLACE, ancestors, make, only
+from strata.platforms.eks.aws.network import INTERFACE_ENDPOINTS, Network, NetworkArgs
+from tests.components.eks.examples import LOCATION, ancestors, make, only
 from tests.planned import Planned, Program
 
 ARGS: dict[str, Any] = {
-    "place": PLACE,
+    "location": LOCATION,
     "range": IPv4Network("10.64.0.0/16"),
     "zones": ("a", "b", "c"),
     "nat": Nat.PER_ZONE,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from strata.config.aws import AwsSettings
-from strata.platforms.eks import node_checks
+from strata.platforms.eks.checks import nodes as node_checks
 
 ZONES = ("a", "b", "c")
 
@@ -13,8 +13,8 @@ ZONES = ("a", "b", "c")
 def found(**aws: Any) -> list[tuple[str, str, str]]:
     settings = AwsSettings.model_validate(aws)
     problems = [
-        *node_checks.problems(settings, ZONES),
-        *node_checks.of_add_ons(settings.add_ons),
+        *node_checks.check_nodes(settings, ZONES),
+        *node_checks.check_add_ons(settings.add_ons),
     ]
     return [(one.path, one.message, one.fix) for one in problems]
 
@@ -36,22 +36,22 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "no such family": (
         gpu(instanceTypes=["g66.xlarge"]),
         f"{GROUP}.instanceTypes[0]",
-        "g66.xlarge is no instance type that this group can have",
+        "g66.xlarge is not an instance type for this group",
     ),
     "no such size": (
         gpu(instanceTypes=["g6.3xlarge"]),
         f"{GROUP}.instanceTypes[0]",
-        "there is no instance type g6.3xlarge",
+        "unknown instance type g6.3xlarge",
     ),
     "a system type with a GPU": (
         {"systemNodes": {"instanceTypes": ["g6.xlarge"]}},
         "strata:aws.systemNodes.instanceTypes[0]",
-        "g6.xlarge has a GPU, and the system nodes are always there",
+        "g6.xlarge has a GPU, and system nodes always run",
     ),
     "no such system type": (
         {"systemNodes": {"instanceTypes": ["m7g.xlarge"]}},
         "strata:aws.systemNodes.instanceTypes[0]",
-        "m7g.xlarge is no instance type that this group can have",
+        "m7g.xlarge is not an instance type for this group",
     ),
     "different numbers of GPUs": (
         gpu(instanceTypes=["g6.xlarge", "g6.12xlarge"]),
@@ -71,17 +71,17 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "a zone that is not the stack's": (
         gpu(zone="f"),
         f"{GROUP}.zone",
-        "f is none of the stack's zones",
+        "f is not a zone of the stack",
     ),
     "a reservation that is not said": (
         gpu(**H100, capacity="capacity-block", zone="a"),
         f"{GROUP}.reservationId",
-        "there is none, and capacity is capacity-block",
+        "missing, and capacity is capacity-block",
     ),
     "a reservation for on-demand": (
         gpu(reservationId="cr-0123456789abcdef0"),
         f"{GROUP}.reservationId",
-        "on-demand capacity is not taken from a reservation",
+        "on-demand capacity does not use a reservation",
     ),
     "a reservation of two types": (
         gpu(
@@ -91,32 +91,32 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
             instanceTypes=["g6.xlarge", "g5.xlarge"],
         ),
         f"{GROUP}.instanceTypes",
-        "there are 2, and a reservation is of one type",
+        "a reservation is for one type, not for 2",
     ),
     "a reservation without a zone": (
         gpu(**RESERVED),
         f"{GROUP}.zone",
-        "there is none, and a reservation is in one zone",
+        "missing, and a reservation is in one zone",
     ),
     "time-slicing without a number": (
         gpu(sharing="time-slicing"),
         f"{GROUP}.timeSlices",
-        "there is none, and sharing is time-slicing",
+        "missing, and sharing is time-slicing",
     ),
     "a number without time-slicing": (
         gpu(timeSlices=4),
         f"{GROUP}.timeSlices",
-        "means nothing where sharing is exclusive",
+        "not used when sharing is exclusive",
     ),
     "MIG without a profile": (
         gpu(**H100, sharing="mig"),
         f"{GROUP}.migProfile",
-        "there is none, and sharing is mig",
+        "missing, and sharing is mig",
     ),
     "a GPU that has no MIG": (
         gpu(sharing="mig", migProfile="1g.10gb"),
         f"{GROUP}.migProfile",
-        "the L4 of g6.xlarge cannot be cut into slices",
+        "the L4 of g6.xlarge does not support MIG",
     ),
     "a profile of another GPU": (
         gpu(**H100, sharing="mig", migProfile="1g.5gb"),
@@ -126,7 +126,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "a profile that Bottlerocket does not cut": (
         gpu(**H100, sharing="mig", migProfile="4g.40gb", image="bottlerocket"),
         f"{GROUP}.migProfile",
-        "Bottlerocket does not cut the H100 of p5.48xlarge into 4g.40gb",
+        "Bottlerocket does not support 4g.40gb on the H100 of p5.48xlarge",
     ),
     "a profile that two GPUs are cut into differently": (
         gpu(instanceTypes=["p4d.24xlarge", "p4de.24xlarge"], sharing="mig", migProfile="1g.10gb"),
@@ -142,7 +142,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "EFA in all zones": (
         gpu(**H100, efa=True),
         f"{GROUP}.zone",
-        "there is none, and EFA reaches no further than its zone",
+        "missing, and EFA works only within a zone",
     ),
     "different numbers of EFA interfaces": (
         gpu(instanceTypes=["p5.48xlarge", "p5en.48xlarge"], efa=True, zone="a"),
@@ -153,17 +153,17 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "a name that another group has": (
         {"gpuNodes": [{"name": "gpu", "instanceTypes": ["g6.xlarge"]}] * 2},
         "strata:aws.gpuNodes[1].name",
-        "gpu is the name of another group",
+        "another group is named gpu",
     ),
     "the name of the system group": (
         gpu(name="system"),
         f"{GROUP}.name",
-        "system is the name of another group",
+        "another group is named system",
     ),
     "a release that is none": (
         gpu(release="latest"),
         f"{GROUP}.release",
-        "latest is no release of a node image",
+        "latest is not a release of a node image",
     ),
     "a release of another version": (
         {"systemNodes": {"release": "1.34.6-20260818"}},
@@ -173,17 +173,17 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "a release of Amazon Linux for Bottlerocket": (
         gpu(image="bottlerocket", release="1.35.6-20260818"),
         f"{GROUP}.release",
-        "1.35.6-20260818 is no release of Bottlerocket",
+        "1.35.6-20260818 is not a release of Bottlerocket",
     ),
     "an unknown add-on": (
         {"addOns": {"ebs-csi-driver": "v1.63.1-eksbuild.1"}},
         "strata:aws.addOns.ebs-csi-driver",
-        "is no add-on of the stack",
+        "unknown add-on",
     ),
     "a version that is none": (
         {"addOns": {"coredns": "1.13"}},
         "strata:aws.addOns.coredns",
-        "1.13 is no version of an EKS add-on",
+        "1.13 is not a version of an EKS add-on",
     ),
 }
 

@@ -9,8 +9,8 @@ import pytest
 
 from strata.config.aws import AwsSettings
 from strata.model import GpuSharing
-from strata.platforms.eks.autoscaler import priorities
-from strata.platforms.eks.node_groups import RELEASES, node_groups, shares
+from strata.platforms.eks.add_ons.autoscaler import priorities
+from strata.platforms.eks.aws.node_groups import RELEASES, node_groups, shares
 from strata.platforms.kubernetes.cluster import NodeGroup, Taint
 from tests.planned import Planned, Program, plan
 
@@ -263,9 +263,9 @@ def test_efa_has_an_interface_on_each_card_in_one_place(stack: Program) -> None:
     # With interfaces of its own a template may not name security groups beside them.
     assert "vpcSecurityGroupIds" not in template
     assert all(len(one["securityGroups"]) == 2 for one in interfaces)
-    (place,) = stack.of("ec2/placementGroup:PlacementGroup")
-    assert place.inputs["strategy"] == "cluster"
-    assert template["placement"]["groupName"] == place.outputs["name"]
+    (location,) = stack.of("ec2/placementGroup:PlacementGroup")
+    assert location.inputs["strategy"] == "cluster"
+    assert template["placement"]["groupName"] == location.outputs["name"]
 
 
 def test_efa_lets_through_what_is_between_its_nodes(stack: Program) -> None:

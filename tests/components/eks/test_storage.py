@@ -6,9 +6,9 @@ from dataclasses import replace
 import pulumi
 import pytest
 
-from strata.platforms.eks.backups import Backups, BackupsArgs, problems
-from strata.platforms.eks.registry import Registry, RegistryArgs, lifecycle
-from tests.components.eks.examples import PLACE, ancestors, make, only
+from strata.platforms.eks.aws.backups import Backups, BackupsArgs, check_bucket_name
+from strata.platforms.eks.aws.registry import Registry, RegistryArgs, lifecycle
+from tests.components.eks.examples import LOCATION, ancestors, make, only
 from tests.planned import Program
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/data"
@@ -18,7 +18,7 @@ KEY = "arn:aws:kms:us-east-1:111122223333:key/data"
 def registry() -> Program:
     def part(opts: pulumi.ResourceOptions) -> Registry:
         images = ("inference", "application")
-        return Registry("registry", RegistryArgs(place=PLACE, images=images), opts)
+        return Registry("registry", RegistryArgs(location=LOCATION, images=images), opts)
 
     return make(part)
 
@@ -61,7 +61,7 @@ def backups() -> Program:
     tags = {"strata.project": "strata", "strata.stack": "prod"}
 
     def part(opts: pulumi.ResourceOptions) -> Backups:
-        args = BackupsArgs(place=PLACE, volume_tags=tags, key_arn=KEY, retention_days=35)
+        args = BackupsArgs(location=LOCATION, volume_tags=tags, key_arn=KEY, retention_days=35)
         return Backups("backups", args, opts)
 
     return make(part)
@@ -131,10 +131,10 @@ def test_archives_are_reached_over_tls_alone(backups: Program) -> None:
 
 
 def test_a_name_of_a_stack_that_is_too_long_for_its_bucket_is_refused() -> None:
-    assert list(problems(PLACE)) == []
-    (problem,) = problems(replace(PLACE, cluster=42 * "a"))
+    assert list(check_bucket_name(LOCATION)) == []
+    (problem,) = check_bucket_name(replace(LOCATION, cluster=42 * "a"))
     assert problem.path == "stack"
-    assert "take 1 characters off" in problem.fix
+    assert "by 1 characters" in problem.fix
 
 
 def test_archives_are_kept_as_long_as_backups(backups: Program) -> None:

@@ -7,8 +7,8 @@ from botocore.session import Session
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 
 from strata.config.aws import AwsSettings
-from strata.platforms.eks.regions import REGIONS, zone_letters
-from strata.platforms.eks.versions import END_OF_STANDARD_SUPPORT, supported
+from strata.platforms.eks.facts.regions import REGIONS, zone_letters
+from strata.platforms.eks.facts.versions import END_OF_STANDARD_SUPPORT, supported
 
 # Its load balancers' zone was found in no source.
 LEFT_OUT = {"ap-east-2"}

@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pulumi
 import pytest
 
 from strata.model import InvalidStackError
-from strata.platforms.eks import provider
+from strata.platforms.eks.aws import provider
+from strata.platforms.eks.target import EksTarget
+from strata.platforms.kubernetes.names import COMPONENT, INSTANCE, MANAGED_BY, NAME, PART_OF
 from strata.policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
 from strata.policies.crossguard.rule import Resource, Stack
 from strata.policies.rules.aws import PACK
 from tests.components.eks.examples import ancestors, only
-from tests.planned import Program, plan
+from tests.planned import Program, plan, settings
+from tests.unit.examples import service
 
 IMAGES = ("application", "inference", "inference-cuda", "redis")
 PUSHED = dict.fromkeys(IMAGES, f"sha256:{'1' * 64}")
@@ -28,7 +32,10 @@ def test_all_of_aws_is_under_the_stack_or_its_registry(stack: Program) -> None:
     aws = [one for one in stack.resources if one.type.startswith("aws:")]
     assert aws
     for one in aws:
-        assert ancestors(stack, one)[-1] in ("strata:eks:Stack", "strata:eks:Registry"), one.urn
+        assert ancestors(stack, one)[-1] in (
+            "strata:eks:EksInfrastructure",
+            "strata:eks:Registry",
+        ), one.urn
 
 
 def test_the_provider_knows_its_account_and_tags_everything(stack: Program) -> None:
@@ -116,7 +123,37 @@ def test_a_person_hears_from_where_the_cluster_can_be_reached(
     lines: list[str] = []
     monkeypatch.setattr(pulumi.log, "info", lambda text, *_, **__: lines.append(text))
     plan({"imageDigests": PUSHED, "aws": {"account": "111122223333", "publicAccessRanges": ranges}})
-    assert any("answers only inside its VPC" in line for line in lines) is told
+    assert any("is reachable only inside its VPC" in line for line in lines) is told
+
+
+def test_every_object_has_the_recommended_labels(stack: Program) -> None:
+    wanted = {NAME, INSTANCE, PART_OF, COMPONENT, MANAGED_BY}
+    objects = stack.manifests()
+    pods = [one["spec"]["template"] for one in objects if "template" in one.get("spec", {})]
+    claims = [
+        claim for one in objects for claim in one.get("spec", {}).get("volumeClaimTemplates", ())
+    ]
+    assert pods
+    assert claims
+    for one in (*objects, *pods, *claims):
+        labels = one["metadata"]["labels"]
+        assert wanted <= set(labels), one
+        assert (labels[MANAGED_BY], labels[INSTANCE]) == ("strata", "prod")
+        assert labels[PART_OF] == "reference"
+        assert all(len(value) <= 63 for value in labels.values()), one
+
+
+def test_selectors_are_names_and_the_stack(stack: Program) -> None:
+    for one in stack.manifests():
+        selector = one.get("spec", {}).get("selector")
+        if selector is not None:
+            assert set(selector.get("matchLabels", selector)) == {NAME, INSTANCE}, one
+
+
+def test_the_name_of_the_image_pull_is_taken() -> None:
+    target = EksTarget(settings(), "strata", "prod", date(2026, 11, 21))
+    (problem,) = target.problems([service("image-pull", image="redis")], ())
+    assert problem.path == "service image-pull: name"
 
 
 def test_nodes_come_after_what_they_need(stack: Program) -> None:

@@ -13,9 +13,9 @@ import yaml
 
 from strata.config.aws import GpuNodes
 from strata.model import LogRotation, Ulimit
-from strata.platforms.eks import gpu_sharing
-from strata.platforms.eks.gpu_sharing import CONFIG, MIG_CONFIG
-from strata.platforms.eks.user_data import NodeSettings, gpu, node_settings, system
+from strata.platforms.eks.aws import gpu_sharing
+from strata.platforms.eks.aws.gpu_sharing import CONFIG, MIG_CONFIG
+from strata.platforms.eks.aws.user_data import NodeSettings, gpu, node_settings, system
 from tests.unit.examples import service
 
 SETTINGS = NodeSettings(log_size_mib=20, log_files=5, pids=8192)

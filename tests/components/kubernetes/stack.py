@@ -21,21 +21,21 @@ from strata.platforms.kubernetes.cluster import (
     GPU_PRESENT,
     NODE_GROUP,
     Allowance,
-    Cluster,
+    ClusterTarget,
     Connection,
     Exposure,
     NodeGroup,
     Taint,
-    Workloads,
+    WorkloadSummary,
 )
-from strata.platforms.kubernetes.images import Images
-from strata.platforms.kubernetes.names import Names
+from strata.platforms.kubernetes.images import ImageResolver
+from strata.platforms.kubernetes.names import StackNames
 from strata.platforms.kubernetes.platform import KubernetesPlatform
 from strata.stack import Stack
 from tests.loop import own_loop
 
 SEED = b"a seed that only tests use......"
-NAMES = Names(project="strata", stack="test", system="example")
+NAMES = StackNames(project="strata", stack="test", system="example")
 NAMESPACE = NAMES.namespace
 DIGEST = f"sha256:{'1' * 64}"
 NO_ALLOWANCE = Allowance()
@@ -74,14 +74,14 @@ class FakeCluster:
     in_namespace: Callable[[pulumi_kubernetes.core.v1.Namespace], None] | None = None
 
     @property
-    def images(self) -> Images:
+    def images(self) -> ImageResolver:
         from strata.images import catalogue
 
         digests = self.digests
         if digests is None:
             own = [name for name, one in catalogue.IMAGES.items() if one.upstream is None]
             digests = dict.fromkeys(own, DIGEST)
-        return Images(registry="registry.test/strata", digests=digests)
+        return ImageResolver(registry="registry.test/strata", digests=digests)
 
     def image(self, name: str) -> str:
         return self.images.reference(name)
@@ -92,7 +92,7 @@ class FakeCluster:
     def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Problem]:
         return [*self.images.problems([*services, *jobs]), *self.found]
 
-    def connect(self, workloads: Workloads) -> Connection:
+    def connect(self, workloads: WorkloadSummary) -> Connection:
         provider = pulumi_kubernetes.Provider("cluster", kubeconfig="{}")
         nodes = pulumi_kubernetes.core.v1.ConfigMap(
             "nodes", opts=pulumi.ResourceOptions(provider=provider)
@@ -220,7 +220,7 @@ class Composed:
 def compose(
     describe: Callable[[Stack], None],
     *,
-    cluster: Cluster | None = None,
+    cluster: ClusterTarget | None = None,
     settings: Settings | None = None,
     generations: Mapping[str, int] | None = None,
     recorded: Recorded | None = None,

@@ -82,7 +82,7 @@ def test_a_stack_that_does_not_fit_shows_the_table_and_makes_nothing() -> None:
     error, recorded = refused(describe, cluster=FakeCluster(groups=(SYSTEM,)))
     (problem,) = error.problems
     assert problem.path == "budget: nodes"
-    assert "5 of 9 pods have no place" in problem.message
-    assert "asked for" in problem.message
+    assert "5 of 9 pods don't fit" in problem.message
+    assert "requested" in problem.message
     assert "node group" in problem.message
     assert recorded.objects == {}

@@ -139,28 +139,28 @@ def test_which_groups(
         (
             {"memory_mib": 90000},
             (gpu_group("a"),),
-            "a: each has 24576 MiB of memory, and 90000 are asked for",
+            "a: each GPU has 24576 MiB, and 90000 are requested",
         ),
         (
             {"memory_mib": 1},
             (gpu_group("a", gpu_memory_mib=0),),
-            "a: how much memory its GPUs have is not known (node label nvidia.com/gpu.memory)",
+            "a: the memory of its GPUs is unknown (node label nvidia.com/gpu.memory)",
         ),
-        ({"count": 3}, (gpu_group("a", gpus=2),), "a: a node has 2, and 3 are asked for"),
+        ({"count": 3}, (gpu_group("a", gpus=2),), "a: a node has 2, and 3 are requested"),
         (
             {},
             (gpu_group("a", **SHARED),),
-            "a: its GPUs are had by time-slicing, and exclusive is asked for",
+            "a: shares its GPUs by time-slicing, and exclusive is requested",
         ),
         (
             {"sharing": GpuSharing.MIG, "mig_profile": "1g.10gb"},
             (gpu_group("a"),),
-            "a: its GPUs are had by exclusive, and mig is asked for",
+            "a: shares its GPUs by exclusive, and mig is requested",
         ),
         (
             {"sharing": GpuSharing.MIG, "mig_profile": "2g.20gb"},
             (gpu_group("a", **SLICED),),
-            "a: has nvidia.com/mig-1g.10gb, and nvidia.com/mig-2g.20gb is asked for",
+            "a: has nvidia.com/mig-1g.10gb, and nvidia.com/mig-2g.20gb is requested",
         ),
         (
             {},
@@ -196,7 +196,10 @@ def test_those_that_require_come_first_and_the_rest_falls_back(
     ).recorded
     assert limits(recorded, "needy") == {"nvidia.com/gpu": "1"}
     assert limits(recorded, "early") == {}
-    assert "early runs on the CPU: 1 times 1 of nvidia.com/gpu are more than gpu" in caplog.text
+    assert (
+        "early runs on the CPU: 1 times 1 of nvidia.com/gpu is more than gpu has left"
+        in caplog.text
+    )
 
 
 def test_more_than_all_nodes_have_is_refused() -> None:
@@ -204,7 +207,7 @@ def test_more_than_all_nodes_have_is_refused() -> None:
         lambda stack: _model(stack, REQUIRE, replicas=3),
         cluster=FakeCluster(groups=(SYSTEM, gpu_group(nodes_maximum=2))),
     )
-    assert "3 times 1 of nvidia.com/gpu are more than gpu can have" in str(error)
+    assert "3 times 1 of nvidia.com/gpu is more than gpu has left" in str(error)
 
 
 def test_groups_without_names_of_ours_are_told_by_their_labels() -> None:

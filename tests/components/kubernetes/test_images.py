@@ -3,13 +3,15 @@
 import pytest
 
 from strata.model import Gpu
-from strata.platforms.kubernetes.images import NOT_PUSHED, Images
+from strata.platforms.kubernetes.images import NOT_PUSHED, ImageResolver
 from strata.stack import Stack
 from tests.components.example import application
 from tests.components.kubernetes.stack import DIGEST, FakeCluster, compose, refused
 from tests.unit.examples import service
 
-PUSHED = Images(registry="registry.test/strata", digests={"application": DIGEST, "redis": DIGEST})
+PUSHED = ImageResolver(
+    registry="registry.test/strata", digests={"application": DIGEST, "redis": DIGEST}
+)
 
 
 @pytest.mark.parametrize(
@@ -49,11 +51,13 @@ def test_names_that_nobody_knows() -> None:
     unknown = service("app", image="nowhere", gpu=Gpu(image="neither"))
     paths = {one.path for one in PUSHED.problems([unknown])}
     assert paths == {"service app: image", "service app: gpu.image"}
-    typo = Images(
-        registry="r", digests={"aplication": DIGEST, "extra": DIGEST}, others=frozenset({"extra"})
+    typo = ImageResolver(
+        registry="r",
+        digests={"aplication": DIGEST, "extra": DIGEST},
+        others={"extra": "registry.test/extra"},
     )
     assert [one.path for one in typo.problems([])] == ["strata:imageDigests.aplication"]
-    nowhere = Images(registry=None, digests={"application": DIGEST})
+    nowhere = ImageResolver(registry=None, digests={"application": DIGEST})
     (problem,) = nowhere.problems([])
     assert "strata:kubernetes.registry" in problem.fix
 

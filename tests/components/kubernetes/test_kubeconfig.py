@@ -20,7 +20,7 @@ from strata.model import GpuSharing, InvalidStackError, LogRotation, Volume
 from strata.model.certificates import Authority
 from strata.platforms.kubernetes import api_client
 from strata.platforms.kubernetes.discovery import DiscoveredCluster, discover
-from strata.platforms.kubernetes.kubeconfig import KubeconfigCluster
+from strata.platforms.kubernetes.kubeconfig import KubeconfigTarget
 from systems.reference import compose as reference
 from tests.components.kubernetes.stack import compose
 from tests.unit.examples import service
@@ -292,7 +292,7 @@ def test_nobody_listens(kubeconfig: Kubeconfig) -> None:
     with pytest.raises(InvalidStackError) as caught:
         discover(None)
     assert "context here (https://127.0.0.1:" in problem(caught)
-    assert "does not answer" in problem(caught)
+    assert "doesn't answer" in problem(caught)
 
 
 def test_no_answer_in_time(kubeconfig: Kubeconfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,7 +302,7 @@ def test_no_answer_in_time(kubeconfig: Kubeconfig, monkeypatch: pytest.MonkeyPat
         kubeconfig.write(silent.getsockname()[1])
         with pytest.raises(InvalidStackError) as caught:
             discover(None)
-    assert "did not answer within" in problem(caught)
+    assert "didn't answer within" in problem(caught)
 
 
 def test_a_certificate_of_somebody_else(kubeconfig: Kubeconfig) -> None:
@@ -310,14 +310,14 @@ def test_a_certificate_of_somebody_else(kubeconfig: Kubeconfig) -> None:
         kubeconfig.write(port, Authority("tests", b"\1" * 32).certificate_pem)
         with pytest.raises(InvalidStackError) as caught:
             discover(None)
-    assert "a certificate that the kubeconfig does not vouch for" in problem(caught)
+    assert "a certificate that the kubeconfig doesn't trust" in problem(caught)
 
 
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (401, "does not know who asks"),
-        (403, "does not let this user read"),
+        (401, "doesn't accept the credentials"),
+        (403, "doesn't let this user read"),
         (500, "answered 500"),
     ],
 )
@@ -330,28 +330,28 @@ def test_an_answer_that_is_none(kubeconfig: Kubeconfig, status: int, said: str) 
 def test_something_that_is_no_cluster(kubeconfig: Kubeconfig) -> None:
     with pytest.raises(InvalidStackError) as caught:
         asked(kubeconfig, Answers(text="<html>"))
-    assert "answered something else" in problem(caught)
+    assert "sent an unexpected answer" in problem(caught)
 
 
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
         (Answers(minor="29"), "has Kubernetes 1.29"),
-        (Answers(nodes=[]), "has no node where pods may go"),
+        (Answers(nodes=[]), "has no node that pods may run on"),
     ],
 )
 def test_a_cluster_that_will_not_do(kubeconfig: Kubeconfig, answers: Answers, said: str) -> None:
     with serving(answers) as port:
         kubeconfig.write(port)
         with pytest.raises(InvalidStackError) as caught:
-            KubeconfigCluster.read(Settings())
+            KubeconfigTarget.read(Settings())
     assert said in problem(caught)
 
 
-def cluster(kubeconfig: Kubeconfig, answers: Answers, **settings: Any) -> KubeconfigCluster:
+def cluster(kubeconfig: Kubeconfig, answers: Answers, **settings: Any) -> KubeconfigTarget:
     with serving(answers) as port:
         kubeconfig.write(port)
-        return KubeconfigCluster.read(Settings.model_validate(settings))
+        return KubeconfigTarget.read(Settings.model_validate(settings))
 
 
 def test_what_a_stack_needs_of_it(kubeconfig: Kubeconfig) -> None:

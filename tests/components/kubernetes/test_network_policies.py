@@ -8,11 +8,19 @@ import pytest
 
 from strata.model import Zone
 from strata.platforms.kubernetes.cluster import Exposure
+from strata.platforms.kubernetes.names import NAME
 from strata.stack import Stack
 from systems.reference import compose as reference
 from tests.components.example import application
 from tests.components.kubernetes.example import composed, job
-from tests.components.kubernetes.stack import EXPOSURE, FakeCluster, Recorded, compose
+from tests.components.kubernetes.stack import (
+    EXPOSURE,
+    NAMES,
+    NAMESPACE,
+    FakeCluster,
+    Recorded,
+    compose,
+)
 
 
 def allowed(recorded: Recorded) -> set[tuple[str, str, int]]:
@@ -21,16 +29,16 @@ def allowed(recorded: Recorded) -> set[tuple[str, str, int]]:
     received: set[tuple[str, str, int]] = set()
     for policy in recorded.of("NetworkPolicy").values():
         spec = policy["spec"]
-        (own, *_) = spec["podSelector"].get("matchLabels", {}).values() or [""]
+        own = spec["podSelector"].get("matchLabels", {}).get(NAME, "")
         for rule in spec.get("egress", []):
             for peer in rule["to"]:
                 if "podSelector" in peer and "namespaceSelector" not in peer:
-                    (other,) = peer["podSelector"]["matchLabels"].values()
+                    other = peer["podSelector"]["matchLabels"][NAME]
                     sent |= {(own, other, int(port["port"])) for port in rule["ports"]}
         for rule in spec.get("ingress", []):
             for peer in rule["from"]:
                 if "podSelector" in peer:
-                    (other,) = peer["podSelector"]["matchLabels"].values()
+                    other = peer["podSelector"]["matchLabels"][NAME]
                     received |= {(other, own, int(port["port"])) for port in rule["ports"]}
     assert sent == received
     return sent
@@ -51,19 +59,24 @@ def test_a_job_is_a_client_as_well() -> None:
     recorded = compose(describe).recorded
     assert allowed(recorded) == {("job", "server", 8000)}
     policy = recorded.inputs["NetworkPolicy", "server"]["spec"]["ingress"]
-    assert policy[0]["from"] == [{"podSelector": {"matchLabels": {"strata.job": "job"}}}]
+    assert policy[0]["from"] == [{"podSelector": {"matchLabels": NAMES.selector("job")}}]
 
 
 def test_everything_else_is_denied_both_ways() -> None:
     recorded = composed().recorded
-    spec = recorded.inputs["NetworkPolicy", "default-deny"]["spec"]
+    spec = recorded.inputs["NetworkPolicy", f"{NAMESPACE}-default-deny"]["spec"]
     assert spec == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     # Neither clients nor servers nor a way out: there is nothing to allow.
-    assert set(recorded.of("NetworkPolicy")) == {"default-deny", "dns"}
+    assert set(recorded.of("NetworkPolicy")) == {
+        f"{NAMESPACE}-default-deny",
+        f"{NAMESPACE}-allow-dns",
+    }
 
 
 def test_everybody_may_ask_for_names_and_nowhere_else() -> None:
-    (grant,) = composed().recorded.inputs["NetworkPolicy", "dns"]["spec"]["egress"]
+    (grant,) = composed().recorded.inputs["NetworkPolicy", f"{NAMESPACE}-allow-dns"]["spec"][
+        "egress"
+    ]
     assert grant["to"] == [
         {
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
@@ -148,7 +161,7 @@ def test_a_name_for_clients_that_nobody_outside_can_use() -> None:
     spec = composed().recorded.inputs["Service", "app"]["spec"]
     assert spec == {
         "type": "ClusterIP",
-        "selector": {"strata.service": "app"},
+        "selector": NAMES.selector("app"),
         "ports": [{"name": "http", "port": 8000, "targetPort": 8000, "protocol": "TCP"}],
     }
 

@@ -252,11 +252,11 @@ def test_everything_carries_its_labels() -> None:
     assert metadata["name"] == "app"
     assert metadata["namespace"] == NAMESPACE
     assert metadata["labels"] == {
+        "app.kubernetes.io/component": "application",
+        "app.kubernetes.io/instance": "test",
         "app.kubernetes.io/managed-by": "strata",
-        "strata.stack": "test",
-        "strata.system": "example",
-        "strata.service": "app",
-        "strata.kind": "application",
+        "app.kubernetes.io/name": "app",
+        "app.kubernetes.io/part-of": "example",
         "strata.zone": "backend",
     }
     assert workload()["spec"]["template"]["metadata"]["labels"] == metadata["labels"]

@@ -11,7 +11,7 @@ from strata.model import GpuMode, HttpProbe, Probe, Volume
 from strata.stack import Stack
 from tests.components.example import application, on_gpu
 from tests.components.kubernetes.example import composed, pod, workload
-from tests.components.kubernetes.stack import SYSTEM, FakeCluster, compose, gpu_group
+from tests.components.kubernetes.stack import NAMES, SYSTEM, FakeCluster, compose, gpu_group
 
 CACHE = Volume(name="models", path="/models", size_gib=3, cache=True)
 
@@ -42,7 +42,7 @@ def test_replicas_are_apart_and_not_taken_away_together() -> None:
     recorded = composed(replicas=3).recorded
     budget = recorded.only("PodDisruptionBudget")["spec"]
     assert budget["maxUnavailable"] == 1
-    assert budget["selector"] == {"matchLabels": {"strata.service": "app"}}
+    assert budget["selector"] == {"matchLabels": NAMES.selector("app")}
     spread = recorded.pod("app")["topologySpreadConstraints"]
     assert [one["topologyKey"] for one in spread] == [
         "topology.kubernetes.io/zone",
@@ -69,8 +69,11 @@ def test_data_is_a_protected_claim_that_is_kept() -> None:
 
     recorded = compose(describe).recorded
     spec = recorded.inputs["StatefulSet", "db"]["spec"]
-    (claim,) = spec["volumeClaimTemplates"]
-    assert claim["metadata"]["name"] == "data"
+    # The template is only the name that the pod looks for; the claim itself can be enlarged.
+    (template,) = spec["volumeClaimTemplates"]
+    assert template["metadata"]["name"] == "data"
+    claim = recorded.inputs["PersistentVolumeClaim", "data-db-0"]
+    assert ("PersistentVolumeClaim", "data-db-0") in recorded.protected
     assert claim["metadata"]["labels"]["strata.backup"] == "a-backup"
     assert claim["spec"] == {
         "accessModes": ["ReadWriteOnce"],

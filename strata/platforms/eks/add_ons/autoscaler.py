@@ -1,0 +1,322 @@
+"""The Cluster Autoscaler: adds nodes for pending pods, and removes idle nodes.
+
+Why not Karpenter: it adds custom resources and a controller that launches machines outside the node
+groups, and needs permissions for that. Here the groups are a fixed list with maximums, for which
+managed node groups and one Deployment are enough, down to zero GPU nodes.
+"""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes.apps import v1 as apps
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.rbac import v1 as rbac
+
+from strata.config.aws import AwsSettings
+from strata.platforms.eks.aws.documents import Statement
+from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs
+from strata.platforms.eks.aws.location import AwsLocation
+from strata.platforms.eks.aws.node_groups import SYSTEM
+from strata.platforms.eks.facts.images import AUTOSCALER
+from strata.platforms.kubernetes.cluster import NODE_GROUP
+from strata.platforms.kubernetes.controllers import deployment
+from strata.platforms.kubernetes.namespace import Namespace, NamespaceArgs
+from strata.platforms.kubernetes.network_policies import policy, to_addresses
+from strata.platforms.kubernetes.objects import Objects
+from strata.platforms.kubernetes.pod import (
+    NO_GPU,
+    ApiToken,
+    Container,
+    ContainerPort,
+    ContainerProbe,
+    ContainerResources,
+    HttpCheck,
+    Mount,
+    NodeSelection,
+    Pod,
+    scraped,
+)
+
+SYSTEM_NAMESPACE = "strata-system"
+"""The namespace of what maintains the cluster. Restricted."""
+
+METRICS_PORT = 8085
+"""Of health checks and metrics (--address, its default)."""
+
+UNNEEDED_MINUTES = 5
+"""How long a node is idle before it is removed. GPUs are billed by the second, and a node that was
+idle for so long seldom gets work in the next minutes. The autoscaler's default is 10. (Karpenter pools
+for GPUs commonly have `consolidateAfter: 300s`.)"""
+
+POD_IDENTITY_AGENT = "169.254.170.23/32"
+"""The address at which pods get credentials (Amazon EKS User Guide, "EKS Pod Identity agent")."""
+
+PRIORITIES = "cluster-autoscaler-priority-expander"
+STATUS = "cluster-autoscaler-status"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`verbs` on `resources` of an API group; `names`: only on these objects."""
+
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    names: tuple[str, ...] = ()
+
+
+_WATCH = ("get", "list", "watch")
+
+# Source: cluster-autoscaler/cloudprovider/aws/examples/cluster-autoscaler-autodiscover.yaml of
+# kubernetes/autoscaler 1.35, without the group `extensions`, which no longer has any of them.
+_CLUSTER_RULES = (
+    Rule("", ("events",), ("create", "patch")),
+    Rule("", ("pods/eviction",), ("create",)),
+    Rule("", ("pods/status",), ("update",)),
+    Rule("", ("nodes",), (*_WATCH, "update")),
+    Rule(
+        "",
+        (
+            *("namespaces", "persistentvolumeclaims", "persistentvolumes", "pods"),
+            *("replicationcontrollers", "services"),
+        ),
+        _WATCH,
+    ),
+    Rule("apps", ("daemonsets", "replicasets", "statefulsets"), _WATCH),
+    Rule("batch", ("jobs",), (*_WATCH, "patch")),
+    Rule("policy", ("poddisruptionbudgets",), ("list", "watch")),
+    Rule("resource.k8s.io", ("deviceclasses", "resourceclaims", "resourceslices"), _WATCH),
+    Rule(
+        "storage.k8s.io",
+        (
+            *("csidrivers", "csinodes", "csistoragecapacities", "storageclasses"),
+            "volumeattachments",
+        ),
+        _WATCH,
+    ),
+)
+_NAMESPACE_RULES = (
+    Rule("", ("configmaps",), ("create", "list", "watch")),
+    Rule("", ("configmaps",), ("get", "update", "delete"), (STATUS, PRIORITIES)),
+    Rule("coordination.k8s.io", ("leases",), ("create",)),
+    Rule("coordination.k8s.io", ("leases",), ("get", "update"), (AUTOSCALER,)),
+)
+
+
+def statements(location: AwsLocation) -> tuple[Statement, ...]:
+    """What it may do on AWS: read, and change the size of this cluster's groups, which EKS tags
+    (cluster-autoscaler/cloudprovider/aws/README.md, "Full Cluster Autoscaler Features Policy")."""
+    owned = f"aws:ResourceTag/k8s.io/cluster-autoscaler/{location.cluster}"
+    return (
+        Statement(
+            actions=(
+                "autoscaling:DescribeAutoScalingGroups",
+                "autoscaling:DescribeAutoScalingInstances",
+                "autoscaling:DescribeLaunchConfigurations",
+                "autoscaling:DescribeScalingActivities",
+                "autoscaling:DescribeTags",
+                "ec2:DescribeImages",
+                "ec2:DescribeInstanceTypes",
+                "ec2:DescribeLaunchTemplateVersions",
+                "ec2:GetInstanceTypesFromInstanceRequirements",
+            ),
+        ),
+        Statement(
+            actions=("eks:DescribeNodegroup",),
+            resources=location.arn("eks", f"nodegroup/{location.cluster}/*"),
+        ),
+        Statement(
+            actions=(
+                "autoscaling:SetDesiredCapacity",
+                "autoscaling:TerminateInstanceInAutoScalingGroup",
+            ),
+            resources=location.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/eks-*"),
+            conditions={"StringEquals": {owned: "owned"}},
+        ),
+    )
+
+
+def priorities(aws: AwsSettings, prefix: str) -> str:
+    """The node groups in the order of the settings, in the format of the expander `priority`: for
+    each number, expressions for the names of Auto Scaling groups; the highest number comes first.
+
+    EKS names the Auto Scaling group `eks-NODE GROUP-UUID`. Pulumi names the node group by the prefix
+    of its component, the group, the zone and seven hexadecimal digits.
+    """
+    names = [*(one.name for one in aws.gpu_nodes), SYSTEM]
+    lines: list[str] = []
+    for number, name in enumerate(reversed(names), start=1):
+        lines += [f"{number * 10}:", f"  - ^eks-{prefix}-{name}-[a-z]-[0-9a-f]+-"]
+    return "\n".join(lines) + "\n"
+
+
+def nodes_maximum(aws: AwsSettings) -> int:
+    """How many nodes there can be together."""
+    return aws.system_nodes.maximum + sum(one.maximum for one in aws.gpu_nodes)
+
+
+def autoscaler(image: str, aws: AwsSettings, location: AwsLocation) -> Pod:
+    """One Cluster Autoscaler: while it is away, only the number of nodes stands still."""
+    tags = ",".join(f"k8s.io/cluster-autoscaler/{tag}" for tag in ("enabled", location.cluster))
+    probe = ContainerProbe(
+        check=HttpCheck(path="/health-check", port=METRICS_PORT),
+        initial_delay_seconds=30,
+        period_seconds=30,
+        timeout_seconds=5,
+    )
+    token = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
+    container = Container(
+        name=AUTOSCALER,
+        image=image,
+        command=("/cluster-autoscaler",),
+        args=(
+            "--cloud-provider=aws",
+            f"--namespace={SYSTEM_NAMESPACE}",
+            f"--node-group-auto-discovery=asg:tag={tags}",
+            # In the order of the settings; if a group has no capacity, the next one.
+            "--expander=priority",
+            # The groups of one name differ only by zone.
+            "--balance-similar-node-groups=true",
+            f"--max-nodes-total={nodes_maximum(aws)}",
+            f"--scale-down-unneeded-time={UNNEEDED_MINUTES}m",
+            # What runs on every node is no reason to keep a node.
+            "--ignore-daemonsets-utilization=true",
+            # Every pod of ours has scratch space in memory, which counts as local storage.
+            "--skip-nodes-with-local-storage=false",
+        ),
+        environment={"AWS_REGION": location.region, **NO_GPU},
+        # 600 MiB: the example of kubernetes/autoscaler, for up to 1,000 nodes.
+        resources=ContainerResources(cpu=0.1, memory_mib=600, cpu_limit=1),
+        ports=(ContainerPort(name="metrics", number=METRICS_PORT),),
+        readiness=probe,
+        liveness=probe,
+        mounts=(Mount(name="token", path=token, source=ApiToken(), read_only=True),),
+    )
+    return Pod(
+        name=AUTOSCALER,
+        component="cluster",
+        containers=(container,),
+        annotations=scraped(METRICS_PORT),
+        priority_class="system-cluster-critical",
+        nodes=NodeSelection(labels={NODE_GROUP: SYSTEM}),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoscalerArgs:
+    """`node_group_prefix`: the start of the names of the node groups. `ready` is created before the
+    pod."""
+
+    aws: AwsSettings
+    location: AwsLocation
+    cluster_name: pulumi.Input[str]
+    objects: Objects
+    image: str
+    node_group_prefix: str
+    ready: tuple[pulumi.Resource, ...]
+
+
+class Autoscaler(pulumi.ComponentResource):
+    """The Cluster Autoscaler in a restricted namespace, with its role and its rights."""
+
+    def __init__(self, name: str, args: AutoscalerArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("strata:eks:Autoscaler", name, {}, opts)
+        self._name, self._objects = name, args.objects.in_namespace(SYSTEM_NAMESPACE)
+        child, objects = pulumi.ResourceOptions(parent=self), self._objects
+        # The autoscaler, and its successor while it is updated or moved.
+        quota = {"pods": "3", "requests.memory": "2Gi", "limits.memory": "2Gi"}
+        namespace = Namespace(
+            f"{name}-namespace", NamespaceArgs(objects=objects, quota=quota), child
+        )
+        inside = objects.options(self, [namespace.namespace])
+        role = PodRole(
+            name,
+            PodRoleArgs(
+                location=args.location,
+                cluster_name=args.cluster_name,
+                namespace=SYSTEM_NAMESPACE,
+                service_account=AUTOSCALER,
+                statements={"scale": statements(args.location)},
+            ),
+            child,
+        )
+        account = objects.account(name, AUTOSCALER, {}, self, [namespace.namespace])
+        labels = objects.names.labels(AUTOSCALER, objects.component)
+        order = core.ConfigMap(
+            f"{name}-priorities",
+            metadata=objects.metadata(PRIORITIES, labels),
+            data={"priorities": priorities(args.aws, args.node_group_prefix)},
+            opts=inside,
+        )
+        # The API server and AWS's endpoints are all in the VPC. The API server is called at its
+        # Service's address and answers at its own in the VPC. The agent has the pod's credentials.
+        egress = policy(
+            f"{name}-out",
+            objects.metadata(AUTOSCALER),
+            inside,
+            pods=objects.selector(AUTOSCALER),
+            types=["Egress"],
+            egress=[
+                to_addresses([str(args.aws.range), str(args.aws.service_range)], 443),
+                to_addresses([POD_IDENTITY_AGENT], 80),
+            ],
+        )
+        ready = [*args.ready, *namespace.ready, *role.ready, *self._rights(inside, account)]
+        self.deployment = deployment(
+            name,
+            autoscaler(args.image, args.aws, args.location),
+            objects,
+            objects.options(self, [*ready, account, order, egress]),
+            replicas=1,
+            # Of two, one would only wait for the other's lease.
+            strategy=apps.DeploymentStrategyArgs(type="Recreate"),
+        )
+        self.register_outputs({})
+
+    def _rights(
+        self, inside: pulumi.ResourceOptions, account: pulumi.Resource
+    ) -> list[pulumi.Resource]:
+        objects = self._objects
+        everywhere = f"strata-{AUTOSCALER}"
+        labels = objects.names.labels(AUTOSCALER, objects.component)
+        subject = rbac.SubjectArgs(
+            kind="ServiceAccount", name=AUTOSCALER, namespace=objects.namespace
+        )
+        cluster_role = rbac.ClusterRole(
+            self._name,
+            metadata=objects.metadata(everywhere, labels, cluster_wide=True),
+            rules=[_rule(one) for one in _CLUSTER_RULES],
+            opts=objects.options(self),
+        )
+        role = rbac.Role(
+            self._name,
+            metadata=objects.metadata(AUTOSCALER),
+            rules=[_rule(one) for one in _NAMESPACE_RULES],
+            opts=inside,
+        )
+        group = "rbac.authorization.k8s.io"
+        return [
+            rbac.ClusterRoleBinding(
+                self._name,
+                metadata=objects.metadata(everywhere, labels, cluster_wide=True),
+                role_ref=rbac.RoleRefArgs(api_group=group, kind="ClusterRole", name=everywhere),
+                subjects=[subject],
+                opts=objects.options(self, [account, cluster_role]),
+            ),
+            rbac.RoleBinding(
+                self._name,
+                metadata=objects.metadata(AUTOSCALER),
+                role_ref=rbac.RoleRefArgs(api_group=group, kind="Role", name=AUTOSCALER),
+                subjects=[subject],
+                opts=objects.options(self, [account, role]),
+            ),
+        ]
+
+
+def _rule(rule: Rule) -> rbac.PolicyRuleArgs:
+    return rbac.PolicyRuleArgs(
+        api_groups=[rule.group],
+        resources=list(rule.resources),
+        verbs=list(rule.verbs),
+        resource_names=list(rule.names) or None,
+    )

@@ -1,0 +1,78 @@
+"""NVIDIA's DCGM exporter: metrics of the GPUs of a node, by pod.
+
+It runs on GPU nodes with Amazon Linux. Its default counters need no SYS_ADMIN; only those for
+profiling do. On Bottlerocket a container sees only GPUs that it was given, and the exporter has none;
+there the node monitoring agent checks the health of GPUs.
+"""
+
+from collections.abc import Sequence
+
+from strata.platforms.eks.facts.images import DCGM_EXPORTER
+from strata.platforms.kubernetes.pod import (
+    Container,
+    ContainerPort,
+    ContainerProbe,
+    ContainerResources,
+    EmptyDir,
+    HostPath,
+    HttpCheck,
+    Mount,
+    Pod,
+    PodField,
+    scraped,
+)
+from strata.platforms.kubernetes.scheduling import on_groups
+
+PORT = 9400
+"""The exporter's default."""
+
+INTERVAL_SECONDS = 15
+"""How often GPUs are read: no less often than Prometheus scrapes by default."""
+
+POD_RESOURCES = "/var/lib/kubelet/pod-resources"
+"""Where kubelet reports which pod has which GPU."""
+
+
+def dcgm_exporter(image: str, groups: Sequence[str]) -> Pod:
+    """The exporter on the nodes of these groups."""
+    probe = ContainerProbe(
+        check=HttpCheck(path="/health", port=PORT),
+        # The chart's own number: the exporter reads all GPUs first.
+        initial_delay_seconds=45,
+        period_seconds=INTERVAL_SECONDS,
+        timeout_seconds=5,
+    )
+    pod_resources = HostPath(
+        path=POD_RESOURCES, type="Directory", reason="metrics name the pod that uses a GPU"
+    )
+    container = Container(
+        name=DCGM_EXPORTER,
+        image=image,
+        args=("--collectors", "/etc/dcgm-exporter/default-counters.csv"),
+        environment={
+            "DCGM_EXPORTER_LISTEN": f":{PORT}",
+            "DCGM_EXPORTER_INTERVAL": str(INTERVAL_SECONDS * 1000),
+            "DCGM_EXPORTER_KUBERNETES": "true",
+            "NVIDIA_VISIBLE_DEVICES": "all",
+            "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+            "NODE_NAME": PodField(path="spec.nodeName"),
+        },
+        ports=(ContainerPort(name="metrics", number=PORT),),
+        resources=ContainerResources(cpu=0.05, memory_mib=128, cpu_limit=0.5, memory_limit_mib=512),
+        readiness=probe,
+        liveness=probe,
+        mounts=(
+            Mount(name="pod-resources", path=POD_RESOURCES, source=pod_resources, read_only=True),
+            Mount(name="log", path="/var/log", source=EmptyDir(size_mib=64)),
+            Mount(name="tmp", path="/tmp", source=EmptyDir(size_mib=64)),  # noqa: S108 - its own
+        ),
+    )
+    return Pod(
+        name=DCGM_EXPORTER,
+        component="cluster",
+        containers=(container,),
+        annotations=scraped(PORT),
+        root_reason="kubelet's folder belongs to root",
+        priority_class="system-node-critical",
+        nodes=on_groups(groups),
+    )

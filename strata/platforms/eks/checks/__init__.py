@@ -1,0 +1,1 @@
+"""Checks of the settings that a plan reports before anything is created."""

@@ -1,0 +1,1 @@
+"""Tables of what AWS and NVIDIA publish: instance types, regions, versions, images."""

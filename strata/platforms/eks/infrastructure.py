@@ -1,0 +1,193 @@
+"""Everything of a stack on AWS, and what its cluster runs for its own sake."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes
+
+from strata.config import Settings
+from strata.config.aws import AwsSettings
+from strata.platforms.eks.add_ons.cluster_add_ons import ClusterAddOns, ClusterAddOnsArgs
+from strata.platforms.eks.add_ons.managed import AddOns, AddOnsArgs
+from strata.platforms.eks.add_ons.storage_classes import CACHE, DATA
+from strata.platforms.eks.aws.backups import BACKUP_VALUE, Backups, BackupsArgs
+from strata.platforms.eks.aws.control_plane import ControlPlane, ControlPlaneArgs
+from strata.platforms.eks.aws.domain import Domain, DomainArgs
+from strata.platforms.eks.aws.identity import node_role
+from strata.platforms.eks.aws.keys import Keys, KeysArgs
+from strata.platforms.eks.aws.load_balancer import exposure
+from strata.platforms.eks.aws.location import AwsLocation
+from strata.platforms.eks.aws.network import Network, NetworkArgs
+from strata.platforms.eks.aws.node_groups import NodeGroups, NodeGroupsArgs
+from strata.platforms.eks.aws.user_data import node_settings
+from strata.platforms.kubernetes.cluster import Connection, WorkloadSummary
+from strata.platforms.kubernetes.images import ImageResolver
+from strata.platforms.kubernetes.names import StackNames
+
+NODES = "eks-nodes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EksInfrastructureArgs:
+    """`aws`: the settings with the letters of the zones filled in. `domain`: the stack's. `tags`: on
+    everything."""
+
+    settings: Settings
+    aws: AwsSettings
+    domain: str
+    location: AwsLocation
+    names: StackNames
+    images: ImageResolver
+    workloads: WorkloadSummary
+    tags: Mapping[str, str]
+
+
+class EksInfrastructure(pulumi.ComponentResource):
+    """Keys, network, control plane, nodes, add-ons, backups and domain. `connection` is what the
+    workloads are created with."""
+
+    def __init__(
+        self, name: str, args: EksInfrastructureArgs, opts: pulumi.ResourceOptions
+    ) -> None:
+        super().__init__("strata:eks:EksInfrastructure", name, {}, opts)
+        self._args = args
+        self._child = pulumi.ResourceOptions(parent=self)
+        aws, location = args.aws, args.location
+        keys = Keys("eks-keys", KeysArgs(location=location), self._child)
+        network = Network(
+            "eks-network",
+            NetworkArgs(
+                location=location,
+                range=aws.range,
+                zones=aws.zone_letters,
+                nat=aws.nat,
+                log_key_arn=keys.logs.arn,
+                log_retention_days=aws.log_retention_days,
+            ),
+            self._child,
+        )
+        self._cluster = ControlPlane(
+            "eks-cluster",
+            ControlPlaneArgs(
+                location=location,
+                version=aws.kubernetes_version,
+                vpc_id=network.vpc_id,
+                vpc_range=aws.range,
+                subnet_ids=network.private_subnet_ids,
+                service_range=aws.service_range,
+                public_access_ranges=aws.public_access_ranges,
+                administrators=aws.administrators,
+                secrets_key_arn=keys.secrets.arn,
+                log_key_arn=keys.logs.arn,
+                log_retention_days=aws.log_retention_days,
+            ),
+            self._child,
+        )
+        nodes = self._make_nodes(network)
+        provider = pulumi_kubernetes.Provider(
+            "eks-kubernetes",
+            kubeconfig=self._cluster.kubeconfig,
+            # By name: a preview may not know the cluster's endpoint, and must not show that objects
+            # move to another cluster.
+            cluster_identifier=location.cluster_arn,
+            opts=self._child,
+        )
+        add_ons = ClusterAddOns(
+            "eks-cluster-side",
+            ClusterAddOnsArgs(
+                aws=aws,
+                location=location,
+                cluster_name=self._cluster.name,
+                provider=provider,
+                names=args.names,
+                images=args.images,
+                workloads=args.workloads,
+                volume_key_arn=keys.data.arn,
+                node_group_prefix=NODES,
+                ready=nodes,
+            ),
+            self._child,
+        )
+        backups = Backups(
+            "eks-backups",
+            BackupsArgs(
+                location=location,
+                volume_tags=args.tags,
+                key_arn=keys.data.arn,
+                retention_days=aws.backup_retention_days,
+            ),
+            self._child,
+        )
+        domain = Domain(
+            "eks-domain",
+            DomainArgs(location=location, domain=args.domain, hosted_zone_id=aws.hosted_zone_id),
+            self._child,
+        )
+        self.connection = Connection(
+            provider=provider,
+            exposure=exposure(
+                args.settings.load_balancer,
+                domain=args.domain,
+                certificate_arn=domain.certificate_arn,
+                published=domain.point_to,
+            ),
+            data_storage_class=DATA,
+            cache_storage_class=CACHE,
+            backup=BACKUP_VALUE,
+            ready=(*nodes, *add_ons.ready),
+            in_namespace=add_ons.pull_images,
+            allowance=add_ons.allowance,
+            outputs=self._outputs(backups, domain),
+        )
+        self.register_outputs({})
+
+    def _make_nodes(self, network: Network) -> tuple[pulumi.Resource, ...]:
+        """The nodes, after the add-ons that they need and before those that need them."""
+        args = self._args
+        first = self._make_add_ons("eks-first-add-ons", before_nodes=True)
+        role = node_role(NODES, args.location, self._child)
+        nodes = NodeGroups(
+            NODES,
+            NodeGroupsArgs(
+                aws=args.aws,
+                cluster_name=self._cluster.name,
+                cluster_security_group_id=self._cluster.security_group_id,
+                vpc_id=network.vpc_id,
+                subnets={zone: subnet.id for zone, subnet in network.private_subnets.items()},
+                role_arn=role.arn,
+                settings=node_settings([*args.workloads.services, *args.workloads.jobs]),
+                tags=args.tags,
+            ),
+            # Routes and endpoints too: a node that can't pull images doesn't join.
+            self._after(first, role, network),
+        )
+        return (nodes, self._make_add_ons("eks-add-ons", nodes, before_nodes=False))
+
+    def _make_add_ons(self, name: str, *after: pulumi.Resource, before_nodes: bool) -> AddOns:
+        args = AddOnsArgs(
+            aws=self._args.aws,
+            location=self._args.location,
+            cluster_name=self._cluster.name,
+            before_nodes=before_nodes,
+            tags=self._args.tags,
+        )
+        return AddOns(name, args, self._after(*after))
+
+    def _outputs(self, backups: Backups, domain: Domain) -> Mapping[str, pulumi.Input[object]]:
+        location = self._args.location
+        outputs: dict[str, pulumi.Input[object]] = {
+            "cluster": self._cluster.name,
+            "kubeconfig": f"aws eks update-kubeconfig --name {location.cluster}"
+            f" --region {location.region}",
+            "registry": f"{location.registry}/{location.cluster}",
+            "archives": backups.bucket.id,
+        }
+        if domain.name_servers is not None:
+            outputs["nameServers"] = domain.name_servers
+        return outputs
+
+    def _after(self, *before: pulumi.Resource) -> pulumi.ResourceOptions:
+        """For a component: its children are registered after it, and so after these; they are
+        deleted before it, and so before these."""
+        return pulumi.ResourceOptions(parent=self, depends_on=before)

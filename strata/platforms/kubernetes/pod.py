@@ -1,0 +1,196 @@
+"""A pod as plain data: what a workload becomes, and what runs for the cluster's own sake.
+
+`pod_template` renders it. A pod is restricted by default; every exception is a field with its reason.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from strata.model import Capability
+
+NOBODY = 65534
+"""The user of an image that needs none (`nobody` of Debian and of distroless images)."""
+
+NO_GPU: Mapping[str, str] = MappingProxyType({"NVIDIA_VISIBLE_DEVICES": "void"})
+"""Images built for CUDA request every GPU by this variable, and NVIDIA's runtime obeys it."""
+
+
+def _nothing() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The volume that a StatefulSet claims under the name of the mount."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmptyDir:
+    size_mib: int
+    in_memory: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostPath:
+    """A path of the node. `type`: `Directory` or `File`. `reason`: why the pod needs it."""
+
+    path: str
+    type: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """The files of a Secret or a ConfigMap. All users of the container can read them."""
+
+    object_name: str
+    secret: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiToken:
+    """What a client of the API server reads: a token for this pod alone, renewed before it expires,
+    the certificate authority and the namespace."""
+
+    expiration_seconds: int = 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mount:
+    """`name`: of the volume."""
+
+    name: str
+    path: str
+    source: Claim | EmptyDir | HostPath | Files | ApiToken
+    read_only: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerPort:
+    name: str
+    number: int
+    protocol: str = "TCP"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodField:
+    """An environment value that Kubernetes reads from the pod (downward API)."""
+
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpCheck:
+    path: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerProbe:
+    """`check`: an HTTP request, or a command. `failures`: Kubernetes' default is 3."""
+
+    check: HttpCheck | tuple[str, ...]
+    period_seconds: int
+    timeout_seconds: int
+    failures: int | None = None
+    initial_delay_seconds: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerResources:
+    """Requests in cores and MiB, and limits where they are higher. `gpus`: by resource name."""
+
+    cpu: float
+    memory_mib: int
+    cpu_limit: float | None = None
+    memory_limit_mib: int | None = None
+    gpus: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """`command` replaces the image's entry point, `args` its command. `before_stop` runs before the
+    container gets SIGTERM: a pause in seconds, or a command."""
+
+    name: str
+    image: str
+    resources: ContainerResources
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    environment: Mapping[str, str | PodField] = field(default_factory=_nothing)
+    ports: tuple[ContainerPort, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    startup: ContainerProbe | None = None
+    readiness: ContainerProbe | None = None
+    liveness: ContainerProbe | None = None
+    before_stop: int | tuple[str, ...] = 0
+    read_only_root: bool = True
+    capabilities: tuple[Capability, ...] = ()
+
+
+NodeTerm = tuple[tuple[str, tuple[str, ...]], ...]
+"""Labels that a node must have, each with the values that it may have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSelection:
+    """Nodes with all of `labels` for which one of `terms` holds, if there are any."""
+
+    labels: Mapping[str, str] = field(default_factory=_nothing)
+    terms: tuple[NodeTerm, ...] = ()
+    tolerates_gpu_taint: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pod:
+    """`name` is also that of its service account. `component`: see `names.COMPONENT`.
+
+    `group`: the user's number by default. `owns_volumes` gives new volumes to the group.
+    `root_reason`: why it runs as root, and not as `user`. `spread` keeps replicas apart.
+    `host_aliases`: host names by address.
+    """
+
+    name: str
+    component: str
+    containers: tuple[Container, ...]
+    init_containers: tuple[Container, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=_nothing)
+    annotations: Mapping[str, str] = field(default_factory=_nothing)
+    user: int = NOBODY
+    group: int | None = None
+    owns_volumes: bool = False
+    root_reason: str | None = None
+    priority_class: str | None = None
+    restart: str = "Always"
+    deadline_seconds: int | None = None
+    grace_seconds: int | None = None
+    nodes: NodeSelection = NodeSelection()
+    spread: bool = False
+    host_aliases: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """The mounts of all containers, one for each volume."""
+        every = (mount for one in (*self.containers, *self.init_containers) for mount in one.mounts)
+        return tuple({mount.name: mount for mount in every}.values())
+
+    @property
+    def exceptions(self) -> Mapping[str, str]:
+        """Why the pod is less restricted than others, by what it may do."""
+        reasons = {
+            f"capability.{capability.name}": capability.reason
+            for container in self.containers
+            for capability in container.capabilities
+        }
+        for mount in self.mounts:
+            if isinstance(mount.source, HostPath):
+                reasons[f"host-path.{mount.name}"] = mount.source.reason
+        return reasons | ({"root": self.root_reason} if self.root_reason else {})
+
+
+def scraped(port: int) -> Mapping[str, str]:
+    """The annotations by which Prometheus finds the metrics of a pod."""
+    return {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)}
