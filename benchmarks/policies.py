@@ -1,11 +1,9 @@
 """How long the packs take: `python -m benchmarks.policies`.
 
-Previews of 20, 200 and 2,000 containers by the real engine with and without the docker-hardening
-pack, the seconds until a pack answers, and the milliseconds a rule run takes for one resource. The
-previews use the plan-only provider, so what is measured is the engine and the pack, and no Docker.
+Measures the seconds until a pack answers, the milliseconds that all its rules take per resource, and
+previews of 20, 200 and 2,000 containers with and without the docker-hardening pack. The previews use
+the plan-only provider: they measure the engine and the pack, not Docker.
 """
-
-from __future__ import annotations
 
 import argparse
 import os
@@ -22,9 +20,9 @@ import grpc  # noqa: E402 - the path above comes first
 from google.protobuf import empty_pb2  # noqa: E402
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc  # noqa: E402
 
-from strata.policies import checking  # noqa: E402
+from strata import engine  # noqa: E402
 from strata.policies.crossguard.server import Analyzer  # noqa: E402
-from strata.policies.packs import FOLDER, PLATFORMS, pack_of  # noqa: E402
+from strata.policies.packs import FOLDER  # noqa: E402
 from tests.policies.docker_cases import FIXTURE, SUITE  # noqa: E402
 from tests.policies.engine_stacks import write_program  # noqa: E402
 from tests.policies.policy_suites import SUITES  # noqa: E402
@@ -37,10 +35,10 @@ RUNS = 3
 
 
 def start_seconds(platform: str) -> tuple[float, float]:
-    """Seconds from starting a pack's process, as the language host does, until it answers.
+    """Seconds from the start of a pack's process until it answers, and its processor time.
 
-    The second number is the processor's time for its whole life: what stays the same on a machine
-    that is busy with other things.
+    The process starts as the language host starts it. Its processor time doesn't depend on what else
+    the machine does.
     """
     best = processor = float("inf")
     for _ in range(RUNS):
@@ -62,55 +60,50 @@ def start_seconds(platform: str) -> tuple[float, float]:
 
 
 def resource_milliseconds(platform: str) -> float:
-    """The processor's milliseconds a resource, all rules together, over a pack's fixture."""
-    suite = next(one for one in SUITES if one.pack.platform == platform)
-    analyzer = Analyzer(pack_of(platform))
+    """Milliseconds of processor time per resource for all rules, over a pack's fixture."""
+    suite = next(suite for suite in SUITES if suite.pack.platform == platform)
+    analyzer = Analyzer(suite.pack)
     requests = [request(name, suite.fixture) for name in suite.fixture]
     messages = [message(name, suite.fixture) for name in suite.fixture]
     stack = analyzer_pb2.AnalyzeStackRequest(resources=messages)
     rounds = 100
     began = time.process_time()
     for _ in range(rounds):
-        for asked in requests:
-            analyzer.Analyze(asked, None)
+        for analyze in requests:
+            analyzer.Analyze(analyze, None)
         analyzer.AnalyzeStack(stack, None)
     return (time.process_time() - began) * 1000 / rounds / len(requests)
 
 
 def preview_seconds(count: int, with_pack: bool, home: Path) -> float:
-    """Seconds of a preview of so many containers."""
+    """Seconds that a preview of this many containers takes."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         containers = {f"web-{index}": FIXTURE["metrics"] for index in range(count)}
         write_program(folder, {"backend": FIXTURE["backend"], **containers}, VERSION, sys.prefix)
-        env = environment(home, folder)
-        checking.run(["stack", "init", "bench"], folder, env)
+        environment = engine.throwaway_environment(folder, home)
+        engine.run(["stack", "init", "bench"], folder, environment)
         pack = ["--policy-pack", str(FOLDER / SUITE.pack.name)] if with_pack else []
         began = time.perf_counter()
-        done = checking.run(["preview", "--stack", "bench", "--json", *pack], folder, env)
+        arguments = ["preview", "--stack", "bench", "--json", *pack]
+        process = engine.run(arguments, folder, environment)
         seconds = time.perf_counter() - began
-        # The containers together pass the memory budget of one host, which is a finding as due.
-        if done.returncode and not with_pack:
-            raise SystemExit(f"the preview failed: {done.stderr or done.stdout[-1000:]}")
+        # With the pack, the preview fails: the containers exceed the memory budget of one host.
+        if process.returncode and not with_pack:
+            raise SystemExit(f"the preview failed: {process.stderr or process.stdout[-1000:]}")
         return seconds
-
-
-def environment(home: Path, folder: Path) -> dict[str, str]:
-    """The environment of a preview with a Pulumi home and a state of its own."""
-    (folder / "state").mkdir(parents=True, exist_ok=True)
-    passphrase = {"PULUMI_CONFIG_PASSPHRASE": "of a state that is thrown away"}
-    places = {"PULUMI_HOME": str(home), "PULUMI_BACKEND_URL": f"file://{folder / 'state'}"}
-    return checking.environment({**passphrase, **places})
 
 
 def main() -> int:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="containers, by commas")
+    parser.add_argument(
+        "--sizes", default=",".join(map(str, SIZES)), help="numbers of containers, comma-separated"
+    )
     sizes = [int(size) for size in parser.parse_args().sizes.split(",")]
     print(f"{os.cpu_count()} processors; the best of {RUNS} starts")
     print(f"{'pack':24}{'start, s':>10}{'processor, s':>14}{'ms a resource':>16}")
-    for platform in PLATFORMS:
+    for platform in (suite.pack.platform for suite in SUITES):
         (seconds, processor), milliseconds = (
             start_seconds(platform),
             resource_milliseconds(platform),
@@ -121,7 +114,8 @@ def main() -> int:
         home = Path(temporary)
         plugin = ["plugin", "install", "resource", "docker", VERSION]
         where = ["--file", str(PLAN_PROVIDER)]
-        checking.run([*plugin, *where], home, environment(home, home))
+        environment = engine.throwaway_environment(home, home)
+        engine.run([*plugin, *where], home, environment)
         print(f"{'containers':>12}{'without, s':>12}{'with, s':>10}{'ms a resource more':>20}")
         for count in sizes:
             without = preview_seconds(count, False, home)

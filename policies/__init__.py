@@ -1,1 +1,1 @@
-"""CrossGuard policy packs for Docker, Kubernetes and AWS, and the commands that go with them."""
+"""CrossGuard policy packs for Docker, Kubernetes and AWS, and the commands that run them."""

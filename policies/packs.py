@@ -1,68 +1,55 @@
-"""The packs, which of them judge which stack, and the files that set their levels."""
+"""The packs, which stacks they judge, and the files with their levels."""
 
-from __future__ import annotations
-
-import importlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from strata.policies.crossguard.rule import Pack, Rule, could_not_be_judged
+from strata.policies.crossguard.rule import UNJUDGED
+from strata.policies.rules import aws, docker, kubernetes
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "policies"
-PLATFORMS = ("docker", "kubernetes", "aws")
-# The dev stack is on Docker and has nothing else; a pack judges no resource of another platform.
-PACKS_OF_STACK = {"dev": ("docker",), "prod": PLATFORMS}
-
-
-def pack_of(platform: str) -> Pack:
-    """The pack of a platform."""
-    pack: Pack = importlib.import_module(f"strata.policies.rules.{platform}").PACK
-    return pack
+EXEMPTION = re.compile(r'\{\s*("name"[^{}]*?)\s*\}')
+FOLDER = Path(__file__).resolve().parent
+PACKS = (docker.PACK, kubernetes.PACK, aws.PACK)
 
 
-def all_packs() -> tuple[Pack, ...]:
-    """Every pack."""
-    return tuple(pack_of(platform) for platform in PLATFORMS)
-
-
-def platforms_for(stack: str) -> tuple[str, ...]:
-    """The platforms whose packs judge a stack, by the name it begins with."""
-    return PACKS_OF_STACK.get(stack.split("-", 1)[0], PLATFORMS)
+def is_dev(stack: str) -> bool:
+    """Whether a stack is `dev` or starts with `dev-`: it is on Docker and has lenient levels."""
+    return stack.split("-", 1)[0] == "dev"
 
 
 def level_file(stack: str) -> Path:
-    """The file with a stack's levels: the strict ones for every stack but dev."""
-    return FOLDER / ("dev.json" if stack.split("-", 1)[0] == "dev" else "prod.json")
+    """The file with the levels of a stack."""
+    return FOLDER / ("dev.json" if is_dev(stack) else "prod.json")
 
 
-def level(rule: Rule, stack: str) -> str:
-    """The level a rule's record gives it on a stack."""
-    return rule.development if stack == "dev" else rule.production
+def pack_arguments(stack: str, levels: Path) -> list[str]:
+    """The arguments of the Pulumi CLI that run a stack's packs with a file of levels."""
+    arguments: list[str] = []
+    for pack in (docker.PACK,) if is_dev(stack) else PACKS:
+        arguments += ["--policy-pack", str(FOLDER / pack.name)]
+        arguments += ["--policy-pack-config", str(levels)]
+    return arguments
 
 
-def configuration(stack: str, present: dict[str, Any]) -> dict[str, Any]:
-    """A stack's levels from the rules, with the settings and exemptions that stand in the file.
+def configuration(stack: str, current: dict[str, Any]) -> dict[str, Any]:
+    """The levels from the rules, with the settings and exemptions of the current file.
 
-    Rules of one name in several packs are one rule on several platforms: they share their level.
+    Rules with the same name in several packs share their level and settings.
     """
-    rules = [*(rule for pack in all_packs() for rule in pack.rules), could_not_be_judged()]
-    made: dict[str, Any] = {}
-    for rule in rules:
-        settings = present.get(rule.slug)
-        given = level(rule, stack)
-        kept = {
-            key: value
-            for key, value in (settings if isinstance(settings, dict) else {}).items()
-            if key != "enforcementLevel"
-        }
-        made[rule.slug] = {"enforcementLevel": given, **kept} if kept else given
-    return dict(sorted(made.items()))
+    levels: dict[str, Any] = {}
+    for rule in [*(rule for pack in PACKS for rule in pack.rules), UNJUDGED]:
+        given = current.get(rule.slug)
+        kept = {**given} if isinstance(given, dict) else {}
+        kept.pop("enforcementLevel", None)
+        value = rule.dev if is_dev(stack) else rule.prod
+        levels[rule.slug] = {"enforcementLevel": value, **kept} if kept else value
+    return dict(sorted(levels.items()))
 
 
 def configuration_text(stack: str) -> str:
-    """What the file with a stack's levels must hold."""
+    """The expected content of the file with a stack's levels: JSON, one exemption per line."""
     file = level_file(stack)
-    present = json.loads(file.read_text()) if file.exists() else {}
-    return json.dumps(configuration(stack, present), indent=2) + "\n"
+    current = json.loads(file.read_text()) if file.exists() else {}
+    text = json.dumps(configuration(stack, current), indent=2)
+    return EXEMPTION.sub(lambda match: f"{{{' '.join(match[1].split())}}}", text) + "\n"

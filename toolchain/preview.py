@@ -1,4 +1,4 @@
-"""`make preview`: previews a stack with its policy packs, and summarizes the result in one line."""
+"""`make preview`: previews a stack with its policy packs, and prints a summary."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from strata.policies import checking
-from strata.policies.packs import level_file
+from strata.engine import Summary
+from strata.policies.packs import level_file, pack_arguments
 from toolchain import plugins
 from toolchain.layout import Layout
 from toolchain.report import say
@@ -17,32 +17,32 @@ from toolchain.stack import on_docker
 
 
 def preview(layout: Layout, environment: dict[str, str], stack: str) -> int:
-    """Previews a stack in its own state. Returns the status of the CLI, which fails on a violation."""
+    """Previews a stack in its own state. Returns the CLI's exit status, 0 without violations."""
     begin = time.monotonic()
-    packs = checking.pack_arguments(stack, level_file(stack))
+    packs = pack_arguments(stack, level_file(stack))
     with tempfile.TemporaryDirectory(prefix="strata-preview-") as folder:
         log = Path(folder) / "events"
         log.touch()
         command = [str(layout.bin / "pulumi"), "preview", "--stack", stack]
         status = _run([*command, "--event-log", str(log), *packs], layout, environment)
-        tally = checking.Tally.of(checking.events(log.read_text()))
+        summary = Summary.of(log.read_text())
     seconds = time.monotonic() - begin
-    by = "; plan-only providers" if _planned(layout, stack, tally) else ""
-    say(f"{stack}: {tally.line()}; {seconds:.1f} s{by}")
+    note = "; plan-only providers" if _planned(layout, stack, summary) else ""
+    say(f"{stack}: {summary.line()}; {seconds:.1f} s{note}")
     return status
 
 
-def _planned(layout: Layout, stack: str, tally: checking.Tally) -> bool:
-    return bool(tally.steps) and not on_docker(layout, stack) and bool(plugins.plan_only(layout))
+def _planned(layout: Layout, stack: str, summary: Summary) -> bool:
+    return bool(summary.steps) and not on_docker(layout, stack) and bool(plugins.plan_only(layout))
 
 
 def _run(command: list[str], layout: Layout, environment: dict[str, str]) -> int:
-    # `--event-log` is a hidden option.
-    shown = {**environment, "PULUMI_DEBUG_COMMANDS": "true"}
-    with subprocess.Popen(command, cwd=layout.root, env=shown) as process:
+    # Pulumi hides the option --event-log without this variable.
+    visible = {**environment, "PULUMI_DEBUG_COMMANDS": "true"}
+    with subprocess.Popen(command, cwd=layout.root, env=visible) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            # The CLI gets the signal too, and prints how it ends.
+            # The CLI got the signal too, and reports how it ends.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             return process.wait()

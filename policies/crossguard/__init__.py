@@ -1,1 +1,1 @@
-"""What the packs share: property values, a rule's record, and the server that runs a pack."""
+"""What every pack needs: property values, resources, rules, and the server that the engine talks to."""

@@ -1,159 +1,143 @@
-"""The record of a rule: what it stops, how to comply, levels, settings, and its function."""
-
-from __future__ import annotations
+"""Rules and packs: what is checked, why, how to fix it, and how strict it is."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, NotRequired, TypedDict, Unpack
 
-from strata.policies.crossguard.values import dig
-
-if TYPE_CHECKING:
-    from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.judge import Finding, Judge, current_day
+from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.values import Unknown
 
 Level = Literal["advisory", "mandatory"]
 Severity = Literal["low", "medium", "high", "critical"]
+Setting = dict[str, Any]
+"""A JSON schema with a default."""
+Check = Callable[[Any, Judge], None]
+Visit = Callable[[Check, Any, Judge], None]
+"""Applies a check to the parts of a resource, such as its containers."""
+Changes = dict[tuple[str, ...], Any]
+"""Property values by path."""
+Remediation = Callable[[Resource, Mapping[str, Any]], Changes]
+
 ADVISORY: Level = "advisory"
 MANDATORY: Level = "mandatory"
-
 COULD_NOT_BE_JUDGED = "could-not-be-judged"
 
-# Every rule takes exemptions. Only the name is required by this schema: that a reason or a date is
-# missing is for the rule to report as a violation, not for the engine to refuse the whole run.
-EXEMPTIONS: dict[str, Any] = {
+# The schema requires only the name. The rule itself reports a missing reason or date as a violation;
+# a schema error would stop the whole run.
+EXEMPTIONS: Setting = {
     "type": "array",
     "default": [],
-    "description": "Resources this rule lets pass: name (logical name or URN), reason, expires "
-    "(YYYY-MM-DD, the last day it holds).",
+    "description": "Resources that the rule exempts: name (logical name or URN), reason, expires "
+    "(YYYY-MM-DD, the last day).",
     "items": {
         "type": "object",
-        "properties": {
-            "name": {"type": "string"},
-            "reason": {"type": "string"},
-            "expires": {"type": "string"},
-        },
+        "properties": {name: {"type": "string"} for name in ("name", "reason", "expires")},
         "required": ["name"],
         "additionalProperties": False,
     },
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """One resource, as the engine shows it. ``type`` is the Pulumi token."""
-
-    type: str
-    name: str
-    urn: str
-    properties: dict[str, Any]
-    protect: bool = False
-    parent: str = ""
-    # Property name -> URNs of the resources whose outputs it was made of. Only stack rules have it:
-    # it is what tells which network an unknown network id will be.
-    property_dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    # URNs of all that is made before it. Only stack rules have it.
-    dependencies: tuple[str, ...] = ()
-
-    def get(self, *keys: str) -> Any:
-        """The value at the end of these property names; None when absent."""
-        return dig(self.properties, *keys)
+def whole(check: Check, subject: Any, judge: Judge) -> None:
+    """Applies a check to the resource or stack as a whole."""
+    check(subject, judge)
 
 
-class Stack:
-    """All resources of a stack, found by type. Made in one walk that all stack rules share."""
-
-    def __init__(self, resources: list[Resource]) -> None:
-        self.resources = resources
-        self.by_urn: dict[str, Resource] = {}
-        self._by_type: dict[str, list[Resource]] = {}
-        self.notes: dict[str, Any] = {}
-        for resource in resources:
-            self.by_urn[resource.urn] = resource
-            self._by_type.setdefault(resource.type, []).append(resource)
-
-    def of(self, *types: str) -> list[Resource]:
-        """The resources of these types, in the order of the stack."""
-        if len(types) == 1:
-            return self._by_type.get(types[0], [])
-        return [found for kind in types for found in self._by_type.get(kind, [])]
-
-    def matching(self, accepts: Callable[[str], bool]) -> list[Resource]:
-        """The resources whose type is accepted. Asked once a type, not once a resource."""
-        kinds = [kind for kind in self._by_type if accepts(kind)]
-        return [found for kind in kinds for found in self._by_type[kind]]
-
-    def note(self, key: str, make: Callable[[Stack], Any]) -> Any:
-        """Something derived from the stack, made once for all the rules that ask for it."""
-        if key not in self.notes:
-            self.notes[key] = make(self)
-        return self.notes[key]
-
-
-ResourceFunction = Callable[[Resource, "Judge"], None]
-StackFunction = Callable[[Stack, "Judge"], None]
-# Gives the properties to set, by path; the server writes them into the resource.
-Remedy = Callable[[Resource, Mapping[str, Any]], dict[tuple[str, ...], Any]]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule. ``accepts`` tells which types of resource it looks at; None: the whole stack."""
+    """One rule. `accepts` selects types of resources; a rule without it looks at the whole stack.
+
+    By default a rule is advisory on dev and mandatory on prod. `references` are the controls that
+    it implements. The analyzer writes the changes of `remediation`, only at level `remediate`.
+    """
 
     slug: str
     title: str
-    stops: str
-    comply: str
-    benchmark: tuple[str, ...]
+    risk: str
+    fix: str
     severity: Severity
-    development: Level
-    production: Level
-    function: Callable[[Any, Judge], None]
+    check: Check
+    dev: Level = ADVISORY
+    prod: Level = MANDATORY
+    references: tuple[str, ...] = ()
     accepts: Callable[[str], bool] | None = None
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    remedy: Remedy | None = None
+    visit: Visit = whole
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    remediation: Remediation | None = None
 
     @property
     def is_stack_rule(self) -> bool:
-        """Whether the rule looks at the whole stack at once."""
         return self.accepts is None
 
-    def schema(self) -> dict[str, Any]:
-        """The settings with their defaults, as the engine checks them."""
-        return {
-            **{key: dict(value) for key, value in self.settings.items()},
-            "exemptions": EXEMPTIONS,
-        }
+    def schema(self) -> dict[str, Setting]:
+        return {**self.settings, "exemptions": EXEMPTIONS}
 
-    def defaults(self) -> dict[str, Any]:
-        """The settings' defaults."""
-        return {key: value["default"] for key, value in self.schema().items()}
+    def configured(self, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The settings: the defaults, overridden by what the configuration gives."""
+        return {key: value["default"] for key, value in self.schema().items()} | dict(given or {})
+
+    def judge(
+        self, subject: Resource | Stack, settings: Mapping[str, Any], today: date | None = None
+    ) -> list[Finding]:
+        """Judges a resource, or a stack if this is a stack rule."""
+        single = subject if isinstance(subject, Resource) else None
+        judge = Judge(self.slug, settings, single, today or current_day())
+        if settings.get("exemptions"):
+            for resource in [subject] if isinstance(subject, Resource) else subject.resources:
+                judge.check_exemption(resource)
+        with judge:
+            try:
+                self.visit(self.check, subject, judge)
+            except Unknown:
+                raise
+            except Exception as error:  # any failure must stop the run; its text may hold a value
+                judge.violation(
+                    "error",
+                    f"the rule failed ({type(error).__name__}) on a property of an unexpected type; "
+                    "report a bug, or exempt the resource until it is fixed",
+                )
+        return judge.findings
 
 
-def rule(**record: Any) -> Callable[[Callable[[Any, Judge], None]], Rule]:
-    """Makes the decorated function a ``Rule`` with this record."""
+class Record(TypedDict):
+    """The keyword arguments of `rule`: the fields of a `Rule`."""
 
-    def wrap(function: Callable[[Any, Judge], None]) -> Rule:
-        if isinstance(record.get("accepts"), str | frozenset):
-            names = record["accepts"]
-            wanted = frozenset({names}) if isinstance(names, str) else names
-            record["accepts"] = wanted.__contains__
-        return Rule(function=function, **record)
+    slug: str
+    title: str
+    risk: str
+    fix: str
+    severity: Severity
+    dev: NotRequired[Level]
+    prod: NotRequired[Level]
+    references: NotRequired[tuple[str, ...]]
+    accepts: NotRequired[Callable[[str], bool]]
+    visit: NotRequired[Visit]
+    settings: NotRequired[Mapping[str, Setting]]
+    remediation: NotRequired[Remediation]
 
-    return wrap
+
+def rule(**record: Unpack[Record]) -> Callable[[Check], Rule]:
+    """Makes the decorated function the check of a rule."""
+    return lambda check: Rule(check=check, **record)
 
 
-def setting(kind: str, default: Any, description: str, **more: Any) -> dict[str, Any]:
-    """One setting of a rule: JSON type, default, what it is for."""
-    schema: dict[str, Any] = {"type": kind, "default": default, "description": description, **more}
-    if kind == "array" and "items" not in schema:
-        schema["items"] = {"type": "string"}
-    return schema
+def is_type(*tokens: str) -> Callable[[str], bool]:
+    """Accepts exactly these types."""
+    return frozenset(tokens).__contains__
+
+
+def setting(kind: str, default: Any, description: str, items: str = "string") -> Setting:
+    """A setting of a rule: its JSON type, default and description, and the type of a list's items."""
+    schema: Setting = {"type": kind, "default": default, "description": description}
+    return schema | {"items": {"type": items}} if kind == "array" else schema
 
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A policy pack: its name and the rules of its topics, in their order."""
+    """A policy pack. A topic is a module; every rule that a topic defines is in the pack."""
 
     name: str
     title: str
@@ -162,7 +146,6 @@ class Pack:
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """Every rule of every topic; defining one in a topic's file is what registers it."""
         return tuple(
             value
             for topic in self.topics
@@ -171,22 +154,16 @@ class Pack:
         )
 
 
-def could_not_be_judged() -> Rule:
-    """The rule under whose name is reported what an unknown value kept from being judged."""
-    return Rule(
-        slug=COULD_NOT_BE_JUDGED,
-        title="Every rule could be judged.",
-        stops="A preview that looks clean only because values were not known yet. What is reported "
-        "names the rule, the resource and the property, and shows no value. It is never harsher "
-        "than the rule that could not be judged.",
-        comply="Make the value known at preview (state it, or take it from config), or judge the "
-        "state "
-        "after `up` with `python -m strata.policies audit STACK`. In CI set this rule to mandatory: "
-        '`{"could-not-be-judged": "mandatory"}` in the pack\'s configuration.',
-        benchmark=(),
-        severity="medium",
-        development=ADVISORY,
-        production=ADVISORY,
-        function=lambda _subject, _judge: None,
-        accepts=lambda _type: False,
-    )
+UNJUDGED = Rule(
+    slug=COULD_NOT_BE_JUDGED,
+    title="Every rule could be judged.",
+    risk="A preview looks clean only because values are still unknown. The report names the rule, the resource "
+    "and the property, and shows no value. It is never stricter than the rule that could not be judged.",
+    fix="Make the value known at preview: write it out, or read it from config. Or judge the state after `up` with "
+    "`python -m strata.policies audit STACK`. In CI, make this rule mandatory: "
+    '`{"could-not-be-judged": "mandatory"}` in the configuration of the pack.',
+    severity="medium",
+    prod=ADVISORY,
+    accepts=is_type(),
+    check=lambda _subject, _judge: None,
+)

@@ -1,16 +1,13 @@
-"""The property values that rules look at, as plain Python with two additions.
+"""Property values as rules see them: plain Python, plus unknown values and secrets.
 
-A value the engine does not know yet is an ``UnknownValue``: any use of it raises ``Unknown``, so a
-rule that forgets about unknowns says "could not be judged" and never passes by mistake. A value the
-program marked secret keeps its type but is known as secret: it is judged and not shown.
+Any use of an unknown value raises `Unknown`, so a rule that ignores unknowns reports "could not be
+judged" and never passes by accident. A secret keeps its type; rules judge it, messages don't show it.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
-# The engine writes an unknown as one of these strings, by the type the value will have.
+# The engine sends an unknown value as one of these strings, by the type of the value.
 UNKNOWN_MARKERS = frozenset(
     {
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # boolean
@@ -24,11 +21,11 @@ UNKNOWN_MARKERS = frozenset(
 )
 UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 SIGNATURE_KEY = "4dabf18193072939515e22adb298388d"
-SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a mark, no secret
+SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a marker, not a secret
 
 
-class Unknown(Exception):  # noqa: N818 - it reports a state of a value, not an error
-    """Raised by any use of a value that is not known yet. Carries where the value is."""
+class Unknown(Exception):  # noqa: N818 - a state of a value, not an error
+    """Raised by any use of an unknown value. `path` is the path of its property."""
 
     def __init__(self, path: str) -> None:
         super().__init__(f"{path} is not known yet")
@@ -36,7 +33,7 @@ class Unknown(Exception):  # noqa: N818 - it reports a state of a value, not an 
 
 
 class UnknownValue:
-    """Stands for a value that is not known yet. It can only be passed on and be present."""
+    """A value that is not known yet. It can only be passed on."""
 
     __slots__ = ("path",)
 
@@ -58,30 +55,24 @@ class UnknownValue:
 
 
 class SecretText(str):
-    """A string the program marked secret."""
-
-    __slots__ = ()
+    """A string that the program marked secret."""
 
 
 class SecretList(list[Any]):
-    """A list the program marked secret as a whole."""
-
-    __slots__ = ()
+    """A list that the program marked secret as a whole."""
 
 
 class SecretMap(dict[str, Any]):
-    """An object the program marked secret as a whole."""
-
-    __slots__ = ()
+    """An object that the program marked secret as a whole."""
 
 
 def is_unknown(value: object) -> bool:
-    """Whether the value itself is not known yet (without raising)."""
+    """Whether the value is unknown. Never raises."""
     return type(value) is UnknownValue
 
 
 def holds_unknown(value: object) -> bool:
-    """Whether the value, or anything within it, is not known yet."""
+    """Whether the value, or anything in it, is unknown. Never raises."""
     if isinstance(value, dict):
         return any(holds_unknown(item) for item in value.values())
     if isinstance(value, list):
@@ -94,31 +85,8 @@ def is_secret(value: object) -> bool:
     return isinstance(value, SecretText | SecretList | SecretMap)
 
 
-def from_wire(value: Any, path: str = "") -> Any:
-    """Turns JSON-like wire values (with markers for unknown and secret) into what rules look at."""
-    if isinstance(value, str):
-        return UnknownValue(path) if value in UNKNOWN_MARKERS else value
-    if isinstance(value, Mapping):
-        if SIGNATURE_KEY in value:
-            return _signed(value, path)
-        return {key: from_wire(item, join(path, key)) for key, item in value.items()}
-    if isinstance(value, Sequence):
-        return [from_wire(item, f"{path}[{index}]") for index, item in enumerate(value)]
-    return value
-
-
-def _signed(value: Mapping[str, Any], path: str) -> Any:
-    """A signed object is a secret, or an asset or archive, which rules never look into."""
-    if value[SIGNATURE_KEY] != SECRET_SIGNATURE:
-        return {"asset": True}
-    if "value" in value:
-        return as_secret(from_wire(value["value"], path))
-    # `pulumi policy analyze --file` cannot decrypt what it reads: the value is there, not known.
-    return UnknownValue(path)
-
-
 def as_secret(value: Any) -> Any:
-    """Marks a value, and all within it, secret. Numbers have no mark: no message shows them."""
+    """Marks a value and everything in it as secret. Numbers aren't marked: no message shows one."""
     if isinstance(value, str):
         return SecretText(value)
     if isinstance(value, list):
@@ -129,12 +97,12 @@ def as_secret(value: Any) -> Any:
 
 
 def join(path: str, key: str) -> str:
-    """The path of a key within what is at ``path``."""
+    """The path of a key of the object at `path`."""
     return f"{path}.{key}" if path else key
 
 
 def text(value: Any) -> str:
-    """A string; absent is empty. A number is written out, a boolean as ``true`` or ``false``."""
+    """A string; empty if absent. `true` or `false` for a boolean."""
     if is_unknown(value):
         raise Unknown(value.path)
     if value is None:
@@ -147,12 +115,12 @@ def text(value: Any) -> str:
 
 
 def flag(value: Any) -> bool:
-    """A boolean; absent is false, and so is the string ``false``."""
+    """A boolean; false if absent. Accepts the strings `true` and `1`."""
     return text(value).strip().lower() in {"true", "1"}
 
 
 def number(value: Any) -> float:
-    """A number; absent, or text that is not one, is 0."""
+    """A number; 0 if absent or not a number."""
     try:
         return float(text(value) or 0)
     except ValueError:
@@ -160,7 +128,7 @@ def number(value: Any) -> float:
 
 
 def items(value: Any) -> list[Any]:
-    """A list; absent is empty, and a lone value is a list of one."""
+    """A list; empty if absent. A single value becomes a list of one."""
     if is_unknown(value):
         raise Unknown(value.path)
     if value is None:
@@ -169,14 +137,14 @@ def items(value: Any) -> list[Any]:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """An object; absent, or a value of another kind, is empty."""
+    """An object; empty if absent or of another type."""
     if is_unknown(value):
         raise Unknown(value.path)
     return value if isinstance(value, dict) else {}
 
 
 def dig(value: Any, *keys: str) -> Any:
-    """What lies at the end of these keys: None if absent, unknown if anything before it is."""
+    """The value at this path of keys: None if absent, unknown if an object on the path is."""
     for key in keys:
         if is_unknown(value):
             return value
@@ -187,5 +155,5 @@ def dig(value: Any, *keys: str) -> Any:
 
 
 def known_items(value: Any) -> Iterator[Any]:
-    """The items of a list that are known. Use where an unknown item cannot clear the rest."""
+    """The known items of a list. For checks that one known item can decide."""
     return (item for item in items(value) if not is_unknown(item))

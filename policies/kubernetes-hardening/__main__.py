@@ -1,13 +1,15 @@
-"""Starts the kubernetes-hardening pack. It imports no provider's SDK."""
+"""Serves the kubernetes-hardening pack. Imports no SDK of a provider."""
 
 import sys
 from pathlib import Path
 
-# In a wheel it is importable; in a checkout or a copy it is beside a parent folder.
+# The folder that contains strata/policies: of a wheel, a checkout or a vendored copy.
 sys.path.insert(
     0,
     str(
-        next(one for one in Path(__file__).resolve().parents if (one / "strata/policies").is_dir())
+        next(
+            path for path in Path(__file__).resolve().parents if (path / "strata/policies").is_dir()
+        )
     ),
 )
 

@@ -1,1 +1,1 @@
-"""The rules, one function each, in one file a topic and one folder a platform."""
+"""The rules: one folder per platform, one file per topic."""

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from strata.policies.rules.kubernetes.objects import POD_PATHS
+from strata.policies.rules.kubernetes.facts import POD_PATHS
 from tests.kubernetes.api_server import ApiServer, objections, running
 from tests.policies.kubernetes_cases import RESTRICTED, SUITE
 from tests.policies.policy_testing import UNKNOWN, Case, changed

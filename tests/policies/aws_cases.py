@@ -6,38 +6,35 @@ import json
 from typing import Any
 
 from strata.policies.rules.aws import PACK
-from strata.policies.rules.aws.data import LOG_GROUP, SELECTION
-from strata.policies.rules.aws.identity import ROLE
-from strata.policies.rules.aws.network import (
-    DEFAULT_GROUP,
-    EGRESS_RULE,
-    FLOW_LOG,
-    GROUP,
-    GROUP_RULE,
-    INGRESS_RULE,
-)
-from strata.policies.rules.aws.objects import (
+from strata.policies.rules.aws.facts import (
+    ACCESS_BLOCK,
+    BACKUP_SELECTION,
+    BUCKET_POLICY,
     BUCKETS,
     CLUSTER,
     DATABASES,
+    DEFAULT_GROUP,
+    EGRESS_RULE,
+    ENCRYPTIONS,
     FILE_SYSTEM,
+    FLOW_LOG,
+    FOUR_BLOCKS,
+    GROUP,
+    GROUP_RULE,
+    INGRESS_RULE,
     INSTANCE,
     KEY,
+    LOG_GROUP,
     NODE_GROUP,
-    SUBNET,
-    TEMPLATE,
-    VOLUME,
-    VPC,
-)
-from strata.policies.rules.aws.storage import (
-    BLOCK,
-    BUCKET_POLICY,
-    ENCRYPTIONS,
-    FOUR_BLOCKS,
     PUBLIC_REPOSITORY,
     REPOSITORY,
     REPOSITORY_POLICY,
+    ROLE,
+    SUBNET,
+    TEMPLATE,
     VERSIONINGS,
+    VOLUME,
+    VPC,
 )
 from tests.policies.policy_testing import REMOVED, UNKNOWN, Case, Made, Suite, bad, good, unknown
 
@@ -106,7 +103,7 @@ FIXTURE = {
     "volume": Made(VOLUME, {"encrypted": True, "tags": {"backup": "daily"}}, protect=True),
     "files": Made(FILE_SYSTEM, {"encrypted": True}, protect=True),
     "selection": Made(
-        SELECTION,
+        BACKUP_SELECTION,
         {"resources": [UNKNOWN], "selectionTags": [{"key": "backup", "value": "daily"}]},
         made_of={"resources": ["files"]},
     ),
@@ -176,7 +173,7 @@ FIXTURE = {
         ATTACHMENT, {"policyArn": "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"}
     ),
     "bucket": Made(BUCKETS[0], {"bucket": "kept"}, protect=True),
-    "block": Made(BLOCK, {"bucket": "kept", **dict.fromkeys(FOUR_BLOCKS, True)}),
+    "block": Made(ACCESS_BLOCK, {"bucket": "kept", **dict.fromkeys(FOUR_BLOCKS, True)}),
     "tls": Made(BUCKET_POLICY, {"bucket": "kept", "policy": NO_PLAIN}),
     "encryption": Made(
         ENCRYPTIONS[0],

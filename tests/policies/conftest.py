@@ -1,4 +1,4 @@
-"""Lets the tests of the packs import the packs, from wherever they are run."""
+"""Puts the repository on the path, so that these tests run from any folder."""
 
 import sys
 from pathlib import Path

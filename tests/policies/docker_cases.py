@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from strata.policies.rules.docker import PACK
-from strata.policies.rules.docker.container import CONTAINER, IMAGE, NETWORK, VOLUME
+from strata.policies.rules.docker.facts import CONTAINER, IMAGE, NETWORK, VOLUME
 from tests.policies.policy_testing import (
     HEX,
     REMOVED,

@@ -1,7 +1,4 @@
-"""Programs for the real engine: resources with plain properties, needing no provider's SDK.
-
-A program is written for each test, with a fixture as JSON beside it. It makes just those resources.
-"""
+"""Programs for the real engine that create a fixture's resources, without the SDK of a provider."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from tests.policies.policy_testing import (
     violations,
 )
 
-PROGRAM = '''"""Makes the resources in resources.json, each with the properties given there."""
+PROGRAM = '''"""Creates the resources in resources.json."""
 
 import json
 from pathlib import Path
@@ -50,7 +47,7 @@ for name, made in json.loads(Path("resources.json").read_text()).items():
 
 
 def as_written(value: Any, made_of: list[str]) -> Any:
-    """What is unknown in a fixture is the id of what it was made of, or else simply stated."""
+    """Replaces an unknown value by the ID of the resource that it depends on, or by a plain string."""
     if isinstance(value, dict):
         return {key: as_written(item, made_of) for key, item in value.items()}
     if isinstance(value, list):
@@ -61,7 +58,7 @@ def as_written(value: Any, made_of: list[str]) -> Any:
 
 
 def write_program(folder: Path, fixture: Fixture, version: str, virtualenv: str) -> None:
-    """Writes a project that makes the fixture's resources."""
+    """Writes a project that creates the fixture's resources."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "Pulumi.yaml").write_text(
         f"name: policies-test\nruntime:\n  name: python\n  options:\n    virtualenv: {virtualenv}\n"
@@ -83,7 +80,7 @@ def write_program(folder: Path, fixture: Fixture, version: str, virtualenv: str)
 
 
 def breaking_everything(suite: Suite) -> Fixture:
-    """The fixture with one case after the other applied, until every rule of the pack is broken."""
+    """The fixture with the changes of several cases, until every rule of the pack is broken."""
     fixture = suite.fixture
     for rule in suite.pack.rules:
         if rule.slug in broken_rules(suite, fixture):
@@ -94,7 +91,7 @@ def breaking_everything(suite: Suite) -> Fixture:
             try:
                 candidate = changed(fixture, case.change)
             except (KeyError, IndexError, TypeError):
-                continue  # an earlier case has taken away what this one changes
+                continue  # an earlier case removed what this one changes
             before, after = broken_rules(suite, fixture), broken_rules(suite, candidate)
             if rule.slug in after and before <= after:
                 fixture = candidate

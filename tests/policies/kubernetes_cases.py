@@ -356,7 +356,7 @@ WORKLOADS = [
     unknown(f"{FIRST}.image", "digest@web registry@web toolkit-floor@web"),
     bad("sa-token/pod@web")({f"web:{POD}.automountServiceAccountToken": REMOVED}),
     bad("sa-token/pod@web")({f"web:{POD}.automountServiceAccountToken": True}),
-    bad("sa-token/account@account", says=["the account hands"])(
+    bad("sa-token/account@account", says=["automountServiceAccountToken is not false"])(
         {"account:automountServiceAccountToken": REMOVED}
     ),
     bad("sa-token/account@account")({"account:automountServiceAccountToken": True}),
@@ -389,7 +389,7 @@ WORKLOADS = [
     bad("secret-env/url@web")({f"{FIRST}.env[1]": {"name": "DB", "value": "pg://me:password@db"}}),
     unknown(f"{FIRST}.env", "secret-env@web gpu-explicit@web"),
     unknown(f"{FIRST}.env[0].value", "secret-env@web gpu-explicit@web"),
-    bad("no-bare-pod/bare@loose", says=["the pod has no owner"])(
+    bad("no-bare-pod/bare@loose", says=["metadata.ownerReferences is not set"])(
         {
             "loose": core(
                 "Pod",
@@ -595,7 +595,7 @@ STACK = [
         {"deny:spec.podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}
     ),
     bad("default-deny/ingress@shop")({"deny:spec.ingress": [{}]}),
-    bad("default-deny/dns@shop", says=["no policy allows DNS"])({"dns": REMOVED}),
+    bad("default-deny/dns@shop", says=["no policy of the namespace allows DNS"])({"dns": REMOVED}),
     unknown(
         "deny:metadata.namespace",
         "default-ns@deny",

@@ -1,18 +1,22 @@
-"""Breaks the rules in one place at a time and sees whether a case notices.
+"""Breaks each rule in one place at a time and checks that a case notices.
 
-A mutant is a rule with one condition turned round, one ``and`` made ``or``, one bound moved, or one
-violation left out. It is put in the place of the function's code, so nothing is imported anew. A
-mutant that no case notices is a clause nobody would miss.
+    python -m tests.policies.mutation [--survivors]
+
+A mutant is a function with one negated condition, one `and` replaced by `or`, one shifted bound, or
+one violation removed. Its code replaces the function's, so nothing is imported again. If no case
+notices a mutant, no case tests that part of the rule.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import contextlib
 import copy
 import inspect
+import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from strata.policies.crossguard.rule import Rule
@@ -22,11 +26,11 @@ from tests.policies.policy_testing import (
     Suite,
     changed,
     findings,
+    messages_match,
     not_judged,
-    told_well,
     violations,
 )
-from tests.policies.remedy_cases import remedies_hold
+from tests.policies.remedy_cases import remediations_hold
 
 SWAPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -52,14 +56,14 @@ class Mutant:
 
 
 class Change(ast.NodeTransformer):
-    """Makes the change number ``wanted`` of those that a function allows."""
+    """Makes the change number `wanted` of those that a function allows."""
 
     def __init__(self, wanted: int) -> None:
         self.wanted = wanted
         self.seen = -1
         self.made: tuple[int, str] | None = None
 
-    def here(self, node: ast.AST, change: str) -> bool:
+    def is_wanted(self, node: ast.AST, change: str) -> bool:
         self.seen += 1
         if self.seen != self.wanted:
             return False
@@ -68,21 +72,25 @@ class Change(ast.NodeTransformer):
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         call = node.value
-        told = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
-        if told and call.func.attr in {"violation", "unjudged"} and self.here(node, "left out"):  # type: ignore[attr-defined]
+        if (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr in {"violation", "unjudged"}
+            and self.is_wanted(node, "removed")
+        ):
             return ast.copy_location(ast.Pass(), node)
         self.generic_visit(node)
         return node
 
     def visit_If(self, node: ast.If) -> ast.AST:
-        if self.here(node, "condition turned round"):
+        if self.is_wanted(node, "condition negated"):
             node.test = ast.copy_location(ast.UnaryOp(ast.Not(), node.test), node.test)
             return node
         self.generic_visit(node)
         return node
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
-        if self.here(node, "and made or, or made and"):
+        if self.is_wanted(node, "`and` and `or` swapped"):
             node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
             return node
         self.generic_visit(node)
@@ -90,7 +98,7 @@ class Change(ast.NodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         swapped = SWAPPED.get(type(node.ops[0]))
-        if swapped and self.here(node, "comparison moved"):
+        if swapped and self.is_wanted(node, "comparison swapped"):
             node.ops[0] = swapped()
             return node
         self.generic_visit(node)
@@ -98,49 +106,40 @@ class Change(ast.NodeTransformer):
 
 
 def functions(module: types.ModuleType) -> dict[str, types.FunctionType]:
-    """The functions that a module defines, those of its rules included."""
-    found: dict[str, types.FunctionType] = {}
+    """The functions that a module defines, including those of its rules."""
+    defined: dict[str, types.FunctionType] = {}
     for name, value in vars(module).items():
-        function = value.function if isinstance(value, Rule) else value
+        function = value.check if isinstance(value, Rule) else value
         if isinstance(function, types.FunctionType) and function.__module__ == module.__name__:
-            found[name] = function
-            if isinstance(value, Rule) and isinstance(value.remedy, types.FunctionType):
-                found.setdefault(value.remedy.__name__, value.remedy)
-    return found
+            defined[name] = function
+    return defined
 
 
-def code_of(tree: ast.Module, module: types.ModuleType, name: str) -> types.CodeType:
-    """The code of one function of a compiled module."""
+def code_of(function: ast.FunctionDef, module: types.ModuleType) -> types.CodeType:
+    """The compiled code of one function."""
+    tree = ast.fix_missing_locations(ast.Module([function], []))
     compiled = compile(tree, inspect.getfile(module), "exec")
     return next(
         constant
         for constant in compiled.co_consts
-        if isinstance(constant, types.CodeType) and constant.co_name == name
+        if isinstance(constant, types.CodeType) and constant.co_name == function.name
     )
 
 
 def mutants(module: types.ModuleType) -> Iterator[Mutant]:
     """Every mutant of every function of a module."""
-    original = ast.parse(inspect.getsource(module))
-    known = functions(module)
-    for index, node in enumerate(original.body):
-        if not isinstance(node, ast.FunctionDef) or node.name not in known:
+    defined = functions(module)
+    for original in ast.parse(inspect.getsource(module)).body:
+        if not isinstance(original, ast.FunctionDef) or original.name not in defined:
             continue
         for wanted in range(10_000):
-            tree = copy.deepcopy(original)
             change = Change(wanted)
-            function = tree.body[index]
-            assert isinstance(function, ast.FunctionDef)
+            function = copy.deepcopy(original)
             function.decorator_list = []
             function.body = [change.visit(statement) for statement in function.body]
             if change.made is None:
                 break
-            # Only the function itself is compiled, after the module's own imports of the future.
-            small = ast.Module([original.body[1], function], [])
-            if not isinstance(original.body[1], ast.ImportFrom):
-                small.body = [function]
-            ast.fix_missing_locations(small)
-            yield Mutant(module, node.name, *change.made, code_of(small, module, node.name))
+            yield Mutant(module, function.name, *change.made, code_of(function, module))
 
 
 @contextlib.contextmanager
@@ -155,76 +154,87 @@ def in_place(mutant: Mutant) -> Iterator[None]:
         function.__code__ = original
 
 
-def noticed(suite: Suite, rules: tuple[Rule, ...]) -> bool:
-    """Whether any case, judged by these rules only, comes out otherwise than it says."""
+def is_noticed(suite: Suite, rules: tuple[Rule, ...]) -> bool:
+    """Whether any case, judged by these rules only, has another outcome than expected."""
     slugs = {rule.slug for rule in rules}
     cases = [Case({}), *suite.cases]
-    # The cases that name one of the rules first: they are the likeliest to notice.
-    cases.sort(key=lambda case: not (named(case) & slugs))
+    # Cases that name one of the rules come first: they are the likeliest to notice.
+    cases.sort(key=lambda case: not (slugs_of(case) & slugs))
     for case in cases:
         try:
-            found = findings(rules, changed(suite.fixture, case.change), case.settings)
+            results = findings(rules, changed(suite.fixture, case.change), case.settings)
         except Exception:
             return True
-        wanted = {one for one in case.finds if one.partition("/")[0] in slugs}
-        unjudged = {one for one in case.unjudged if one.partition("@")[0] in slugs}
-        if violations(found) != wanted or not_judged(found) != unjudged:
+        expected = {name for name in case.finds if name.partition("/")[0] in slugs}
+        unjudged = {name for name in case.unjudged if name.partition("@")[0] in slugs}
+        if violations(results) != expected or not_judged(results) != unjudged:
             return True
-        # What a case says of messages is of its own rules alone.
-        if named(case) & slugs and not told_well(found, case):
+        # What a case expects of messages is about its own rules.
+        if slugs_of(case) & slugs and not messages_match(results, case):
             return True
     return False
 
 
-def remedy_noticed(suite: Suite) -> bool:
-    """Whether a remedy does otherwise than its cases say."""
+def breaks_remediations(suite: Suite) -> bool:
+    """Whether a remediation does anything else than its cases expect."""
     try:
-        return not remedies_hold(suite)
+        return not remediations_hold(suite)
     except Exception:
         return True
 
 
-def named(case: Case) -> set[str]:
-    finds = {one.partition("/")[0] for one in case.finds}
-    return finds | {one.partition("@")[0] for one in case.unjudged}
+def slugs_of(case: Case) -> set[str]:
+    finds = {name.partition("/")[0] for name in case.finds}
+    return finds | {name.partition("@")[0] for name in case.unjudged}
 
 
-def score(say: Callable[[str], None]) -> tuple[int, int, list[Mutant]]:
-    """Killed, total, and the mutants that nothing noticed."""
-    killed = total = 0
-    alive: list[Mutant] = []
+def modules_of(suite: Suite) -> list[types.ModuleType]:
+    """The topics of a pack, and the modules of its package whose functions they use."""
+    package = suite.pack.topics[0].__name__.rpartition(".")[0]
+    modules = {topic.__name__: topic for topic in suite.pack.topics}
+    for topic in suite.pack.topics:
+        for value in vars(topic).values():
+            source = inspect.getmodule(value) if inspect.isfunction(value) else None
+            if source and source.__name__.startswith(package):
+                modules.setdefault(source.__name__, source)
+    return list(modules.values())
+
+
+def survives(suite: Suite, mutant: Mutant, rules: tuple[Rule, ...]) -> bool:
+    rule = vars(mutant.module).get(mutant.function)
+    with in_place(mutant):
+        if isinstance(rule, Rule):
+            return not is_noticed(suite, (rule,))
+        # Rules of other topics may use a helper too.
+        return not (
+            is_noticed(suite, rules)
+            or is_noticed(suite, suite.pack.rules)
+            or breaks_remediations(suite)
+        )
+
+
+def main() -> int:
+    """Prints the score. Returns 0 if every mutant was noticed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--survivors", action="store_true", help="list the unnoticed mutants")
+    arguments = parser.parse_args()
+    total = 0
+    survivors: list[Mutant] = []
     for suite in SUITES:
-        package = suite.pack.topics[0].__name__.rpartition(".")[0]
-        modules = {topic.__name__: topic for topic in suite.pack.topics}
-        for topic in suite.pack.topics:
-            for value in list(vars(topic).values()):
-                source = inspect.getmodule(value) if inspect.isfunction(value) else None
-                if source and source.__name__.startswith(package):
-                    modules.setdefault(source.__name__, source)
-        for module in modules.values():
+        for module in modules_of(suite):
             own = tuple(value for value in vars(module).values() if isinstance(value, Rule))
             for mutant in mutants(module):
                 total += 1
-                rule = vars(module).get(mutant.function)
-                # A helper is used by rules of several topics, so all rules must be asked.
-                asked = (rule,) if isinstance(rule, Rule) else own or suite.pack.rules
-                with in_place(mutant):
-                    if noticed(suite, asked) or (
-                        not isinstance(rule, Rule)
-                        and (noticed(suite, suite.pack.rules) or remedy_noticed(suite))
-                    ):
-                        killed += 1
-                    else:
-                        alive.append(mutant)
-        say(f"{suite.pack.name}: {killed} of {total} so far")
-    return killed, total, alive
-
-
-def report(survivors: bool = False) -> int:
-    """Prints the score; 0 if every mutant was noticed."""
-    killed, total, alive = score(print)
-    for mutant in alive if survivors else ():
-        place = f"{mutant.module.__name__}:{mutant.line}"
-        print(f"survived: {place} {mutant.function}: {mutant.change}")
+                if survives(suite, mutant, own or suite.pack.rules):
+                    survivors.append(mutant)
+        print(f"{suite.pack.name}: {total - len(survivors)} of {total} so far", flush=True)
+    for mutant in survivors if arguments.survivors else ():
+        location = f"{mutant.module.__name__}:{mutant.line}"
+        print(f"survived: {location} {mutant.function}: {mutant.change}")
+    killed = total - len(survivors)
     print(f"mutation score: {killed} of {total} ({100 * killed / max(total, 1):.1f} %)")
-    return 0 if killed == total else 1
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

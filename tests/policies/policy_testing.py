@@ -1,26 +1,30 @@
-"""How the rules are tested: a stack that passes, one change, and the exact set of what is found.
+"""How the rules are tested: a stack that passes, one change, and the exact set of findings.
 
-A fixture is a stack that every rule of its pack lets pass. A case changes one thing in it and
-states everything that is then found, by any rule: ``slug/clause@resource``. So a rule that says
-too much fails as surely as one that says too little.
+A fixture is a stack that passes every rule of its pack. A case changes one thing in it and lists all
+findings of all rules as `slug/clause@resource`. So a rule fails its test if it reports too much, as
+well as if it reports too little.
 """
 
 from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from strata.policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
-from strata.policies.crossguard.rule import Pack, Resource, Rule, Stack
+from strata.policies.crossguard.judge import Finding
+from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.rule import Pack, Rule
 from strata.policies.crossguard.values import (
     SECRET_SIGNATURE,
     SIGNATURE_KEY,
+    UNKNOWN_MARKERS,
     UNKNOWN_TEXT,
-    from_wire,
+    UnknownValue,
+    as_secret,
+    join,
 )
 
 TODAY = date(2026, 6, 30)
@@ -31,20 +35,39 @@ STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
 def secret(value: Any) -> dict[str, Any]:
-    """A value as the engine sends one that is marked secret."""
+    """A secret value as the engine sends it."""
     return {SIGNATURE_KEY: SECRET_SIGNATURE, "value": value}
+
+
+def from_wire(value: Any, path: str = "") -> Any:
+    """A wire value as rules see it. The server decodes messages; a test compares the two."""
+    if isinstance(value, str):
+        return UnknownValue(path) if value in UNKNOWN_MARKERS else value
+    if isinstance(value, Mapping):
+        if SIGNATURE_KEY not in value:
+            return {key: from_wire(item, join(path, key)) for key, item in value.items()}
+        if value[SIGNATURE_KEY] != SECRET_SIGNATURE:
+            return {"asset": True}
+        return (
+            as_secret(from_wire(value["value"], path)) if "value" in value else UnknownValue(path)
+        )
+    if isinstance(value, Sequence):
+        return [from_wire(item, f"{path}[{index}]") for index, item in enumerate(value)]
+    return value
 
 
 @dataclass
 class Made:
-    """One resource of a fixture, with properties as on the wire."""
+    """One resource of a fixture, with properties in wire format.
+
+    `made_of` maps a property to the resources of the fixture whose outputs it uses. `after` lists the
+    resources that are created before this one.
+    """
 
     type: str
     properties: dict[str, Any]
     protect: bool = False
-    # Property -> names of the fixture's resources it was made of.
     made_of: dict[str, list[str]] = field(default_factory=dict)
-    # Names of the fixture's resources that are made before it.
     after: list[str] = field(default_factory=list)
 
 
@@ -53,10 +76,11 @@ Fixture = dict[str, Made]
 
 @dataclass(frozen=True)
 class Case:
-    """A change to the fixture and everything that is found then.
+    """A change to the fixture, and all findings after it.
 
-    Keys of ``change`` are ``resource:path``; ``resource`` alone replaces or adds a whole resource.
-    ``unjudged`` holds ``slug@resource``. ``settings`` are by slug.
+    Keys of `change` are `resource:path`; `resource` alone replaces or adds a whole resource.
+    `unjudged` holds `slug@resource`. `settings` are by slug. `says` and `hides` are texts that the
+    messages must, or must not, contain.
     """
 
     change: Mapping[str, Any]
@@ -64,13 +88,12 @@ class Case:
     unjudged: frozenset[str] = frozenset()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     name: str = ""
-    # Texts that the messages must hold, and texts that none may.
     says: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
-        """What the test's report shows."""
+        """The name of the case in the test report."""
         return (
             (self.name or ",".join(self.change) or "settings")
             + "->"
@@ -79,7 +102,7 @@ class Case:
 
 
 def bad(finds: str, settings: Mapping[str, Mapping[str, Any]] | None = None, **named: Any) -> Any:
-    """A case that breaks something: ``bad("slug/clause@resource", ...)(change)``."""
+    """A case with violations: `bad("slug/clause@resource", ...)(change)`."""
 
     def make(change: Mapping[str, Any]) -> Case:
         return Case(
@@ -98,19 +121,19 @@ def bad(finds: str, settings: Mapping[str, Mapping[str, Any]] | None = None, **n
 def good(
     change: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Case:
-    """A case that still passes every rule."""
+    """A case that passes every rule."""
     return Case(change, settings=settings or {})
 
 
 def unknown(paths: str, unjudged: str = "", finds: str = "", **also: Any) -> Case:
-    """A case in which the values at these paths are not known yet."""
+    """A case in which the values at these paths are unknown."""
     change: dict[str, Any] = dict.fromkeys(paths.split(), UNKNOWN)
     change.update(also.get("change", {}))
     return Case(change, frozenset(finds.split()), frozenset(unjudged.split()))
 
 
 def set_at(properties: Any, path: str, value: Any) -> None:
-    """Sets, adds or removes what is at a path such as ``ports[0].ip`` or ``envs[3]``."""
+    """Sets, adds or removes the value at a path such as `ports[0].ip` or `envs[3]`."""
     steps = [key or int(index) for key, index in STEP.findall(path)]
     for step in steps[:-1]:
         if isinstance(properties, dict) and step not in properties:
@@ -126,7 +149,7 @@ def set_at(properties: Any, path: str, value: Any) -> None:
 
 
 def changed(fixture: Fixture, change: Mapping[str, Any]) -> Fixture:
-    """The fixture with a change."""
+    """A copy of the fixture with a change."""
     made = copy.deepcopy(fixture)
     for key, value in change.items():
         name, _, path = key.partition(":")
@@ -147,12 +170,12 @@ def changed(fixture: Fixture, change: Mapping[str, Any]) -> Fixture:
 
 
 def urn(name: str, made: Made) -> str:
-    """The URN the engine would give the resource."""
+    """The resource's URN."""
     return f"urn:pulumi:test::policies::{made.type}::{name}"
 
 
 def resources(fixture: Fixture) -> list[Resource]:
-    """The fixture's resources as rules see them, decoded from their wire form."""
+    """The fixture's resources as rules see them."""
     return [
         Resource(
             type=made.type,
@@ -175,47 +198,47 @@ def findings(
     fixture: Fixture,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Finding]:
-    """Everything that these rules find in a fixture."""
+    """The findings of these rules in a fixture."""
     found: list[Finding] = []
     judged = resources(fixture)
     stack = Stack(judged)
     for rule in rules:
-        merged = merged_settings(rule, (settings or {}).get(rule.slug))
+        configured = rule.configured((settings or {}).get(rule.slug))
         if rule.accepts is None:
-            found += judge_stack(rule, stack, merged, TODAY)
+            found += rule.judge(stack, configured, TODAY)
             continue
         for resource in judged:
             if rule.accepts(resource.type):
-                found += judge_resource(rule, resource, merged, TODAY)
+                found += rule.judge(resource, configured, TODAY)
     return found
 
 
 def violations(found: Iterable[Finding]) -> frozenset[str]:
-    """``slug/clause@resource`` of each violation."""
+    """`slug/clause@resource` of each violation."""
     return frozenset(
         f"{one.rule}/{one.clause}@{one.name}" for one in found if one.kind == "violation"
     )
 
 
 def not_judged(found: Iterable[Finding]) -> frozenset[str]:
-    """``slug@resource`` of whatever could not be judged."""
+    """`slug@resource` of everything that could not be judged."""
     return frozenset(f"{one.rule}@{one.name}" for one in found if one.kind == "unjudged")
 
 
-def told_well(found: Iterable[Finding], case: Case) -> bool:
-    """Whether the messages say what the case asks for, and nothing that it hides."""
+def messages_match(found: Iterable[Finding], case: Case) -> bool:
+    """Whether the messages contain what the case requires, and nothing that it hides."""
     shown = "\n".join(one.message for one in found)
     return all(one in shown for one in case.says) and not any(one in shown for one in case.hides)
 
 
 def outcome(rules: Iterable[Rule], fixture: Fixture, case: Case) -> tuple[frozenset[str], ...]:
-    """What is violated and what is not judged after a case's change."""
+    """The violations after a case's change, and what could not be judged."""
     found = findings(rules, changed(fixture, case.change), case.settings)
     return violations(found), not_judged(found)
 
 
 def texts(value: Any) -> Iterable[str]:
-    """Every string in a wire value, where markers do not count."""
+    """Every string in a wire value, except markers."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -234,5 +257,5 @@ class Suite:
     pack: Pack
     fixture: Fixture
     cases: tuple[Case, ...]
-    # Rules that look only at what the engine always knows.
+    # Rules that read only values that are always known.
     never_unknown: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""What each remedy must mend: the change that breaks the rule, on one resource of a pack's fixture."""
+"""The changes that each remediation must fix, and those that it must leave alone."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Any
 
 from pulumi.runtime.proto import analyzer_pb2
 
-from strata.policies.crossguard.judge import judge_resource, merged_settings
 from strata.policies.crossguard.rule import Rule
 from strata.policies.crossguard.server import Analyzer, resource_of
 from strata.policies.crossguard.values import UNKNOWN_TEXT
-from strata.policies.rules.aws.storage import PUBLIC_REPOSITORY
+from strata.policies.rules.aws.facts import PUBLIC_REPOSITORY
 from tests.policies.policy_suites import SUITES
 from tests.policies.policy_testing import REMOVED, TODAY, Made, Suite, changed, secret
 from tests.policies.wire import configured, request
@@ -43,7 +42,7 @@ def rule_of(suite: Suite, slug: str) -> Rule:
     return next(rule for rule in suite.pack.rules if rule.slug == slug)
 
 
-# What breaks a rule that has a remedy, and is nothing that the remedy could mend.
+# Violations that the remediation of the rule can't fix.
 LEFT: list[tuple[Suite, str, str, dict[str, Any]]] = [
     (AWS, "ecr", "open", {"open": Made(PUBLIC_REPOSITORY, {})}),
     (
@@ -56,27 +55,26 @@ LEFT: list[tuple[Suite, str, str, dict[str, Any]]] = [
 
 
 def fixed_by(suite: Suite, slug: str, name: str, change: dict[str, Any]) -> Any:
-    """The resource as the rule's remedy leaves it; None where it changes nothing."""
-    asked = request(name, changed(suite.fixture, change))
+    """The resource after the rule's remediation; None if it changes nothing."""
+    analyze = request(name, changed(suite.fixture, change))
     level = {slug.replace("-", "_"): analyzer_pb2.REMEDIATE}
-    response = configured(Analyzer(suite.pack), **level).Remediate(asked, None)
+    response = configured(Analyzer(suite.pack), **level).Remediate(analyze, None)
     if not response.remediations:
         return None
     (fixed,) = response.remediations
     assert (fixed.policyName, fixed.diagnostic) == (slug, "")
-    asked.properties.CopyFrom(fixed.properties)
-    return asked
+    analyze.properties.CopyFrom(fixed.properties)
+    return analyze
 
 
-def is_mended(suite: Suite, slug: str, name: str, change: dict[str, Any]) -> bool:
-    """Whether the rule finds nothing in the resource any more."""
+def is_fixed(suite: Suite, slug: str, name: str, change: dict[str, Any]) -> bool:
+    """Whether the rule reports nothing after its remediation."""
     fixed = fixed_by(suite, slug, name, change)
     rule = rule_of(suite, slug)
-    settings = merged_settings(rule, None)
-    return fixed is not None and not judge_resource(rule, resource_of(fixed), settings, TODAY)
+    return fixed is not None and not rule.judge(resource_of(fixed), rule.configured(), TODAY)
 
 
-def remedies_hold(suite: Suite) -> bool:
-    """Whether every remedy of a pack does what it must, and no more."""
-    mended = all(is_mended(*case) for case in FIXED if case[0] is suite)
-    return mended and not any(fixed_by(*case) for case in LEFT if case[0] is suite)
+def remediations_hold(suite: Suite) -> bool:
+    """Whether every remediation of a pack fixes what it must, and nothing else."""
+    all_fixed = all(is_fixed(*case) for case in FIXED if case[0] is suite)
+    return all_fixed and not any(fixed_by(*case) for case in LEFT if case[0] is suite)

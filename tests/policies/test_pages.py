@@ -1,4 +1,4 @@
-"""The pages and levels that are made from the rules say what the rules say."""
+"""The generated pages and levels match the rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 
 from strata.policies import documentation
 from strata.policies.crossguard.rule import COULD_NOT_BE_JUDGED
-from strata.policies.packs import ROOT, all_packs, configuration, level_file
+from strata.policies.documentation import PAGES, ROOT
+from strata.policies.packs import PACKS, configuration, level_file
 
 
 def test_no_page_is_stale() -> None:
@@ -18,29 +19,29 @@ def test_no_page_is_stale() -> None:
 
 def test_every_rule_is_on_its_page() -> None:
     pages = documentation.pages()
-    for pack in all_packs():
-        page = pages[documentation.FOLDER / f"{pack.name}.md"]
+    for pack in PACKS:
+        page = pages[PAGES / f"{pack.name}.md"]
         for rule in pack.rules:
             assert f"## {rule.slug}\n" in page
-            assert rule.stops in page
-            assert rule.comply in page
+            assert rule.risk in page
+            assert rule.fix in page
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_rules_of_one_name_share_their_level(stack: str) -> None:
-    """One file sets the levels of all packs, so a name must not mean two levels."""
+    """One file sets the levels of all packs, so a name has one level."""
     levels = configuration(stack, {})
-    for pack in all_packs():
+    for pack in PACKS:
         for rule in pack.rules:
-            own = rule.development if stack == "dev" else rule.production
+            own = rule.dev if stack == "dev" else rule.prod
             assert levels[rule.slug] == own, (pack.name, rule.slug)
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_nothing_is_switched_off(stack: str) -> None:
-    """No level is ``disabled`` or ``remediate``, and every exemption has its reason and date."""
+    """No level is `disabled` or `remediate`, and every exemption has a reason and a date."""
     levels = json.loads(level_file(stack).read_text())
-    slugs = {rule.slug for pack in all_packs() for rule in pack.rules} | {COULD_NOT_BE_JUDGED}
+    slugs = {rule.slug for pack in PACKS for rule in pack.rules} | {COULD_NOT_BE_JUDGED}
     assert set(levels) == slugs
     for slug, value in levels.items():
         given = value if isinstance(value, dict) else {"enforcementLevel": value}
@@ -50,7 +51,7 @@ def test_nothing_is_switched_off(stack: str) -> None:
             assert exemption["expires"], slug
 
 
-def test_settings_and_exemptions_outlive_the_writing_of_levels() -> None:
+def test_writing_the_levels_keeps_settings_and_exemptions() -> None:
     kept = {"enforcementLevel": "advisory", "exemptions": [{"name": "x"}], "seconds": 5}
     made = configuration("prod", {"graceful-stop": kept, "no-such-rule": "mandatory"})
     assert made["graceful-stop"] == {**kept, "enforcementLevel": "mandatory"}

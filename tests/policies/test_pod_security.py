@@ -1,7 +1,6 @@
-"""The pod rules against Kubernetes' own: every published fixture of Pod Security admission.
+"""The pod rules against every published fixture of Pod Security admission.
 
-The fixtures come with the Go module k8s.io/pod-security-admission, from the module cache, where Go
-puts them the first time. Where they cannot be had the test fails and says why.
+The fixtures are in the Go module k8s.io/pod-security-admission. Go downloads it to its module cache.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from typing import Any
 import pytest
 import yaml
 
-from strata.policies.crossguard.judge import judge_resource, merged_settings
-from strata.policies.crossguard.rule import Resource
+from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.rule import Rule
 from strata.policies.rules.kubernetes import pod_security
-from strata.policies.rules.kubernetes.objects import POD_PATHS
+from strata.policies.rules.kubernetes.facts import POD_PATHS
 from tests.policies.policy_testing import TODAY
 
 MODULE = "k8s.io/pod-security-admission@v0.36.3"
 VERSION = "v1.35"
-RULES = [value for value in vars(pod_security).values() if type(value).__name__ == "Rule"]
-# What the baseline profile forbids as well; all else only the restricted one does.
+RULES = [value for value in vars(pod_security).values() if isinstance(value, Rule)]
+# What the baseline profile forbids too. Only the restricted profile forbids the rest.
 BASELINE = {
     *("host-ns", "privileged", "host-path", "host-port", "host-process", "apparmor", "selinux"),
     *("sysctls", "probe-host", "caps/dangerous", "proc-mount/unmasked"),
@@ -45,7 +44,7 @@ def fixtures(profile: str, verdict: str) -> list[Path]:
         ["go", "mod", "download", "-json", MODULE], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        pytest.fail(f"the fixtures of Pod Security cannot be had: {done.stdout or done.stderr}")
+        pytest.fail(f"the fixtures of Pod Security are not available: {done.stdout or done.stderr}")
     folder = (
         Path(json.loads(done.stdout)["Dir"]) / "test" / "testdata" / profile / VERSION / verdict
     )
@@ -61,12 +60,12 @@ def broken(pod: Any, kind: str = "Pod") -> set[str]:
     return {
         f"{one.rule}/{one.clause}"
         for rule in RULES
-        for one in judge_resource(rule, resource, merged_settings(rule, None), TODAY)
+        for one in rule.judge(resource, rule.configured(), TODAY)
     }
 
 
 def baseline_of(found: set[str]) -> set[str]:
-    # An unconfined seccomp profile is forbidden by both, a missing one only by the restricted.
+    # Both profiles forbid an unconfined seccomp profile; only the restricted one requires a profile.
     own = BASELINE | {"seccomp/pod", "seccomp/container"}
     return {one for one in found if one in own or one.partition("/")[0] in own}
 
@@ -100,7 +99,7 @@ def test_baseline_pods_are_judged_as_the_api_server_does(kind: str, verdict: str
 
 
 def test_a_container_is_judged_alike_in_every_list() -> None:
-    """A bad container is as bad as an init container and as an ephemeral one."""
+    """A bad container has the same findings as an init container and as an ephemeral one."""
     good = yaml.safe_load(fixtures("restricted", "pass")[0].read_text())
     for file in fixtures("restricted", "fail"):
         bad = yaml.safe_load(file.read_text())["spec"]

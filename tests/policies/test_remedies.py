@@ -1,4 +1,4 @@
-"""What the catalogue says can be fixed is fixed, at the level ``remediate`` and at no other."""
+"""Remediations fix resources at the level `remediate`, and at no other."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from strata.policies.crossguard.server import Analyzer
 from strata.policies.crossguard.values import UNKNOWN_TEXT
 from tests.policies.policy_suites import SUITES
 from tests.policies.policy_testing import Suite, changed
-from tests.policies.remedy_cases import FIXED, LEFT, fixed_by, is_mended
+from tests.policies.remedy_cases import FIXED, LEFT, fixed_by, is_fixed
 from tests.policies.wire import configured, request
 
 
 @pytest.mark.parametrize(("suite", "slug", "name", "change"), FIXED)
-def test_a_remedy_leaves_nothing_to_report(
+def test_a_remediation_leaves_nothing_to_report(
     suite: Suite, slug: str, name: str, change: dict[str, Any]
 ) -> None:
-    assert is_mended(suite, slug, name, change)
+    assert is_fixed(suite, slug, name, change)
     fixed = fixed_by(suite, slug, name, change)
-    # What was unknown or secret beside it is still there, as it was.
+    # Unknown values and secrets next to it are unchanged.
     wire = str(json_format.MessageToDict(fixed.properties))
     assert UNKNOWN_TEXT not in str(change) or UNKNOWN_TEXT in wire
     assert "kept" not in str(change) or "kept" in wire
@@ -49,12 +49,12 @@ def test_what_complies_is_left_alone(
 
 
 @pytest.mark.parametrize(("suite", "slug", "name", "change"), LEFT)
-def test_what_a_remedy_cannot_mend_is_left_alone(
+def test_what_a_remediation_cannot_fix_is_left_alone(
     suite: Suite, slug: str, name: str, change: dict[str, Any]
 ) -> None:
     assert fixed_by(suite, slug, name, change) is None
 
 
-def test_the_catalogue_is_what_can_be_fixed() -> None:
-    fixable = {rule.slug for suite in SUITES for rule in suite.pack.rules if rule.remedy}
+def test_these_rules_have_a_remediation() -> None:
+    fixable = {rule.slug for suite in SUITES for rule in suite.pack.rules if rule.remediation}
     assert fixable == {"logs", "ecr", "kms-rotation", "sa-token", "psa-labels"}

@@ -1,4 +1,4 @@
-"""Every rule on good, bad, unknown, secret and exempted resources, with exact sets of findings."""
+"""Every rule with good, bad, unknown, secret and exempt resources, and exact sets of findings."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tests.policies.policy_testing import (
     Suite,
     changed,
     findings,
+    messages_match,
     not_judged,
     secret,
     texts,
-    told_well,
     violations,
 )
 
@@ -47,12 +47,12 @@ def test_the_fixture_passes_every_rule(suite: Suite) -> None:
 def test_a_change_brings_up_exactly_what_it_should(suite: Suite, case: Case) -> None:
     found = findings(suite.pack.rules, changed(suite.fixture, case.change), case.settings)
     assert (violations(found), not_judged(found)) == (case.finds, case.unjudged)
-    assert told_well(found, case)
+    assert messages_match(found, case)
 
 
 @pytest.mark.parametrize(("suite", "case"), BROKEN)
 def test_what_is_marked_secret_is_judged_and_not_shown(suite: Suite, case: Case) -> None:
-    """With every property marked secret the same clauses are found, and no value shows."""
+    """With every property marked secret, the findings are the same and no value is shown."""
     made = changed(suite.fixture, case.change)
     hidden = copy.deepcopy(made)
     for resource in hidden.values():
@@ -61,7 +61,7 @@ def test_what_is_marked_secret_is_judged_and_not_shown(suite: Suite, case: Case)
             for key, value in resource.properties.items()
         }
     found = findings(suite.pack.rules, hidden, case.settings)
-    # That a whole list of variables is secret is a finding of its own, which this test causes.
+    # This test marks lists of variables secret, which is itself a finding.
     assert violations(found) - marked(found) == case.finds - marked(found)
     shown = " ".join(one.message for one in found)
     values = {text for one in made.values() for text in texts(one.properties) if len(text) > 5}
@@ -78,13 +78,13 @@ def marked(found: Any) -> frozenset[str]:
 
 
 def own_words(suite: Suite) -> str:
-    """What rules say of their own accord: their source, and the names of resources."""
+    """The text of the rules, and the names of resources."""
     folder = Path(inspect.getfile(suite.pack.topics[0])).parent
     files = [*folder.glob("*.py"), *folder.parent.glob("*.py")]
     return " ".join([*(file.read_text() for file in files), *suite.fixture])
 
 
-# A finding about the stack as a whole names no resource to exempt.
+# A finding about the whole stack names no resource to exempt.
 NAMED = [one for one in BROKEN if min(one.values[1].finds).partition("@")[2]]  # type: ignore[union-attr]
 
 
@@ -106,12 +106,12 @@ def test_an_exemption_lets_pass_only_with_reason_and_date(suite: Suite, case: Ca
     assert violations(valid) == others
     assert {one.rule for one in valid if one.kind == "exempt"} == {slug}
     assert all("agreed" in one.message for one in valid if one.kind == "exempt")
-    told = frozenset({f"{slug}/exemption@{name}"})
-    assert violations(judge(reason="agreed", expires="2026-06-29")) == case.finds | told
-    assert violations(judge(reason=" ", expires="2026-12-31")) == case.finds | told
-    assert violations(judge(expires="2026-12-31")) == case.finds | told
-    assert violations(judge(reason="agreed")) == case.finds | told
-    assert violations(judge(reason="agreed", expires="soon")) == case.finds | told
+    invalid = frozenset({f"{slug}/exemption@{name}"})
+    assert violations(judge(reason="agreed", expires="2026-06-29")) == case.finds | invalid
+    assert violations(judge(reason=" ", expires="2026-12-31")) == case.finds | invalid
+    assert violations(judge(expires="2026-12-31")) == case.finds | invalid
+    assert violations(judge(reason="agreed")) == case.finds | invalid
+    assert violations(judge(reason="agreed", expires="soon")) == case.finds | invalid
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.pack.name)
@@ -128,7 +128,7 @@ def test_records_are_whole(suite: Suite) -> None:
     slugs = [rule.slug for rule in suite.pack.rules]
     assert len(slugs) == len(set(slugs))
     for rule in suite.pack.rules:
-        assert {rule.title[-1], rule.stops[-1], rule.comply[-1]} == {"."}, rule.slug
+        assert {rule.title[-1], rule.risk[-1], rule.fix[-1]} == {"."}, rule.slug
         assert check_schema(rule) == []
 
 

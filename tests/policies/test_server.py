@@ -1,4 +1,4 @@
-"""The server between the engine and the rules, asked in the engine's own messages."""
+"""The server between the engine and the rules, called with the engine's messages."""
 
 from __future__ import annotations
 
@@ -18,19 +18,26 @@ from strata.policies.crossguard.server import Analyzer, from_struct, set_at
 from strata.policies.crossguard.values import (
     SIGNATURE_KEY,
     UNKNOWN_TEXT,
-    from_wire,
     is_secret,
     is_unknown,
 )
 from tests.policies.policy_suites import SUITES
-from tests.policies.policy_testing import Suite, changed, findings, outcome, secret, violations
+from tests.policies.policy_testing import (
+    Suite,
+    changed,
+    findings,
+    from_wire,
+    outcome,
+    secret,
+    violations,
+)
 from tests.policies.wire import configured, message, request
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKS = [suite.pack for suite in SUITES]
 
 
-def told(analyzer: Analyzer, fixture: Any) -> list[Any]:
+def diagnostics_of(analyzer: Analyzer, fixture: Any) -> list[Any]:
     stack = analyzer_pb2.AnalyzeStackRequest(resources=[message(name, fixture) for name in fixture])
     diagnostics = list(analyzer.AnalyzeStack(stack, None).diagnostics)
     for name in fixture:
@@ -54,7 +61,7 @@ def test_the_server_says_what_the_rules_say(suite: Suite) -> None:
             for one in outcome(suite.pack.rules, suite.fixture, case)[0]
         }
         unjudged = {(COULD_NOT_BE_JUDGED, one.rpartition("@")[2]) for one in case.unjudged}
-        assert named(told(analyzer, fixture)) == broken | unjudged
+        assert named(diagnostics_of(analyzer, fixture)) == broken | unjudged
 
 
 def test_wire_values_decode_alike_from_text_and_from_messages() -> None:
@@ -78,7 +85,7 @@ def test_wire_values_decode_alike_from_text_and_from_messages() -> None:
 
 
 def breaking(suite: Suite) -> tuple[Any, str]:
-    """A change of one clause of one mandatory rule of the pack."""
+    """A change that breaks one clause of one rule of the pack."""
     case = next(one for one in suite.cases if len(one.finds) == 1 and not one.settings)
     return changed(suite.fixture, case.change), next(iter(case.finds)).partition("/")[0]
 
@@ -91,27 +98,27 @@ def test_levels_come_from_the_configuration(suite: Suite) -> None:
         (analyzer_pb2.MANDATORY, analyzer_pb2.MANDATORY),
         (analyzer_pb2.REMEDIATE, analyzer_pb2.MANDATORY),
     ):
-        diagnostics = told(configured(Analyzer(suite.pack), **{slug: level}), fixture)
+        diagnostics = diagnostics_of(configured(Analyzer(suite.pack), **{slug: level}), fixture)
         assert [one.enforcementLevel for one in diagnostics] == [shown]
     off = configured(Analyzer(suite.pack), **{slug: analyzer_pb2.DISABLED})
-    assert told(off, fixture) == []
+    assert diagnostics_of(off, fixture) == []
 
 
 def test_what_cannot_be_judged_is_shown_and_can_be_made_to_fail() -> None:
     suite = SUITES[0]
     fixture = changed(suite.fixture, {"web:privileged": UNKNOWN_TEXT})
-    (one,) = told(Analyzer(suite.pack), fixture)
+    (one,) = diagnostics_of(Analyzer(suite.pack), fixture)
     assert one.policyName == COULD_NOT_BE_JUDGED
     assert one.message == ("no-privileged could not be judged on web: privileged is not known yet")
     assert one.enforcementLevel == analyzer_pb2.ADVISORY
     strict = {"could_not_be_judged": analyzer_pb2.MANDATORY}
-    (one,) = told(configured(Analyzer(suite.pack), **strict), fixture)
+    (one,) = diagnostics_of(configured(Analyzer(suite.pack), **strict), fixture)
     assert one.enforcementLevel == analyzer_pb2.MANDATORY
     mild = {**strict, "no_privileged": analyzer_pb2.ADVISORY}
-    (one,) = told(configured(Analyzer(suite.pack), **mild), fixture)
+    (one,) = diagnostics_of(configured(Analyzer(suite.pack), **mild), fixture)
     assert one.enforcementLevel == analyzer_pb2.ADVISORY
     hidden = {"could_not_be_judged": analyzer_pb2.DISABLED}
-    assert told(configured(Analyzer(suite.pack), **hidden), fixture) == []
+    assert diagnostics_of(configured(Analyzer(suite.pack), **hidden), fixture) == []
 
 
 def test_a_rule_that_fails_stops_the_run_without_showing_the_value(monkeypatch: Any) -> None:
@@ -121,7 +128,7 @@ def test_a_rule_that_fails_stops_the_run_without_showing_the_value(monkeypatch: 
     def broken(_resource: Any, _judge: Any) -> None:
         raise ValueError("hunter2")
 
-    monkeypatch.setattr(rule.function, "__code__", broken.__code__)
+    monkeypatch.setattr(rule.check, "__code__", broken.__code__)
     found = findings([rule], suite.fixture)
     assert "no-privileged/error@web" in violations(found)
     assert all("hunter2" not in one.message for one in found)
@@ -129,7 +136,7 @@ def test_a_rule_that_fails_stops_the_run_without_showing_the_value(monkeypatch: 
 
 @pytest.mark.parametrize("pack", PACKS, ids=lambda pack: pack.name)
 def test_a_pack_starts_alone_and_fast(pack: Any) -> None:
-    """As the language host starts it: by path, with nothing but the Pulumi SDK."""
+    """As the language host starts it: by path, with only the Pulumi SDK."""
     began = time.monotonic()
     process = subprocess.Popen(
         [
@@ -155,7 +162,7 @@ def test_a_pack_starts_alone_and_fast(pack: Any) -> None:
         slugs = [rule.slug for rule in pack.rules]
         assert [one.name for one in information.policies] == [*slugs, COULD_NOT_BE_JUDGED]
         assert process.wait(timeout=5) == 0
-        # The aim is 0.7 s on an idle machine; an SDK import costs seconds.
+        # The goal is 0.7 s on an idle machine; importing an SDK takes seconds.
         assert seconds < 2.5
     finally:
         process.kill()

@@ -1,4 +1,4 @@
-"""The engine's own messages, for a fixture: what a pack's server is sent. Without pytest: a benchmark uses it too."""
+"""The engine's messages for a fixture. Doesn't import pytest: a benchmark uses it too."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def message(name: str, fixture: Any) -> Any:
 
 def request(name: str, fixture: Any) -> Any:
     made = fixture[name]
-    asked = analyzer_pb2.AnalyzeRequest(type=made.type, name=name, urn=urn(name, made))
-    asked.properties.update(made.properties)
-    asked.options.protect = made.protect
-    return asked
+    analyze = analyzer_pb2.AnalyzeRequest(type=made.type, name=name, urn=urn(name, made))
+    analyze.properties.update(made.properties)
+    analyze.options.protect = made.protect
+    return analyze
 
 
 def configured(analyzer: Analyzer, **levels: Any) -> Analyzer:
-    asked = analyzer_pb2.ConfigureAnalyzerRequest()
+    configure = analyzer_pb2.ConfigureAnalyzerRequest()
     for slug, level in levels.items():
-        asked.policyConfig[slug.replace("_", "-")].enforcementLevel = level
-    analyzer.Configure(asked, None)
+        configure.policyConfig[slug.replace("_", "-")].enforcementLevel = level
+    analyzer.Configure(configure, None)
     return analyzer

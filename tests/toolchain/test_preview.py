@@ -1,6 +1,7 @@
 """`make preview` of a stack of the size of one on EKS: the real engine, the plan-only providers, the
 three packs, and no credentials."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from strata.policies import checking
-from strata.policies.checking import Tally
+from strata import engine
+from strata.engine import Summary
 from toolchain import plugins, preview
 from toolchain.layout import Layout, here
 
@@ -46,7 +47,7 @@ def project(tmp_path: Path) -> tuple[Layout, dict[str, str]]:
         PULUMI_SKIP_UPDATE_CHECK="true",
         DOCKER_HOST="unix:///nowhere/docker.sock",
     )
-    done = checking.run(["stack", "init", "prod"], folder, environment)
+    done = engine.run(["stack", "init", "prod"], folder, environment)
     assert done.returncode == 0, done.stderr
     return Layout(folder), environment
 
@@ -120,6 +121,6 @@ def test_what_the_packs_said_is_counted_by_its_level() -> None:
         policy("could-not-be-judged", "advisory"),
         {"diagnosticEvent": {"severity": "info", "message": ""}},
     ]
-    assert Tally.of(told).line() == (
+    assert Summary.of("\n".join(map(json.dumps, told))).line() == (
         "3 resources (2 create, 1 same), 1 violations, 2 advisory, 1 could not be judged"
     )

@@ -1,4 +1,4 @@
-"""The aws-hardening pack: rules for what pulumi-aws makes, EKS first."""
+"""The aws-hardening pack: rules for the resources of pulumi-aws, EKS first."""
 
 from strata.policies.crossguard.rule import Pack
 from strata.policies.rules.aws import data, eks, identity, network, nodes, storage

@@ -1,47 +1,49 @@
-"""Logs and databases: how long, how safe, and in which backup."""
-
-from __future__ import annotations
+"""Logs, databases and backups."""
 
 from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
+from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.rule import MANDATORY, is_type, rule, setting
 from strata.policies.crossguard.values import flag, items, number, text
-from strata.policies.rules.aws.objects import BUCKETS, DATABASES, FILE_SYSTEM, VOLUME, tag
-
-LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
-SELECTION = "aws:backup/selection:Selection"
+from strata.policies.rules.aws.facts import (
+    BACKUP_SELECTION,
+    BUCKETS,
+    CLUSTER_INSTANCE,
+    DATABASES,
+    FILE_SYSTEM,
+    LOG_GROUP,
+    VOLUME,
+)
+from strata.policies.rules.aws.objects import tag
 
 
 @rule(
     slug="retention",
-    title="A log group states how long it keeps its logs.",
-    stops="Logs that are kept, and paid for, for ever, or are gone before they are needed.",
-    comply="Set `retentionInDays` to at least the setting `days`.",
-    benchmark=("CKV_AWS_66", "CKV_AWS_338"),
+    title="A log group has a retention time.",
+    risk="Logs are kept and paid for forever, or are deleted before they are needed.",
+    fix="Set `retentionInDays` to at least the setting `days`.",
+    references=("CKV_AWS_66", "CKV_AWS_338"),
     severity="low",
-    development=ADVISORY,
-    production=MANDATORY,
-    accepts=LOG_GROUP,
+    accepts=is_type(LOG_GROUP),
     settings={"days": setting("integer", 30, "The least number of days.")},
 )
 def retention(group: Resource, judge: Judge) -> None:
-    """Stated, and long enough. 0 is for ever."""
+    """0 means forever."""
     if number(group.get("retentionInDays")) < judge.settings["days"]:
-        judge.violation("short", "retentionInDays is not set, or too short")
+        judge.violation("short", "retentionInDays is not set, or too low")
 
 
 @rule(
     slug="rds",
     title="A database is encrypted and private.",
-    stops="Data that can be read from a snapshot, and a database with a public address.",
-    comply="Set `storageEncrypted: true`; leave `publiclyAccessible` out.",
-    benchmark=("CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_96", "AWS-0080"),
+    risk="Anyone with a snapshot reads the data, or the database has a public address.",
+    fix="Set `storageEncrypted: true`, and remove `publiclyAccessible`.",
+    references=("CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_96", "AWS-0080"),
     severity="critical",
-    development=MANDATORY,
-    production=MANDATORY,
-    accepts=frozenset({*DATABASES, "aws:rds/clusterInstance:ClusterInstance"}),
+    dev=MANDATORY,
+    accepts=is_type(*DATABASES, CLUSTER_INSTANCE),
 )
 def rds(database: Resource, judge: Judge) -> None:
-    """Encrypted, and not public. An instance of a cluster has the cluster's encryption."""
+    """An instance of a cluster has the encryption of the cluster."""
     with judge:
         if database.type in DATABASES and not flag(database.get("storageEncrypted")):
             judge.violation("plain", "storageEncrypted is not true")
@@ -52,68 +54,59 @@ def rds(database: Resource, judge: Judge) -> None:
 
 @rule(
     slug="backup",
-    title="A database is backed up every day and the backups are kept.",
-    stops="A database whose last backup is older than the mistake.",
-    comply="Set `backupRetentionPeriod` to at least the setting `days`.",
-    benchmark=("CKV_AWS_133", "AWS-0077"),
+    title="A database has daily backups that are kept.",
+    risk="The last backup is older than the error that destroyed the data.",
+    fix="Set `backupRetentionPeriod` to at least the setting `days`.",
+    references=("CKV_AWS_133", "AWS-0077"),
     severity="high",
-    development=ADVISORY,
-    production=MANDATORY,
-    accepts=frozenset(DATABASES),
-    settings={"days": setting("integer", 7, "The least number of days backups are kept.")},
+    accepts=is_type(*DATABASES),
+    settings={"days": setting("integer", 7, "The least number of days that backups are kept.")},
 )
 def backup(database: Resource, judge: Judge) -> None:
-    """Kept for long enough."""
     if number(database.get("backupRetentionPeriod")) < judge.settings["days"]:
-        judge.violation("short", "backupRetentionPeriod is not set, or too short")
+        judge.violation("short", "backupRetentionPeriod is not set, or too low")
 
 
 @rule(
     slug="backup-coverage",
-    title="Every volume and file system appears in a backup.",
-    stops="Data that is lost with its volume.",
-    comply="Name it in a backup Selection, or tag it as the Selection asks.",
-    benchmark=("CKV2_AWS_9", "CKV2_AWS_18"),
+    title="Every volume and file system has a backup.",
+    risk="The data is lost with its volume.",
+    fix="Add it to a backup Selection, or give it the tag that the Selection selects.",
+    references=("CKV2_AWS_9", "CKV2_AWS_18"),
     severity="high",
-    development=ADVISORY,
-    production=MANDATORY,
 )
 def backup_coverage(stack: Stack, judge: Judge) -> None:
-    """A selection was made of it, names its ARN, or asks for a tag that it has."""
-    made_of: set[str] = set()
-    named: set[str] = set()
+    selected: set[str] = set()
+    arns: set[str] = set()
     tags: set[tuple[str, str]] = set()
-    for selection in stack.of(SELECTION):
-        made_of.update(selection.property_dependencies.get("resources", ()))
+    for selection in stack.of(BACKUP_SELECTION):
+        used = selection.property_dependencies.get("resources", ())
+        selected.update(used)
         with judge.of(selection):
-            for one in items(selection.get("selectionTags")):
-                tags.add((text(one.get("key")), text(one.get("value"))))
-        if not selection.property_dependencies.get("resources"):
+            for entry in items(selection.get("selectionTags")):
+                tags.add((text(entry.get("key")), text(entry.get("value"))))
+        if not used:
             with judge.of(selection):
-                named.update(text(one) for one in items(selection.get("resources")))
+                arns.update(text(arn) for arn in items(selection.get("resources")))
     for resource in stack.of(VOLUME, FILE_SYSTEM):
         with judge.of(resource):
-            if resource.urn in made_of or "*" in named:
+            if resource.urn in selected or "*" in arns:
                 continue
             if any(tag(resource, key) == value for key, value in tags):
                 continue
             arn = resource.get("arn")
-            if arn is None or text(arn) not in named:
-                judge.violation("uncovered", "no backup takes this resource", resource)
+            if arn is None or text(arn) not in arns:
+                judge.violation("uncovered", "the resource has no backup", resource)
 
 
 @rule(
     slug="stateful-protect",
-    title="What holds data is protected from deletion.",
-    stops="`pulumi destroy`, or a renamed resource, that takes the data along.",
-    comply="Set the resource option `protect: true`.",
-    benchmark=(),
+    title="A resource with data is protected from deletion.",
+    risk="`pulumi destroy` or a renamed resource deletes the data.",
+    fix="Set the resource option `protect: true`.",
     severity="high",
-    development=ADVISORY,
-    production=MANDATORY,
 )
 def stateful_protect(stack: Stack, judge: Judge) -> None:
-    """Databases, buckets, file systems and volumes."""
     for resource in stack.of(*DATABASES, *BUCKETS, FILE_SYSTEM, VOLUME):
         if not resource.protect:
             judge.violation("unprotected", "the resource is not protected", resource)

@@ -1,26 +1,28 @@
-"""Security groups, and what a VPC has by default."""
-
-from __future__ import annotations
+"""Security groups and VPC defaults."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
+from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, is_type, rule, setting
 from strata.policies.crossguard.values import dig, items, number, text
-from strata.policies.rules.aws.objects import VPC, belonging, is_world, tag
-
-GROUP = "aws:ec2/securityGroup:SecurityGroup"
-GROUP_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
-INGRESS_RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
-EGRESS_RULE = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
-DEFAULT_GROUP = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
-FLOW_LOG = "aws:ec2/flowLog:FlowLog"
-GROUPS = frozenset({GROUP, GROUP_RULE, INGRESS_RULE, EGRESS_RULE})
+from strata.policies.rules.aws.facts import (
+    DEFAULT_GROUP,
+    EGRESS_RULE,
+    FLOW_LOG,
+    GROUP,
+    GROUP_RULE,
+    GROUPS,
+    INGRESS_RULE,
+    KIND_TAG,
+    VPC,
+)
+from strata.policies.rules.aws.objects import is_world, related, tag
 
 
 def grants(resource: Resource, direction: str) -> Iterator[tuple[Any, str]]:
-    """The grants of one direction, of a group or of a rule that stands by itself."""
+    """The grants of one direction: those of a group, or a rule that is a resource itself."""
     if resource.type == GROUP:
         for index, grant in enumerate(items(resource.get(direction))):
             yield grant, f"{direction}[{index}]"
@@ -31,114 +33,102 @@ def grants(resource: Resource, direction: str) -> Iterator[tuple[Any, str]]:
         yield resource.properties, "the rule"
 
 
-def reaches_world(grant: Any, judge: Judge) -> bool:
-    """Whether one of a grant's ranges is the world; an unknown one is reported."""
-    found = False
+def includes_world(grant: Any, judge: Judge) -> bool:
+    """Whether one of the ranges of a grant is the world. Reports unknown ones."""
+    included = False
     for name in ("cidrBlocks", "ipv6CidrBlocks", "cidrIpv4", "cidrIpv6"):
         with judge:
             for address in items(dig(grant, name)):
                 with judge:
-                    found = found or is_world(text(address))
-    return found
+                    included = included or is_world(text(address))
+    return included
+
+
+def protocol_of(grant: Any) -> str:
+    return text(dig(grant, "protocol") or dig(grant, "ipProtocol")).lower()
 
 
 @rule(
     slug="sg",
-    title="The world reaches port 443 of a load balancer, and nothing else.",
-    stops="Ports open to the world: in a group, in a rule that stands by itself, in IPv4 and IPv6, "
-    "and "
-    "written as two halves.",
-    comply="Name a security group or a narrow range as the source. The group of a load balancer is "
-    "tagged `strata.kind: load-balancer`, or named in the setting `loadBalancers`.",
-    benchmark=("CKV_AWS_24", "CKV_AWS_25", "CKV_AWS_260", "AWS-0107"),
+    title="The world reaches only port 443 of a load balancer.",
+    risk="A port is open to the world: in a group or a rule, in IPv4 or IPv6, as one range or as two halves.",
+    fix="Use a security group or a narrow range as the source. Tag the group of a load balancer "
+    f"`{KIND_TAG}: load-balancer`, or add it to the setting `loadBalancers`.",
+    references=("CKV_AWS_24", "CKV_AWS_25", "CKV_AWS_260", "AWS-0107"),
     severity="critical",
-    development=MANDATORY,
-    production=MANDATORY,
-    accepts=GROUPS,
+    dev=MANDATORY,
+    accepts=is_type(*GROUPS),
     settings={
         "loadBalancers": setting("array", [], "Groups and rules (resource names) that may be open.")
     },
 )
 def sg(resource: Resource, judge: Judge) -> None:
-    """From the world only TCP 443, and only into a load balancer."""
     for grant, where in grants(resource, "ingress"):
         with judge:
-            if not reaches_world(grant, judge):
+            if not includes_world(grant, judge):
                 continue
-            if not is_balancer(resource, judge.settings["loadBalancers"]):
+            if not is_load_balancer(resource, judge.settings["loadBalancers"]):
                 judge.violation("world", f"{where} is open to the world")
                 continue
-            protocol = text(dig(grant, "protocol") or dig(grant, "ipProtocol")).lower()
             ports = (number(dig(grant, "fromPort")), number(dig(grant, "toPort")))
-            if protocol not in {"tcp", "6"} or ports != (443, 443):
+            if protocol_of(grant) not in {"tcp", "6"} or ports != (443, 443):
                 judge.violation("port", f"{where} opens more than port 443 to the world")
 
 
-def is_balancer(resource: Resource, names: list[str]) -> bool:
-    """Whether a group, or a rule of one, is a load balancer's."""
-    return resource.name in names or tag(resource, "strata.kind") == "load-balancer"
+def is_load_balancer(resource: Resource, names: list[str]) -> bool:
+    """Whether a group or rule belongs to a load balancer."""
+    return resource.name in names or tag(resource, KIND_TAG) == "load-balancer"
 
 
 @rule(
     slug="sg-egress",
-    title="A security group does not let everything out.",
-    stops="Data that leaves to anywhere.",
-    comply="Name the ports and ranges that are needed.",
-    benchmark=("CKV_AWS_382", "AWS-0104"),
+    title="A security group does not allow all outbound traffic.",
+    risk="Data can leave to anywhere.",
+    fix="List the ports and ranges that are needed.",
+    references=("CKV_AWS_382", "AWS-0104"),
     severity="low",
-    development=ADVISORY,
-    production=ADVISORY,
-    accepts=GROUPS,
+    prod=ADVISORY,
+    accepts=is_type(*GROUPS),
 )
 def sg_egress(resource: Resource, judge: Judge) -> None:
-    """Not every protocol to the world."""
     for grant, where in grants(resource, "egress"):
         with judge:
-            protocol = text(dig(grant, "protocol") or dig(grant, "ipProtocol")).lower()
-            if protocol in {"-1", "all"} and reaches_world(grant, judge):
-                judge.violation("world", f"{where} lets everything out to the world")
+            if protocol_of(grant) in {"-1", "all"} and includes_world(grant, judge):
+                judge.violation("world", f"{where} allows all traffic to the world")
 
 
 @rule(
     slug="default-sg",
-    title="A VPC's default security group lets nothing in or out.",
-    stops="Machines that get the default group because none was named.",
-    comply="Make a DefaultSecurityGroup of the VPC without ingress and egress.",
-    benchmark=("CKV2_AWS_12", "AWS-0173"),
+    title="A VPC's default security group allows no traffic.",
+    risk="A machine without a security group gets the default one.",
+    fix="Create a DefaultSecurityGroup of the VPC without ingress and egress.",
+    references=("CKV2_AWS_12", "AWS-0173"),
     severity="medium",
-    development=ADVISORY,
-    production=MANDATORY,
 )
 def default_sg(stack: Stack, judge: Judge) -> None:
-    """The group is taken over, and is empty."""
     for vpc in stack.of(VPC):
-        groups = belonging(stack, vpc, (DEFAULT_GROUP,), "vpcId")
+        groups = related(stack, vpc, "vpcId", DEFAULT_GROUP)
         if not groups:
-            judge.violation("absent", "the VPC's default security group is as AWS made it", vpc)
+            judge.violation("absent", "the VPC has no DefaultSecurityGroup", vpc)
         for group in groups:
             with judge.of(group):
                 if items(group.get("ingress")) or items(group.get("egress")):
-                    judge.violation(
-                        "open", "the default security group lets something through", group
-                    )
+                    judge.violation("open", "the default security group allows traffic", group)
 
 
 @rule(
     slug="flow-logs",
     title="A VPC keeps flow logs.",
-    stops="An incident of which no trace is left.",
-    comply="Make a FlowLog of the VPC with `trafficType: ALL`.",
-    benchmark=("CIS-EKS 5.4.1", "CKV2_AWS_11", "AWS-0178"),
+    risk="An incident leaves no trace.",
+    fix="Create a FlowLog of the VPC with `trafficType: ALL`.",
+    references=("CIS-EKS 5.4.1", "CKV2_AWS_11", "AWS-0178"),
     severity="medium",
-    development=ADVISORY,
-    production=MANDATORY,
 )
 def flow_logs(stack: Stack, judge: Judge) -> None:
-    """One that takes rejected traffic too."""
     for vpc in stack.of(VPC):
-        kinds: list[str] = []
-        for log in belonging(stack, vpc, (FLOW_LOG,), "vpcId"):
+        kinds: set[str] = set()
+        for log in related(stack, vpc, "vpcId", FLOW_LOG):
             with judge.of(log):
-                kinds.append(text(log.get("trafficType")))
-        if not {"ALL", "REJECT"} & set(kinds):
-            judge.violation("absent", "no flow log takes this VPC's rejected traffic", vpc)
+                kinds.add(text(log.get("trafficType")))
+        if not kinds & {"ALL", "REJECT"}:
+            judge.violation("absent", "no FlowLog of the VPC logs rejected traffic", vpc)

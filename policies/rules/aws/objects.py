@@ -1,45 +1,29 @@
-"""What the AWS rules share: types, address ranges, policy documents, and what belongs to what."""
-
-from __future__ import annotations
+"""How rules read address ranges, policy documents, tags and related resources."""
 
 import ipaddress
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from strata.policies.crossguard.rule import Resource, Stack
+from strata.policies.crossguard.resource import Resource, Stack
 from strata.policies.crossguard.values import dig, is_unknown, items, text
-
-CLUSTER = "aws:eks/cluster:Cluster"
-NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
-TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
-INSTANCE = "aws:ec2/instance:Instance"
-VPC = "aws:ec2/vpc:Vpc"
-SUBNET = "aws:ec2/subnet:Subnet"
-BUCKETS = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
-DATABASES = ("aws:rds/instance:Instance", "aws:rds/cluster:Cluster")
-FILE_SYSTEM = "aws:efs/fileSystem:FileSystem"
-VOLUME = "aws:ebs/volume:Volume"
-KEY = "aws:kms/key:Key"
-
-# No single owner has a range this wide: half the world (a /1) is the world as well.
-WIDEST_PREFIX = {4: 8, 6: 16}
+from strata.policies.rules.aws.facts import SHORTEST_PREFIX
 
 
 def is_world(address: str) -> bool:
-    """Whether a range is the world, or a part of it too wide to be anybody's. Nonsense counts."""
+    """Whether a range is too wide to belong to anybody. An invalid range counts."""
     try:
         network = ipaddress.ip_network(address.strip(), strict=False)
     except ValueError:
         return True
-    return network.prefixlen < WIDEST_PREFIX[network.version]
+    return network.prefixlen < SHORTEST_PREFIX[network.version]
 
 
 def is_within(address: str, allowed: list[str]) -> bool:
-    """Whether a range lies in one of the allowed ranges."""
+    """Whether a range is inside one of the allowed ranges."""
     try:
         inner = ipaddress.ip_network(address.strip(), strict=False)
-        outers = [ipaddress.ip_network(one, strict=False) for one in allowed]
+        outers = [ipaddress.ip_network(outer, strict=False) for outer in allowed]
     except ValueError:
         return False
     return any(
@@ -51,7 +35,7 @@ def is_within(address: str, allowed: list[str]) -> bool:
 
 
 def statements(document: Any) -> Iterator[dict[str, Any]]:
-    """The statements of a policy document, given as JSON text or as an object."""
+    """The statements of a policy document, which is JSON or an object."""
     body = document if isinstance(document, dict) else json.loads(text(document) or "{}")
     for statement in items(body.get("Statement")):
         if isinstance(statement, dict):
@@ -59,42 +43,40 @@ def statements(document: Any) -> Iterator[dict[str, Any]]:
 
 
 def allows(statement: dict[str, Any]) -> bool:
-    """Whether a statement allows something."""
     return text(statement.get("Effect")) == "Allow"
 
 
 def principals(statement: dict[str, Any], kind: str) -> list[str]:
-    """The principals of a kind; a bare ``*`` is of every kind."""
+    """The principals of a kind. A plain `*` is of every kind."""
     principal = statement.get("Principal")
-    if isinstance(principal, dict):
-        return [text(one) for one in items(principal.get(kind))]
-    return [text(one) for one in items(principal)]
+    found = principal.get(kind) if isinstance(principal, dict) else principal
+    return [text(name) for name in items(found)]
 
 
-def open_to_all(statement: dict[str, Any]) -> bool:
-    """Whether a statement allows everybody, with no condition."""
+def allows_everybody(statement: dict[str, Any]) -> bool:
+    """Whether a statement allows everybody, without a condition."""
     return (
         allows(statement) and "*" in principals(statement, "AWS") and not statement.get("Condition")
     )
 
 
-def belonging(stack: Stack, owner: Resource, kinds: tuple[str, ...], link: str) -> list[Resource]:
-    """The resources of these kinds whose property ``link`` names the owner or was made of it."""
-    names = [
-        value
-        for key in ("id", "bucket", "name")
-        if not is_unknown(value := owner.get(key)) and value is not None
+def known(resource: Resource, *names: str) -> list[Any]:
+    """The values of these properties that are present and known."""
+    values = (resource.get(name) for name in names)
+    return [value for value in values if not is_unknown(value) and value is not None]
+
+
+def related(stack: Stack, owner: Resource, link: str, *types: str) -> list[Resource]:
+    """The resources of these types whose property `link` refers to the owner."""
+    names = known(owner, "id", "bucket", "name")
+    return [
+        resource
+        for resource in stack.of(*types)
+        if owner.urn in resource.property_dependencies.get(link, ())
+        or any(value in names for value in known(resource, link))
     ]
-    found: list[Resource] = []
-    for resource in stack.of(*kinds):
-        value = resource.get(link)
-        made_of = resource.property_dependencies.get(link, ())
-        named = not is_unknown(value) and value is not None and value in names
-        if owner.urn in made_of or named:
-            found.append(resource)
-    return found
 
 
 def tag(resource: Resource, name: str) -> str:
-    """A tag's value; empty where it is absent."""
+    """A tag's value; empty if absent."""
     return text(dig(resource.get("tags"), name))

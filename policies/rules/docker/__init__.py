@@ -1,4 +1,4 @@
-"""The docker-hardening pack: rules for what pulumi-docker makes."""
+"""The docker-hardening pack: rules for the resources of pulumi-docker."""
 
 from strata.policies.crossguard.rule import Pack
 from strata.policies.rules.docker import (

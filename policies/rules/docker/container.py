@@ -1,11 +1,13 @@
-"""How the Docker rules look at a container: what it runs as, mounts, and is."""
+"""How rules read a container: whether it runs, its image, labels, mounts and GPUs."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from strata.policies.crossguard.rule import Resource, Stack, setting
+from strata.policies.crossguard.judge import Judge
+from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.rule import Check, is_type, rule
 from strata.policies.crossguard.values import (
     Unknown,
     UnknownValue,
@@ -15,40 +17,30 @@ from strata.policies.crossguard.values import (
     items,
     text,
 )
-from strata.policies.rules.text import (
-    DATASTORE_IMAGES,
-    LOCAL_IMAGE_ID,
-    host_path,
-    is_datastore_image,
-)
-
-CONTAINER = "docker:index/container:Container"
-IMAGE = "docker:index/remoteImage:RemoteImage"
-NETWORK = "docker:index/network:Network"
-VOLUME = "docker:index/volume:Volume"
-
-KIND_LABEL = "strata.kind"
-DATASTORE = "datastore"
-
-DATASTORES = setting(
-    "array",
-    list(DATASTORE_IMAGES),
-    "Images (last part of the name) that are datastores. A container labelled strata.kind is what "
-    "its label says, whatever its image.",
-)
+from strata.policies.rules.docker.facts import CONTAINER, IMAGE, KIND_LABEL, NETWORK, VOLUME
+from strata.policies.rules.text import LOCAL_IMAGE_ID, host_path, is_named_like
 
 
 def never_runs(container: Resource) -> bool:
-    """Whether the container is made but not started (it only carries files into a volume).
-
-    Rules about a running process do not apply to it; rules about what it could reach still do.
-    """
+    """Whether the container is created but never started: it only carries files into a volume."""
     start, must_run = container.get("start"), container.get("mustRun")
     return start is not None and must_run is not None and not flag(start) and not flag(must_run)
 
 
+def unless_never_runs(check: Check, container: Resource, judge: Judge) -> None:
+    """Applies a check about the running process."""
+    if not never_runs(container):
+        check(container, judge)
+
+
+# Rules about what a container can reach apply to every container. Rules about its process skip
+# containers that never run.
+container_rule = partial(rule, accepts=is_type(CONTAINER))
+process_rule = partial(rule, accepts=is_type(CONTAINER), visit=unless_never_runs)
+
+
 def stays_up(container: Resource) -> bool:
-    """Whether the container is meant to run on, unlike a job that ends."""
+    """Whether the container is meant to keep running, unlike a job."""
     if never_runs(container):
         return False
     must_run = container.get("mustRun")
@@ -58,71 +50,63 @@ def stays_up(container: Resource) -> bool:
 
 def labels(resource: Resource) -> dict[str, Any]:
     """The labels by name. Values may be unknown."""
-    found: dict[str, Any] = {}
-    for entry in items(resource.get("labels")):
-        label = dig(entry, "label")
-        found[text(label)] = dig(entry, "value")
-    return found
-
-
-def environment(container: Resource) -> Iterator[tuple[int, str, str]]:
-    """Index, name and value of each environment variable. Raises on one that is unknown."""
-    for index, entry in enumerate(items(container.get("envs"))):
-        name, _, value = text(entry).partition("=")
-        yield index, name, value
+    entries = items(resource.get("labels"))
+    return {text(dig(entry, "label")): dig(entry, "value") for entry in entries}
 
 
 def is_datastore(container: Resource, names: list[str], image: Any = None) -> bool:
-    """Whether the container keeps data: by its label, else by its image's name."""
+    """Whether the container is a datastore: by its label, or else by the name of its image."""
     kind = labels(container).get(KIND_LABEL)
     if kind is not None:
-        return text(kind) == DATASTORE
+        return text(kind) == "datastore"
     name = text(image if image is not None else container.get("image"))
-    return not LOCAL_IMAGE_ID.fullmatch(name) and is_datastore_image(name, names)
+    return not LOCAL_IMAGE_ID.fullmatch(name) and is_named_like(name, names)
 
 
-def image_in_stack(container: Resource, stack: Stack) -> Any:
-    """The image's name; where it will be a RemoteImage's output, that resource's name for it."""
+def image_name(container: Resource, stack: Stack) -> Any:
+    """The image's name; if the image is the output of a RemoteImage, the name of that."""
     image = container.get("image")
     if is_unknown(image) or LOCAL_IMAGE_ID.fullmatch(text(image)):
-        for urn in container.property_dependencies.get("image", ()):
-            source = stack.by_urn.get(urn)
-            if source is not None and source.type == IMAGE:
-                return source.get("name")
+        for source in stack.dependencies_of(container, "image", IMAGE):
+            return source.get("name")
     return image
 
 
-def datastores(stack: Stack, names: list[str]) -> list[tuple[Resource, bool | Unknown]]:
-    """Every running container, with whether it is a datastore or the ``Unknown`` met there."""
-
-    def find(_: Stack) -> list[tuple[Resource, bool | Unknown]]:
-        found: list[tuple[Resource, bool | Unknown]] = []
-        for container in stack.of(CONTAINER):
-            try:
-                if never_runs(container):
-                    continue
-                image = image_in_stack(container, stack)
-                found.append((container, is_datastore(container, names, image)))
-            except Unknown as error:
-                found.append((container, error))
-        return found
-
-    made: list[tuple[Resource, bool | Unknown]] = stack.note("datastores " + " ".join(names), find)
-    return made
+def datastores(stack: Stack, judge: Judge) -> Iterator[Resource]:
+    """The running datastores. Reports a container that may be one as not judged."""
+    names = judge.settings["datastores"]
+    answers = stack.derive(
+        "datastores " + " ".join(names), lambda stack: list(_datastores(stack, names))
+    )
+    for container, answer in answers:
+        if isinstance(answer, Unknown):
+            judge.unjudged(answer.path, container)
+        elif answer:
+            yield container
 
 
+def _datastores(stack: Stack, names: list[str]) -> Iterator[tuple[Resource, bool | Unknown]]:
+    for container in stack.of(CONTAINER):
+        try:
+            yield (
+                container,
+                not never_runs(container)
+                and is_datastore(container, names, image_name(container, stack)),
+            )
+        except Unknown as error:
+            yield container, error
+
+
+@dataclass(frozen=True, slots=True)
 class HostPath:
-    """A host path that a resource mounts; ``where`` is its property's path, safe to print."""
+    """A host path that a resource mounts. `where` is the path of the property."""
 
-    __slots__ = ("path", "where")
-
-    def __init__(self, path: str, where: str) -> None:
-        self.path = path
-        self.where = where
+    path: str
+    where: str
 
 
 def host_paths(resource: Resource) -> Iterator[HostPath | UnknownValue]:
-    """Every host path a container or volume mounts, cleaned. An unknown one is yielded as it is."""
+    """The normalized host paths that a container or volume mounts, or unknown values."""
     for source, where in _host_sources(resource):
         if is_unknown(source):
             yield source
@@ -148,7 +132,7 @@ def _host_sources(resource: Resource) -> Iterator[tuple[Any, str]]:
 
 
 def _device(options: Any, where: str) -> Iterator[tuple[Any, str]]:
-    """The host folder a volume is made from. A network share is no host path."""
+    """The host folder behind a volume. A network share isn't a host path."""
     if is_unknown(options):
         yield options, where
         return
@@ -157,8 +141,26 @@ def _device(options: Any, where: str) -> Iterator[tuple[Any, str]]:
         yield device, f"{where}.device"
 
 
-def mounted_volumes(container: Resource) -> Iterator[tuple[Any, bool, str]]:
-    """Name, whether writable, and property, of each named volume that the container mounts."""
+def volumes_of(container: Resource, stack: Stack) -> Iterator[tuple[Resource, bool]]:
+    """The stack's volumes that a container mounts, and whether it may write to each.
+
+    If a mount's name is unknown, each unnamed volume that the property depends on may be the one.
+    """
+    for name, writable, source in _mounted(container):
+        if not is_unknown(name):
+            volume = _by_name(stack, VOLUME).get(text(name))
+            if volume is not None:
+                yield volume, writable
+            continue
+        used = stack.dependencies_of(container, source, VOLUME)
+        if not used:
+            raise Unknown(name.path)
+        for volume in used:
+            if not _has_known_name(volume):
+                yield volume, writable
+
+
+def _mounted(container: Resource) -> Iterator[tuple[Any, bool, str]]:
     for volume in items(container.get("volumes")):
         name = dig(volume, "volumeName")
         if name is not None:
@@ -168,38 +170,38 @@ def mounted_volumes(container: Resource) -> Iterator[tuple[Any, bool, str]]:
             yield dig(mount, "source"), not flag(dig(mount, "readOnly")), "mounts"
 
 
-def volumes_of(container: Resource, stack: Stack) -> Iterator[tuple[Resource, bool]]:
-    """The stack's volumes that a container mounts, each with whether it is writable.
-
-    A volume whose name is unknown is found by what the property was made of; if that was several
-    volumes, each counts as mounted, so none is missed.
-    """
-    by_name: Mapping[str, Resource] = stack.note("volumes by name", _volumes_by_name)
-    for name, writable, source in mounted_volumes(container):
+def networks_of(container: Resource, stack: Stack) -> Iterator[Resource | None]:
+    """The stack's networks that a container is on; None for a network of another stack."""
+    for network in items(container.get("networksAdvanced")):
+        name = dig(network, "name")
         if not is_unknown(name):
-            if text(name) in by_name:
-                yield by_name[text(name)], writable
+            yield _by_name(stack, NETWORK).get(text(name))
             continue
-        made_of = container.property_dependencies.get(source, ())
-        found = [stack.by_urn[urn] for urn in made_of if urn in stack.by_urn]
-        found = [resource for resource in found if resource.type == VOLUME]
-        if not found:
+        used = stack.dependencies_of(container, "networksAdvanced", NETWORK)
+        unnamed = [network for network in used if not _has_known_name(network)]
+        if not unnamed:
             raise Unknown(name.path)
-        for resource in found:
-            if is_unknown(resource.get("name")) or resource.get("name") is None:
-                yield resource, writable
+        yield from unnamed
 
 
-def _volumes_by_name(stack: Stack) -> dict[str, Resource]:
-    return {
-        text(volume.get("name")): volume
-        for volume in stack.of(VOLUME)
-        if not is_unknown(volume.get("name")) and volume.get("name") is not None
-    }
+def _has_known_name(resource: Resource) -> bool:
+    name = resource.get("name")
+    return name is not None and not is_unknown(name)
+
+
+def _by_name(stack: Stack, kind: str) -> dict[str, Resource]:
+    return stack.derive(
+        f"{kind} by name",
+        lambda stack: {
+            text(resource.get("name")): resource
+            for resource in stack.of(kind)
+            if _has_known_name(resource)
+        },
+    )
 
 
 def gpu_requests(container: Resource) -> Iterator[Any]:
-    """The GPU device requests: the ``gpus`` shorthand as text, and the full form as objects."""
+    """The GPU requests: the `gpus` shorthand as a string, `deviceRequests` as objects."""
     if text(container.get("gpus")):
         yield container.get("gpus")
     for request in items(container.get("deviceRequests")):

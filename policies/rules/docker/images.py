@@ -1,16 +1,16 @@
 """Which images run."""
 
-from __future__ import annotations
-
 from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
+from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.rule import is_type, rule
 from strata.policies.crossguard.values import text
-from strata.policies.rules.docker.container import CONTAINER, IMAGE
-from strata.policies.rules.text import LOCAL_IMAGE_ID, OFFICIAL_IMAGES, comes_from, is_pinned
+from strata.policies.rules import settings
+from strata.policies.rules.docker.facts import CONTAINER, IMAGE
+from strata.policies.rules.text import LOCAL_IMAGE_ID, comes_from, is_pinned
 
 
 def reference(resource: Resource) -> str:
-    """The image a resource names; empty for an image that the stack builds itself."""
+    """The image of a resource; empty for an image that the stack builds."""
     if resource.type == IMAGE:
         return "" if resource.get("build") is not None else text(resource.get("name"))
     return text(resource.get("image"))
@@ -18,46 +18,32 @@ def reference(resource: Resource) -> str:
 
 @rule(
     slug="digest",
-    title="An image is named by its digest.",
-    stops="A tag that means another image tomorrow. An `@` alone is not a digest.",
-    comply="Write `name@sha256:` and the 64 hex digits. The id of a local image (`sha256:` and 64 "
-    "hex "
-    "digits) names its content as well, and passes.",
-    benchmark=("CIS-Docker 5.28", "C-0075"),
+    title="An image is pinned by digest.",
+    risk="A tag can point to another image tomorrow. An `@` alone is not a digest.",
+    fix="Write `name@sha256:` and the 64 hex digits. The ID of a local image (`sha256:` and 64 hex digits) passes too.",
+    references=("CIS-Docker 5.28", "C-0075"),
     severity="medium",
-    development=ADVISORY,
-    production=MANDATORY,
-    accepts=frozenset({CONTAINER, IMAGE}),
+    accepts=is_type(CONTAINER, IMAGE),
 )
 def digest(resource: Resource, judge: Judge) -> None:
-    """A whole digest, or a local image's id."""
     image = reference(resource)
     if not is_pinned(image) and not (resource.type == IMAGE and not image):
-        judge.violation("tag", "the image is not named by a digest")
+        judge.violation("tag", "the image is not pinned by digest")
 
 
 @rule(
     slug="registry",
     title="An image comes from a registry on the allow-list.",
-    stops="An image from a registry nobody has agreed on. Images known by their local id were not "
-    "pulled, and pass.",
-    comply="Put the registry, or a folder of it, on the allow-list `registries`, or mirror the "
-    "image.",
-    benchmark=("CIS-Docker 4.2", "C-0078"),
+    risk="Nobody has vetted the registry. Images with a local ID were not pulled, and pass.",
+    fix="Add the registry, or a path in it, to the allow-list `registries`, or mirror the image.",
+    references=("CIS-Docker 4.2", "C-0078"),
     severity="medium",
-    development=ADVISORY,
-    production=MANDATORY,
-    accepts=frozenset({CONTAINER, IMAGE}),
-    settings={
-        "registries": setting(
-            "array", [OFFICIAL_IMAGES], "Registries, or folders of them, that images may come from."
-        )
-    },
+    accepts=is_type(CONTAINER, IMAGE),
+    settings={"registries": settings.REGISTRIES},
 )
 def registry(resource: Resource, judge: Judge) -> None:
-    """Pulled images are from the allow-list."""
     image = reference(resource)
     if not image or LOCAL_IMAGE_ID.fullmatch(image):
         return
     if not comes_from(image, judge.settings["registries"]):
-        judge.violation("registry", "the image is not from a registry on the allow-list")
+        judge.violation("registry", "the registry of the image is not on the allow-list")

@@ -1,108 +1,84 @@
 """How much of its host a container may use."""
 
-from __future__ import annotations
-
 from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, rule, setting
+from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, setting
 from strata.policies.crossguard.values import dig, items, known_items, number, text
-from strata.policies.rules.docker.container import CONTAINER, never_runs
+from strata.policies.rules.docker.container import process_rule
+from strata.policies.rules.docker.facts import BOUNDED_LOG_DRIVERS
 
 
-@rule(
+@process_rule(
     slug="memory",
-    title="A container has a memory limit, and swap does not widen it.",
-    stops="One container that takes all memory of the host, or pushes it into swap.",
-    comply="Set `memory` (MiB) and `memorySwap` to the same number.",
-    benchmark=("CIS-Docker 5.11", "C-0004"),
+    title="A container has a memory limit that includes swap.",
+    risk="One container uses up the host's memory, or pushes it into swap.",
+    fix="Set `memory` (MiB) and `memorySwap` to the same number.",
+    references=("CIS-Docker 5.11", "C-0004"),
     severity="high",
-    development=MANDATORY,
-    production=MANDATORY,
-    accepts=CONTAINER,
+    dev=MANDATORY,
 )
 def memory(container: Resource, judge: Judge) -> None:
-    """A limit; swap equal to it."""
-    if never_runs(container):
-        return
     with judge:
         if number(container.get("memory")) <= 0:
-            judge.violation("limit", "memory is not limited")
+            judge.violation("limit", "memory is not set")
             return
     with judge:
         if number(container.get("memorySwap")) != number(container.get("memory")):
-            judge.violation("swap", "memorySwap is not equal to memory")
+            judge.violation("swap", "memorySwap does not equal memory")
 
 
-@rule(
+@process_rule(
     slug="cpu",
     title="A container has a CPU limit.",
-    stops="One container that takes all processors of the host.",
-    comply="Set `cpus`, `cpuSet`, or `cpuQuota` with `cpuPeriod`. `cpuShares` alone limits "
-    "nothing.",
-    benchmark=("CIS-Docker 5.12", "C-0050"),
+    risk="One container uses up the host's processors.",
+    fix="Set `cpus`, `cpuSet`, or `cpuQuota` with `cpuPeriod`. `cpuShares` alone is not a limit.",
+    references=("CIS-Docker 5.12", "C-0050"),
     severity="medium",
-    development=ADVISORY,
-    production=MANDATORY,
-    accepts=CONTAINER,
 )
 def cpu(container: Resource, judge: Judge) -> None:
-    """One of the three limits is set."""
-    if never_runs(container) or text(container.get("cpuSet")):
+    if text(container.get("cpuSet")):
         return
     if number(container.get("cpus")) <= 0 and number(container.get("cpuQuota")) <= 0:
-        judge.violation("limit", "CPU is not limited")
+        judge.violation("limit", "cpus, cpuSet and cpuQuota are not set")
 
 
-@rule(
+@process_rule(
     slug="ulimits",
-    title="A container's open files and processes are bounded.",
-    stops="A leak of file handles, or a fork bomb, that the whole host feels.",
-    comply="Set `ulimits` for `nofile` and `nproc`, soft and hard.",
-    benchmark=("CIS-Docker 5.19",),
+    title="A container's open files and processes are limited.",
+    risk="A leak of file handles or a fork bomb affects the whole host.",
+    fix="Set `ulimits` for `nofile` and `nproc`, soft and hard.",
+    references=("CIS-Docker 5.19",),
     severity="low",
-    development=ADVISORY,
-    production=ADVISORY,
-    accepts=CONTAINER,
+    prod=ADVISORY,
     settings={"required": setting("array", ["nofile", "nproc"], "Limits that must be set.")},
 )
 def ulimits(container: Resource, judge: Judge) -> None:
-    """Each required limit is there, with a hard bound."""
-    if never_runs(container):
-        return
     limits = container.get("ulimits")
     hard = {text(dig(limit, "name")): dig(limit, "hard") for limit in known_items(limits)}
     for name in judge.settings["required"]:
         with judge:
             if name not in hard:
                 for limit in items(limits):
-                    text(dig(limit, "name"))  # an unknown one could be it
-                judge.violation("absent", f"ulimits does not hold {name}")
+                    text(dig(limit, "name"))  # an unknown item could be the limit
+                judge.violation("absent", f"ulimits does not include {name}")
             elif number(hard[name]) <= 0:
-                judge.violation("unbounded", f"the hard limit of {name} is no bound")
+                judge.violation("unbounded", f"the hard limit of {name} is not positive")
 
 
-@rule(
+@process_rule(
     slug="log-bounds",
-    title="A container's log cannot fill the disk.",
-    stops="Docker's default: one JSON file without end.",
-    comply='Set `logOpts: {"max-size": "10m", "max-file": "3"}`, or a log driver that ships '
-    "elsewhere.",
-    benchmark=("CIS-Docker 2.13",),
+    title="A container's log can't fill the disk.",
+    risk="By default Docker writes one JSON file without a size limit.",
+    fix='Set `logOpts: {"max-size": "10m", "max-file": "3"}`, or a log driver that ships elsewhere.',
+    references=("CIS-Docker 2.13",),
     severity="medium",
-    development=ADVISORY,
-    production=MANDATORY,
-    accepts=CONTAINER,
     settings={
         "bounded": setting(
-            "array",
-            ["local", "loki", "journald", "syslog", "fluentd", "gelf", "awslogs", "none"],
-            "Log drivers that write no unbounded file.",
+            "array", list(BOUNDED_LOG_DRIVERS), "Log drivers that don't write an unlimited file."
         )
     },
 )
 def log_bounds(container: Resource, judge: Judge) -> None:
-    """Size and number of files are both bounded."""
-    if never_runs(container):
-        return
     driver = text(container.get("logDriver")).partition(":")[0].rpartition("/")[2]
     if driver in judge.settings["bounded"]:
         return

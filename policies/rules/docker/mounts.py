@@ -1,93 +1,68 @@
-"""What of its host a container can reach through the file system."""
-
-from __future__ import annotations
+"""What a container can reach in the host's filesystem."""
 
 from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.rule import MANDATORY, Resource, rule, setting
+from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.rule import MANDATORY, is_type, rule, setting
 from strata.policies.crossguard.values import UnknownValue, dig, items, text
-from strata.policies.rules.docker.container import CONTAINER, VOLUME, host_paths
-from strata.policies.rules.text import reaches_runtime_socket, touched_folder
-
-SENSITIVE_FOLDERS = [
-    "/",
-    "/boot",
-    "/dev",
-    "/etc",
-    "/lib",
-    "/proc",
-    "/sys",
-    "/usr",
-    "/run",
-    "/root",
-    "/var/lib/docker",
-]
+from strata.policies.rules.docker.container import container_rule, host_paths
+from strata.policies.rules.docker.facts import CONTAINER, SENSITIVE_FOLDERS, VOLUME
+from strata.policies.rules.text import exposed_folder, exposes_runtime_socket
 
 
 @rule(
     slug="no-sensitive-bind",
-    title="No folder of the host's system is mounted.",
-    stops="A bind of the host's configuration, devices, kernel interfaces or Docker's own data, as "
-    "a "
-    "volume, a mount or a volume's `device`; also of a folder that holds one of them.",
-    comply="Use a named volume, or bind a folder made for the purpose (such as one under /srv).",
-    benchmark=("CIS-Docker 5.6", "C-0048"),
+    title="No system folder of the host is mounted.",
+    risk="The container reads or changes the host's configuration, devices, kernel interfaces or Docker's data. "
+    "The rule checks volumes, mounts and the `device` of a volume, and folders that contain a system folder.",
+    fix="Use a named volume, or bind a dedicated folder, such as one under /srv.",
+    references=("CIS-Docker 5.6", "C-0048"),
     severity="critical",
-    development=MANDATORY,
-    production=MANDATORY,
-    accepts=frozenset({CONTAINER, VOLUME}),
-    settings={"folders": setting("array", SENSITIVE_FOLDERS, "Host folders that are not mounted.")},
+    dev=MANDATORY,
+    accepts=is_type(CONTAINER, VOLUME),
+    settings={"folders": setting("array", list(SENSITIVE_FOLDERS), "Protected host folders.")},
 )
 def no_sensitive_bind(resource: Resource, judge: Judge) -> None:
-    """No bind at, in or around one of the folders."""
     for bind in host_paths(resource):
         with judge:
             if isinstance(bind, UnknownValue):
                 text(bind)
-                continue
-            if not bind.path.startswith("/"):
+            elif not bind.path.startswith("/"):
                 judge.violation("relative", f"{bind.where} is not an absolute path")
-                continue
-            folder = touched_folder(bind.path, judge.settings["folders"])
-            if folder:
+            elif folder := exposed_folder(bind.path, judge.settings["folders"]):
                 judge.violation("folder", f"{bind.where} exposes {folder} of the host")
 
 
 @rule(
     slug="no-runtime-socket",
-    title="No container runtime's socket is mounted.",
-    stops="A container that can start others: whoever holds the socket is root on the host.",
-    comply="Remove the mount, or put a proxy that allows only reading calls between.",
-    benchmark=("CIS-Docker 5.32", "C-0074"),
+    title="No socket of a container runtime is mounted.",
+    risk="Whoever can use the socket can start containers, and so is root on the host.",
+    fix="Remove the mount, or use a proxy that allows only read calls.",
+    references=("CIS-Docker 5.32", "C-0074"),
     severity="critical",
-    development=MANDATORY,
-    production=MANDATORY,
-    accepts=frozenset({CONTAINER, VOLUME}),
+    dev=MANDATORY,
+    accepts=is_type(CONTAINER, VOLUME),
 )
 def no_runtime_socket(resource: Resource, judge: Judge) -> None:
-    """Neither a socket nor a folder that holds one."""
     for bind in host_paths(resource):
         with judge:
             if isinstance(bind, UnknownValue):
                 text(bind)
-            elif reaches_runtime_socket(bind.path):
-                judge.violation("socket", f"{bind.where} reaches a container runtime's socket")
+            elif exposes_runtime_socket(bind.path):
+                judge.violation("socket", f"{bind.where} exposes the socket of a container runtime")
 
 
-@rule(
+@container_rule(
     slug="no-shared-propagation",
-    title="No mount is propagated back to the host.",
-    stops="A container that mounts something and thereby changes what the host sees.",
-    comply="Remove `bindOptions.propagation`, or set it to `rprivate`.",
-    benchmark=("CIS-Docker 5.20",),
+    title="No mount propagates back to the host.",
+    risk="A mount made in the container changes the host's filesystem.",
+    fix="Remove `bindOptions.propagation`, or set it to `rprivate`.",
+    references=("CIS-Docker 5.20",),
     severity="high",
-    development=MANDATORY,
-    production=MANDATORY,
-    accepts=CONTAINER,
+    dev=MANDATORY,
 )
 def no_shared_propagation(container: Resource, judge: Judge) -> None:
-    """Neither shared nor rshared."""
     for index, mount in enumerate(items(container.get("mounts"))):
         with judge:
             propagation = text(dig(mount, "bindOptions", "propagation")).strip().lower()
             if propagation in {"shared", "rshared"}:
-                judge.violation("shared", f"mounts[{index}] is propagated to the host")
+                judge.violation("shared", f"mounts[{index}] propagates to the host")

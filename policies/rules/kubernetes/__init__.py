@@ -1,14 +1,7 @@
-"""The kubernetes-hardening pack: rules for what pulumi-kubernetes makes."""
+"""The kubernetes-hardening pack: rules for the resources of pulumi-kubernetes."""
 
 from strata.policies.crossguard.rule import Pack
-from strata.policies.rules.kubernetes import (
-    access,
-    cluster,
-    gpu,
-    pod_security,
-    stack,
-    workloads,
-)
+from strata.policies.rules.kubernetes import access, cluster, gpu, pod_security, stack, workloads
 
 PACK = Pack(
     name="kubernetes-hardening",

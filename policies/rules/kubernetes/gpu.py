@@ -1,154 +1,118 @@
-"""GPUs: where their pods go, what they see, and who may be privileged for them."""
+"""GPUs: scheduling, visibility, isolation and privileged drivers."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
 from typing import Any
 
 from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Resource, Stack, rule, setting
-from strata.policies.crossguard.values import dig, flag, items, mapping, number, text
-from strata.policies.rules.kubernetes.objects import (
+from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.rule import MANDATORY, rule, setting
+from strata.policies.crossguard.values import dig, flag, items, mapping, text
+from strata.policies.rules import settings
+from strata.policies.rules.facts import TOOLKIT_CVES, TOOLKIT_FLOOR, VISIBLE_DEVICES
+from strata.policies.rules.kubernetes.facts import POD_PATHS, TENANT_LABEL
+from strata.policies.rules.kubernetes.objects import is_kind, kind_of, labels, namespace_key
+from strata.policies.rules.kubernetes.pods import (
     IS_WORKLOAD,
     Container,
     Pod,
+    container_rule,
     containers,
-    each_container,
-    each_pod,
-    is_kind,
-    labels,
-    namespace_key,
+    gets_gpu,
+    gpu_limits,
     pods,
 )
-from strata.policies.rules.text import PINNED_REFERENCE, full_image_name
-from strata.policies.rules.versions import is_below, parts
-
-IS_NODE_POOL = is_kind("NodePool")
-IS_RELEASE = is_kind("Release")
-VISIBLE = "NVIDIA_VISIBLE_DEVICES"
-GPU_PREFIXES = ("nvidia.com/gpu", "nvidia.com/mig-")
-GPU_INSTANCES = ("p2", "p3", "p4", "p5", "p6", "g3", "g4", "g5", "g6", "g7")
-
-
-def gpu_limits(body: Any) -> Iterator[str]:
-    """The names of the GPU resources that a container is given."""
-    for name, amount in mapping(dig(body, "resources", "limits")).items():
-        if name.startswith(GPU_PREFIXES) and number(amount) > 0:
-            yield name
-
-
-def pod_has_gpu(pod: Pod) -> bool:
-    """Whether any container of the pod is given a GPU."""
-    bodies = [*items(pod.spec.get("initContainers")), *items(pod.spec.get("containers"))]
-    return any(True for body in bodies for _ in gpu_limits(body))
+from strata.policies.rules.text import PINNED_REFERENCE, full_image_name, is_below, version_numbers
 
 
 @rule(
     slug="gpu-placement",
-    title="GPU pods go to GPU nodes, and no other pod does.",
-    stops="A GPU pod that waits for ever, and other pods that hold an expensive node.",
-    comply="Give a pod with a GPU limit a toleration of the GPU taint and a nodeSelector (or node "
-    "affinity); taint GPU node pools; give no toleration without a key to others.",
-    benchmark=(),
+    title="GPU pods run on GPU nodes, and no other pods do.",
+    risk="A GPU pod stays pending forever, or other pods occupy an expensive node.",
+    fix="Give a pod with a GPU limit a toleration of the GPU taint, and a nodeSelector or node affinity. Taint GPU "
+    "node pools. Give other pods no toleration without a key.",
     severity="medium",
-    development=ADVISORY,
-    production=MANDATORY,
-    accepts=lambda token: IS_WORKLOAD(token) or IS_NODE_POOL(token),
-    settings={
-        "taint": setting("string", "nvidia.com/gpu", "The key of the taint on GPU nodes."),
-        "families": setting("array", list(GPU_INSTANCES), "Instance families that have GPUs."),
-    },
+    accepts=is_kind(*POD_PATHS, "NodePool"),
+    settings={"taint": settings.GPU_TAINT, "families": settings.GPU_FAMILIES},
 )
 def gpu_placement(resource: Resource, judge: Judge) -> None:
-    """Toleration and selector with a GPU limit; no keyless toleration; tainted GPU pools."""
-    taint = judge.settings["taint"]
-    if IS_NODE_POOL(resource.type):
-        node = resource.get("spec", "template", "spec")
-        if any(
-            wants_gpu(one, judge.settings["families"]) for one in items(dig(node, "requirements"))
-        ):
-            keys = {text(dig(one, "key")) for one in items(dig(node, "taints"))}
-            if taint not in keys:
-                judge.violation("pool", "the GPU node pool is not tainted")
+    if kind_of(resource.type) == "NodePool":
+        check_node_pool(resource, judge)
         return
-
-    def look(pod: Pod) -> None:
-        tolerations = items(pod.spec.get("tolerations"))
-        if not pod_has_gpu(pod):
-            for index, one in enumerate(tolerations):
-                with judge:
-                    if text(dig(one, "operator")) == "Exists" and not text(dig(one, "key")):
-                        where = f"{pod.where}.tolerations[{index}]"
-                        judge.violation("keyless", f"{where} tolerates every taint")
-            return
+    for pod in pods(resource):
         with judge:
-            if taint not in {text(dig(one, "key")) for one in tolerations}:
-                judge.violation("toleration", f"{pod.where} does not tolerate the GPU taint")
-        with judge:
-            affinity = dig(pod.spec.get("affinity"), "nodeAffinity")
-            if not mapping(pod.spec.get("nodeSelector")) and not mapping(affinity):
-                judge.violation("selector", f"{pod.where} selects no GPU node")
-
-    each_pod(resource, judge, look)
+            check_placement(pod, judge)
 
 
-def wants_gpu(requirement: Any, families: list[str]) -> bool:
-    """Whether a requirement of a node pool picks instances with GPUs."""
+def check_node_pool(pool: Resource, judge: Judge) -> None:
+    node, families = pool.get("spec", "template", "spec"), tuple(judge.settings["families"])
+    if any(requires_gpu(entry, families) for entry in items(dig(node, "requirements"))):
+        keys = {text(dig(taint, "key")) for taint in items(dig(node, "taints"))}
+        if judge.settings["taint"] not in keys:
+            judge.violation("pool", "the GPU node pool is not tainted")
+
+
+def requires_gpu(requirement: Any, families: tuple[str, ...]) -> bool:
+    """Whether a requirement of a node pool selects instances with GPUs."""
     if text(dig(requirement, "operator")) in {"NotIn", "DoesNotExist"}:
         return False
     if "gpu" in text(dig(requirement, "key")):
         return True
     values = [text(value) for value in items(dig(requirement, "values"))]
-    return any(value.split(".")[0].startswith(tuple(families)) for value in values)
+    return any(value.split(".")[0].startswith(families) for value in values)
 
 
-@rule(
+def check_placement(pod: Pod, judge: Judge) -> None:
+    tolerations = items(pod.spec.get("tolerations"))
+    if not pod.has_gpu:
+        for index, toleration in enumerate(tolerations):
+            with judge:
+                if text(dig(toleration, "operator")) == "Exists" and not text(
+                    dig(toleration, "key")
+                ):
+                    where = f"{pod.where}.tolerations[{index}]"
+                    judge.violation("keyless", f"{where} tolerates every taint")
+        return
+    with judge:
+        if judge.settings["taint"] not in {text(dig(one, "key")) for one in tolerations}:
+            judge.violation("toleration", f"{pod.where}.tolerations does not include the GPU taint")
+    with judge:
+        affinity = dig(pod.spec.get("affinity"), "nodeAffinity")
+        if not mapping(pod.spec.get("nodeSelector")) and not mapping(affinity):
+            judge.violation("selector", f"{pod.where}.nodeSelector is not set")
+
+
+@container_rule(
     slug="gpu-explicit",
-    title="A container sees the GPUs it was given, and no others.",
-    stops="`NVIDIA_VISIBLE_DEVICES=all`, set here or by a CUDA image: the toolkit honours it "
-    "without "
-    "any privilege, past the scheduler.",
-    comply="Ask with `resources.limits`; in a container without a GPU set "
-    "`NVIDIA_VISIBLE_DEVICES=void`.",
-    benchmark=(),
+    title="A container sees only the GPUs that it requests.",
+    risk="With `NVIDIA_VISIBLE_DEVICES=all`, set here or by a CUDA image, the toolkit makes all GPUs visible without "
+    "any privilege, regardless of the scheduler.",
+    fix="Request GPUs with `resources.limits`. In a container without a GPU, set `NVIDIA_VISIBLE_DEVICES=void`.",
     severity="high",
-    development=ADVISORY,
-    production=MANDATORY,
-    accepts=IS_WORKLOAD,
 )
-def gpu_explicit(resource: Resource, judge: Judge) -> None:
-    """Never all; void without a GPU."""
-
-    def look(_pod: Pod, container: Container) -> None:
-        visible = ""
-        for index, variable in enumerate(items(container.body.get("env"))):
-            if text(dig(variable, "name")) == VISIBLE:
-                visible = text(dig(variable, "value")).strip().lower()
-                if visible == "all":
-                    where = f"{container.where}.env[{index}]"
-                    judge.violation("visible-all", f"{where} makes all GPUs visible")
-        if visible not in {"all", "void"} and not any(True for _ in gpu_limits(container.body)):
-            judge.violation("void", f"{container.where} has no GPU and no {VISIBLE}=void")
-
-    each_container(resource, judge, look)
+def gpu_explicit(container: Container, judge: Judge) -> None:
+    visible = ""
+    for index, variable in enumerate(items(container.body.get("env"))):
+        if text(dig(variable, "name")) == VISIBLE_DEVICES:
+            visible = text(dig(variable, "value")).strip().lower()
+            if visible == "all":
+                where = f"{container.where}.env[{index}]"
+                judge.violation("visible-all", f"{where} makes all GPUs visible")
+    if visible not in {"all", "void"} and not gets_gpu(container.body):
+        judge.violation("void", f"{container.where} has no GPU and no {VISIBLE_DEVICES}=void")
 
 
 @rule(
     slug="gpu-isolation",
-    title="Tenants that share a GPU have a MIG slice each.",
-    stops="One tenant that reads what another left in GPU memory, or takes all its time.",
-    comply="Ask for `nvidia.com/mig-...` instead of a time-sliced GPU.",
-    benchmark=(),
+    title="Tenants that share a GPU each have a MIG slice.",
+    risk="One tenant reads what another left in GPU memory, or takes all its time.",
+    fix="Request `nvidia.com/mig-...` instead of a time-sliced GPU.",
     severity="high",
-    development=ADVISORY,
-    production=MANDATORY,
     settings={
-        "tenantLabel": setting("string", "strata.tenant", "The pod label that names its tenant."),
-        "shared": setting("array", ["nvidia.com/gpu.shared"], "Resources that are time-sliced."),
+        "tenantLabel": setting("string", TENANT_LABEL, "The pod label that names the tenant."),
+        "shared": setting("array", ["nvidia.com/gpu.shared"], "Time-sliced resources."),
     },
 )
 def gpu_isolation(stack: Stack, judge: Judge) -> None:
-    """No time-sliced GPU is used by pods of two tenants; without a label the namespace counts."""
+    """Without a label, the namespace is the tenant."""
     users: dict[str, list[Resource]] = {}
     for workload in stack.matching(IS_WORKLOAD):
         with judge.of(workload):
@@ -159,74 +123,63 @@ def gpu_isolation(stack: Stack, judge: Judge) -> None:
                     tenant = label or namespace_key(workload, stack)
                     users.setdefault(tenant, []).append(workload)
     if len(users) > 1:
-        for workload in (one for found in users.values() for one in found):
+        for workload in (one for workloads in users.values() for one in workloads):
             judge.violation("shared", "tenants share a time-sliced GPU", workload)
 
 
-@rule(
+@container_rule(
     slug="gpu-privileged",
-    title="What is privileged for GPUs lives in a named namespace and is named by digest.",
-    stops="A privileged container that calls itself a driver.",
-    comply="Put drivers, the toolkit and the device plugin into a namespace of the allow-list, and "
-    "name their images by digest.",
-    benchmark=("C-0057",),
+    title="A privileged GPU container is in an allowed namespace and pinned by digest.",
+    risk="Any privileged container could claim to be a driver.",
+    fix="Put drivers, the toolkit and the device plugin in a namespace on the allow-list, and pin their images by "
+    "digest.",
+    references=("C-0057",),
     severity="critical",
-    development=MANDATORY,
-    production=MANDATORY,
-    accepts=IS_WORKLOAD,
+    dev=MANDATORY,
     settings={"namespaces": setting("array", ["gpu-operator"], "Namespaces for GPU drivers.")},
 )
-def gpu_privileged(resource: Resource, judge: Judge) -> None:
-    """Namespace and digest, for every privileged container that has to do with GPUs."""
-
-    def look(pod: Pod, container: Container) -> None:
-        image = container.body.get("image")
-        if not flag(container.security("privileged")):
-            return
-        if not (pod_has_gpu(pod) or "nvidia" in text(image) or "gpu" in text(image)):
-            return
-        space = text(resource.get("metadata", "namespace")) or "default"
-        if space not in judge.settings["namespaces"]:
-            judge.violation("namespace", f"{container.where} is in a namespace of its own choice")
-        if not PINNED_REFERENCE.fullmatch(text(image)):
-            judge.violation("digest", f"{container.where}.image is not named by a digest")
-
-    each_container(resource, judge, look)
+def gpu_privileged(container: Container, judge: Judge) -> None:
+    if not flag(container.security("privileged")):
+        return
+    pod, image = container.pod, container.body.get("image")
+    if not (pod.has_gpu or "nvidia" in text(image) or "gpu" in text(image)):
+        return
+    namespace = text(pod.workload.get("metadata", "namespace")) or "default"
+    if namespace not in judge.settings["namespaces"]:
+        judge.violation("namespace", f"{container.where} is not in an allowed namespace")
+    if not PINNED_REFERENCE.fullmatch(text(image)):
+        judge.violation("digest", f"{container.where}.image is not pinned by digest")
 
 
 @rule(
     slug="toolkit-floor",
-    title="The NVIDIA container toolkit is at or above the floor.",
-    stops="Toolkits from which a container can leave to the node: CVE-2024-0132, CVE-2025-23359, "
-    "CVE-2025-23266 (mended in 1.17.8).",
-    comply="Set `values.toolkit.version` of the gpu-operator release, or the tag of the "
-    "container-toolkit image, to 1.17.8 or later.",
-    benchmark=("CVE-2024-0132", "CVE-2025-23359", "CVE-2025-23266"),
+    title="The NVIDIA container toolkit is recent enough.",
+    risk=f"Older toolkits allow an escape to the node: {', '.join(TOOLKIT_CVES)}, fixed in {TOOLKIT_FLOOR}.",
+    fix="Set `values.toolkit.version` of the gpu-operator release, or the tag of the container-toolkit image, to "
+    f"{TOOLKIT_FLOOR} or later.",
+    references=TOOLKIT_CVES,
     severity="critical",
-    development=MANDATORY,
-    production=MANDATORY,
-    accepts=lambda token: IS_WORKLOAD(token) or IS_RELEASE(token),
-    settings={"floor": setting("string", "1.17.8", "The lowest version that is let pass.")},
+    dev=MANDATORY,
+    accepts=is_kind(*POD_PATHS, "Release"),
+    settings={"floor": settings.TOOLKIT_FLOOR},
 )
 def toolkit_floor(resource: Resource, judge: Judge) -> None:
-    """The version that a release or an image states is not below the floor."""
-
-    def compare(version: str, where: str) -> None:
-        if not parts(version):
-            judge.unjudged(where)
-        elif is_below(version, judge.settings["floor"]):
-            judge.violation("old", f"{where} is below the floor")
-
-    if IS_RELEASE(resource.type):
+    if kind_of(resource.type) == "Release":
         if text(resource.get("chart")).rpartition("/")[2] == "gpu-operator":
-            stated = resource.get("values", "toolkit", "version")
-            compare(text(stated), "values.toolkit.version")
+            version = text(resource.get("values", "toolkit", "version"))
+            compare(version, "values.toolkit.version", judge)
         return
+    for pod in pods(resource):
+        for container in containers(pod, judge):
+            with judge:
+                image = text(container.body.get("image"))
+                if full_image_name(image).rpartition("/")[2] == "container-toolkit":
+                    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+                    compare(tag, f"the version of {container.where}.image", judge)
 
-    def look(_pod: Pod, container: Container) -> None:
-        image = text(container.body.get("image"))
-        if full_image_name(image).rpartition("/")[2] == "container-toolkit":
-            tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
-            compare(tag, f"{container.where}.image's version")
 
-    each_container(resource, judge, look)
+def compare(version: str, where: str, judge: Judge) -> None:
+    if not version_numbers(version):
+        judge.unjudged(where)
+    elif is_below(version, judge.settings["floor"]):
+        judge.violation("old", f"{where} is too old")

@@ -57,10 +57,10 @@ class EksTarget:
     def image(self, name: str) -> str:
         return self._images.reference(name)
 
-    def node_problems(self) -> Iterator[Problem]:
+    def check_nodes(self) -> Iterator[Problem]:
         return check_nodes(self._settings.aws, self._aws.zone_letters)
 
-    def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterator[Problem]:
+    def check(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterator[Problem]:
         services, jobs = tuple(services), tuple(jobs)
         yield from check_settings(self._settings, self._today)
         yield from check_bucket_name(self._location)
@@ -69,7 +69,7 @@ class EksTarget:
             if workload.name == image_pull.NAME:
                 message = "the pods that pre-pull images have this name"
                 yield Problem(f"{workload.path}: name", message, "choose another name")
-        yield from self._images.problems([*services, *jobs])
+        yield from self._images.check([*services, *jobs])
 
     def connect(self, workloads: WorkloadSummary) -> Connection:
         location = self._location

@@ -109,7 +109,6 @@ class WorkloadSummary:
     node groups where it may run.
     """
 
-    namespace: str
     services: tuple[Service, ...]
     jobs: tuple[Job, ...]
     images: Mapping[str, str]
@@ -128,14 +127,14 @@ class ClusterTarget(Protocol):
     def groups(self) -> tuple[NodeGroup, ...]: ...
 
     def image(self, name: str) -> str:
-        """The full reference, by digest, of a logical image without `problems`."""
+        """The full reference, by digest, of a logical image that passed `check`."""
         ...
 
-    def node_problems(self) -> Iterable[Problem]:
+    def check_nodes(self) -> Iterable[Problem]:
         """Errors in the settings of `groups`: what fits on them is then unknown."""
         ...
 
-    def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Problem]:
+    def check(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Problem]:
         """Why the stack can't run on this target."""
         ...
 

@@ -37,7 +37,7 @@ class ImageResolver:
         digest = self.digests.get(name, NOT_PUSHED)
         return f"{self.registry or NO_REGISTRY}/{name}@{digest}"
 
-    def problems(self, workloads: Iterable[Workload]) -> Iterator[Problem]:
+    def check(self, workloads: Iterable[Workload]) -> Iterator[Problem]:
         """Unknown images. `not_pushed` reports those that were not pushed."""
         for workload in workloads:
             for attribute, image in (("image", workload.image), ("gpu.image", workload.gpu.image)):

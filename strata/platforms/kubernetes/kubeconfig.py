@@ -62,12 +62,12 @@ class KubeconfigTarget:
     def image(self, name: str) -> str:
         return self.images.reference(name)
 
-    def node_problems(self) -> Iterator[Problem]:
+    def check_nodes(self) -> Iterator[Problem]:
         return iter(())  # nobody configured its nodes here
 
-    def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterator[Problem]:
+    def check(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterator[Problem]:
         services, jobs = tuple(services), tuple(jobs)
-        yield from self.images.problems([*services, *jobs])
+        yield from self.images.check([*services, *jobs])
         yield from checks.check_log_rotation([*services, *jobs])
         if self.is_public and not self.source_ranges:
             yield Problem(

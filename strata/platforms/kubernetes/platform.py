@@ -64,7 +64,6 @@ class KubernetesPlatform:
         room = fit.check(workloads, groups, gpus.groups)
         images_by_workload = {one.name: one.image_on(one.name in gpus.granted) for one in workloads}
         summary = WorkloadSummary(
-            namespace=self.names.namespace,
             services=composition.services,
             jobs=composition.jobs,
             images=images_by_workload,
@@ -90,9 +89,9 @@ class KubernetesPlatform:
                 *self.settings_problems,
                 *checks.check_names(self.names),
                 *checks.check_workloads(workloads),
-                *self.cluster.problems(composition.services, composition.jobs),
+                *self.cluster.check(composition.services, composition.jobs),
                 # What fits is unknown where the nodes are not what was asked for.
-                *(tuple(self.cluster.node_problems()) or (*gpus.problems, *room.problems)),
+                *(tuple(self.cluster.check_nodes()) or (*gpus.problems, *room.problems)),
                 *(() if self.preview else not_pushed),
             ),
         )

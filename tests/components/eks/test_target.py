@@ -12,8 +12,8 @@ from strata.model import InvalidStackError
 from strata.platforms.eks.aws import provider
 from strata.platforms.eks.target import EksTarget
 from strata.platforms.kubernetes.names import COMPONENT, INSTANCE, MANAGED_BY, NAME, PART_OF
-from strata.policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
-from strata.policies.crossguard.rule import Resource, Stack
+from strata.policies.crossguard.judge import Finding
+from strata.policies.crossguard.resource import Resource, Stack
 from strata.policies.rules.aws import PACK
 from tests.components.eks.examples import ancestors, only
 from tests.planned import Program, plan, settings
@@ -152,7 +152,7 @@ def test_selectors_are_names_and_the_stack(stack: Program) -> None:
 
 def test_the_name_of_the_image_pull_is_taken() -> None:
     target = EksTarget(settings(), "strata", "prod", date(2026, 11, 21))
-    (problem,) = target.problems([service("image-pull", image="redis")], ())
+    (problem,) = target.check([service("image-pull", image="redis")], ())
     assert problem.path == "service image-pull: name"
 
 
@@ -185,19 +185,18 @@ def _findings(stack: Program) -> Iterator[Finding]:
             urn=one.urn,
             properties=one.inputs,
             protect=one.protect,
-            parent=one.parent,
             property_dependencies=one.property_dependencies,
         )
         for one in stack.resources
     ]
     for rule in PACK.rules:
-        settings = merged_settings(rule, {})
+        settings = rule.configured()
         if rule.is_stack_rule:
-            yield from judge_stack(rule, Stack(resources), settings)
+            yield from rule.judge(Stack(resources), settings)
             continue
         for resource in resources:
             if rule.accepts is not None and rule.accepts(resource.type):
-                yield from judge_resource(rule, resource, settings)
+                yield from rule.judge(resource, settings)
 
 
 def test_the_policy_pack_finds_nothing(stack: Program) -> None:

@@ -86,11 +86,11 @@ class FakeCluster:
     def image(self, name: str) -> str:
         return self.images.reference(name)
 
-    def node_problems(self) -> Iterable[Problem]:
+    def check_nodes(self) -> Iterable[Problem]:
         return self.wrong_nodes
 
-    def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Problem]:
-        return [*self.images.problems([*services, *jobs]), *self.found]
+    def check(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Problem]:
+        return [*self.images.check([*services, *jobs]), *self.found]
 
     def connect(self, workloads: WorkloadSummary) -> Connection:
         provider = pulumi_kubernetes.Provider("cluster", kubeconfig="{}")

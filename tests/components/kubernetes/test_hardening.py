@@ -6,15 +6,15 @@ import pytest
 
 from strata.components import AppJob, AppJobArgs
 from strata.model import Capability, GpuMode, Resources, Tmpfs
-from strata.policies.crossguard import rule as rule_module
-from strata.policies.crossguard.judge import Finding, judge_resource, judge_stack, merged_settings
-from strata.policies.crossguard.rule import Resource
-from strata.policies.crossguard.values import from_wire
+from strata.policies.crossguard import resource as judged
+from strata.policies.crossguard.judge import Finding
+from strata.policies.crossguard.resource import Resource
 from strata.policies.rules.kubernetes import PACK
 from strata.stack import Stack
 from systems.reference import compose as reference
 from tests.components.example import SMALL, application, on_gpu, settings
 from tests.components.kubernetes.stack import SYSTEM, FakeCluster, Recorded, compose, gpu_group
+from tests.policies.policy_testing import from_wire
 
 TODAY = date(2026, 6, 30)
 # Nothing scrapes yet, and the users of upstream images are what these images made them.
@@ -36,13 +36,13 @@ def findings(recorded: Recorded) -> list[Finding]:
     ]
     found: list[Finding] = []
     for rule in PACK.rules:
-        settings = merged_settings(rule, SETTINGS.get(rule.slug))
+        settings = rule.configured(SETTINGS.get(rule.slug))
         if rule.accepts is None:
-            found += judge_stack(rule, rule_module.Stack(resources), settings, TODAY)
+            found += rule.judge(judged.Stack(resources), settings, TODAY)
             continue
         for resource in resources:
             if rule.accepts(resource.type):
-                found += judge_resource(rule, resource, settings, TODAY)
+                found += rule.judge(resource, settings, TODAY)
     return found
 
 

@@ -49,16 +49,16 @@ def test_a_preview_says_it_and_goes_on(caplog: pytest.LogCaptureFixture) -> None
 
 def test_names_that_nobody_knows() -> None:
     unknown = service("app", image="nowhere", gpu=Gpu(image="neither"))
-    paths = {one.path for one in PUSHED.problems([unknown])}
+    paths = {one.path for one in PUSHED.check([unknown])}
     assert paths == {"service app: image", "service app: gpu.image"}
     typo = ImageResolver(
         registry="r",
         digests={"aplication": DIGEST, "extra": DIGEST},
         others={"extra": "registry.test/extra"},
     )
-    assert [one.path for one in typo.problems([])] == ["strata:imageDigests.aplication"]
+    assert [one.path for one in typo.check([])] == ["strata:imageDigests.aplication"]
     nowhere = ImageResolver(registry=None, digests={"application": DIGEST})
-    (problem,) = nowhere.problems([])
+    (problem,) = nowhere.check([])
     assert "strata:kubernetes.registry" in problem.fix
 
 

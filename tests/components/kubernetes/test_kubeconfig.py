@@ -365,13 +365,13 @@ def test_what_a_stack_needs_of_it(kubeconfig: Kubeconfig) -> None:
         service("grows", image="redis", replicas_maximum=3),
         service("talks", image="redis", log_rotation=LogRotation(size_mib=1)),
     ]
-    assert sorted(one.path for one in lacking.problems(services, ())) == [
+    assert sorted(one.path for one in lacking.check(services, ())) == [
         "service grows: replicas_maximum",
         "service stores: volumes",
         "service talks: log_rotation",
         "strata:loadBalancer.ranges",
     ]
-    assert list(cluster(kubeconfig, Answers()).problems(services[:2], ())) == []
+    assert list(cluster(kubeconfig, Answers()).check(services[:2], ())) == []
 
 
 def test_where_images_come_from(kubeconfig: Kubeconfig) -> None:

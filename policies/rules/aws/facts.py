@@ -1,0 +1,63 @@
+"""Facts about AWS: resource types, log types, versions, address ranges."""
+
+CLUSTER = "aws:eks/cluster:Cluster"
+NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
+TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+INSTANCE = "aws:ec2/instance:Instance"
+VPC = "aws:ec2/vpc:Vpc"
+SUBNET = "aws:ec2/subnet:Subnet"
+FLOW_LOG = "aws:ec2/flowLog:FlowLog"
+
+GROUP = "aws:ec2/securityGroup:SecurityGroup"
+GROUP_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
+INGRESS_RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+EGRESS_RULE = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
+DEFAULT_GROUP = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
+GROUPS = (GROUP, GROUP_RULE, INGRESS_RULE, EGRESS_RULE)
+
+KEY = "aws:kms/key:Key"
+ROLE = "aws:iam/role:Role"
+POLICIES = (
+    "aws:iam/policy:Policy",
+    "aws:iam/rolePolicy:RolePolicy",
+    "aws:iam/userPolicy:UserPolicy",
+    "aws:iam/groupPolicy:GroupPolicy",
+)
+ATTACHMENTS = (
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+    "aws:iam/userPolicyAttachment:UserPolicyAttachment",
+    "aws:iam/groupPolicyAttachment:GroupPolicyAttachment",
+    "aws:iam/policyAttachment:PolicyAttachment",
+)
+
+REPOSITORY = "aws:ecr/repository:Repository"
+PUBLIC_REPOSITORY = "aws:ecrpublic/repository:Repository"
+REPOSITORY_POLICY = "aws:ecr/repositoryPolicy:RepositoryPolicy"
+BUCKETS = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
+BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
+ACCESS_BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+_ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration"
+ENCRYPTIONS = (
+    f"{_ENCRYPTION}:BucketServerSideEncryptionConfiguration",
+    f"{_ENCRYPTION}V2:BucketServerSideEncryptionConfigurationV2",
+)
+VERSIONINGS = (
+    "aws:s3/bucketVersioning:BucketVersioning",
+    "aws:s3/bucketVersioningV2:BucketVersioningV2",
+)
+FOUR_BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+
+VOLUME = "aws:ebs/volume:Volume"
+FILE_SYSTEM = "aws:efs/fileSystem:FileSystem"
+DATABASES = ("aws:rds/instance:Instance", "aws:rds/cluster:Cluster")
+CLUSTER_INSTANCE = "aws:rds/clusterInstance:ClusterInstance"
+LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+BACKUP_SELECTION = "aws:backup/selection:Selection"
+
+CLUSTER_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+SUPPORTED_VERSIONS = ("1.34", "1.35", "1.36")
+
+KIND_TAG = "strata.kind"
+
+# A range with a shorter prefix is too wide for a single owner, by IP version.
+SHORTEST_PREFIX = {4: 8, 6: 16}

@@ -1,0 +1,37 @@
+"""Facts that rules of several platforms use."""
+
+OFFICIAL_IMAGES = "docker.io/library"
+
+# The last part of an image's name.
+DATASTORE_IMAGES = (
+    *("postgres", "postgresql", "pgvector", "timescaledb", "redis", "valkey", "rabbitmq", "mysql"),
+    *("mariadb", "mongo", "mongodb", "memcached", "cassandra", "elasticsearch", "opensearch"),
+    *("clickhouse", "questdb", "memgraph", "neo4j", "eventstore", "etcd", "consul", "influxdb"),
+    *("qdrant", "milvus", "weaviate", "minio", "kafka", "nats", "couchdb", "cockroach"),
+)
+
+# Words in the name of an environment variable.
+SECRET_WORDS = frozenset(
+    {"PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE", "PASS", "SECRET", "SECRETS", "TOKEN"}
+    | {"APIKEY", "CREDENTIAL", "CREDENTIALS"}
+)
+# KEY alone is too common (sort key, cache key): it counts only after one of these.
+SECRET_KEY_WORDS = frozenset({"API", "PRIVATE", "ACCESS", "ENCRYPTION", "SIGNING", "MASTER", "JWT"})
+
+RUNTIME_SOCKETS = (
+    "/run/docker.sock",
+    "/run/containerd/containerd.sock",
+    "/run/k3s/containerd/containerd.sock",
+    "/run/crio/crio.sock",
+    "/run/podman/podman.sock",
+    "/run/cri-dockerd.sock",
+)
+
+VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES"
+GPU_TAINT = "nvidia.com/gpu"
+# Prefixes of AWS instance types with NVIDIA GPUs.
+GPU_FAMILIES = ("p2", "p3", "p4", "p5", "p6", "g3", "g4", "g5", "g6", "g7")
+
+# The first version of the NVIDIA container toolkit without these container escapes.
+TOOLKIT_FLOOR = "1.17.8"
+TOOLKIT_CVES = ("CVE-2024-0132", "CVE-2025-23359", "CVE-2025-23266")
