@@ -32,7 +32,7 @@ push: ## push the images of a stack, and write their digests to its settings (ST
 	@$(base) && $(toolchain) push --stack $(STACK) $(IMAGES)
 
 test: ## set up, and run all checks and tests (LAYER=unit: one layer)
-	@$(test) && $(toolchain) test $(if $(LAYER),--layer $(LAYER))
+	@$(base) && $(toolchain) test $(if $(LAYER),--layer $(LAYER))
 
 images: ## build all images
 	@$(base) && $(toolchain) images

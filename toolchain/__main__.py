@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -112,14 +111,17 @@ def test(layer: Layer = "") -> None:  # noqa: PT028 (a command, not a test)
     """Set up, and run all checks and tests, or the tests of one layer."""
     layout = here()
     folder = [str(checks.layer_folder(layout, layer))] if layer else []
-    # Cheap checks before what takes minutes.
-    if not layer:
-        checks.lint(layout, dict(os.environ))
     # The programs share most of their modules, and so one set of caches.
     with golang.caches(layout):
-        ready = steps.ensure(layout)
-        with nullcontext() if layer else steps.images_in_background(layout, ready):
+        with steps.background(layout, steps.TEST_ENVIRONMENT, dict(os.environ)):
+            ready = steps.ensure(layout)
+        if layer:
             layers.ensure(layout, layer)
+        else:
+            # Before what takes minutes.
+            checks.lint(layout, ready.environment)
+            with steps.background(layout, steps.IMAGES, ready.environment):
+                layers.ensure(layout)
     checks.become_pytest(layout, ready.environment, *folder)
 
 

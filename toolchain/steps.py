@@ -16,7 +16,8 @@ from toolchain.layout import DEV, Layout, process_environment, shell_file
 from toolchain.registries import golang
 from toolchain.report import step
 
-IMAGES = [sys.executable, "-m", "strata.images", "build"]
+IMAGES = ["-m", "strata.images", "build"]
+TEST_ENVIRONMENT = ["toolchain/bootstrap.py", "test"]
 
 
 @dataclass(frozen=True)
@@ -60,33 +61,40 @@ def ensure_engine(layout: Layout, chosen: str) -> str:
 
 
 def build_images(layout: Layout, ready: Ready) -> None:
-    _check_images(subprocess.run(IMAGES, cwd=layout.root, env=ready.environment, check=False))
+    command = [sys.executable, *IMAGES]
+    _check(subprocess.run(command, cwd=layout.root, env=ready.environment, check=False))
 
 
 @contextmanager
-def images_in_background(layout: Layout, ready: Ready) -> Iterator[None]:
-    """Builds the images while the block runs. They wait for the network, and Go builds for the processor."""
-    log = layout.logs / "images.log"
+def background(layout: Layout, command: list[str], environment: dict[str, str]) -> Iterator[None]:
+    """Runs a Python program while the block runs: it waits for the network, and Go builds for the processor."""
+    log = layout.logs / "background.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as file:
         process = subprocess.Popen(
-            IMAGES, cwd=layout.root, env=ready.environment, stdout=file, stderr=subprocess.STDOUT
+            [sys.executable, *command],
+            cwd=layout.root,
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
         )
         try:
             yield
         except BaseException:
             process.terminate()
             raise
-        with step("Images: waiting for the rest"):
-            process.wait()
+        if process.poll() is None:
+            with step(f"Waiting for `{' '.join(command)}`"):
+                process.wait()
     print(log.read_text(), end="", flush=True)
-    _check_images(process)
+    _check(process)
 
 
-def _check_images(ended: subprocess.CompletedProcess[bytes] | subprocess.Popen[bytes]) -> None:
+def _check(ended: subprocess.CompletedProcess[bytes] | subprocess.Popen[bytes]) -> None:
     if ended.returncode:
         raise SetupError(
-            f"`python -m strata.images build` ended with status {ended.returncode}",
-            "fix what its message above says, then run the same command again: finished images are kept",
+            f"`{' '.join(map(str, ended.args[1:]))}` ended with status {ended.returncode}",
+            "fix what its message above says, then run the same command again: it resumes where it stopped",
         )
 
 

@@ -80,8 +80,8 @@ def test_it_comes_up_on_docker(stranger: Stranger) -> None:
         )
         assert outputs["greeting"] == "hello"
         containers = docker.from_env().containers.list(filters={"name": "shop-dev-"})
-        healthy = {one.name for one in containers if one.health == "healthy"}
-        assert {"shop-dev-database-1", "shop-dev-model-1"} <= healthy
+        health = {container.name: container.health for container in containers}
+        assert health == {"shop-dev-database-0": "healthy", "shop-dev-model-1": "healthy"}
     finally:
         stranger.run("destroy", "--yes", "--skip-preview", "--stack", "dev")
     # Nothing is written to the package.

@@ -6,7 +6,6 @@ import re
 import shutil
 import stat
 import subprocess
-import sys
 import tomllib
 from contextlib import nullcontext
 from pathlib import Path
@@ -232,25 +231,18 @@ def test_the_environment_is_made_again_for_another_lock_or_place(tmp_path: Path)
 
 
 @pytest.mark.parametrize("status", [0, 3])
-def test_images_are_built_in_the_background(
-    status: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+def test_a_program_in_the_background_is_waited_for(
+    status: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    place = Layout(tmp_path)
-    place.logs.mkdir(parents=True)
-    script = f"import sys; print('built'); sys.exit({status})"
-    monkeypatch.setattr(steps, "IMAGES", [sys.executable, "-c", script])
-    ready = steps.Ready(source.REGISTRIES, dict(os.environ))
+    program = ["-c", f"import sys, time; time.sleep(0.2); print('built'); sys.exit({status})"]
     with (
         pytest.raises(SetupError, match="status 3") if status else nullcontext(),
-        steps.images_in_background(place, ready),
+        steps.background(Layout(tmp_path), program, dict(os.environ)),
     ):
         print("meanwhile")
     lines = capfd.readouterr().out.splitlines()
     assert lines[0] == "meanwhile"
-    assert "built" in lines
+    assert lines[-1] == "built"
 
 
 def test_an_unknown_layer_names_the_known_ones() -> None:
