@@ -10,7 +10,7 @@ from pathlib import Path
 
 from strata.engine import Summary
 from strata.policies.packs import level_file, pack_arguments
-from toolchain import clouds
+from toolchain import plugins
 from toolchain.layout import Layout
 from toolchain.report import say
 from toolchain.stack import on_docker
@@ -33,7 +33,7 @@ def preview(layout: Layout, environment: dict[str, str], stack: str) -> int:
 
 
 def _planned(layout: Layout, stack: str, summary: Summary) -> bool:
-    return bool(summary.steps) and not on_docker(layout, stack) and bool(clouds.planned(layout))
+    return bool(summary.steps) and not on_docker(layout, stack) and bool(plugins.plan_only(layout))
 
 
 def _run(command: list[str], layout: Layout, environment: dict[str, str]) -> int:

@@ -63,11 +63,15 @@ def labels(stack: str, seed: str) -> dict[str, str | list[str] | bool]:
     return {"label": [f"{STACK_LABEL}={stack}", f"{OWNER_LABEL}={owner(seed)}"]}
 
 
+def state_folder(layout: Layout) -> Path:
+    """Returns the folder of the local state: tests have their own."""
+    backend = os.environ.get("PULUMI_BACKEND_URL", "")
+    return Path(backend.removeprefix("file://")) if backend.startswith("file://") else layout.state
+
+
 def repair(address: str, layout: Layout) -> int:
     """Repairs every stack that was interrupted; gives the number of leftovers removed."""
-    # Tests have a state of their own, by the same variables as everybody.
-    backend = os.environ.get("PULUMI_BACKEND_URL", "")
-    state = Path(backend.removeprefix("file://")) if backend.startswith("file://") else layout.state
+    state = state_folder(layout)
     seed = Path(os.environ.get("STRATA_SEED_FILE", layout.seed))
     removed = 0
     for stack in stacks(state):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from strata import pins
+from strata.folders import CHECKOUT
 
 # The base of every image that Strata builds where a registry is reachable.
 UPSTREAM_ROOT = pins.DEBIAN
@@ -85,7 +86,10 @@ _IMAGES = (
     ),
 )
 
-IMAGES: Mapping[str, Image] = MappingProxyType({image.name: image for image in _IMAGES})
+# The sources of the reference application aren't installed with the package.
+IMAGES: Mapping[str, Image] = MappingProxyType(
+    {image.name: image for image in _IMAGES if CHECKOUT or not image.sources}
+)
 
 
 def get(name: str) -> Image:

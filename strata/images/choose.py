@@ -10,14 +10,14 @@ import docker
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
+from strata import folders
 from strata.images import catalogue
-from strata.images.content import REPOSITORY
 from strata.images.engine import ImageError
 from strata.images.source import SETTING, Source
 
 # The answer is remembered, because a stack whose images changed source at the next run would change
 # for no reason.
-MEMORY = REPOSITORY / ".toolchain" / "image-source"
+MEMORY = folders.state() / "image-source"
 PROBE_TIMEOUT_S = 10
 
 

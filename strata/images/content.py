@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from strata.folders import CHECKOUT
 from strata.images import catalogue
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPES = Path(__file__).resolve().parent / "recipes"
 # Only sources count: what Python and editors leave beside them must not change a hash.
 _LEFT_OUT_SUFFIXES = (".pyc", ".pyo", ".swp", "~")
@@ -36,9 +36,7 @@ def _walk(place: Path) -> Iterator[Path]:
         yield place
         return
     if not place.is_dir():
-        raise FileNotFoundError(
-            f"{place.relative_to(REPOSITORY)} is part of an image's recipe but is missing"
-        )
+        raise FileNotFoundError(f"{place} is part of an image's recipe but is missing")
     for path in sorted(place.rglob("*")):
         if "__pycache__" in path.parts or path.name.endswith(_LEFT_OUT_SUFFIXES):
             continue
@@ -52,8 +50,9 @@ def context(name: str) -> list[File]:
     image = catalogue.get(name)
     folder = RECIPES / name
     places = [(path, path.relative_to(folder)) for path in _walk(folder)]
-    for source in image.sources:
-        places += [(path, path.relative_to(REPOSITORY)) for path in _walk(REPOSITORY / source)]
+    if CHECKOUT:
+        for source in image.sources:
+            places += [(path, path.relative_to(CHECKOUT)) for path in _walk(CHECKOUT / source)]
     return [
         File(str(target), path.read_bytes(), executable=bool(path.stat().st_mode & 0o100))
         for path, target in places

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from strata.images.content import REPOSITORY
+from strata import folders
 from strata.model import InvalidStackError, Problem
 from strata.platforms.docker.names import Names
 
@@ -16,7 +16,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def alone(names: Names) -> Iterator[None]:
     """Keeps a second backup or restore of the stack out. The lock ends with the process, however
     that ends."""
-    path = REPOSITORY / ".toolchain" / f"backup-{names.owner}-{names.stack}.lock"
+    path = folders.state() / f"backup-{names.owner}-{names.stack}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         try:

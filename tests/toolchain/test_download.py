@@ -105,7 +105,7 @@ def test_sha1_is_told_by_its_length(server: Server, tmp_path: Path) -> None:
 
 def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path) -> None:
     server.files["/a"] = BODY
-    with pytest.raises(SetupError, match="does not have the checksum") as error:
+    with pytest.raises(SetupError, match="doesn't have the release's checksum") as error:
         download.fetch(f"{server.address}/a", tmp_path / "a", "0" * 64)
     assert "What to do" in str(error.value)
     assert list(tmp_path.iterdir()) == []
@@ -176,7 +176,7 @@ def test_checksum_of_reads_both_styles_of_listing() -> None:
     listing = "AA  ./a.tar.gz\nbb *b.tar.gz\n\ncc  other-b.tar.gz\n"
     assert download.checksum_of(listing, "a.tar.gz") == "aa"
     assert download.checksum_of(listing, "b.tar.gz") == "bb"
-    with pytest.raises(SetupError, match=r"does not name c\.tar\.gz"):
+    with pytest.raises(SetupError, match=r"^c\.tar\.gz: missing"):
         download.checksum_of(listing, "c.tar.gz")
 
 
@@ -215,7 +215,7 @@ def test_a_tampered_release_changes_nothing(server: Server, tmp_path: Path) -> N
     target.mkdir(parents=True)
     (target / "pulumi").write_text("good")
     release = releases.Release(server.address, "r.tar.gz", "sums.txt")
-    with pytest.raises(SetupError, match="does not have the checksum"):
+    with pytest.raises(SetupError, match="doesn't have the release's checksum"):
         releases.install(release, "pulumi", target, Layout(tmp_path), Progress("test", None))
     assert (target / "pulumi").read_text() == "good"
 

@@ -273,7 +273,7 @@ def test_digests_are_added_and_nothing_else_changes() -> None:
 
 
 def test_a_file_that_cannot_be_added_to_is_left_with_the_digests_told() -> None:
-    with pytest.raises(SetupError, match="not written as a block") as error:
+    with pytest.raises(SetupError, match="isn't a block") as error:
         command.with_digests("config: {'strata:system': a}\n", {"application": DIGEST})
     assert DIGEST in error.value.remedy
 
@@ -302,7 +302,7 @@ def test_an_image_that_nobody_knows_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (None, "no stack 'prod'"),
+        (None, "stack prod: there is no file"),
         ("config:\n  strata:system: reference\n", "no registry to push to"),
         ("config:\n  strata:platform: eks\n", "no registry to push to"),
         ("config:\n  strata:platform: eks\n  strata:regoin: a\n", "strata:regoin"),

@@ -18,6 +18,7 @@ from strata.images.content import File
 from strata.images.engine import ImageError
 from strata.images.log import Tail
 from strata.images.source import Source, parent_reference, resolve, root_reference
+from tests.project import REPOSITORY
 
 NAMES = tuple(catalogue.IMAGES)
 
@@ -178,7 +179,7 @@ def test_the_recipe_needs_no_buildkit_and_names_no_registry(name: str) -> None:
 
 
 def test_packages_are_installed_by_hash_and_locks_name_no_host() -> None:
-    locks = sorted((content.REPOSITORY / "apps").rglob("requirements*.lock"))
+    locks = sorted((REPOSITORY / "apps").rglob("requirements*.lock"))
     assert len(locks) == 4
     for lock in locks:
         text = lock.read_text()
@@ -282,17 +283,14 @@ def test_naming_an_image_needs_no_docker() -> None:
         "sys.exit('docker' in sys.modules or 'rich' in sys.modules)"
     )
     assert (
-        subprocess.run(
-            [sys.executable, "-c", script], cwd=content.REPOSITORY, check=False
-        ).returncode
-        == 0
+        subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, check=False).returncode == 0
     )
 
 
 def test_no_engine_is_one_clear_sentence() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "strata.images", "build", "base"],
-        cwd=content.REPOSITORY,
+        cwd=REPOSITORY,
         env={"DOCKER_HOST": "unix:///nowhere.sock", "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,

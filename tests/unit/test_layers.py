@@ -12,7 +12,7 @@ import pytest
 from tests.project import REPOSITORY
 
 LAYERS = (
-    ("strata.errors", "strata.pins"),
+    ("strata.errors", "strata.folders", "strata.pins"),
     ("strata.model",),
     ("strata.config",),
     ("strata.images", "strata.console", "strata.docker_engine", "strata.engine"),

@@ -1,16 +1,16 @@
-"""A control plane of Kubernetes and what plays its nodes, from pinned Go modules: for tests/kubernetes alone."""
+"""Builds a Kubernetes control plane and its simulated nodes from pinned Go modules, for tests/kubernetes only."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from toolchain import golang
 from toolchain.layout import Layout
+from toolchain.registries import golang
 from toolchain.report import step
 from toolchain.stamps import Stamp, digest
 
-# By the folder of the module that pins it; the versions are in its go.mod, for the modules below are pinned there too.
-# kwok is built with older modules of Kubernetes, so it cannot share a module with the control plane.
+# By the folder of the module whose go.mod pins the version. kwok requires older Kubernetes modules than the control
+# plane, so it has a module of its own.
 _PACKAGES = {
     "etcd": ("kubernetes", "go.etcd.io/etcd/server/v3"),
     "kube-apiserver": ("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
@@ -21,28 +21,24 @@ _PACKAGES = {
 
 
 def programs(layout: Layout) -> dict[str, Path]:
-    """Where each program lies, or will."""
+    """Returns the path of each program, built or not."""
     return {name: layout.folder / "lib" / "kubernetes" / name for name in _PACKAGES}
 
 
 def ensure(layout: Layout) -> None:
-    """Builds all of them where one is missing."""
-    modules = {module: layout.go_sources / module for module, _ in _PACKAGES.values()}
+    """Builds all programs if one is missing."""
+    modules = {module: golang.SOURCES / module for module, _ in _PACKAGES.values()}
     targets = programs(layout)
     stamp = Stamp(layout.stamps, "kubernetes", digest(*modules.values()), targets.values())
     if stamp.valid():
         return
-    golang.check(layout)
     log = layout.logs / "kubernetes.log"
-    # What is compiled for one of them is most of the others.
+    # Most packages are compiled for the first program and reused by the others.
     with golang.caches(layout):
         for name, (module, package) in _PACKAGES.items():
             with step(
-                f"{name}: building it from its Go modules, for tests/kubernetes, minutes the first time"
+                f"{name}: building it from Go modules, for tests/kubernetes (takes minutes, once)"
             ) as progress:
-                golang.build(
-                    layout, golang.Build(modules[module], package, targets[name]), log, progress
-                )
-    # Gigabytes of modules and compiled packages, of no more use.
-    golang.remove_caches(layout)
+                build = golang.Build(modules[module], package, targets[name])
+                golang.build(layout, build, log, progress)
     stamp.set()

@@ -1,8 +1,7 @@
-"""A resource provider that plans and refuses to do: see the README beside it.
+"""A plan-only resource provider: see the README in this folder.
 
-Check and Create in preview give back the inputs, with the tags that an AWS provider puts on
-everything and the name that Kubernetes' gives. Functions that programs call while planning get
-plain, fixed answers. A plan it makes was checked by nobody.
+Check and Create return the inputs, with the default tags that the AWS provider adds and the names
+that the Kubernetes provider generates. Functions return fixed results. Nothing is validated.
 """
 
 from __future__ import annotations
@@ -22,38 +21,43 @@ from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2, json_format, struct_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import (
+    engine_pb2,
+    engine_pb2_grpc,
+    plugin_pb2,
+    provider_pb2,
+    provider_pb2_grpc,
+)
 
 REFUSAL = (
-    "this is the plan-only {name} provider: it can preview a stack and nothing else. "
-    "To {action} it, install the real plugin: pulumi plugin install resource {name}"
+    "the plan-only {name} provider can't {action} resources: it only previews. "
+    "Install the real plugin: pulumi plugin install resource {name}"
 )
+NOTICE = "plan-only {name} provider: nothing is checked that the real {name} provider would check"
 ACCOUNT = "111122223333"
 REGION = "eu-central-1"
 KUBERNETES_WITHOUT_NAMES = ("helm.sh/", "yaml:", "kustomize:")
 
 
 def policy_document(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The JSON of a policy from its statements, as the real function would write it."""
-    made = []
-    for one in arguments.get("statements", []):
-        statement: dict[str, Any] = {"Effect": one.get("effect", "Allow")}
-        for key, name in (("sid", "Sid"), ("actions", "Action"), ("resources", "Resource")):
-            if one.get(key):
-                statement[name] = one[key]
-        for key, name in (("notActions", "NotAction"), ("notResources", "NotResource")):
-            if one.get(key):
-                statement[name] = one[key]
-        if one.get("principals"):
+    """Returns the JSON of a policy from its statements, as the real function writes it."""
+    statements = []
+    for given in arguments.get("statements", []):
+        statement: dict[str, Any] = {"Effect": given.get("effect", "Allow")}
+        for key in ("sid", "actions", "resources", "notActions", "notResources"):
+            if given.get(key):
+                # `notActions` is NotAction in the JSON.
+                statement[key[:1].upper() + key[1:].removesuffix("s")] = given[key]
+        if given.get("principals"):
             statement["Principal"] = {
                 ("AWS" if entry["type"] == "*" else entry["type"]): entry["identifiers"]
-                for entry in one["principals"]
+                for entry in given["principals"]
             }
-        for entry in one.get("conditions", []):
+        for entry in given.get("conditions", []):
             condition = statement.setdefault("Condition", {}).setdefault(entry["test"], {})
             condition[entry["variable"]] = entry["values"]
-        made.append(statement)
-    return {**arguments, "json": json.dumps({"Version": "2012-10-17", "Statement": made})}
+        statements.append(statement)
+    return {**arguments, "json": json.dumps({"Version": "2012-10-17", "Statement": statements})}
 
 
 ANSWERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -94,19 +98,21 @@ ANSWERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 
 
 class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
-    """Answers the engine's questions about a plan."""
+    """Implements what the engine calls during a preview."""
 
     def __init__(self, name: str, version: str) -> None:
         self.name = name
         self.version = version
         self.default_tags: dict[str, str] = {}
         self.stopped = threading.Event()
+        self.engine_address = ""
 
-    def raise_problems(self, context: grpc.ServicerContext, action: str) -> None:
-        """Ends the call with the error that says what this provider is."""
+    def refuse(self, context: grpc.ServicerContext, action: str) -> None:
+        """Fails the call and says what this provider can't do."""
         context.abort(grpc.StatusCode.UNIMPLEMENTED, REFUSAL.format(name=self.name, action=action))
 
     def Handshake(self, request: Any, context: Any) -> Any:
+        self.engine_address = request.engine_address
         return provider_pb2.ProviderHandshakeResponse(
             accept_secrets=True, accept_resources=True, accept_outputs=False
         )
@@ -127,9 +133,22 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Any, context: Any) -> Any:
         if self.name == "aws":
             self.default_tags = default_tags(json_format.MessageToDict(request.args))
+        self.notify()
         return provider_pb2.ConfigureResponse(
             acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=False
         )
+
+    def notify(self) -> None:
+        """Shows the notice, once per run: the engine starts one process for all providers of a kind."""
+        address, self.engine_address = self.engine_address, ""
+        if address:
+            with grpc.insecure_channel(address) as channel:
+                engine = engine_pb2_grpc.EngineStub(channel)
+                engine.Log(
+                    engine_pb2.LogRequest(
+                        severity=engine_pb2.INFO, message=NOTICE.format(name=self.name)
+                    )
+                )
 
     def Check(self, request: Any, context: Any) -> Any:
         inputs = struct_pb2.Struct()
@@ -147,16 +166,16 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Create(self, request: Any, context: Any) -> Any:
         if not request.preview:
-            self.raise_problems(context, "create")
+            self.refuse(context, "create")
         return provider_pb2.CreateResponse(properties=self.planned(request.properties, request.urn))
 
     def Update(self, request: Any, context: Any) -> Any:
         if not request.preview:
-            self.raise_problems(context, "update")
+            self.refuse(context, "update")
         return provider_pb2.UpdateResponse(properties=self.planned(request.news, request.urn))
 
     def planned(self, inputs: struct_pb2.Struct, urn: str) -> struct_pb2.Struct:
-        """What a resource will have: its inputs, and for AWS all its tags once more by that name."""
+        """Returns the outputs of a resource: its inputs, and for AWS all its tags as `tagsAll`."""
         outputs = struct_pb2.Struct()
         outputs.CopyFrom(inputs)
         if self.name == "aws" and "tags" in inputs.fields and takes_tags(type_of(urn)):
@@ -164,10 +183,10 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
         return outputs
 
     def Delete(self, request: Any, context: Any) -> Any:
-        self.raise_problems(context, "delete")
+        self.refuse(context, "delete")
 
     def Read(self, request: Any, context: Any) -> Any:
-        self.raise_problems(context, "read")
+        self.refuse(context, "read")
 
     def Invoke(self, request: Any, context: Any) -> Any:
         arguments = json_format.MessageToDict(request.args)
@@ -182,25 +201,25 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def type_of(urn: str) -> str:
-    """`aws:ec2/vpc:Vpc` of the URN of a resource, whatever its parents are."""
+    """Returns the type of a resource, such as `aws:ec2/vpc:Vpc`, from its URN."""
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
 
 def default_tags(configuration: dict[str, Any]) -> dict[str, str]:
-    """The tags for everything; a provider's settings come as text, those with parts as JSON."""
-    found = configuration.get("defaultTags") or {}
-    if isinstance(found, str):
+    """Returns the default tags. A provider's settings are strings: JSON if they have parts."""
+    setting = configuration.get("defaultTags") or {}
+    if isinstance(setting, str):
         try:
-            found = json.loads(found)
+            setting = json.loads(setting)
         except ValueError:
             return {}  # unknown until an update
-    tags = found.get("tags") if isinstance(found, dict) else None
+    tags = setting.get("tags") if isinstance(setting, dict) else None
     return tags if isinstance(tags, dict) else {}
 
 
 @lru_cache
 def takes_tags(kind: str) -> bool:
-    """Whether a type of AWS has tags, read in the SDK's text: to import it takes a second."""
+    """Whether a type of AWS has tags. Reads the SDK's text: importing it takes a second."""
     package = importlib.util.find_spec("pulumi_aws")
     module = kind.split(":")[1] if kind.count(":") == 2 else ""
     if package is None or package.origin is None or "/" not in module:
@@ -212,7 +231,7 @@ def takes_tags(kind: str) -> bool:
 
 
 def add_tags(inputs: struct_pb2.Struct, tags: dict[str, str]) -> None:
-    """Adds tags to those of a resource, whose own win; leaves those alone that are unknown yet."""
+    """Adds tags to a resource. Its own override them; unknown ones are left alone."""
     own = inputs.fields["tags"]
     if own.WhichOneof("kind") not in (None, "null_value", "struct_value"):
         return
@@ -222,7 +241,7 @@ def add_tags(inputs: struct_pb2.Struct, tags: dict[str, str]) -> None:
 
 
 def name_object(inputs: struct_pb2.Struct, urn: str) -> None:
-    """Names a Kubernetes object as the real provider does: known at preview, unique by its URN."""
+    """Names a Kubernetes object as the real provider does: known at preview, unique per URN."""
     kind = type_of(urn)
     if any(part in kind for part in KUBERNETES_WITHOUT_NAMES) or kind.endswith("List"):
         return
@@ -236,8 +255,8 @@ def name_object(inputs: struct_pb2.Struct, urn: str) -> None:
 
 
 def main() -> None:
-    """Serves until the engine is done. Prints the port, as every plugin does."""
-    # The engine wants the version that the plugin is installed under, which its folder is named by.
+    """Serves until the engine stops it. Prints the port, as every plugin does."""
+    # The engine expects the version that the plugin is installed under: it is in the name of the folder.
     version = Path(__file__).resolve().parent.name.rpartition("-v")[2]
     provider = PlanProvider(sys.argv[1], version if version[:1].isdigit() else "0.0.0")
     server = grpc.server(

@@ -1,7 +1,7 @@
-"""The upstream provider that the Docker plugin is built from: its copy, and the edits that we make in it.
+"""Prepares the sources of the Docker plugin: a copy of the upstream Terraform provider, with edits.
 
-Each edit names the exact text it replaces and fails where that text is not found, so a new version of the upstream
-provider cannot lose one in silence.
+Each edit names the exact text it replaces and fails if that text is not there, so a new version of the provider
+can't silently drop one.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strata.pins import UPSTREAM_MODULE, UPSTREAM_VERSION
-from toolchain import golang
 from toolchain.errors import SetupError
 from toolchain.layout import Layout
+from toolchain.registries import golang
 
 _PROVIDER = "internal/provider"
 
-# Of Terraform's newer plugin framework: actions, a data source and Docker Compose. Pulumi's plugin has none of it, and
-# without it the build leaves out all of Compose.
+# Actions, data sources and Docker Compose of Terraform's newer plugin framework. Pulumi's plugin doesn't have them, and
+# without them the build leaves out Compose.
 REMOVED = (
     "main.go",
     f"{_PROVIDER}/action_docker_*.go",
@@ -30,7 +30,7 @@ REMOVED = (
     f"{_PROVIDER}/*_test.go",
 )
 
-# The upstream package is internal, so a package inside the module hands its provider out.
+# The upstream package is internal: only a package inside its module can export its provider.
 EXPORTED = """// Package exported hands out the provider, which lies in an internal package.
 package exported
 
@@ -47,7 +47,7 @@ class Edit:
     new: str
 
 
-# Waits before the first look and between two looks at something that is there at once on a local engine.
+# Delays before the first poll and between polls. A local engine creates these resources at once.
 EDITS = (
     Edit(
         f"{_PROVIDER}/resource_docker_network_funcs.go",
@@ -79,7 +79,7 @@ EDITS = (
         "volumeReadRefreshDelay               = 2 * time.Second",
         "volumeReadRefreshDelay               = 0",
     ),
-    # How often a starting container is asked whether it is healthy: what links to it waits for the answer.
+    # The interval of health polls. Services that link to this one start after it.
     Edit(
         f"{_PROVIDER}/resource_docker_container_funcs.go",
         'log.Printf("[DEBUG] waiting for container healthy state")\n\t\t\t\t\ttime.Sleep(time.Second)',
@@ -89,27 +89,27 @@ EDITS = (
 
 
 def apply(edits: tuple[Edit, ...], folder: Path) -> None:
-    """Makes the edits; raises where a text to replace is not there exactly once."""
+    """Makes the edits. Raises `SetupError` if a text to replace isn't there exactly once."""
     for edit in edits:
         path = folder / edit.file
         text = path.read_text()
         times = text.count(edit.old)
         if times != 1:
             raise SetupError(
-                f"{edit.file} of the upstream Docker provider has the text {edit.old!r} {times} times, not once",
-                "the pinned version changed: look at that file and adapt EDITS in toolchain/docker_plugin.py",
+                f"{edit.file} of the upstream Docker provider contains {edit.old!r} {times} times, not once",
+                "adapt EDITS in toolchain/registries/docker_plugin.py to the new version of that file",
             )
         path.write_text(text.replace(edit.old, edit.new))
 
 
 def prepare(layout: Layout, log: Path) -> Path:
-    """The folder to build the plugin in: our module with the edited copy of the upstream provider inside it."""
+    """Returns the folder to build the plugin in: our module with the edited copy of the upstream provider."""
     upstream = golang.download(layout, UPSTREAM_MODULE, UPSTREAM_VERSION, log)
     folder = layout.build / "pulumi-resource-docker"
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(layout.go_sources / "pulumi-resource-docker", folder)
+    shutil.copytree(golang.SOURCES / "pulumi-resource-docker", folder)
     copy = folder / "upstream"
-    # Only what is compiled: the module carries its documentation and examples too.
+    # The module also has documentation and examples, which the build doesn't need.
     copy.mkdir()
     for name in ("go.mod", "go.sum"):
         shutil.copyfile(upstream / name, copy / name)

@@ -1,4 +1,4 @@
-"""Builds from pinned Go modules, with every cache inside the clone."""
+"""Builds programs from pinned Go modules. Every cache is in `.toolchain/`."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from pathlib import Path
 from strata.pins import NEEDED_GO, OLDEST_GO
 from toolchain.errors import SetupError
 from toolchain.layout import Layout
-from toolchain.report import Progress
+from toolchain.report import Progress, step
 
+SOURCES = Path(__file__).resolve().parent / "go"
 LAST_LINES = 20
 
 
 @dataclass(frozen=True)
 class Build:
-    """One binary of one module."""
+    """One program of one module. `variables` are set by the linker, by their full names."""
 
     module: Path  # folder with go.mod and go.sum
     package: str
     target: Path
-    variables: dict[str, str] = field(
-        default_factory=dict
-    )  # set by the linker, by their full names
-    tags: tuple[str, ...] = ()
+    variables: dict[str, str] = field(default_factory=dict)
 
 
 def environment(layout: Layout) -> dict[str, str]:
-    """Everything that Go keeps goes to the clone. A Go without C compiler suffices."""
+    """Keeps all that Go stores inside `.toolchain/`. No C compiler is needed."""
     return {
         **os.environ,
         "GOPATH": str(layout.go),
         "GOMODCACHE": str(layout.go / "mod"),
         "GOCACHE": str(layout.go / "build"),
         "GOFLAGS": "-modcacherw -buildvcs=false",
+        # A fifth less time for compiling, within this limit of memory per process.
+        "GOGC": "400",
+        "GOMEMLIMIT": "1GiB",
         "GOWORK": "off",
         "CGO_ENABLED": "0",
     }
@@ -50,93 +51,68 @@ def environment(layout: Layout) -> dict[str, str]:
 
 @contextmanager
 def caches(layout: Layout) -> Iterator[None]:
-    """Keeps the caches where they are while something is built from them: another set-up may be done by then."""
+    """Keeps the caches of Go while programs are built, then removes them: they take gigabytes.
+
+    Nests, also across processes: the last one to leave removes them. After an error they stay, and the next build
+    resumes from them.
+    """
     layout.folder.mkdir(parents=True, exist_ok=True)
     with (layout.folder / "go.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         yield
-
-
-def remove_caches(layout: Layout) -> bool:
-    """Removes gigabytes of modules and compiled packages; leaves them, and says so, where another build uses them."""
-    layout.folder.mkdir(parents=True, exist_ok=True)
-    with (layout.folder / "go.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return False
-        shutil.rmtree(layout.go, ignore_errors=True)
-    return True
+            return
+        if layout.go.is_dir():
+            with step("Removing the caches of Go"):
+                shutil.rmtree(layout.go, ignore_errors=True)
 
 
 def version(text: str) -> tuple[int, int] | None:
-    """(1, 26) of `go version go1.26.8 linux/amd64`."""
-    found = re.search(r"\bgo(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else None
+    """Returns (1, 26) for `go version go1.26.8 linux/amd64`."""
+    match = re.search(r"\bgo(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def check(layout: Layout) -> None:
-    """Raises where Go is missing or cannot build the pinned modules."""
+    """Raises `SetupError` if Go is missing or too old to build the pinned modules."""
     remedy = (
-        f"install Go {NEEDED_GO} or newer and run the same command again, or use a machine that reaches github.com, "
-        "where no Go is needed"
+        f"install Go {NEEDED_GO} or newer and run the same command again; "
+        "a machine that reaches github.com doesn't need Go"
     )
     go = shutil.which("go")
     if go is None:
-        raise SetupError(
-            "building from package registries needs Go, and there is no `go` on the PATH", remedy
-        )
+        raise SetupError("no `go` on the PATH: building from package registries needs it", remedy)
     done = subprocess.run(
         [go, "version"], env=environment(layout), text=True, capture_output=True, check=False
     )
-    found = version(done.stdout)
-    if found is None or found < OLDEST_GO:
-        raise SetupError(
-            f"the Go at {go} is too old: {done.stdout.strip() or done.stderr.strip()}", remedy
-        )
+    installed = version(done.stdout)
+    if installed is None or installed < OLDEST_GO:
+        raise SetupError(f"{go} is too old: {done.stdout.strip() or done.stderr.strip()}", remedy)
 
 
 def build(layout: Layout, what: Build, log: Path, progress: Progress) -> None:
-    """Builds one binary; an interrupted build goes on from its cache."""
+    """Builds one program. An interrupted build resumes from the caches."""
+    check(layout)
     with caches(layout):
-        _build(layout, what, log, progress)
-
-
-def _build(layout: Layout, what: Build, log: Path, progress: Progress) -> None:
-    settings = environment(layout)
-    progress.update("reading the modules")
-    list_command = [
-        "go",
-        "list",
-        "-deps",
-        "-f",
-        "{{.ImportPath}}",
-        f"-tags={','.join(what.tags)}",
-        what.package,
-    ]
-    packages = _run(list_command, what.module, settings, log, progress, "downloading modules")
-    linker = " ".join(
-        ["-s", "-w", *(f"-X {name}={value}" for name, value in what.variables.items())]
-    )
-    what.target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = what.target.with_name(f"{what.target.name}.new")
-    command = ["go", "build", "-v", "-trimpath", f"-tags={','.join(what.tags)}", "-ldflags", linker]
-    _run(
-        [*command, "-o", str(temporary), what.package],
-        what.module,
-        settings,
-        log,
-        progress,
-        "compiled",
-        packages,
-    )
-    temporary.replace(what.target)
+        settings = environment(layout)
+        progress.update("reading the modules")
+        listing = ["go", "list", "-deps", "-f", "{{.ImportPath}}", what.package]
+        packages = _run(listing, what.module, settings, log, progress, "downloading modules")
+        variables = [f"-X {name}={value}" for name, value in what.variables.items()]
+        what.target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = what.target.with_name(f"{what.target.name}.new")
+        command = ["go", "build", "-v", "-trimpath", "-ldflags", " ".join(["-s -w", *variables])]
+        command += ["-o", str(temporary), what.package]
+        _run(command, what.module, settings, log, progress, "compiled", packages)
+        temporary.replace(what.target)
 
 
 def download(layout: Layout, module: str, module_version: str, log: Path) -> Path:
-    """The folder of one module, verified against the checksum database (or the go.sum of the current folder)."""
+    """Returns the folder of one module, verified against Go's checksum database."""
     command = ["go", "mod", "download", "-json", f"{module}@{module_version}"]
-    # Outside any module, Go asks for the version alone.
+    # Outside any module: inside one, Go would check its go.sum.
     layout.build.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         command,
@@ -162,7 +138,7 @@ def _run(
     doing: str,
     expected: int | None = None,
 ) -> int:
-    """Runs Go with its output in the log; gives the number of packages it named."""
+    """Runs Go with its output in the log. Returns the number of packages it lists."""
     log.parent.mkdir(parents=True, exist_ok=True)
     last: deque[str] = deque(maxlen=LAST_LINES)
     count = 0
@@ -196,6 +172,6 @@ def _failure(command: list[str], lines: list[str], log: Path) -> SetupError:
     shown = "\n    ".join(lines[-LAST_LINES:])
     return SetupError(
         f"`{' '.join(command[:3])} ...` failed:\n    {shown}",
-        f"see {log}; check that this machine reaches the Go module proxy and has space left, then run the same "
-        "command again: it goes on where it stopped",
+        f"see {log}; check that this machine reaches the Go module proxy and has free disk space, then run the same "
+        "command again: it resumes where it stopped",
     )

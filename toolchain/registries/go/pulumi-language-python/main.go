@@ -1,7 +1,7 @@
-// The language host of Python for the Pulumi engine: it starts Python programs and policy packs.
+// The Python language host: it installs the dependencies of Python programs, and runs programs and policy packs.
 //
-// The engine starts it twice a run, so it is compiled: the same server in Python costs half a second each time. The
-// runner script `pulumi-language-python-exec` (from the Go module of the Pulumi SDK) has to lie beside this binary.
+// It replaces Pulumi's own, which is on no package registry. The runner script `pulumi-language-python-exec`, from the
+// Go module of the Pulumi SDK, must be in the same folder.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -31,13 +32,13 @@ import (
 var version = "0.0.0"
 
 const (
-	// The runner script exits with it when it has already shown the error to the person.
+	// The exit status of the runner script if it has already printed the error.
 	exitStatusBail = 32
-	// The engine uses the same limit; a program's configuration can be larger than gRPC's default of 4 MiB.
+	// The engine's own limit. A program's configuration can exceed gRPC's default of 4 MiB.
 	maxMessageBytes = 400 * 1024 * 1024
-	// How long a program that was asked to stop may take before it is killed.
+	// How long a program may take to stop before it is killed.
 	stopGrace = 2 * time.Second
-	// How often to look whether the CLI still lives.
+	// How often to check that the CLI still runs.
 	parentCheckInterval = time.Second
 )
 
@@ -69,7 +70,7 @@ func serve() error {
 	}
 	host := &languageHost{runner: self + "-exec", running: map[*exec.Cmd]struct{}{}}
 	if len(os.Args) > 1 {
-		// The engine's address comes last; newer engines give it in the handshake as well.
+		// The engine's address comes last. Newer engines send it in the handshake as well.
 		host.engineAddress = os.Args[len(os.Args)-1]
 	}
 
@@ -80,7 +81,7 @@ func serve() error {
 	server := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessageBytes), grpc.MaxSendMsgSize(maxMessageBytes))
 	pulumirpc.RegisterLanguageRuntimeServer(server, host)
 
-	// The engine ends its plugins with SIGINT and waits up to 10 seconds for each, so leave at once.
+	// The engine stops its plugins with SIGINT and waits up to 10 seconds for each: exit at once.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
@@ -96,7 +97,7 @@ func serve() error {
 	return server.Serve(listener)
 }
 
-// endWithParent ends this process, and the program it runs, when the CLI was killed and could not end them itself.
+// endWithParent ends this process and the program it runs if the CLI was killed and couldn't end them itself.
 func (host *languageHost) endWithParent(parent int) {
 	for os.Getppid() == parent {
 		time.Sleep(parentCheckInterval)
@@ -118,9 +119,9 @@ func (host *languageHost) GetPluginInfo(context.Context, *emptypb.Empty) (*pulum
 	return &pulumirpc.PluginInfo{Version: version}, nil
 }
 
-// GetRequiredPackages answers for the packages of the virtual environment whose plugin is installed. To name one that
-// is not installed would fail a stack that never uses it: with automatic acquisition off, the engine refuses to start.
-// A stack that does use it gets the engine's own error at its first resource.
+// GetRequiredPackages returns the packages of the virtual environment whose plugin is installed. The CLI downloads every
+// other plugin that is named here, also if it's on the PATH, and fails if it can't, also if the program doesn't use it.
+// A plugin that is missing is named by the engine's own error at the first resource that needs it.
 func (host *languageHost) GetRequiredPackages(
 	_ context.Context, request *pulumirpc.GetRequiredPackagesRequest,
 ) (*pulumirpc.GetRequiredPackagesResponse, error) {
@@ -191,7 +192,7 @@ func (host *languageHost) GetProgramDependencies(
 	return response, nil
 }
 
-// About is asked at every run, for the metadata of the update: it starts no process.
+// About is called at every run, for the metadata of the update: it must not start a process.
 func (host *languageHost) About(
 	_ context.Context, request *pulumirpc.AboutRequest,
 ) (*pulumirpc.AboutResponse, error) {
@@ -208,11 +209,43 @@ func (host *languageHost) RuntimeOptionsPrompts(
 	return &pulumirpc.RuntimeOptionsResponse{}, nil
 }
 
+// InstallDependencies does what `pulumi install` does with the toolchain pip: it creates the virtual environment and
+// installs requirements.txt.
 func (host *languageHost) InstallDependencies(
-	*pulumirpc.InstallDependenciesRequest, grpc.ServerStreamingServer[pulumirpc.InstallDependenciesResponse],
+	request *pulumirpc.InstallDependenciesRequest, stream grpc.ServerStreamingServer[pulumirpc.InstallDependenciesResponse],
 ) error {
-	return status.Error(codes.FailedPrecondition,
-		"the project's set-up installs the Python packages: run `make up` instead of `pulumi install`")
+	stdout, stderr := streams(func(chunk []byte, isError bool) error {
+		if isError {
+			return stream.Send(&pulumirpc.InstallDependenciesResponse{Stderr: chunk})
+		}
+		return stream.Send(&pulumirpc.InstallDependenciesResponse{Stdout: chunk})
+	})
+	run := func(environment python, arguments ...string) error {
+		command := environment.command(stream.Context(), arguments...)
+		command.Dir, command.Stdout, command.Stderr = request.GetInfo().GetProgramDirectory(), stdout, stderr
+		exitStatus, err := host.run(command)
+		if err == nil && exitStatus != 0 {
+			err = fmt.Errorf("`%s` exited with status %d", strings.Join(command.Args, " "), exitStatus)
+		}
+		return err
+	}
+	if folder := virtualEnvironment(request.GetInfo()); folder != "" {
+		system, err := pathPython()
+		if err != nil {
+			return err
+		}
+		if err := run(system, "-m", "venv", folder); err != nil {
+			return err
+		}
+	}
+	environment, err := findPython(request.GetInfo())
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(request.GetInfo().GetProgramDirectory(), "requirements.txt")); err != nil {
+		return nil
+	}
+	return run(environment, "-m", "pip", "install", "-r", "requirements.txt")
 }
 
 func (host *languageHost) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
@@ -300,27 +333,22 @@ func (host *languageHost) RunPlugin(
 	command.Dir = request.GetPwd()
 	command.Env = append(command.Env, request.GetEnv()...)
 
-	sender := &sender{stream: stream}
-	command.Stdout = writerFunc(func(chunk []byte) (int, error) {
-		return len(chunk), sender.send(&pulumirpc.RunPluginResponse{
-			Output: &pulumirpc.RunPluginResponse_Stdout{Stdout: chunk},
-		})
-	})
-	command.Stderr = writerFunc(func(chunk []byte) (int, error) {
-		return len(chunk), sender.send(&pulumirpc.RunPluginResponse{
-			Output: &pulumirpc.RunPluginResponse_Stderr{Stderr: chunk},
-		})
+	command.Stdout, command.Stderr = streams(func(chunk []byte, isError bool) error {
+		if isError {
+			return stream.Send(&pulumirpc.RunPluginResponse{Output: &pulumirpc.RunPluginResponse_Stderr{Stderr: chunk}})
+		}
+		return stream.Send(&pulumirpc.RunPluginResponse{Output: &pulumirpc.RunPluginResponse_Stdout{Stdout: chunk}})
 	})
 	exitStatus, err := host.run(command)
 	if err != nil {
 		return fmt.Errorf("the policy pack could not be run: %w", err)
 	}
-	return sender.send(&pulumirpc.RunPluginResponse{
+	return stream.Send(&pulumirpc.RunPluginResponse{
 		Output: &pulumirpc.RunPluginResponse_Exitcode{Exitcode: int32(exitStatus)},
 	})
 }
 
-// run waits for a command; it gives its exit status, or an error where the command did not start or did not exit.
+// run returns the exit status of a command, or an error if it didn't start or didn't exit.
 func (host *languageHost) run(command *exec.Cmd) (int, error) {
 	if err := command.Start(); err != nil {
 		return 0, err
@@ -350,40 +378,49 @@ func (host *languageHost) stopAll() {
 	}
 }
 
-// stop asks the command and what it started to end: each command leads a process group of its own.
+// stop signals the command and the processes it started: each command leads its own process group.
 func stop(command *exec.Cmd) error {
 	return syscall.Kill(-command.Process.Pid, syscall.SIGTERM)
 }
 
-// python is an interpreter and the virtual environment that it is of: the one that the runtime options name, else that
-// of the first python3 on the PATH.
+// python is an interpreter and its virtual environment.
 type python struct {
 	executable         string
-	virtualEnvironment string // "" for an interpreter on the PATH that is in none
+	virtualEnvironment string // "" if there is none
 }
 
-func findPython(info *pulumirpc.ProgramInfo) (python, error) {
-	option := info.GetOptions().GetFields()["virtualenv"].GetStringValue()
-	if option == "" {
-		executable, err := exec.LookPath("python3")
-		if err != nil {
-			return python{}, status.Error(codes.FailedPrecondition, "there is no python3 on the PATH: install it")
-		}
-		// The interpreter of a virtual environment lies in it, as a link to another one.
-		folder := filepath.Dir(filepath.Dir(executable))
-		if _, err := os.Stat(filepath.Join(folder, "pyvenv.cfg")); err != nil {
-			folder = ""
-		}
-		return python{executable: executable, virtualEnvironment: folder}, nil
+// virtualEnvironment returns the folder that the runtime options name, or "".
+func virtualEnvironment(info *pulumirpc.ProgramInfo) string {
+	folder := info.GetOptions().GetFields()["virtualenv"].GetStringValue()
+	if folder == "" || filepath.IsAbs(folder) {
+		return folder
 	}
-	folder := option
-	if !filepath.IsAbs(folder) {
-		folder = filepath.Join(info.GetRootDirectory(), folder)
+	return filepath.Join(info.GetRootDirectory(), folder)
+}
+
+// findPython returns the Python of the virtual environment that the runtime options name, or else of the PATH.
+func findPython(info *pulumirpc.ProgramInfo) (python, error) {
+	folder := virtualEnvironment(info)
+	if folder == "" {
+		return pathPython()
 	}
 	executable := filepath.Join(folder, "bin", "python")
 	if _, err := os.Stat(executable); err != nil {
 		return python{}, status.Errorf(codes.FailedPrecondition,
-			"the virtual environment that `virtualenv` names has no Python at %s: make it with `make up`", executable)
+			"the virtual environment %s has no Python: create it with `pulumi install`", folder)
+	}
+	return python{executable: executable, virtualEnvironment: folder}, nil
+}
+
+func pathPython() (python, error) {
+	executable, err := exec.LookPath("python3")
+	if err != nil {
+		return python{}, status.Error(codes.FailedPrecondition, "there is no python3 on the PATH: install it")
+	}
+	// The interpreter of a virtual environment is a link in its folder.
+	folder := filepath.Dir(filepath.Dir(executable))
+	if _, err := os.Stat(filepath.Join(folder, "pyvenv.cfg")); err != nil {
+		folder = ""
 	}
 	return python{executable: executable, virtualEnvironment: folder}, nil
 }
@@ -402,7 +439,7 @@ func (environment python) command(ctx context.Context, arguments ...string) *exe
 	return command
 }
 
-// sitePackages is a pattern: the folder's name carries Python's version.
+// sitePackages returns a pattern: the folder's name contains Python's version.
 func (environment python) sitePackages() string {
 	return filepath.Join(environment.virtualEnvironment, "lib", "python3*", "site-packages")
 }
@@ -420,16 +457,17 @@ func (environment python) version() string {
 	return "unknown"
 }
 
-// sender makes one stream usable from the two goroutines that copy stdout and stderr.
-type sender struct {
-	mutex  sync.Mutex
-	stream grpc.ServerStreamingServer[pulumirpc.RunPluginResponse]
-}
-
-func (sender *sender) send(response *pulumirpc.RunPluginResponse) error {
-	sender.mutex.Lock()
-	defer sender.mutex.Unlock()
-	return sender.stream.Send(response)
+// streams returns writers for stdout and stderr that share one stream: two goroutines copy to them.
+func streams(send func(chunk []byte, isError bool) error) (stdout, stderr io.Writer) {
+	var mutex sync.Mutex
+	writer := func(isError bool) io.Writer {
+		return writerFunc(func(chunk []byte) (int, error) {
+			mutex.Lock()
+			defer mutex.Unlock()
+			return len(chunk), send(chunk, isError)
+		})
+	}
+	return writer(false), writer(true)
 }
 
 type writerFunc func(chunk []byte) (int, error)
