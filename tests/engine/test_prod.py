@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 from tests.planned import PUSHED
-from tests.planned import PUSHED
 from tests.project import REPOSITORY, Project
 from toolchain import preview
 from toolchain.layout import Layout
@@ -93,13 +92,16 @@ def groups(**changes: Any) -> dict[str, Any]:
     [
         (groups(instanceTypes=["g66.xlarge"]), ["aws.gpuNodes[0].instanceTypes[0]: g66.xlarge is"]),
         (aws(range="172.20.0.0/16"), ["strata:aws.serviceRange", "overlaps with"]),
-        (aws(region="us-west-1"), ["strata:aws.zones: 3 zones are asked for"]),
+        (aws(region="us-west-1"), ["strata:aws.zones: 3 is too many"]),
         (aws(addOns={"corends": "v1.13.1-eksbuild.1"}), ["did you mean coredns?"]),
-        (aws(kubernetesVersion="1.31"), ["1.31 has been out of EKS's standard support"]),
-        (aws(publicAccessRanges=["0.0.0.0/0"]), ["publicAccessRanges[0]", "to the world"]),
+        (aws(kubernetesVersion="1.31"), ["EKS's standard support for 1.31 ended on"]),
+        (
+            aws(publicAccessRanges=["0.0.0.0/0"]),
+            ["publicAccessRanges[0]", "opens the cluster's API to the internet"],
+        ),
         (
             {"gpu": {"mode": "require", "memoryMib": 80000}},
-            ["service inference: gpu", "no node group satisfies it", "gpu: each has"],
+            ["service inference: gpu", "no node group satisfies it", "gpu: each GPU has"],
         ),
     ],
 )
