@@ -8,7 +8,7 @@ from pulumi.runtime.config import CONFIG
 
 import systems
 from strata import config
-from strata.model import InvalidStackError
+from strata.errors import StrataError
 from strata.platforms import choose
 from strata.platforms.platform import fail
 
@@ -28,6 +28,6 @@ def main() -> None:
 
 try:
     main()
-except InvalidStackError as error:
+except StrataError as error:
     # What a person reads is the list, not the lines of the program that found it.
     fail(error)

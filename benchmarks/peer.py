@@ -3,10 +3,10 @@
 import platform
 from pathlib import Path
 
+from strata.console import step
 from toolchain import download, golang, source
 from toolchain.layout import Layout
 from toolchain.releases import Release
-from toolchain.report import step
 from toolchain.stamps import Stamp, digest
 
 COMPOSE = "2.40.3"

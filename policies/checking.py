@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from strata.errors import CheckError
 from strata.policies.packs import FOLDER, ROOT, level_file, platforms_for
 from toolchain import clouds, source
-from toolchain.errors import SetupError
 from toolchain.layout import here
 from toolchain.stack import on_docker
 
@@ -26,10 +26,6 @@ QUIET = {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_ENABLE_STREAMING_JSON_PREVI
 
 SEED = "5eed" * 16
 THROWN_AWAY = "of a state that is thrown away"
-
-
-class CheckError(Exception):
-    """Something stands in the way of a check; the text says what to do."""
 
 
 @dataclass
@@ -62,7 +58,9 @@ def pulumi() -> str:
     own = ROOT / ".toolchain" / "bin" / "pulumi"
     found = str(own) if own.exists() else shutil.which("pulumi")
     if not found:
-        raise CheckError("There is no pulumi command. Run `make setup`, or put pulumi on the path.")
+        raise CheckError(
+            "there is no pulumi command", "run `make setup`, or put pulumi on the PATH"
+        )
     return found
 
 
@@ -217,7 +215,7 @@ def check(system: str, stack: str, strict: bool = False) -> Report:
         ):
             done = run(arguments, project, env)
             if done.returncode:
-                raise CheckError(f"pulumi {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
+                raise CheckError(f"pulumi {' '.join(arguments[:2])} failed", done.stderr.strip())
         packs = pack_arguments(stack, strict_configuration(stack, strict, folder))
         done = run(["preview", "--json", *named, *packs], project, env)
         return report_of(f"{system} on {stack}", done)
@@ -245,11 +243,8 @@ def mirror(project: Path, stack: str) -> bool:
 def ensure_clouds(stack: str) -> None:
     """Makes what a stack that is not on Docker is planned with, where it is missing."""
     layout = here()
-    try:
-        if not on_docker(layout, stack):
-            clouds.ensure(layout, source.remembered(layout) == source.OFFICIAL)
-    except SetupError as error:
-        raise CheckError(str(error)) from error
+    if not on_docker(layout, stack):
+        clouds.ensure(layout, source.remembered(layout) == source.OFFICIAL)
 
 
 def audit(stack: str, strict: bool = False, project: Path = ROOT) -> Report:
@@ -260,5 +255,5 @@ def audit(stack: str, strict: bool = False, project: Path = ROOT) -> Report:
         done = run([*arguments, *pack_arguments(stack, configuration)], project, environment())
         report = report_of(f"state of {stack}", done)
         if not report.succeeded and not report.counts:
-            raise CheckError(f"The state of {stack} could not be judged: {report.output.strip()}")
+            raise CheckError(f"the state of {stack} can't be judged", report.output.strip())
         return report

@@ -9,7 +9,7 @@ from strata.policies.crossguard.rule import Pack, Rule, could_not_be_judged
 from strata.policies.packs import ROOT, all_packs, configuration_text, level_file
 
 FOLDER = ROOT / "docs" / "policies"
-NOTE = "<!-- Made from the rules by `python -m strata.policies docs`; a test fails when it is stale. -->"
+NOTE = "<!-- Made from the rules by `strata policy docs`; a test fails when it is stale. -->"
 
 INTRODUCTION = """# Policies
 
@@ -47,7 +47,7 @@ reason, or past its date, is a violation that says so.
 reported as `could-not-be-judged`, by rule, resource and property, without any value. Setting
 `"could-not-be-judged": "mandatory"` makes a preview fail on it.
 
-**After `up`.** `python -m strata.policies audit STACK` judges the state of a stack, where all is known.
+**After `up`.** `strata policy audit --stack STACK` judges the state of a stack, where all is known.
 
 **Secrets.** No message holds the value of a property. What is marked secret is judged the same.
 

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from toolchain import checks, clean, engine, layers, repair, stack, steps
+from strata.console import info
+from strata.errors import exit_on_error
+from toolchain import checks, clean, layers, repair, stack, steps
 from toolchain import preview as previews
-from toolchain.errors import SetupError
 from toolchain.layout import DEV, here
-from toolchain.report import say
 
 Layer = Annotated[str, typer.Option(help="Only the tests of this folder of tests/, without lint.")]
 
@@ -37,7 +37,7 @@ def setup(name: Annotated[str, typer.Option("--stack")] = DEV) -> None:
     """Set up what is missing for a stack, and no more: then `source .toolchain/env`."""
     steps.ensure(here(), name)
     command = "up" if name == DEV else "preview"
-    say(
+    info(
         f"Ready. `source .toolchain/env` makes the plain commands work: pulumi {command} --stack {name}"
     )
 
@@ -67,7 +67,7 @@ def down() -> None:
     """Destroy the dev stack; set-up and images stay."""
     layout = here()
     if not stack.exists(layout, DEV):
-        say("There is no stack: nothing to destroy.")
+        info("There is no stack: nothing to destroy.")
         return
     ready = steps.ensure(layout)
     stack.become(layout, ready.environment, DEV, "destroy", "--yes", "--skip-preview")
@@ -76,10 +76,9 @@ def down() -> None:
 @application.command("repair", hidden=True)
 def repair_state() -> None:
     """Repair what a killed run left (the wrapper of the CLI calls it before `destroy`)."""
-    removed = repair.repair(engine.host(), here())
+    removed = repair.repair(here())
     print(
-        f"Repaired after a pulumi run that was killed: {removed} leftovers removed.",
-        file=sys.stderr,
+        f"Repaired after an interrupted pulumi run: {removed} leftovers removed.", file=sys.stderr
     )
 
 
@@ -138,12 +137,8 @@ def clean_up() -> None:
 
 
 def main() -> None:
-    try:
+    with exit_on_error("Interrupted. Run the same command again to continue."):
         application()
-    except SetupError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nInterrupted. Run the same command again to go on.")
 
 
 if __name__ == "__main__":

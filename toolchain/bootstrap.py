@@ -32,9 +32,9 @@ def ensure_new_enough() -> None:
         if newer:
             os.execv(newer, [newer, *sys.argv])  # noqa: S606 (no shell is wanted)
     sys.exit(
-        f"Python {sys.version.split()[0]} at {sys.executable} is too old: at least "
+        f"error: Python {sys.version.split()[0]} at {sys.executable} is too old: at least "
         f"{OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} is needed.\n"
-        "  What to do: install a newer Python; one named python3.11 or higher on the PATH is found."
+        "    install a newer Python; one named python3.11 or higher on the PATH is used"
     )
 
 
@@ -50,8 +50,8 @@ def identity(locks: list[Path], folder: Path) -> str:
 
 
 def make_environment(group: str) -> None:
+    from strata.errors import SetupError
     from toolchain import debian
-    from toolchain.errors import SetupError
     from toolchain.files import write
     from toolchain.layout import here
 
@@ -132,7 +132,7 @@ def has_ensurepip() -> bool:
 
 def run(command: list[str], log: Path, doing: str, extra: dict[str, str] | None = None) -> None:
     """Runs a command with its output in the log; of pip's, each package is a line for the person."""
-    from toolchain.errors import SetupError
+    from strata.errors import SetupError
 
     lines: list[str] = []
     with log.open("a") as file:
@@ -166,11 +166,7 @@ def show(text: str) -> None:
 
 if __name__ == "__main__":
     ensure_new_enough()
-    from toolchain.errors import SetupError
+    from strata.errors import exit_on_error
 
-    try:
+    with exit_on_error("Interrupted. Run the same command again to continue."):
         make_environment(sys.argv[1])
-    except SetupError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nInterrupted. Run the same command again to go on.")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from strata.console import step
 from toolchain import releases
 from toolchain.bootstrap import make_environment
 from toolchain.layout import Layout
-from toolchain.report import step
 from toolchain.stamps import Stamp, digest
 from toolchain.versions import AWS_PLUGIN, KUBERNETES_PLUGIN
 

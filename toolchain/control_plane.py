@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from strata.console import step
 from toolchain import golang
 from toolchain.layout import Layout
-from toolchain.report import step
 from toolchain.stamps import Stamp, digest
 
 # By the folder of the module that pins it; the versions are in its go.mod, for the modules below are pinned there too.

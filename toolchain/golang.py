@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from toolchain.errors import SetupError
+from strata.console import Step
+from strata.errors import SetupError
 from toolchain.layout import Layout
-from toolchain.report import Progress
 from toolchain.versions import NEEDED_GO, OLDEST_GO
 
 LAST_LINES = 20
@@ -96,13 +96,13 @@ def check(layout: Layout) -> None:
         )
 
 
-def build(layout: Layout, what: Build, log: Path, progress: Progress) -> None:
+def build(layout: Layout, what: Build, log: Path, progress: Step) -> None:
     """Builds one binary; an interrupted build goes on from its cache."""
     with caches(layout):
         _build(layout, what, log, progress)
 
 
-def _build(layout: Layout, what: Build, log: Path, progress: Progress) -> None:
+def _build(layout: Layout, what: Build, log: Path, progress: Step) -> None:
     settings = environment(layout)
     progress.update("reading the modules")
     list_command = [
@@ -158,7 +158,7 @@ def _run(
     folder: Path,
     settings: dict[str, str],
     log: Path,
-    progress: Progress,
+    progress: Step,
     doing: str,
     expected: int | None = None,
 ) -> int:

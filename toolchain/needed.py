@@ -14,7 +14,6 @@ from strata.config import Settings
 from strata.images import catalogue
 from strata.model import GpuMode, Workload
 from strata.platforms.platform import Deployment
-from toolchain.errors import SetupError
 
 
 class _Nothing(Mocks):
@@ -62,11 +61,5 @@ def own_images(settings: Settings) -> set[str]:
 
 
 def known(names: Iterable[str]) -> set[str]:
-    """Images by name. Raises `SetupError` for one that the catalogue lacks."""
-    chosen = set(names)
-    for name in sorted(chosen):
-        if name not in catalogue.IMAGES:
-            raise SetupError(
-                f"no image is called {name!r}", f"choose of: {', '.join(catalogue.IMAGES)}"
-            )
-    return chosen
+    """Images by name. Raises `ImageError` for an unknown one."""
+    return {catalogue.get(name).name for name in names}

@@ -8,11 +8,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from strata.console import info
 from strata.policies import checking
 from strata.policies.packs import level_file
 from toolchain import clouds
 from toolchain.layout import Layout
-from toolchain.report import say
 from toolchain.stack import on_docker
 
 
@@ -28,7 +28,7 @@ def preview(layout: Layout, environment: dict[str, str], stack: str) -> int:
         tally = checking.Tally.of(checking.events(log.read_text()))
     seconds = time.monotonic() - begin
     by = "; plan-only providers" if _planned(layout, stack, tally) else ""
-    say(f"{stack}: {tally.line()}; {seconds:.1f} s{by}")
+    info(f"{stack}: {tally.line()}; {seconds:.1f} s{by}")
     return status
 
 

@@ -12,13 +12,12 @@ from typing import Any
 import yaml
 
 from strata.config import Settings, load
-from strata.images.push import NO_REPOSITORY
+from strata.console import info
+from strata.errors import MissingRepositoryError, SetupError
 from strata.model import InvalidStackError
 from toolchain import needed, steps
-from toolchain.errors import SetupError
 from toolchain.files import write
 from toolchain.layout import Layout
-from toolchain.report import say
 
 KEY = "strata:imageDigests"
 REPOSITORIES = "STRATA_REPOSITORIES"
@@ -63,9 +62,9 @@ def push(layout: Layout, stack: str, more: list[str]) -> None:
     wanted = with_digests(text, digests)
     if wanted != text:
         write(file, wanted)
-        say(f"{file.name} has the digests of {', '.join(sorted(digests))}")
+        info(f"{file.name} has the digests of {', '.join(sorted(digests))}")
     else:
-        say(f"{file.name} has them already")
+        info(f"{file.name} has them already")
 
 
 def _push(
@@ -75,11 +74,12 @@ def _push(
     with tempfile.TemporaryDirectory(prefix="strata-push-") as folder:
         digests = Path(folder) / "digests.json"
         # In the environment that has the SDK of AWS.
-        command = [str(layout.clouds_venv / "bin" / "python"), "-m", "images", "push", *names]
+        python = str(layout.clouds_venv / "bin" / "python")
+        command = [python, "-m", "strata", "images", "push", *names]
         command += ["--account", str(settings.aws.account), "--region", settings.aws.region]
         command += ["--prefix", prefix, "--digests", str(digests)]
         done = subprocess.run(command, cwd=layout.root, env=environment, check=False)
-        if done.returncode == NO_REPOSITORY:
+        if done.returncode == MissingRepositoryError.exit_status:
             return None
         if done.returncode:
             # It has said what is wrong. What it pushed before that is there, and is not pushed again.
@@ -92,7 +92,7 @@ def _make_repositories(
     layout: Layout, environment: dict[str, str], stack: str, names: list[str]
 ) -> None:
     """Updates nothing of the stack but its registry: pods can be named only once it has images."""
-    say(f"Making the image repositories of {stack}, and nothing else of it")
+    info(f"Making the image repositories of {stack}, and nothing else of it")
     command = [str(layout.bin / "pulumi"), "up", "--yes", "--skip-preview", "--stack", stack]
     for kind in ("strata:eks:Registry**", "pulumi:providers:aws::**"):
         command += ["--target", f"**{kind}"]

@@ -8,10 +8,10 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from strata.console import Step
+from strata.errors import SetupError
 from toolchain import download
-from toolchain.errors import SetupError
 from toolchain.layout import Layout
-from toolchain.report import Progress
 from toolchain.versions import PULUMI
 
 _MEBIBYTE = 1 << 20
@@ -69,9 +69,7 @@ def plugin(name: str, version: str) -> Release:
     )
 
 
-def install(
-    release: Release, inside: str, target: Path, layout: Layout, progress: Progress
-) -> None:
+def install(release: Release, inside: str, target: Path, layout: Layout, progress: Step) -> None:
     """Fetches, verifies and unpacks a release; `inside` is the folder of the archive that becomes `target`."""
 
     def report(done: int, total: int | None) -> None:

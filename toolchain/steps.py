@@ -8,11 +8,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from strata.console import step
+from strata.errors import SetupError
 from toolchain import clouds, debian, docker_plugin, engine, golang, releases, source, stack
-from toolchain.errors import SetupError
 from toolchain.files import write
 from toolchain.layout import DEV, Layout, process_environment, shell_file
-from toolchain.report import step
 from toolchain.stamps import Stamp, digest
 from toolchain.versions import DOCKER_PLUGIN, PULUMI, UPSTREAM_VERSION
 
@@ -41,29 +41,29 @@ def ensure(layout: Layout, name: str = DEV) -> Ready:
         clouds.ensure(layout, chosen == source.OFFICIAL)
     source.remember(layout, chosen)
     _wrapper(layout)
-    address = ensure_engine(layout, chosen) if on_docker else engine.host()
-    docker_host = None if address == engine.DEFAULT_HOST else address
+    if on_docker:
+        ensure_engine(layout, chosen)
+    docker_host = engine.docker_host()
     write(layout.environment_file, shell_file(layout, chosen, docker_host), 0o644)
     environment = process_environment(layout, chosen, docker_host)
     stack.ensure(layout, environment, name)
     return Ready(chosen, environment)
 
 
-def ensure_engine(layout: Layout, chosen: str) -> str:
-    """The address of a Docker engine that can build the images."""
-    address = engine.ensure(layout)
+def ensure_engine(layout: Layout, chosen: str) -> None:
+    """Returns once a Docker engine can build the images."""
+    engine.ensure(layout)
     if chosen == source.REGISTRIES:
         _base_image_tool(layout)
-    return address
 
 
 def build_images(layout: Layout, ready: Ready, *arguments: str) -> None:
-    command = [sys.executable, "-m", "images", "build", *arguments]
+    command = [sys.executable, "-m", "strata", "images", "build", *arguments]
     done = subprocess.run(command, cwd=layout.root, env=ready.environment, check=False)
     if done.returncode:
         raise SetupError(
-            f"`python -m strata.images build` ended with status {done.returncode}",
-            "its own message above says why; then run the same command again: finished images are kept",
+            f"`strata images build` ended with status {done.returncode}",
+            "fix the error that it printed above, then run the same command again: finished images are kept",
         )
 
 

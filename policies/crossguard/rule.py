@@ -181,7 +181,7 @@ def could_not_be_judged() -> Rule:
         "than the rule that could not be judged.",
         comply="Make the value known at preview (state it, or take it from config), or judge the "
         "state "
-        "after `up` with `python -m strata.policies audit STACK`. In CI set this rule to mandatory: "
+        "after `up` with `strata policy audit --stack STACK`. In CI set this rule to mandatory: "
         '`{"could-not-be-judged": "mandatory"}` in the pack\'s configuration.',
         benchmark=(),
         severity="medium",

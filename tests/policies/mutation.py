@@ -1,4 +1,5 @@
-"""Breaks the rules in one place at a time and sees whether a case notices.
+"""Breaks the rules in one place at a time and sees whether a case notices: `python -m
+tests.policies.mutation`, with `--survivors` to list what no case notices.
 
 A mutant is a rule with one condition turned round, one ``and`` made ``or``, one bound moved, or one
 violation left out. It is put in the place of the function's code, so nothing is imported anew. A
@@ -11,6 +12,7 @@ import ast
 import contextlib
 import copy
 import inspect
+import sys
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -228,3 +230,7 @@ def report(survivors: bool = False) -> int:
         print(f"survived: {place} {mutant.function}: {mutant.change}")
     print(f"mutation score: {killed} of {total} ({100 * killed / max(total, 1):.1f} %)")
     return 0 if killed == total else 1
+
+
+if __name__ == "__main__":
+    sys.exit(report(survivors="--survivors" in sys.argv))

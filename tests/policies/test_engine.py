@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from strata.errors import CheckError
 from strata.policies import checking
 from strata.policies.checking import Report, report_of
 from strata.policies.packs import FOLDER
@@ -28,7 +29,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Pulumi home of the tests' own, with the plan-only provider under each name."""
     try:
         command = checking.pulumi()
-    except checking.CheckError as error:
+    except CheckError as error:
         pytest.fail(str(error))
     folder = tmp_path_factory.mktemp("pulumi-home")
     for name in ("docker", "kubernetes", "aws"):

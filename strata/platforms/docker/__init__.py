@@ -1,5 +1,6 @@
 """Docker: the platform of a stack on one machine."""
 
+from strata import docker_engine
 from strata.config import ImageSource, Settings, read_seed
 from strata.images.choose import choose
 from strata.images.source import Source
@@ -15,7 +16,7 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
     """The platform of a stack by its settings, with what its Docker host is like."""
     raise_problems(refusals.of_settings(settings))
     seed = read_seed(settings)
-    client = host.connect()
+    client = docker_engine.connect()
     names = Names(
         project=project,
         stack=stack,
