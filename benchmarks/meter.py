@@ -64,8 +64,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     """Ends a command that is still there, with the processes it started."""
     if process.poll() is not None:
         return
-    for one in (signal.SIGINT, signal.SIGKILL):
-        os.killpg(process.pid, one)
+    for each in (signal.SIGINT, signal.SIGKILL):
+        os.killpg(process.pid, each)
         try:
             process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -112,14 +112,14 @@ class _Memory(threading.Thread):
 
 
 def _tree(root: int) -> list[int]:
-    found = [root]
-    for process in found:  # It grows as its children are found.
+    processes = [root]
+    for process in processes:  # It grows as the loop adds children.
         for thread in Path(f"/proc/{process}/task").glob("*/children"):
             try:
-                found.extend(int(child) for child in thread.read_text().split())
+                processes.extend(int(child) for child in thread.read_text().split())
             except OSError:  # The thread has ended.
                 continue
-    return found
+    return processes
 
 
 def _peak_kib(process: int) -> int | None:

@@ -99,19 +99,19 @@ class Times:
 
     def seconds(self, phase: str) -> float:
         measures: list[Measured] = getattr(self, phase)
-        return statistics.median(one.seconds for one in measures)
+        return statistics.median(measured.seconds for measured in measures)
 
     def ratio(self, other: "Times", phase: str) -> float:
         """The median of the ratios of each round: what else the machine does falls on neighbours."""
         ours: list[Measured] = getattr(self, phase)
         theirs: list[Measured] = getattr(other, phase)
         return statistics.median(
-            one.seconds / two.seconds for one, two in zip(ours, theirs, strict=True)
+            our.seconds / their.seconds for our, their in zip(ours, theirs, strict=True)
         )
 
     def memory_mib(self, phase: str) -> float | None:
         measures: list[Measured] = getattr(self, phase)
-        peaks = [one.peak_memory_mib for one in measures if one.peak_memory_mib is not None]
+        peaks = [each.peak_memory_mib for each in measures if each.peak_memory_mib is not None]
         return statistics.median(peaks) if peaks else None
 
 
@@ -147,11 +147,11 @@ class Bench:
         for number in range(1, rounds + 1):
             for tool in tools:
                 _log(f"{subject.title}: round {number} of {rounds}, {tool.name}")
-                one = times[tool.name]
-                one.first.append(tool.up())
-                one.again.append(tool.up())
-                one.down.append(tool.down())
-                # A down that left something would be in the way of the other tool.
+                measures = times[tool.name]
+                measures.first.append(tool.up())
+                measures.again.append(tool.up())
+                measures.down.append(tool.down())
+                # What a down left would disturb the other tool.
                 self.clear()
         return times
 
@@ -227,7 +227,7 @@ def table(title: str, times: Mapping[str, Times]) -> str:
             lines.append(f"  {label:<22}{ours:>6.0f} MiB{theirs:>6.0f} MiB{ours / theirs:>8.1f}")
     for label, phase in (("first up", "first"), ("no change", "again")):
         each = "; ".join(
-            f"{tool} {', '.join(f'{one.seconds:.1f}' for one in getattr(measured, phase))}"
+            f"{tool} {', '.join(f'{each.seconds:.1f}' for each in getattr(measured, phase))}"
             for tool, measured in times.items()
         )
         lines.append(f"  each {label}, in seconds: {each}")

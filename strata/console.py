@@ -120,8 +120,9 @@ class Steps:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for left in self._running.values():
-            left.end(succeeded=False)
+        with _lock:
+            for unfinished in self._running.values():
+                unfinished.end(succeeded=False)
 
     def update(self, name: str, state: str) -> None:
         """Begins a step or shows what it does now; an empty state ends it."""
@@ -139,11 +140,12 @@ def _new_display() -> Progress:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.table import Column
 
-    state = Column(no_wrap=True, overflow="ellipsis")
+    state = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         TextColumn("{task.fields[state]}", markup=False, style="dim", table_column=state),
         TimeElapsedColumn(),
+        expand=True,
         transient=True,
     )

@@ -78,7 +78,7 @@ def _wait(
     log_hint: str,
     log: Path | None = None,
 ) -> None:
-    """Waits until the engine answers; raises when it ended or the limit is over."""
+    """Waits until the engine answers. Raises `SetupError` if it ends or the time is over."""
     while progress.seconds < START_LIMIT_SECONDS and alive():
         try:
             docker_engine.connect()
@@ -95,7 +95,7 @@ def _wait(
 
 
 def stop(layout: Layout) -> bool:
-    """Stops the engine if this clone started it; says whether it did."""
+    """Stops the engine if this clone started it; returns whether it did."""
     if (layout.docker / "started-by").is_file():
         subprocess.run(
             ["systemctl", "stop", "docker.socket", "docker"], check=False, capture_output=True
@@ -120,7 +120,7 @@ def stop(layout: Layout) -> bool:
 
 
 def is_dockerd(pid: int) -> bool:
-    """Whether the process lives and is a Docker engine: a number may have been given to another process by now."""
+    """Whether the process runs and is a Docker engine: its id may belong to another process by now."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -78,14 +78,22 @@ def _push(
         command = [python, "-m", "strata", "images", "push", *names]
         command += ["--account", str(settings.aws.account), "--region", settings.aws.region]
         command += ["--prefix", prefix, "--digests", str(digests)]
-        done = subprocess.run(command, cwd=layout.root, env=environment, check=False)
+        done = subprocess.run(
+            command,
+            cwd=layout.root,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
         if done.returncode == MissingRepositoryError.exit_status:
             return None
+        print(done.stderr, end="", file=sys.stderr)
         if done.returncode:
-            # It has said what is wrong. What it pushed before that is there, and is not pushed again.
+            # The images that it pushed before the error are not pushed again.
             sys.exit(done.returncode)
-        found: dict[str, str] = json.loads(digests.read_text())
-    return found
+        by_name: dict[str, str] = json.loads(digests.read_text())
+    return by_name
 
 
 def _make_repositories(
