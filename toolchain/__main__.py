@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from strata.console import info
 from strata.errors import exit_on_error
@@ -18,8 +19,16 @@ from toolchain.layout import DEV, here
 Layer = Annotated[str, typer.Option(help="Only the tests of this folder of tests/, without lint.")]
 
 
+class _Commands(TyperGroup):
+    """Reports the errors of every command, before Typer sees an interrupt."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with exit_on_error("Interrupted. Run the same command again to resume."):
+            return super().invoke(ctx)
+
+
 application = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
 
@@ -136,10 +145,5 @@ def clean_up() -> None:
     clean.clean(here())
 
 
-def main() -> None:
-    with exit_on_error("Interrupted. Run the same command again to continue."):
-        application()
-
-
 if __name__ == "__main__":
-    main()
+    application()

@@ -168,5 +168,5 @@ if __name__ == "__main__":
     ensure_new_enough()
     from strata.errors import exit_on_error
 
-    with exit_on_error("Interrupted. Run the same command again to continue."):
+    with exit_on_error("Interrupted. Run the same command again to resume."):
         make_environment(sys.argv[1])
