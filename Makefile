@@ -40,17 +40,17 @@ images: ## build all images
 bench: ## run the benchmarks
 	@$(test) && $(toolchain) bench
 
-policy: ## preview all systems on all stacks with the policy packs
-	@$(base) && $(toolchain) setup && $(toolchain) setup --stack prod && . .toolchain/env && python -m strata.policies check
+policy: ## preview every system on every stack with the policy packs
+	@$(base) && $(toolchain) setup && $(toolchain) setup --stack prod && . .toolchain/env && python -m strata policy check
 
 audit: ## judge a stack as it stands with the policy packs (STACK=dev)
-	@$(base) && $(toolchain) setup && . .toolchain/env && python -m strata.policies audit $(STACK)
+	@$(base) && $(toolchain) setup && . .toolchain/env && python -m strata policy audit --stack $(STACK)
 
 backup: ## archive the volumes of a stack (STACK=dev FOLDER=...)
-	@$(base) && . .toolchain/env && python -m strata.ops backup --stack $(STACK) $(FOLDER)
+	@$(base) && . .toolchain/env && python -m strata backup --stack $(STACK) $(FOLDER)
 
-restore: ## restore the volumes of a stack (STACK=dev FOLDER=...)
-	@$(base) && . .toolchain/env && python -m strata.ops restore --stack $(STACK) $(FOLDER)
+restore: ## bring the volumes of a stack back (STACK=dev FOLDER=...)
+	@$(base) && . .toolchain/env && python -m strata restore --stack $(STACK) $(FOLDER)
 
 lint: ## check format, lint and types
 	@$(test) && $(toolchain) lint

@@ -3,12 +3,12 @@
 import platform
 from pathlib import Path
 
+from strata.console import step
 from strata.pins import COMPOSE
 from toolchain import download, source
 from toolchain.layout import Layout
 from toolchain.registries import golang
 from toolchain.releases import Release
-from toolchain.report import step
 from toolchain.stamps import Stamp, digest
 
 _PACKAGE = "github.com/docker/compose/v2/cmd"

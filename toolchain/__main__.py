@@ -5,22 +5,31 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from toolchain import checks, clean, engine, layers, locks, repair, stack, steps
+from strata.console import info
+from strata.errors import exit_on_error
+from toolchain import checks, clean, layers, locks, repair, stack, steps
 from toolchain import preview as previews
-from toolchain.errors import SetupError
 from toolchain.layout import DEV, here
 from toolchain.registries import golang
-from toolchain.report import say
 
 Layer = Annotated[str, typer.Option(help="Only the tests of this folder of tests/, without lint.")]
 
 
+class _Commands(TyperGroup):
+    """Reports the errors of every command, before Typer sees an interrupt."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with exit_on_error("Interrupted. Run the same command again to resume."):
+            return super().invoke(ctx)
+
+
 application = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
 
@@ -38,7 +47,7 @@ def setup(name: Annotated[str, typer.Option("--stack")] = DEV) -> None:
     """Install what is missing for a stack: then `source .toolchain/env`."""
     steps.ensure(here(), name)
     command = "up" if name == DEV else "preview"
-    say(f"Ready. Next: source .toolchain/env && pulumi {command} --stack {name}")
+    info(f"Ready. Next: source .toolchain/env && pulumi {command} --stack {name}")
 
 
 @application.command()
@@ -66,7 +75,7 @@ def down() -> None:
     """Destroy the dev stack. Set-up and images stay."""
     layout = here()
     if not stack.exists(layout, DEV):
-        say("The dev stack does not exist.")
+        info("The dev stack does not exist.")
         return
     ready = steps.ensure(layout)
     stack.become(layout, ready.environment, DEV, "destroy", "--yes", "--skip-preview")
@@ -80,7 +89,7 @@ def repair_state(leftovers: bool = False) -> None:
     for pid in killed:
         print(f"Removed the lock of a pulumi run that was killed (process {pid}).", file=sys.stderr)
     if leftovers and not held:
-        removed = repair.repair(engine.host(), layout)
+        removed = repair.repair(layout)
         print(
             f"Repaired after a pulumi run that was killed: {removed} leftovers removed.",
             file=sys.stderr,
@@ -143,14 +152,5 @@ def clean_up() -> None:
     clean.clean(here())
 
 
-def main() -> None:
-    try:
-        application()
-    except SetupError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nInterrupted. Run the same command again to resume.")
-
-
 if __name__ == "__main__":
-    main()
+    application()

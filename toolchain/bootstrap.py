@@ -37,7 +37,7 @@ def ensure_new_enough() -> None:
         if newer:
             os.execv(newer, [newer, *sys.argv])  # noqa: S606 (no shell is wanted)
     sys.exit(
-        f"Python {sys.version.split()[0]} at {sys.executable} is too old: at least "
+        f"error: Python {sys.version.split()[0]} at {sys.executable} is too old: at least "
         f"{OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} is needed.\n"
         "  What to do: install a newer Python as python3.11 or higher on the PATH"
     )
@@ -111,8 +111,8 @@ def _holds(stamp: Path, wanted: str) -> bool:
 
 
 def _install_ensurepip(layout: Layout) -> None:
+    from strata.errors import SetupError
     from toolchain import debian
-    from toolchain.errors import SetupError
 
     if not debian.can_install():
         raise SetupError(
@@ -133,7 +133,7 @@ def has_ensurepip() -> bool:
 
 def run(command: list[str], log: Path, doing: str, extra: dict[str, str] | None = None) -> None:
     """Runs a command with its output in the log, and shows the package that pip works on."""
-    from toolchain.errors import SetupError
+    from strata.errors import SetupError
 
     lines: list[str] = []
     with log.open("a") as file:
@@ -167,11 +167,7 @@ def show(text: str) -> None:
 
 if __name__ == "__main__":
     ensure_new_enough()
-    from toolchain.errors import SetupError
+    from strata.errors import exit_on_error
 
-    try:
+    with exit_on_error("Interrupted. Run the same command again to resume."):
         make_environment(sys.argv[1])
-    except SetupError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nInterrupted. Run the same command again to resume.")

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from toolchain.errors import SetupError
+from strata.console import heading
+from strata.errors import SetupError
 from toolchain.layout import Layout
-from toolchain.report import heading
 
 
 def _tool(layout: Layout, *command: str) -> list[str]:

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from toolchain.errors import SetupError
+from strata.errors import SetupError
 from toolchain.files import write
 
 _OS_RELEASE = Path("/etc/os-release")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from toolchain.errors import SetupError
+from strata.errors import SetupError
 
 ATTEMPTS = 5
 TIMEOUT_SECONDS = 30.0

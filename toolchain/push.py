@@ -12,13 +12,12 @@ from typing import Any
 import yaml
 
 from strata.config import Settings, load
-from strata.images.push import NO_REPOSITORY
+from strata.console import info
+from strata.errors import MissingRepositoryError, SetupError
 from strata.model import InvalidStackError
 from toolchain import needed, steps
-from toolchain.errors import SetupError
 from toolchain.files import write
 from toolchain.layout import Layout
-from toolchain.report import say
 
 KEY = "strata:imageDigests"
 REPOSITORIES = "STRATA_REPOSITORIES"
@@ -62,9 +61,9 @@ def push(layout: Layout, stack: str, more: list[str]) -> None:
     wanted = with_digests(text, digests)
     if wanted != text:
         write(file, wanted)
-        say(f"Wrote the digests of {', '.join(sorted(digests))} to {file.name}")
+        info(f"Wrote the digests of {', '.join(sorted(digests))} to {file.name}")
     else:
-        say(f"{file.name} is up to date")
+        info(f"{file.name} is up to date")
 
 
 def _push(
@@ -73,12 +72,20 @@ def _push(
     """Returns the digests, or None if the registry has no repository for one of the images."""
     with tempfile.TemporaryDirectory(prefix="strata-push-") as folder:
         digests = Path(folder) / "digests.json"
-        command = [sys.executable, "-m", "strata.images", "push", *names]
+        command = [sys.executable, "-m", "strata", "images", "push", *names]
         command += ["--account", str(settings.aws.account), "--region", settings.aws.region]
         command += ["--prefix", prefix, "--digests", str(digests)]
-        done = subprocess.run(command, cwd=layout.root, env=environment, check=False)
-        if done.returncode == NO_REPOSITORY:
+        done = subprocess.run(
+            command,
+            cwd=layout.root,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if done.returncode == MissingRepositoryError.exit_status:
             return None
+        print(done.stderr, end="", file=sys.stderr)
         if done.returncode:
             # It printed the error. Images that it pushed before aren't pushed again.
             sys.exit(done.returncode)
@@ -90,7 +97,7 @@ def _make_repositories(
     layout: Layout, environment: dict[str, str], stack: str, names: list[str]
 ) -> None:
     """Updates only the registry of the stack: pods need its images first."""
-    say(f"Creating the image repositories of {stack}")
+    info(f"Creating the image repositories of {stack}")
     command = [str(layout.bin / "pulumi"), "up", "--yes", "--skip-preview", "--stack", stack]
     for kind in ("strata:eks:Registry**", "pulumi:providers:aws::**"):
         command += ["--target", f"**{kind}"]

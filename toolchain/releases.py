@@ -8,12 +8,12 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from strata.console import Step, step
+from strata.errors import SetupError
 from strata.pins import PULUMI
 from toolchain import download
-from toolchain.errors import SetupError
 from toolchain.files import replace_folder
 from toolchain.layout import Layout
-from toolchain.report import Progress, step
 from toolchain.stamps import Stamp, digest
 
 _MEBIBYTE = 1 << 20
@@ -91,9 +91,7 @@ def install_plugin(layout: Layout, name: str, version: str) -> None:
             stamp.set()
 
 
-def install(
-    release: Release, inside: str, target: Path, layout: Layout, progress: Progress
-) -> None:
+def install(release: Release, inside: str, target: Path, layout: Layout, progress: Step) -> None:
     """Downloads, verifies and unpacks a release. The folder `inside` of the archive becomes `target`."""
 
     def report(done: int, total: int | None) -> None:

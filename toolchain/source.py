@@ -6,11 +6,11 @@ import os
 import urllib.request
 from collections.abc import Callable
 
+from strata.console import info
+from strata.errors import SetupError
 from toolchain import releases
-from toolchain.errors import SetupError
 from toolchain.files import write
 from toolchain.layout import Layout
-from toolchain.report import say
 
 VARIABLE = "STRATA_SOURCE"
 OFFICIAL = "official"
@@ -45,7 +45,7 @@ def choose(layout: Layout, probe: Callable[[], bool] = official_answers) -> str:
         chosen, reason = OFFICIAL, "the release site is reachable"
     else:
         chosen, reason = REGISTRIES, "the release site isn't reachable"
-    say(f"Source: {chosen} ({reason}; override with {VARIABLE}={OFFICIAL}|{REGISTRIES})")
+    info(f"Source: {chosen} ({reason}; override with {VARIABLE}={OFFICIAL}|{REGISTRIES})")
     return chosen
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from toolchain.errors import SetupError
+from strata.errors import SetupError
 from toolchain.files import ensure_secret, write
 from toolchain.layout import DEV, Layout
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from strata.console import step
+from strata.errors import SetupError
 from toolchain import debian, engine, plugins, registries, releases, source, stack
-from toolchain.errors import SetupError
 from toolchain.files import write
 from toolchain.layout import DEV, Layout, process_environment, shell_file
 from toolchain.registries import golang
-from toolchain.report import step
 
-IMAGES = ["-m", "strata.images", "build"]
+IMAGES = ["-m", "strata", "images", "build"]
 TEST_ENVIRONMENT = ["toolchain/bootstrap.py", "test"]
 
 
@@ -44,25 +44,26 @@ def ensure(layout: Layout, name: str = DEV) -> Ready:
         plugins.ensure_cluster(layout, chosen)
     source.remember(layout, chosen)
     _install_wrapper(layout)
-    address = ensure_engine(layout, chosen) if on_docker else engine.host()
-    docker_host = None if address == engine.DEFAULT_HOST else address
+    if on_docker:
+        ensure_engine(layout, chosen)
+    docker_host = engine.docker_host()
     write(layout.environment_file, shell_file(layout, chosen, docker_host), 0o644)
     environment = process_environment(layout, chosen, docker_host)
     stack.ensure(layout, environment, name)
     return Ready(chosen, environment)
 
 
-def ensure_engine(layout: Layout, chosen: str) -> str:
-    """Returns the address of a Docker engine that can build the images."""
-    address = engine.ensure(layout)
+def ensure_engine(layout: Layout, chosen: str) -> None:
+    """Returns once a Docker engine can build the images."""
+    engine.ensure(layout)
     if chosen == source.REGISTRIES:
         _install_mmdebstrap(layout)
-    return address
 
 
 def build_images(layout: Layout, ready: Ready) -> None:
     command = [sys.executable, *IMAGES]
-    _check(subprocess.run(command, cwd=layout.root, env=ready.environment, check=False))
+    ended = subprocess.run(command, cwd=layout.root, env=ready.environment, check=False)
+    _check(IMAGES, ended.returncode)
 
 
 @contextmanager
@@ -87,13 +88,13 @@ def background(layout: Layout, command: list[str], environment: dict[str, str]) 
             with step(f"Waiting for `{' '.join(command)}`"):
                 process.wait()
     print(log.read_text(), end="", flush=True)
-    _check(process)
+    _check(command, process.returncode)
 
 
-def _check(ended: subprocess.CompletedProcess[bytes] | subprocess.Popen[bytes]) -> None:
-    if ended.returncode:
+def _check(command: list[str], status: int) -> None:
+    if status:
         raise SetupError(
-            f"`{' '.join(map(str, ended.args[1:]))}` ended with status {ended.returncode}",
+            f"`{' '.join(command)}` ended with status {status}",
             "fix what its message above says, then run the same command again: it resumes where it stopped",
         )
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from strata.engine import EngineError, Report
+from strata.engine import Report
+from strata.errors import EngineError
 from strata.policies import checking, commands, documentation
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from strata import engine
-from strata.engine import COULD_NOT_BE_JUDGED, EngineError, Report
+from strata.engine import COULD_NOT_BE_JUDGED, Report
+from strata.errors import EngineError
 from strata.policies import checking
 from strata.policies.packs import FOLDER
 from tests.policies.engine_stacks import breaking_everything, broken_rules, write_program

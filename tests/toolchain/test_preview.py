@@ -55,7 +55,7 @@ def project(tmp_path: Path) -> tuple[Layout, dict[str, str]]:
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
-    monkeypatch.setattr(preview, "say", lines.append)
+    monkeypatch.setattr(preview, "info", lines.append)
     return lines
 
 

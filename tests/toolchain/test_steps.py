@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from strata.errors import SetupError
 from strata.pins import PULUMI
 from toolchain import (
     bootstrap,
@@ -28,7 +29,6 @@ from toolchain import (
     stack,
     steps,
 )
-from toolchain.errors import SetupError
 from toolchain.layout import Layout
 from toolchain.registries import docker_plugin, golang
 from toolchain.stamps import Stamp, digest
@@ -251,11 +251,6 @@ def test_an_unknown_layer_names_the_known_ones() -> None:
     assert checks.layer_folder(layout.here(), "toolchain").is_dir()
 
 
-def test_the_owner_is_that_of_the_platform() -> None:
-    assert repair.owner("seed\n") == repair.owner("seed")
-    assert len(repair.owner("seed")) == 12
-
-
 def test_an_interrupted_stack_is_told_by_its_state(tmp_path: Path) -> None:
     folder = tmp_path / ".pulumi" / "stacks" / "strata"
     folder.mkdir(parents=True)
@@ -266,8 +261,8 @@ def test_an_interrupted_stack_is_told_by_its_state(tmp_path: Path) -> None:
     }
     (folder / "killed.json").write_text(json.dumps({"checkpoint": {"latest": recorded}}))
     killed, new = repair.stacks(tmp_path)
-    assert (killed.name, killed.interrupted, killed.identities) == ("killed", True, {"1"})
-    assert (new.name, new.interrupted, new.identities) == ("new", False, set())
+    assert (killed.name, killed.interrupted, killed.ids) == ("killed", True, {"1"})
+    assert (new.name, new.interrupted, new.ids) == ("new", False, set())
 
 
 def pinned(group: str) -> dict[str, str]:
@@ -326,7 +321,7 @@ def test_a_stack_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) 
     place.stack_file("dev").write_text(STACK_FILE)
     with pytest.raises(SetupError, match="no stack 'prdo'") as error:
         stack.on_docker(place, "prdo")
-    assert error.value.remedy == "choose one of: dev"
+    assert error.value.fix == "choose one of: dev"
 
 
 def test_the_plan_only_provider_never_replaces_a_real_one(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from strata.errors import ImageError
 from strata.images import catalogue, choose, content, host, root
 from strata.images.build import plan
 from strata.images.content import File
-from strata.images.engine import ImageError
 from strata.images.log import Tail
 from strata.images.source import Source, parent_reference, resolve, root_reference
 from tests.project import REPOSITORY
@@ -63,7 +63,7 @@ def test_an_own_image_differs_with_what_it_stands_on() -> None:
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(KeyError, match="no image is called 'mysql'; there are: base"):
+    with pytest.raises(ImageError, match="image mysql: unknown image\n    use one of: base"):
         resolve("mysql", Source.LOCAL)
     with pytest.raises(ValueError, match="'elsewhere' is not a valid Source"):
         resolve("redis", "elsewhere")
@@ -234,7 +234,9 @@ def test_the_setting_decides_and_a_bad_one_is_refused(tmp_path: Path) -> None:
     assert choose.choose("upstream", environment={}, memory=memory)[0] is Source.UPSTREAM
     found = choose.choose(environment={"STRATA_IMAGES": "local"}, memory=memory)
     assert found == (Source.LOCAL, "set by STRATA_IMAGES")
-    with pytest.raises(ImageError, match=r"'maybe'; it may be local .* upstream .* or auto"):
+    with pytest.raises(
+        ImageError, match=r"'maybe' is not a source .*\n    use local .* upstream .* or auto"
+    ):
         choose.choose("maybe", environment={}, memory=memory)
     assert not memory.exists()
 
@@ -278,7 +280,7 @@ def test_the_tail_keeps_the_end() -> None:
 def test_naming_an_image_needs_no_docker() -> None:
     """The program of a stack imports this at every run."""
     script = (
-        "import sys, strata.images.catalogue, strata.images.source\n"
+        "import sys, strata.images.catalogue, strata.images.source, strata.images.choose\n"
         "strata.images.source.resolve('application', 'local')\n"
         "sys.exit('docker' in sys.modules or 'rich' in sys.modules)"
     )
@@ -289,7 +291,7 @@ def test_naming_an_image_needs_no_docker() -> None:
 
 def test_no_engine_is_one_clear_sentence() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "strata.images", "build", "base"],
+        [sys.executable, "-m", "strata", "images", "build", "base"],
         cwd=REPOSITORY,
         env={"DOCKER_HOST": "unix:///nowhere.sock", "PATH": "/usr/bin:/bin"},
         capture_output=True,
@@ -297,5 +299,5 @@ def test_no_engine_is_one_clear_sentence() -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: no Docker engine to build images with")
-    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("error: docker: no Docker engine answers at unix:///nowhere.sock")
+    assert len(done.stderr.splitlines()) == 2

@@ -9,11 +9,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from strata.console import step
 from strata.pins import DOCKER_PLUGIN, PULUMI, UPSTREAM_VERSION
 from toolchain.files import replace_folder, write
 from toolchain.layout import Layout
 from toolchain.registries import docker_plugin, golang
-from toolchain.report import step
 from toolchain.stamps import Stamp, digest
 
 PLAN_PROVIDER = Path(__file__).resolve().parent / "plan_provider"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from strata.console import step
 from toolchain.layout import Layout
 from toolchain.registries import golang
-from toolchain.report import step
 from toolchain.stamps import Stamp, digest
 
 # By the folder of the module whose go.mod pins the version. kwok requires older Kubernetes modules than the control

@@ -10,8 +10,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from strata.errors import SetupError
 from strata.pins import UPSTREAM_MODULE, UPSTREAM_VERSION
-from toolchain.errors import SetupError
 from toolchain.layout import Layout
 from toolchain.registries import golang
 

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from strata.console import Step, step
+from strata.errors import SetupError
 from strata.pins import NEEDED_GO, OLDEST_GO
-from toolchain.errors import SetupError
 from toolchain.layout import Layout
-from toolchain.report import Progress, step
 
 SOURCES = Path(__file__).resolve().parent / "go"
 LAST_LINES = 20
@@ -92,7 +92,7 @@ def check(layout: Layout) -> None:
         raise SetupError(f"{go} is too old: {done.stdout.strip() or done.stderr.strip()}", remedy)
 
 
-def build(layout: Layout, what: Build, log: Path, progress: Progress) -> None:
+def build(layout: Layout, what: Build, log: Path, progress: Step) -> None:
     """Builds one program. An interrupted build resumes from the caches."""
     check(layout)
     with caches(layout):
@@ -134,7 +134,7 @@ def _run(
     folder: Path,
     settings: dict[str, str],
     log: Path,
-    progress: Progress,
+    progress: Step,
     doing: str,
     expected: int | None = None,
 ) -> int:

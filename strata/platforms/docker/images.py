@@ -8,7 +8,7 @@ import pulumi
 
 from strata.images import catalogue
 from strata.images.source import Source, resolve
-from strata.model import InvalidStackError, Problem, Workload
+from strata.model import Problem, Workload
 
 
 class Images:
@@ -34,22 +34,16 @@ class Images:
                     )
 
     def ensure(self, images: Iterable[str]) -> None:
-        """Builds or pulls what the engine lacks of these, saying so. A preview makes nothing."""
+        """Builds or pulls the images that the engine lacks. Does nothing in a preview."""
         missing = sorted({image for image in images if self._id(image) is None})
         if not missing or pulumi.runtime.is_dry_run():
             return
         from strata.images.build import build
-        from strata.images.engine import ImageError
 
-        def say(name: str, text: str) -> None:
-            pulumi.log.info(f"image {name}: {text or 'ready'}", ephemeral=bool(text))
+        def log(name: str, state: str) -> None:
+            pulumi.log.info(f"image {name}: {state or 'ready'}", ephemeral=bool(state))
 
-        try:
-            build(missing, self._source, say, self._client)
-        except ImageError as error:
-            raise InvalidStackError(
-                [Problem("images", str(error), "see `make images`, which shows the whole build")]
-            ) from None
+        build(self._client, missing, self._source, log)
         self._ids = None
 
     def of(self, image: str) -> pulumi.Input[str]:

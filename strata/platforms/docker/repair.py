@@ -12,6 +12,7 @@ from typing import Any
 
 import pulumi
 
+from strata.platforms.docker import leftovers
 from strata.platforms.docker.names import OWNER, STACK, Names
 from strata.platforms.docker.ownership import Ownership
 
@@ -56,29 +57,20 @@ class _Repair:
         from docker.errors import NotFound
 
         try:
-            found = self._client.api.inspect_container(name)
-            if self._is_ours(found["Config"]["Labels"] or {}):
-                pulumi.log.info(f"removing container {name}, left by an interrupted update")
-                self._client.api.stop(found["Id"])
-                self._client.api.remove_container(found["Id"], force=True, v=True)
+            container = self._client.api.inspect_container(name)
+            if not self._is_ours(container["Config"]["Labels"] or {}):
+                return
+            pulumi.log.info(f"removing container {name}, left by an interrupted update")
+            self._client.api.stop(container["Id"])
         except NotFound:
             return
+        leftovers.remove_container(self._client, container["Id"])
 
     def _remove_network(self, name: str) -> None:
-        from docker.errors import NotFound
-
-        for found in self._client.api.networks(names=[name]):
-            if found["Name"] != name or not self._is_ours(found["Labels"] or {}):
-                continue
-            pulumi.log.info(f"removing network {name}, left by an interrupted update")
-            try:
-                for container in self._client.api.inspect_network(found["Id"])["Containers"]:
-                    self._client.api.disconnect_container_from_network(
-                        container, found["Id"], force=True
-                    )
-                self._client.api.remove_network(found["Id"])
-            except NotFound:
-                continue
+        for network in self._client.api.networks(names=[name]):
+            if network["Name"] == name and self._is_ours(network["Labels"] or {}):
+                pulumi.log.info(f"removing network {name}, left by an interrupted update")
+                leftovers.remove_network(self._client, network["Id"])
 
     def _is_ours(self, labels: dict[str, str]) -> bool:
         return labels.get(STACK) == self._names.stack and labels.get(OWNER) == self._names.owner

@@ -1,4 +1,4 @@
-"""A stack as it stands on its Docker host: the volumes with data, and the services they are of."""
+"""A running stack on a Docker engine: its volumes with data, and their services."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from strata import config
+from strata import config, docker_engine
+from strata.errors import InvalidStackError, Problem, raise_problems
 from strata.images import catalogue
-from strata.model import InvalidStackError, Problem, raise_problems
-from strata.platforms.docker import host
 from strata.platforms.docker.names import BACKUP, OWNER, SERVICE, STACK, Names, owner_of
 
 ENGINE_TIMEOUT_SECONDS = 600
-"""How long Docker may be silent: while it brings the end of an archive to the disk, above all."""
+"""How long one call may take: Docker answers only once the end of an archive is on the disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,7 @@ class DataVolume:
 
 @dataclass(frozen=True, kw_only=True)
 class DataService:
-    """A service that keeps data. `engine` is its logical image, `image` the reference of it."""
+    """A service with data. `engine` is its logical image, `image` the reference."""
 
     name: str
     engine: str
@@ -38,23 +37,18 @@ class DataService:
 
 
 @dataclass(frozen=True)
-class Stack:
+class RunningStack:
     client: Any
     names: Names
 
     def services(self) -> tuple[DataService, ...]:
-        """The services with data, by name. Raises `InvalidStackError` where there are none, or what is
-        there cannot be taken for a stack of this checkout that is up."""
+        """The services with data, by name. Raises `InvalidStackError` if there are none, or the
+        stack is another checkout's or not up."""
         volumes = self._volumes()
         if not volumes:
-            raise InvalidStackError(
-                [
-                    Problem(
-                        f"stack {self.names.stack}",
-                        "has no volume with data on this Docker host",
-                        f"bring it up first: pulumi up --stack {self.names.stack}",
-                    )
-                ]
+            raise self._invalid(
+                "has no volume with data on this Docker host",
+                f"bring it up first: pulumi up --stack {self.names.stack}",
             )
         containers = {name: self._containers(name) for name in volumes}
         raise_problems(self._problems(volumes, containers))
@@ -62,51 +56,49 @@ class Stack:
             self._service(name, containers[name], volumes[name]) for name in sorted(volumes)
         )
 
+    def _invalid(self, message: str, fix: str) -> InvalidStackError:
+        return InvalidStackError([Problem(f"stack {self.names.stack}", message, fix)])
+
     def _volumes(self) -> dict[str, list[str]]:
-        # A cache has no such label: what is in it can be had again.
-        found = self.client.api.volumes(
+        # A cache has no BACKUP label: the service can fill it again.
+        volumes = self.client.api.volumes(
             filters={"label": [f"{STACK}={self.names.stack}", SERVICE, BACKUP]}
         )["Volumes"]
         by_service: dict[str, list[str]] = {}
-        for one in sorted(found or (), key=lambda volume: str(volume["Name"])):
-            if one["Labels"].get(OWNER) != self.names.owner:
-                raise InvalidStackError(
-                    [
-                        Problem(
-                            f"stack {self.names.stack}",
-                            "is that of another checkout on this Docker host, by another seed",
-                            "run this command there, or take its seed (STRATA_SEED_FILE)",
-                        )
-                    ]
+        for volume in sorted(volumes or (), key=lambda each: str(each["Name"])):
+            if volume["Labels"].get(OWNER) != self.names.owner:
+                raise self._invalid(
+                    "belongs to another checkout on this Docker host, with another seed",
+                    "run this command there, or use its seed (STRATA_SEED_FILE)",
                 )
-            by_service.setdefault(one["Labels"][SERVICE], []).append(one["Name"])
+            by_service.setdefault(volume["Labels"][SERVICE], []).append(volume["Name"])
         return by_service
 
     def _containers(self, service: str) -> list[dict[str, Any]]:
         label = [f"{STACK}={self.names.stack}", f"{SERVICE}={service}"]
-        found = self.client.api.containers(all=True, filters={"label": label})
-        # The replicas alone: an update that was killed may have left others with these labels.
+        containers = self.client.api.containers(all=True, filters={"label": label})
+        # Only the replicas: an interrupted update may have left other containers with these labels.
         replica = re.compile(rf"/{re.escape(self.names.prefix)}-{re.escape(service)}-\d+")
-        return [one for one in found if any(replica.fullmatch(name) for name in one["Names"])]
+        return [each for each in containers if any(map(replica.fullmatch, each["Names"]))]
 
     def _problems(
         self, volumes: dict[str, list[str]], containers: dict[str, list[dict[str, Any]]]
     ) -> Iterator[Problem]:
         for service, names in volumes.items():
-            own = {one["Id"] for one in containers[service]}
+            own = {each["Id"] for each in containers[service]}
             if not own:
                 yield Problem(
                     f"service {service}",
                     "has a volume, but no container",
-                    f"make it again first: pulumi up --refresh --stack {self.names.stack}",
+                    f"create it first: pulumi up --refresh --stack {self.names.stack}",
                 )
             for name in names:
-                for one in self.client.api.containers(filters={"volume": name}):
-                    if one["Id"] not in own:
+                for user in self.client.api.containers(filters={"volume": name}):
+                    if user["Id"] not in own:
                         yield Problem(
                             f"volume {name}",
-                            f"is used by container {one['Names'][0].removeprefix('/')} too, which"
-                            " is none of the stack",
+                            f"is also used by container {user['Names'][0].removeprefix('/')},"
+                            " which is not part of the stack",
                             "stop that container first",
                         )
 
@@ -123,14 +115,15 @@ class Stack:
             image=image,
             image_id=inspected["Image"],
             user=configuration["User"],
-            containers=tuple(sorted(one["Id"] for one in containers)),
+            containers=tuple(sorted(each["Id"] for each in containers)),
             volumes=tuple(
-                DataVolume(name=one.removeprefix(prefix), docker_name=one) for one in volumes
+                DataVolume(name=volume.removeprefix(prefix), docker_name=volume)
+                for volume in volumes
             ),
         )
 
     def _reference(self, image: str) -> str:
-        """The reference of an image that a container may name by its id alone."""
+        """The reference of an image, which a container may have by its id."""
         if "@" in image:
             return image
         tags = self.client.api.inspect_image(image)["RepoTags"]
@@ -138,7 +131,7 @@ class Stack:
 
 
 def engine_of(reference: str) -> str:
-    """The logical image that a reference of any age is one of, or the repository itself."""
+    """The logical image of a reference of any version, or the repository if there is none."""
     repository = _repository(reference)
     for name, image in catalogue.IMAGES.items():
         if repository in (f"strata/{name}", _repository(image.upstream or "")):
@@ -147,33 +140,32 @@ def engine_of(reference: str) -> str:
 
 
 def _repository(reference: str) -> str:
-    # A colon after the last slash begins a tag; one before it, the port of a registry.
+    # A colon after the last slash begins a tag; before it, the port of a registry.
     repository = re.sub(r":[^:/]+$", "", reference.partition("@")[0])
     return repository.removeprefix("docker.io/").removeprefix("library/")
 
 
-def open_stack(stack: str) -> Stack:
-    """The stack of the project in this folder. Raises `InvalidStackError` where Pulumi does not know
-    it, its settings are wrong, or no Docker answers."""
+def open_stack(stack: str) -> RunningStack:
+    """The stack of the project in the current folder. Raises `InvalidStackError` if Pulumi does not
+    know it or its settings are wrong, `DockerError` if no engine answers."""
     from pulumi.automation import CommandError, LocalWorkspace, PulumiCommand
 
     where = f"stack {stack}"
     try:
-        # Set-up pins the version; a CLI built from source need not say one that can be compared.
+        # Set-up pins the version; a CLI built from source may have none to compare.
         command = PulumiCommand(skip_version_check=True)
         workspace = LocalWorkspace(work_dir=str(Path.cwd()), pulumi_command=command)
         project = workspace.project_settings().name
-        raw = {key: one.value for key, one in workspace.get_all_config(stack).items()}
+        raw = {key: value.value for key, value in workspace.get_all_config(stack).items()}
     except FileNotFoundError as error:
-        problem = f"{error.filename or error} is not there"
-        remedy = "run this in the folder of the project, after `source .toolchain/env`"
-        raise InvalidStackError([Problem(where, problem, remedy)]) from None
+        message = f"{error.filename or error} does not exist"
+        fix = "run this in the folder of the project, after `source .toolchain/env`"
+        raise InvalidStackError([Problem(where, message, fix)]) from None
     except CommandError as error:
-        said = re.findall(r"error: (.+)", str(error)) or [str(error)]
-        remedy = "`pulumi stack ls` lists the stacks; choose one by --stack"
-        raise InvalidStackError([Problem(where, said[-1], remedy)]) from None
+        messages = re.findall(r"error: (.+)", str(error)) or [str(error)]
+        fix = "choose a stack of `pulumi stack ls` with --stack"
+        raise InvalidStackError([Problem(where, messages[-1], fix)]) from None
     settings = config.load(raw)
     owner = owner_of(config.read_seed(settings))
-    client = host.connect()
-    client.api.timeout = ENGINE_TIMEOUT_SECONDS
-    return Stack(client, Names(project=project, stack=stack, system=settings.system, owner=owner))
+    names = Names(project=project, stack=stack, system=settings.system, owner=owner)
+    return RunningStack(docker_engine.connect(ENGINE_TIMEOUT_SECONDS), names)
