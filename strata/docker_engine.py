@@ -84,12 +84,10 @@ def _unreachable(host: str, cause: str) -> DockerError:
             "add it to the group (`sudo usermod -aG docker $USER`) and log in again, or run as root",
         )
     if host != DEFAULT_HOST:
-        fix = "start it, or unset DOCKER_HOST (or choose another `docker context`) to use the local engine"
+        other = "unset DOCKER_HOST or choose another `docker context` to use another engine"
     else:
-        fix = (
-            "start it (`sudo systemctl start docker`, or Docker Desktop), or install it"
-            " (https://docs.docker.com/engine/install/; as root on Debian, `make up` does)"
-        )
+        other = "install it (https://docs.docker.com/engine/install/; on Debian as root, `make up`)"
+    fix = f"start it (`sudo systemctl start docker`, or Docker Desktop), or {other}"
     return DockerError(f"docker: no Docker engine answers at {host} ({cause})", fix)
 
 
