@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
+from strata import docker_engine
 from tests.package.conftest import Installed
 
 PROGRAM = Path(__file__).resolve().parent / "stranger"
@@ -79,7 +79,7 @@ def test_it_comes_up_on_docker(stranger: Stranger) -> None:
             stranger.run("stack", "output", "--json", "--stack", "dev")
         )
         assert outputs["greeting"] == "hello"
-        containers = docker.from_env().containers.list(filters={"name": "shop-dev-"})
+        containers = docker_engine.connect().containers.list(filters={"name": "shop-dev-"})
         health = {container.name: container.health for container in containers}
         assert health == {"shop-dev-database-0": "healthy", "shop-dev-model-1": "healthy"}
     finally:
