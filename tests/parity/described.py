@@ -148,7 +148,7 @@ def kubernetes(processes: Iterable[Workload]) -> Made:
 class _AnyCluster(on_kubernetes.FakeCluster):
     """One whose nodes are not the stack's own, as of any kubeconfig."""
 
-    def problems(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Problem]:
+    def check(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Problem]:
         processes: list[Workload] = [*services, *jobs]
-        yield from super().problems(services, jobs)
+        yield from super().check(services, jobs)
         yield from checks.check_log_rotation(processes)

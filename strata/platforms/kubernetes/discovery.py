@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from strata.model import GpuSharing
 from strata.platforms.kubernetes import api_client
@@ -14,7 +14,7 @@ from strata.platforms.kubernetes.cluster import GPU_PRESENT, GPU_RESOURCE, NodeG
 from strata.platforms.kubernetes.scheduling import GPU_TAINT
 
 if TYPE_CHECKING:
-    from kubernetes.client import CoreV1Api, V1Node
+    from kubernetes.client import CoreV1Api
 
 NODES_A_PAGE = 500
 """How many nodes one query returns: kubectl's default (--chunk-size)."""
@@ -54,7 +54,10 @@ def discover(context: str | None) -> DiscoveredCluster:
     limit = api_client.ANSWER_SECONDS
     version = query(lambda: client.VersionApi(api).get_code(_request_timeout=limit))
     nodes = _nodes(client.CoreV1Api(api), query)
-    storage = query(lambda: client.StorageV1Api(api).list_storage_class(_request_timeout=limit))
+    # The client types every part of an answer as optional; these are always set.
+    storage: Any = query(
+        lambda: client.StorageV1Api(api).list_storage_class(_request_timeout=limit)
+    )
     apis = query(lambda: client.ApisApi(api).get_api_versions(_request_timeout=limit))
     return DiscoveredCluster(
         context=chosen,
@@ -67,12 +70,12 @@ def discover(context: str | None) -> DiscoveredCluster:
     )
 
 
-def _nodes(core: "CoreV1Api", query: api_client.ApiClient) -> "list[V1Node]":
+def _nodes(core: "CoreV1Api", query: api_client.ApiClient) -> list[Any]:
     """All nodes, page by page."""
-    nodes: list[V1Node] = []
+    nodes: list[Any] = []
     following: str | None = None
     while following != "":
-        page = query(
+        page: Any = query(
             partial(
                 core.list_node,
                 limit=NODES_A_PAGE,
@@ -85,7 +88,7 @@ def _nodes(core: "CoreV1Api", query: api_client.ApiClient) -> "list[V1Node]":
     return nodes
 
 
-def group(nodes: "Iterable[V1Node]") -> tuple[NodeGroup, ...]:
+def group(nodes: Iterable[Any]) -> tuple[NodeGroup, ...]:
     """Nodes that pods may run on, grouped by kind. Cordoned nodes, and nodes with a taint that no pod
     of a stack tolerates, are left out."""
     alike: dict[str, list[NodeGroup]] = {}
@@ -113,7 +116,7 @@ def _is_closed(taint: Taint) -> bool:
     return taint.effect != "PreferNoSchedule" and not gpu
 
 
-def _describe(node: "V1Node", taints: tuple[Taint, ...]) -> NodeGroup:
+def _describe(node: Any, taints: tuple[Taint, ...]) -> NodeGroup:
     labels: Mapping[str, str] = node.metadata.labels or {}
     has: Mapping[str, str] = node.status.allocatable or {}
     cpu = round(float(_quantity(has.get("cpu", "0"))), 3)
