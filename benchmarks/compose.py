@@ -178,7 +178,7 @@ def _network(one: PlannedNetwork, owner: Mapping[str, str]) -> dict[str, Any]:
     said: dict[str, Any] = {
         "name": one.name,
         "driver": "bridge",
-        "internal": not one.has_way_out,
+        "internal": not one.is_external,
         "ipam": {
             "config": [
                 {

@@ -19,7 +19,7 @@ LAST_LINES = 15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Measurement:
     """`peak_memory_mib` adds up the largest resident size of each process that took part, so memory
     that two of them share counts twice; None where the system has no /proc."""
 
@@ -29,7 +29,7 @@ class Measured:
 
 def measure(
     command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path
-) -> Measured:
+) -> Measurement:
     """Runs a command to its end, its output going to `log`. Raises `BenchError` where it fails."""
     with log.open("w") as output:
         begin = time.monotonic()
@@ -57,7 +57,7 @@ def measure(
             _end(process)
     if status:
         raise BenchError(f"{_shown(command)} ended with status {status}{_tail(log)}")
-    return Measured(seconds=seconds, peak_memory_mib=memory.peak_mib)
+    return Measurement(seconds=seconds, peak_memory_mib=memory.peak_mib)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.meter import Measured, measure
+from benchmarks.meter import Measurement, measure
 from toolchain.layout import Layout, process_environment
 
 PROGRAM = ("__main__.py", "strata", "apps", "benchmarks")
@@ -51,13 +51,13 @@ class Project:
         }
         self._run("stack", "init", stack)
 
-    def up(self) -> Measured:
+    def up(self) -> Measurement:
         return self._run("up", "--yes", "--skip-preview", "--stack", self._stack)
 
-    def down(self) -> Measured:
+    def down(self) -> Measurement:
         return self._run("destroy", "--yes", "--skip-preview", "--stack", self._stack)
 
-    def _run(self, *arguments: str) -> Measured:
+    def _run(self, *arguments: str) -> Measurement:
         return measure(
             [self._pulumi, *arguments, "--non-interactive", "--color", "never"],
             folder=self._folder,

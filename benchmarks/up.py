@@ -29,7 +29,7 @@ import systems.reference
 from benchmarks import compose, leftovers, peer
 from benchmarks.description import System, describe
 from benchmarks.errors import BenchError
-from benchmarks.meter import Measured, measure
+from benchmarks.meter import Measurement, measure
 from benchmarks.project import Project
 from strata.config import GpuSettings, Settings
 from strata.config.settings import Ports
@@ -97,24 +97,24 @@ SUBJECTS = {
 class Times:
     """What one tool took, a measure a round."""
 
-    first: list[Measured] = field(default_factory=list)
-    again: list[Measured] = field(default_factory=list)
-    down: list[Measured] = field(default_factory=list)
+    first: list[Measurement] = field(default_factory=list)
+    again: list[Measurement] = field(default_factory=list)
+    down: list[Measurement] = field(default_factory=list)
 
     def seconds(self, phase: str) -> float:
-        measures: list[Measured] = getattr(self, phase)
+        measures: list[Measurement] = getattr(self, phase)
         return statistics.median(one.seconds for one in measures)
 
     def ratio(self, other: "Times", phase: str) -> float:
         """The median of the ratios of each round: what else the machine does falls on neighbours."""
-        ours: list[Measured] = getattr(self, phase)
-        theirs: list[Measured] = getattr(other, phase)
+        ours: list[Measurement] = getattr(self, phase)
+        theirs: list[Measurement] = getattr(other, phase)
         return statistics.median(
             one.seconds / two.seconds for one, two in zip(ours, theirs, strict=True)
         )
 
     def memory_mib(self, phase: str) -> float | None:
-        measures: list[Measured] = getattr(self, phase)
+        measures: list[Measurement] = getattr(self, phase)
         peaks = [one.peak_memory_mib for one in measures if one.peak_memory_mib is not None]
         return statistics.median(peaks) if peaks else None
 
@@ -124,8 +124,8 @@ class Tool:
     """How one tool brings a stack up and down."""
 
     name: str
-    up: Callable[[], Measured]
-    down: Callable[[], Measured]
+    up: Callable[[], Measurement]
+    down: Callable[[], Measurement]
 
 
 class Bench:
@@ -192,7 +192,7 @@ class Bench:
             probe_interval_seconds=subject.probe_interval_seconds,
         )
 
-        def run(*arguments: str) -> Measured:
+        def run(*arguments: str) -> Measurement:
             return measure(
                 [str(self._program), "--file", str(file), *arguments],
                 folder=place,

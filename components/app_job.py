@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pulumi
 
 from strata.components.app_service import DEFAULT_TMPFS
-from strata.components.component import WorkloadComponent, shared
+from strata.components.component import WorkloadComponent, shared_fields
 from strata.components.connection import Connection, Dependencies
 from strata.components.gpu_service import check_gpu
 from strata.model import Endpoint, Gpu, Job, Tmpfs
@@ -54,7 +54,7 @@ def describe(name: str, args: AppJobArgs) -> Job:
     needs = Dependencies.of(args)
     return Job(
         **{
-            **shared(args, WorkloadFields),
+            **shared_fields(args, WorkloadFields),
             "environment": {**needs.environment, **args.environment},
             "files": (*args.files, *needs.files),
         },

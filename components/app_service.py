@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from strata.components.component import WorkloadComponent, shared
+from strata.components.component import WorkloadComponent, shared_fields
 from strata.components.connection import Connection, Dependencies
 from strata.errors import Problem
 from strata.model import (
@@ -96,7 +96,7 @@ def describe(name: str, args: AppServiceArgs, gpu: Gpu = NO_GPU) -> Service:
             environment = {"LISTEN_ADDRESSES": Listen("http"), "LISTEN_PORT": str(args.port)}
     return Service(
         **{
-            **shared(args, ServiceFields),
+            **shared_fields(args, ServiceFields),
             "environment": {**environment, **needs.environment, **args.environment},
             "files": (*args.files, *needs.files),
             "after": (*args.after, *needs.after),

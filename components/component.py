@@ -50,6 +50,6 @@ class WorkloadComponent(pulumi.ComponentResource):
         return self.workload.endpoint(port)
 
 
-def shared(args: object, fields_of: type) -> dict[str, Any]:
+def shared_fields(args: object, fields_of: type) -> dict[str, Any]:
     """The fields that the arguments of a component have from the model, for its workload."""
     return {one.name: getattr(args, one.name) for one in fields(fields_of)}

@@ -89,7 +89,7 @@ class Budget:
 def _gpus(services: Sequence[Workload]) -> int:
     """How many GPUs they need at least: those that take turns need one between them."""
     turns = [one for one in services if one.gpu.sharing is GpuSharing.TIME_SLICING]
-    alone = sum(one.gpu.wanted * one.replicas for one in services if one not in turns)
+    alone = sum(one.gpu.requested * one.replicas for one in services if one not in turns)
     return alone + (1 if turns else 0)
 
 
@@ -98,7 +98,7 @@ def _table(services: Sequence[Workload], with_gpu: frozenset[str]) -> str:
     rows = [f"      {'service':<{width}}  replicas  MiB each  cores reserved each  GPUs each"]
     rows += [
         f"      {one.name:<{width}}  {one.replicas:>8}  {one.resources.memory_mib:>8}"
-        f"  {one.resources.cpu_budget:>19.2f}  {one.gpu.wanted if one.name in with_gpu else 0:>9}"
+        f"  {one.resources.cpu_budget:>19.2f}  {one.gpu.requested if one.name in with_gpu else 0:>9}"
         for one in sorted(services, key=lambda one: -one.resources.memory_mib * one.replicas)
     ]
     return "\n".join(rows)

@@ -66,12 +66,12 @@ def _builder(
 
 
 @dataclass(frozen=True)
-class Issued:
+class IssuedCertificate:
     certificate_pem: str
     private_key_pem: str = field(repr=False)
 
 
-class Authority:
+class CertificateAuthority:
     """The authority of one stack; its private key is never written anywhere."""
 
     def __init__(self, stack: str, key_seed: bytes) -> None:
@@ -92,7 +92,7 @@ class Authority:
         )
         self.certificate_pem = _pem(certificate)
 
-    def issue(self, names: tuple[str, ...], key_seed: bytes) -> Issued:
+    def issue(self, names: tuple[str, ...], key_seed: bytes) -> IssuedCertificate:
         """A server certificate for `names` (host names or addresses), the first one its subject."""
         key = _key(key_seed)
         public = key.public_key()
@@ -117,7 +117,7 @@ class Authority:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        return Issued(_pem(certificate) + self.certificate_pem, private.decode())
+        return IssuedCertificate(_pem(certificate) + self.certificate_pem, private.decode())
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -46,7 +46,7 @@ class Gpu:
     image: str | None = None
 
     @property
-    def wanted(self) -> int:
+    def requested(self) -> int:
         """How many GPUs this asks for, if it asks at all."""
         if self.mode is GpuMode.OFF:
             return 0

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 if TYPE_CHECKING:
-    from strata.model.certificates import Authority, Issued
+    from strata.model.certificates import CertificateAuthority, IssuedCertificate
 
 AUTHORITY = "authority"
 """The owner of the key of the certificate authority."""
@@ -37,7 +37,7 @@ class SecretMaterial:
         """43 characters of the URL-safe alphabet: 256 bits."""
         return base64.urlsafe_b64encode(self.derive("password", 32)).decode().rstrip("=")
 
-    def issue(self, names: tuple[str, ...]) -> "Issued":
+    def issue(self, names: tuple[str, ...]) -> "IssuedCertificate":
         """A certificate for these host names, issued by the stack's authority, with its key."""
         return self._secrets.authority.issue(names, self.derive("certificate", 32))
 
@@ -116,7 +116,7 @@ class DerivedSecrets:
         return secret.encode(SecretMaterial(self, secret.owner))
 
     @property
-    def authority(self) -> "Authority":
+    def authority(self) -> "CertificateAuthority":
         return _authority(self._stack, self.derive("authority", AUTHORITY, 32))
 
     def fingerprint(self, content: str) -> str:
@@ -133,8 +133,8 @@ class DerivedSecrets:
 
 
 @cache
-def _authority(stack: str, key_seed: bytes) -> "Authority":
+def _authority(stack: str, key_seed: bytes) -> "CertificateAuthority":
     # Imported here, so that a stack that issues no certificate doesn't pay for X.509.
-    from strata.model.certificates import Authority
+    from strata.model.certificates import CertificateAuthority
 
-    return Authority(stack, key_seed)
+    return CertificateAuthority(stack, key_seed)

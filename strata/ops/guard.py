@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 from strata.images.content import REPOSITORY
 from strata.model import InvalidStackError, Problem
-from strata.platforms.docker.names import Names
+from strata.platforms.docker.names import ResourceNames
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def alone(names: Names) -> Iterator[None]:
+def alone(names: ResourceNames) -> Iterator[None]:
     """Keeps a second backup or restore of the stack out. The lock ends with the process, however
     that ends."""
     path = REPOSITORY / ".toolchain" / f"backup-{names.owner}-{names.stack}.lock"

@@ -10,7 +10,7 @@ from strata import config
 from strata.images import catalogue
 from strata.model import InvalidStackError, Problem, raise_problems
 from strata.platforms.docker import host
-from strata.platforms.docker.names import BACKUP, OWNER, SERVICE, STACK, Names, owner_of
+from strata.platforms.docker.names import BACKUP, OWNER, SERVICE, STACK, ResourceNames, owner_of
 
 ENGINE_TIMEOUT_SECONDS = 600
 """How long Docker may be silent: while it brings the end of an archive to the disk, above all."""
@@ -40,7 +40,7 @@ class DataService:
 @dataclass(frozen=True)
 class Stack:
     client: Any
-    names: Names
+    names: ResourceNames
 
     def services(self) -> tuple[DataService, ...]:
         """The services with data, by name. Raises `InvalidStackError` where there are none, or what is
@@ -176,4 +176,6 @@ def open_stack(stack: str) -> Stack:
     owner = owner_of(config.read_seed(settings))
     client = host.connect()
     client.api.timeout = ENGINE_TIMEOUT_SECONDS
-    return Stack(client, Names(project=project, stack=stack, system=settings.system, owner=owner))
+    return Stack(
+        client, ResourceNames(project=project, stack=stack, system=settings.system, owner=owner)
+    )

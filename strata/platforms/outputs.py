@@ -35,7 +35,7 @@ def common(
                 "image": images[one.name],
                 "memoryMib": one.resources.memory_mib,
                 "cpu": one.resources.cpu,
-                "gpu": one.gpu.wanted if one.name in granted else 0,
+                "gpu": one.gpu.requested if one.name in granted else 0,
             }
             for one in composition.services
         ],

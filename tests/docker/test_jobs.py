@@ -13,7 +13,7 @@ import pytest
 
 from strata.model import InvalidStackError
 from strata.ops.stack import Stack
-from strata.platforms.docker.names import Names
+from strata.platforms.docker.names import ResourceNames
 from tests.docker.conftest import remove
 from tests.project import REPOSITORY, TEST_SYSTEMS, Project
 from tests.wait import until
@@ -109,7 +109,7 @@ def test_a_service_starts_after_its_jobs_and_again_changes_nothing(
     (cache,) = engine.volumes.list(filters={"label": [f"strata.stack={STACK}", "strata.service"]})
     assert "strata.backup" not in cache.attrs["Labels"]
     owner = cache.attrs["Labels"]["strata.owner"]
-    names = Names(project="strata", stack=STACK, system="jobs.well", owner=owner)
+    names = ResourceNames(project="strata", stack=STACK, system="jobs.well", owner=owner)
     with pytest.raises(InvalidStackError, match="has no volume with data"):
         Stack(engine, names).services()
 

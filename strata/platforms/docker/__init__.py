@@ -6,8 +6,8 @@ from strata.images.choose import choose
 from strata.images.source import Source
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker import host, networks, repair, unsupported
-from strata.platforms.docker.images import Images
-from strata.platforms.docker.names import Names, owner_of
+from strata.platforms.docker.images import ImageResolver
+from strata.platforms.docker.names import ResourceNames, owner_of
 from strata.platforms.docker.platform import DockerPlatform
 
 
@@ -16,12 +16,14 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
     raise_problems(unsupported.settings_problems(settings))
     seed = read_seed(settings)
     client = host.connect()
-    names = Names(project=project, stack=stack, system=settings.system, owner=owner_of(seed))
+    names = ResourceNames(
+        project=project, stack=stack, system=settings.system, owner=owner_of(seed)
+    )
     return DockerPlatform(
         client=client,
         names=names,
         host=host.discover(client, names),
-        images=Images(client, image_source(settings)),
+        images=ImageResolver(client, image_source(settings)),
         hooks=repair.hooks(client, names),
         secrets=DerivedSecrets(seed, stack, settings.secret_generations),
         addresses=settings.network.range or networks.default_range(stack),

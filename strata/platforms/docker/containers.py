@@ -116,7 +116,7 @@ def client_networks(
 def bridge_options(network: PlannedNetwork) -> dict[str, str] | None:
     """For a network that leads out: whether addresses are translated, without which what leaves
     finds no way back."""
-    if not network.has_way_out:
+    if not network.is_external:
         return None
     masquerade = "com.docker.network.bridge.enable_ip_masquerade"
     return {masquerade: str(network.masquerades).lower()}
@@ -176,7 +176,7 @@ def volume_mounts(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class ContainerSpec:
     """One container of a service or a job, and what is its own. `devices` is None without GPUs."""
 
     workload: Workload
@@ -194,7 +194,7 @@ class Run:
     share, and peers listen to each other on one."""
 
 
-def arguments(run: Run) -> dict[str, Any]:
+def arguments(run: ContainerSpec) -> dict[str, Any]:
     """What any container is asked for, whether it stays or ends."""
     workload, context = run.workload, run.context
     resources = workload.resources

@@ -10,13 +10,13 @@ import pulumi_docker as docker
 from strata.model import Job, RenderContext, Restart, Service, Workload, render
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker import containers, files, gpu, networks
-from strata.platforms.docker.containers import Run
-from strata.platforms.docker.health import Health
-from strata.platforms.docker.images import Images
+from strata.platforms.docker.containers import ContainerSpec
+from strata.platforms.docker.engine_client import NotReadyError
+from strata.platforms.docker.health import HealthWaiter
+from strata.platforms.docker.images import ImageResolver
 from strata.platforms.docker.job_waiter import JobWaiter
-from strata.platforms.docker.names import Names
+from strata.platforms.docker.names import ResourceNames
 from strata.platforms.docker.repair import Hooks
-from strata.platforms.docker.watch import NotReadyError
 from strata.platforms.failure import fail
 
 NAME_SERVER = "127.0.0.11"
@@ -32,11 +32,11 @@ Ready = pulumi.Output[pulumi.Resource]
 class Deployer:
     """Makes the services and jobs of one stack. `components`: by workload."""
 
-    names: Names
-    images: Images
+    names: ResourceNames
+    images: ImageResolver
     secrets: DerivedSecrets
     hooks: Hooks
-    health: Health
+    health: HealthWaiter
     job_waiter: JobWaiter
     components: Mapping[str, pulumi.Resource]
     network_plan: networks.NetworkPlan
@@ -55,7 +55,7 @@ class Deployer:
             for replica in range(workload.replicas):
                 # Only those that have files wait for whoever writes them.
                 writer = [made_files.writer] if workload.files and made_files.writer else []
-                run = Run(
+                run = ContainerSpec(
                     workload=workload,
                     name=self.names.container(workload, replica),
                     host_name=self.names.replica(workload, replica),
@@ -90,7 +90,7 @@ class Deployer:
         self,
         service: Service,
         replica: int,
-        run: Run,
+        run: ContainerSpec,
         before: Sequence[docker.ContainerNetworksAdvancedArgs],
         writer: list[docker.Container],
     ) -> None:
@@ -138,7 +138,7 @@ class Deployer:
         self,
         service: Service,
         replica: int,
-        run: Run,
+        run: ContainerSpec,
         before: Sequence[docker.ContainerNetworksAdvancedArgs],
         depends_on: list[pulumi.Input[pulumi.Resource]],
     ) -> Ready:
@@ -164,7 +164,7 @@ class Deployer:
             ),
         )
 
-    def _job(self, job: Job, run: Run, writer: list[docker.Container]) -> None:
+    def _job(self, job: Job, run: ContainerSpec, writer: list[docker.Container]) -> None:
         container = self._container_that_ends(
             f"{job.name}-1",
             run,
@@ -193,7 +193,7 @@ class Deployer:
     def _container_that_ends(
         self,
         name: str,
-        run: Run,
+        run: ContainerSpec,
         depends_on: list[pulumi.Input[pulumi.Resource]],
         *,
         start: bool = True,
@@ -281,7 +281,7 @@ class Deployer:
             one.name.removeprefix(f"{self.names.prefix}-"),
             name=one.name,
             driver="bridge",
-            internal=not one.has_way_out,
+            internal=not one.is_external,
             options=containers.bridge_options(one),
             ipam_configs=[
                 docker.NetworkIpamConfigArgs(

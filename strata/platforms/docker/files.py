@@ -17,7 +17,7 @@ import pulumi_docker as docker
 
 from strata.model import RenderContext, Workload, is_secret, render
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.docker.names import FILES, KIND, Names
+from strata.platforms.docker.names import FILES, KIND, ResourceNames
 from strata.platforms.docker.repair import Hooks
 
 WRITER_MEMORY_MIB = 6
@@ -66,7 +66,7 @@ class Files:
         self,
         volumes: Sequence[FileVolume],
         image: pulumi.Input[str],
-        names: Names,
+        names: ResourceNames,
         parents: Mapping[str, pulumi.Resource],
         hooks: Hooks,
     ) -> None:
@@ -97,7 +97,7 @@ class Files:
         self,
         volumes: Sequence[FileVolume],
         image: pulumi.Input[str],
-        names: Names,
+        names: ResourceNames,
         hooks: Hooks,
     ) -> docker.Container:
         return docker.Container(

@@ -14,10 +14,10 @@ Devices = tuple[str, ...]
 @dataclass(frozen=True, kw_only=True)
 class GpuDecision:
     """`devices` has, for each service that runs on GPUs, those of each of its replicas;
-    `fallen_back` says of those that would rather have had some why they have not."""
+    `cpu_fallbacks` says of those that would rather have had some why they have not."""
 
     devices: Mapping[str, tuple[Devices, ...]]
-    fallen_back: Mapping[str, str]
+    cpu_fallbacks: Mapping[str, str]
     problems: tuple[Problem, ...]
 
     @property
@@ -109,7 +109,7 @@ def decide(workloads: Sequence[Workload], host: Host) -> GpuDecision:
     """Shares the host's GPUs out: first to those that require theirs, then to those that would
     rather have some; in each case those that share with nobody come first."""
     devices: dict[str, tuple[Devices, ...]] = {}
-    fallen_back: dict[str, str] = {}
+    cpu_fallbacks: dict[str, str] = {}
     problems: list[Problem] = []
     asking = sorted((one for one in workloads if one.gpu.mode is not GpuMode.OFF), key=_precedence)
     gpus = (*(host.gpus or ()), *host.mig_slices)
@@ -119,7 +119,7 @@ def decide(workloads: Sequence[Workload], host: Host) -> GpuDecision:
             devices[workload.name] = _devices(workload, host, free)
         except _UnavailableError as error:
             if workload.gpu.mode is GpuMode.PREFER:
-                fallen_back[workload.name] = str(error)
+                cpu_fallbacks[workload.name] = str(error)
             else:
                 problems.append(
                     Problem(
@@ -132,7 +132,7 @@ def decide(workloads: Sequence[Workload], host: Host) -> GpuDecision:
                         " to prefer or off",
                     )
                 )
-    return GpuDecision(devices=devices, fallen_back=fallen_back, problems=tuple(problems))
+    return GpuDecision(devices=devices, cpu_fallbacks=cpu_fallbacks, problems=tuple(problems))
 
 
 def _devices(workload: Workload, host: Host, free: _Free) -> tuple[Devices, ...]:

@@ -14,11 +14,11 @@ from typing import Any
 import pulumi
 
 from strata.model import Probe
-from strata.platforms.docker.watch import (
+from strata.platforms.docker.engine_client import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
+    EngineClient,
     NotReadyError,
-    Watch,
 )
 
 RESTARTS_MAXIMUM = 5
@@ -28,12 +28,12 @@ CHECKS_AT_ONCE = 4
 delay what they ask about."""
 
 
-class Health:
+class HealthWaiter:
     """The gate that a client waits at for its servers."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._watch = Watch(client)
+        self._engine = EngineClient(client)
         self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
 
     async def wait(self, container: str, name: str, probe: Probe, test: Sequence[str]) -> None:
@@ -49,7 +49,7 @@ class Health:
         last = "it was not asked"
         first_restarts: int | None = None
         while True:
-            inspected = await self._watch.inspect(container, name)
+            inspected = await self._engine.inspect(container, name)
             state = inspected["State"]
             restarts: int = inspected["RestartCount"]
             first_restarts = restarts if first_restarts is None else first_restarts
@@ -65,7 +65,7 @@ class Health:
                     raise NotReadyError(await self._report(container, name, why, last))
                 # Stopped by hand, or a restart policy that gave up: an update sets it right.
                 pulumi.log.info(f"starting {name}, which was {state['Status']}")
-                await self._watch.start(container, name)
+                await self._engine.start(container, name)
                 started = True
                 first_restarts = None  # Docker counts from 0 again.
                 continue
@@ -84,7 +84,7 @@ class Health:
 
         async with self._checks:
             try:
-                return str(await self._watch.call(self._exec, container, test))
+                return str(await self._engine.call(self._exec, container, test))
             except APIError as error:  # It stopped in between.
                 return str(error.explanation or error)
 
@@ -99,6 +99,6 @@ class Health:
         return (
             f"{name} {why}\n"
             f"    its health check last said: {last}\n"
-            f"    the end of its log:\n{await self._watch.end_of_log(container)}\n"
+            f"    the end of its log:\n{await self._engine.end_of_log(container)}\n"
             f"    see `docker logs {name}`; `pulumi up` again carries on from here"
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from strata.model import Capacity, InvalidStackError, Problem, Workload
-from strata.platforms.docker.names import OWNER, STACK, Names
+from strata.platforms.docker.names import OWNER, STACK, ResourceNames
 
 MIB = 1024 * 1024
 DISK_FREE_MINIMUM_MIB = 1024
@@ -125,7 +125,7 @@ def _taken(service: Workload, port: int) -> Iterator[Problem]:
             )
 
 
-def discover(client: Any, names: Names) -> Host:
+def discover(client: Any, names: ResourceNames) -> Host:
     """Asks the engine. `client` is a `docker.DockerClient`."""
     info = client.info()
     has_gpu_runtime = _has_gpu_runtime(info)

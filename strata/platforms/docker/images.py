@@ -11,7 +11,7 @@ from strata.images.source import Source, resolve
 from strata.model import InvalidStackError, Problem, Workload
 
 
-class Images:
+class ImageResolver:
     """Resolves logical images by one source, for one engine."""
 
     def __init__(self, client: Any, source: Source) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pulumi
 
-from strata.platforms.docker.watch import (
+from strata.platforms.docker.engine_client import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
+    EngineClient,
     NotReadyError,
-    Watch,
 )
 
 FIRST_RETRY_PAUSE_SECONDS = 1.0
@@ -31,7 +31,7 @@ class JobWaiter:
     """
 
     def __init__(self, client: Any, earlier: frozenset[str]) -> None:
-        self._watch = Watch(client)
+        self._engine = EngineClient(client)
         self._earlier = earlier
 
     async def wait(self, container: str, name: str, *, retries: int, timeout_seconds: int) -> None:
@@ -46,7 +46,7 @@ class JobWaiter:
         pause, retry_pause = FIRST_PAUSE_SECONDS, FIRST_RETRY_PAUSE_SECONDS
         told = False
         while True:
-            state = (await self._watch.inspect(container, name))["State"]
+            state = (await self._engine.inspect(container, name))["State"]
             failure = None
             if state["Running"]:
                 tries = max(tries, 1)
@@ -55,7 +55,7 @@ class JobWaiter:
                     told = True
                 if time.monotonic() > deadline:
                     # Not stopped, which it might answer by ending with 0, as if it were done.
-                    await self._watch.kill(container)
+                    await self._engine.kill(container)
                     failure = f"did not end within {timeout_seconds} s, and was killed"
             elif state["Status"] == "exited" and state["ExitCode"] == 0:
                 return
@@ -72,7 +72,7 @@ class JobWaiter:
             if tries > 0:
                 await asyncio.sleep(retry_pause)
                 retry_pause = min(retry_pause * 2, LONGEST_RETRY_PAUSE_SECONDS)
-            await self._watch.start(container, name)
+            await self._engine.start(container, name)
             tries += 1
             deadline = time.monotonic() + timeout_seconds
             pause = FIRST_PAUSE_SECONDS
@@ -80,7 +80,7 @@ class JobWaiter:
     async def _report(self, container: str, name: str, why: str) -> str:
         return (
             f"{name} {why}\n"
-            f"    the end of its log:\n{await self._watch.end_of_log(container)}\n"
+            f"    the end of its log:\n{await self._engine.end_of_log(container)}\n"
             f"    see `docker logs {name}`; `pulumi up` again runs it again"
         )
 

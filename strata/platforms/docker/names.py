@@ -32,7 +32,7 @@ def owner_of(seed: bytes) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Names:
+class ResourceNames:
     """`owner` tells apart two checkouts that both have a stack of this name."""
 
     project: str

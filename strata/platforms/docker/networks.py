@@ -27,7 +27,7 @@ LOOPBACK = "127.0.0.1"
 class PlannedNetwork:
     """A bridge network. `ports` are those of `server` that its `clients` may call.
 
-    `has_way_out` is true for the network by which a service reaches, or is reached from, outside
+    `is_external` is true for the network by which a service reaches, or is reached from, outside
     of the stack; `masquerades` lets connections out to the internet.
     """
 
@@ -36,7 +36,7 @@ class PlannedNetwork:
     server: str
     ports: frozenset[str]
     clients: tuple[str, ...]
-    has_way_out: bool = False
+    is_external: bool = False
     masquerades: bool = False
 
     @property
@@ -102,7 +102,7 @@ def plan(
     networks: list[PlannedNetwork] = []
     problems: list[Problem] = []
     for one in wanted:
-        zone = 0 if one.has_way_out else 1 + list(Zone).index(by_name[one.server].zone)
+        zone = 0 if one.is_external else 1 + list(Zone).index(by_name[one.server].zone)
         subnet = _subnet(zones[zone], one.name, taken)
         networks.append(
             PlannedNetwork(
@@ -111,7 +111,7 @@ def plan(
                 server=one.server,
                 ports=one.ports,
                 clients=one.clients,
-                has_way_out=one.has_way_out,
+                is_external=one.is_external,
                 masquerades=one.masquerades,
             )
         )
@@ -120,18 +120,18 @@ def plan(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Wanted:
+class _NetworkDemand:
     name: str
     server: str
     ports: frozenset[str]
     clients: tuple[str, ...] = ()
-    has_way_out: bool = False
+    is_external: bool = False
     masquerades: bool = False
 
 
 def _between(
     workloads: Mapping[str, Workload], links: Sequence[Link], prefix: str
-) -> Iterator[_Wanted]:
+) -> Iterator[_NetworkDemand]:
     ports: dict[tuple[str, str], set[str]] = defaultdict(set)
     for link in links:
         ports[link.server, link.client].add(link.label)
@@ -149,18 +149,20 @@ def _between(
                 *([alone] if alone else []),
             ]
         )
-        yield _Wanted(name=name, server=server, ports=leads_to, clients=tuple(sorted(members)))
+        yield _NetworkDemand(
+            name=name, server=server, ports=leads_to, clients=tuple(sorted(members))
+        )
 
 
-def _outward(workloads: Sequence[Workload], prefix: str) -> Iterator[_Wanted]:
+def _outward(workloads: Sequence[Workload], prefix: str) -> Iterator[_NetworkDemand]:
     for workload in workloads:
         published = frozenset(port.label for port in workload.ports if port.published)
         if published or workload.egress:
-            yield _Wanted(
+            yield _NetworkDemand(
                 name=f"{prefix}-{workload.name}-outward",
                 server=workload.name,
                 ports=published,
-                has_way_out=True,
+                is_external=True,
                 masquerades=workload.egress or workload.zone is Zone.FRONTEND,
             )
 
@@ -179,7 +181,7 @@ def _subnet(zone: IPv4Network, name: str, taken: set[IPv4Network]) -> IPv4Networ
     raise ValueError(f"zone {zone} has no subnet left")
 
 
-def _too_many(wanted: _Wanted, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
+def _too_many(wanted: _NetworkDemand, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
     servers = workloads[wanted.server].replicas
     clients = sum(
         _client_containers(workloads[name]) for name in wanted.clients if name != wanted.server

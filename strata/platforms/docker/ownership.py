@@ -18,7 +18,7 @@ from strata.model import Kind
 from strata.platforms.docker.names import FILES, KIND
 
 
-class Ownership:
+class VolumeOwnership:
     """A hook for before a container is made."""
 
     def __init__(self, client: Any) -> None:

@@ -13,11 +13,11 @@ from strata.model.secrets import DerivedSecrets
 from strata.platforms import outputs
 from strata.platforms.docker import gpu, networks, unsupported
 from strata.platforms.docker.deployer import Deployer, Ready
-from strata.platforms.docker.health import Health
+from strata.platforms.docker.health import HealthWaiter
 from strata.platforms.docker.host import Host
-from strata.platforms.docker.images import Images
+from strata.platforms.docker.images import ImageResolver
 from strata.platforms.docker.job_waiter import JobWaiter
-from strata.platforms.docker.names import Names
+from strata.platforms.docker.names import ResourceNames
 from strata.platforms.docker.repair import Hooks
 
 
@@ -42,9 +42,9 @@ class DockerPlatform:
     cut from."""
 
     client: Any
-    names: Names
+    names: ResourceNames
     host: Host
-    images: Images
+    images: ImageResolver
     hooks: Hooks
     secrets: DerivedSecrets
     addresses: IPv4Network
@@ -79,14 +79,14 @@ class DockerPlatform:
     def make(
         self, plan: DockerPlan, components: Mapping[str, pulumi.Resource]
     ) -> Mapping[str, pulumi.Input[Any]]:
-        for name, reason in plan.gpus.fallen_back.items():
+        for name, reason in plan.gpus.cpu_fallbacks.items():
             pulumi.log.warn(f"{name} runs on the CPU: {reason}", components[name])
         deployer = Deployer(
             names=self.names,
             images=self.images,
             secrets=self.secrets,
             hooks=self.hooks,
-            health=Health(self.client),
+            health=HealthWaiter(self.client),
             job_waiter=JobWaiter(self.client, self.host.own_containers),
             components=components,
             network_plan=plan.networks,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pulumi
 
-from strata.platforms.docker.names import OWNER, STACK, Names
-from strata.platforms.docker.ownership import Ownership
+from strata.platforms.docker.names import OWNER, STACK, ResourceNames
+from strata.platforms.docker.ownership import VolumeOwnership
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Hooks:
     network: pulumi.ResourceHookBinding | None = None
 
 
-def hooks(client: Any, names: Names) -> Hooks:
+def hooks(client: Any, names: ResourceNames) -> Hooks:
     """Hooks that remove leftovers of this stack, and of this stack only, and that hand volumes to
     who writes to them."""
     repair = _Repair(client, names)
@@ -32,7 +32,7 @@ def hooks(client: Any, names: Names) -> Hooks:
         container=pulumi.ResourceHookBinding(
             before_create=[
                 pulumi.ResourceHook("remove-leftover-container", repair.container),
-                pulumi.ResourceHook("own-volumes", Ownership(client).give),
+                pulumi.ResourceHook("own-volumes", VolumeOwnership(client).assign),
             ]
         ),
         network=pulumi.ResourceHookBinding(
@@ -42,7 +42,7 @@ def hooks(client: Any, names: Names) -> Hooks:
 
 
 class _Repair:
-    def __init__(self, client: Any, names: Names) -> None:
+    def __init__(self, client: Any, names: ResourceNames) -> None:
         self._client = client
         self._names = names
 

@@ -7,7 +7,7 @@ from strata.errors import Problem
 from strata.model import GpuMode, GpuSharing, Service, Workload, is_secret
 from strata.model.overrides import Changes
 from strata.model.text import listens
-from strata.platforms.docker.names import Names
+from strata.platforms.docker.names import ResourceNames
 
 OTHER_PLATFORMS = ("aws", "kubernetes", "domain", "load_balancer", "image_digests")
 """Settings that have no effect on a stack on Docker."""
@@ -30,7 +30,7 @@ def settings_problems(settings: Settings) -> Iterator[Problem]:
 
 
 def workload_problems(
-    workloads: Sequence[Workload], changes: Mapping[str, Changes], names: Names
+    workloads: Sequence[Workload], changes: Mapping[str, Changes], names: ResourceNames
 ) -> Iterator[Problem]:
     """Fields that Docker can't honour. `changes`: what the settings change, by workload."""
     hosts = {

@@ -13,7 +13,7 @@ class NotReadyError(Exception):
     """A container is not what the update waits for, and will not be."""
 
 
-class Watch:
+class EngineClient:
     """Asks one engine about containers. `client` is a `docker.DockerClient`."""
 
     def __init__(self, client: Any) -> None:
