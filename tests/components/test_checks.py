@@ -211,12 +211,12 @@ def test_the_error_is_one_text_with_the_count_the_paths_and_the_remedies() -> No
         ),
         pytest.param(
             application(resources=Resources(memory_mib=64, cpu=0.005)),
-            "service app: cpu: 0.005 is less than Docker can give",
+            "service app: cpu: 0.005 is less than Docker accepts",
             id="too little of a core",
         ),
         pytest.param(
             application(resources=Resources(memory_mib=64, cpu_set="0,6-8")),
-            "service app: cpu_set: '0,6-8' names cores that the host has not",
+            "service app: cpu_set: '0,6-8' names cores that the host doesn't have",
             id="cores that are not there",
         ),
         pytest.param(

@@ -159,8 +159,8 @@ def test_a_change_runs_what_it_changes(engine: Any, jobs: Project) -> None:
         pytest.param(
             "failing",
             [
-                f"{MIGRATE} ended with status 3; it is run again",
-                f"{MIGRATE} ended with status 3, at the last of 2 tries",
+                f"{MIGRATE}: exited with status 3; starting it again",
+                f"{MIGRATE}: exited with status 3 (attempt 2 of 2)",
                 "the table is locked",
             ],
             id="fails",
@@ -168,8 +168,8 @@ def test_a_change_runs_what_it_changes(engine: Any, jobs: Project) -> None:
         pytest.param(
             "hanging",
             [
-                f"{MIGRATE} did not end within 3 s, and was killed; it is run again",
-                f"{MIGRATE} did not end within 3 s, and was killed, at the last of 2 tries",
+                f"{MIGRATE}: did not exit within 3 s and was killed; starting it again",
+                f"{MIGRATE}: did not exit within 3 s and was killed (attempt 2 of 2)",
                 "waiting for a lock",
             ],
             id="never ends",

@@ -12,7 +12,7 @@ from strata.platforms.docker.platform import DockerPlatform
 
 
 def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
-    """The Docker engine that the environment names, with the facts of its host."""
+    """The platform for the Docker engine that the environment selects, with the facts of its host."""
     raise_problems(unsupported.settings_problems(settings))
     seed = read_seed(settings)
     client = host.connect()
@@ -32,5 +32,5 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
 
 
 def image_source(settings: Settings) -> Source:
-    """Where the images of the stack come from."""
+    """Where the stack gets its images."""
     return choose(None if settings.images is ImageSource.AUTO else settings.images)[0]

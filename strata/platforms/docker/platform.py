@@ -38,8 +38,7 @@ class DockerPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class DockerPlatform:
-    """One Docker engine, and what is known of its host. `addresses` is the range that networks are
-    cut from."""
+    """One Docker engine and the facts of its host. `addresses`: the range of the networks."""
 
     client: Any
     names: ResourceNames
@@ -57,7 +56,10 @@ class DockerPlatform:
         )
         gpus = gpu.decide(workloads, self.host)
         budget = Budget.of(workloads, gpus.granted, self.host.capacity(self.reserved_memory_mib))
-        images = {one.name: one.image_on(one.name in gpus.granted) for one in workloads}
+        images = {
+            workload.name: workload.image_on(workload.name in gpus.granted)
+            for workload in workloads
+        }
         return DockerPlan(
             composition=composition,
             networks=network_plan,
@@ -92,8 +94,8 @@ class DockerPlatform:
             network_plan=plan.networks,
             gpus=plan.gpus,
         )
-        deployer.make(plan.composition.workloads, plan.images)
-        ready = [one for containers in deployer.ready.values() for one in containers]
+        deployer.deploy(plan.composition.workloads, plan.images)
+        ready = [gate for gates in deployer.ready.values() for gate in gates]
         return _when_ready(self._outputs(plan), ready)
 
     def _outputs(self, plan: DockerPlan) -> dict[str, Any]:
@@ -115,12 +117,12 @@ class DockerPlatform:
         }
 
 
-def _when_ready(shown: Mapping[str, Any], ready: Sequence[Ready]) -> Mapping[str, Any]:
-    """Outputs state facts: they wait until services are healthy and jobs have succeeded."""
+def _when_ready(values: Mapping[str, Any], ready: Sequence[Ready]) -> Mapping[str, Any]:
+    """The outputs, once all services are healthy and all jobs have succeeded."""
     if pulumi.runtime.is_dry_run():
-        return shown
+        return values
     all_ready = pulumi.Output.all(*ready)
-    return {name: _after(all_ready, value) for name, value in shown.items()}
+    return {name: _after(all_ready, value) for name, value in values.items()}
 
 
 def _after(gate: pulumi.Output[Any], value: Any) -> pulumi.Output[Any]:
@@ -128,7 +130,7 @@ def _after(gate: pulumi.Output[Any], value: Any) -> pulumi.Output[Any]:
 
 
 def urls(services: Sequence[Service]) -> dict[str, str]:
-    """Where users reach the stack: by service; by service and port from its second port on."""
+    """The URLs of published ports, by service; from a service's second port on, by service and port."""
     published: dict[str, str] = {}
     for service in services:
         for port in service.ports:
