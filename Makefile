@@ -1,13 +1,12 @@
-# Thin: makes the Python environment, then calls `python -m toolchain`, which says what it does.
-# `make` alone lists the commands.
+# Creates the Python environment, then calls `python -m toolchain`. `make` alone lists the commands.
 
 PYTHON ?= python3
-# Only the tests of one folder of tests/: make test LAYER=unit
+# Runs the tests of one folder of tests/ only: make test LAYER=unit
 LAYER ?=
-# The stack that setup, preview, push, audit, backup and restore are about.
+# The stack of setup, preview, push, audit, backup and restore.
 STACK ?= dev
 
-base = $(PYTHON) toolchain/bootstrap.py base
+base = $(PYTHON) toolchain/bootstrap.py docker
 test = $(base) && $(PYTHON) toolchain/bootstrap.py test
 toolchain = .toolchain/venv/bin/python -m toolchain
 
@@ -17,50 +16,50 @@ toolchain = .toolchain/venv/bin/python -m toolchain
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-up: ## do all set-up that is missing, then bring the dev stack up
+up: ## set up, and bring the dev stack up
 	@$(base) && $(toolchain) up
 
 down: ## destroy the dev stack
 	@$(base) && $(toolchain) down
 
-setup: ## do all set-up that is missing, and no more (STACK=dev)
+setup: ## set up for a stack (STACK=dev)
 	@$(base) && $(toolchain) setup --stack $(STACK)
 
-preview: ## do all set-up that is missing, then preview a stack with its policy packs (STACK=dev)
+preview: ## set up, and preview a stack with its policy packs (STACK=dev)
 	@$(base) && $(toolchain) preview --stack $(STACK)
 
-push: ## push the images of a stack to its registry and note their digests (STACK=prod IMAGES=...)
+push: ## push the images of a stack, and write their digests to its settings (STACK=prod IMAGES=...)
 	@$(base) && $(toolchain) push --stack $(STACK) $(IMAGES)
 
-test: ## do all set-up that is missing, then run every test (LAYER=unit: one layer)
-	@$(test) && $(toolchain) test $(if $(LAYER),--layer $(LAYER))
+test: ## set up, and run all checks and tests (LAYER=unit: one layer)
+	@$(base) && $(toolchain) test $(if $(LAYER),--layer $(LAYER))
 
-images: ## build every image
+images: ## build all images
 	@$(base) && $(toolchain) images
 
 bench: ## run the benchmarks
 	@$(test) && $(toolchain) bench
 
 policy: ## preview every system on every stack with the policy packs
-	@$(base) && $(toolchain) setup && $(toolchain) setup --stack prod && . .toolchain/env && python -m strata.policies check
+	@$(base) && $(toolchain) setup && $(toolchain) setup --stack prod && . .toolchain/env && python -m strata policy check
 
 audit: ## judge a stack as it stands with the policy packs (STACK=dev)
-	@$(base) && $(toolchain) setup && . .toolchain/env && python -m strata.policies audit $(STACK)
+	@$(base) && $(toolchain) setup && . .toolchain/env && python -m strata policy audit --stack $(STACK)
 
 backup: ## archive the volumes of a stack (STACK=dev FOLDER=...)
-	@$(base) && . .toolchain/env && python -m strata.ops backup --stack $(STACK) $(FOLDER)
+	@$(base) && . .toolchain/env && python -m strata backup --stack $(STACK) $(FOLDER)
 
 restore: ## bring the volumes of a stack back (STACK=dev FOLDER=...)
-	@$(base) && . .toolchain/env && python -m strata.ops restore --stack $(STACK) $(FOLDER)
+	@$(base) && . .toolchain/env && python -m strata restore --stack $(STACK) $(FOLDER)
 
 lint: ## check format, lint and types
 	@$(test) && $(toolchain) lint
 
-format: ## write every file as the formatter wants it
+format: ## format all files
 	@$(test) && $(toolchain) format
 
-lock: ## resolve the Python requirements again and write the hashed locks
+lock: ## write the hashed locks of the Python requirements
 	@$(base) && sh toolchain/lock.sh
 
-clean: ## remove what set-up made, and nothing else
+clean: ## remove what set-up created
 	@if [ -d .toolchain ]; then $(base) && $(toolchain) clean; else echo "Nothing to remove."; fi

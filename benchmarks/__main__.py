@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from strata.errors import exit_on_error
+
 BENCHMARKS = {
     "up": "pulumi up against docker compose up",
     "inference": "the inference service against calling its model in a loop",
@@ -22,7 +24,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with exit_on_error():
         main()
-    except KeyboardInterrupt:
-        sys.exit("\nInterrupted.")

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import docker
 from docker.models.containers import Container
 
+from strata import docker_engine
 from strata.images.source import Source, resolve
 
 PORT = 8000
@@ -192,7 +193,7 @@ def main() -> None:
         device=given.device,
         texts=texts(),
     )
-    client = docker.from_env()
+    client = docker_engine.connect()
     service: list[float] = []
     direct: list[float] = []
     for number in range(given.rounds):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.errors import BenchError
+from strata.errors import BenchmarkError
 
 SAMPLE_SECONDS = 0.05
 LIMIT_SECONDS = 600.0
@@ -30,7 +30,7 @@ class Measurement:
 def measure(
     command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path
 ) -> Measurement:
-    """Runs a command to its end, its output going to `log`. Raises `BenchError` where it fails."""
+    """Runs a command to its end, its output going to `log`. Raises `BenchmarkError` where it fails."""
     with log.open("w") as output:
         begin = time.monotonic()
         # A session of its own: Ctrl-C reaches the command through us, once.
@@ -48,7 +48,7 @@ def measure(
         try:
             status = process.wait(LIMIT_SECONDS)
         except subprocess.TimeoutExpired:
-            raise BenchError(
+            raise BenchmarkError(
                 f"{_shown(command)} did not end in {LIMIT_SECONDS:.0f} s{_tail(log)}"
             ) from None
         finally:
@@ -56,7 +56,7 @@ def measure(
             memory.stop()
             _end(process)
     if status:
-        raise BenchError(f"{_shown(command)} ended with status {status}{_tail(log)}")
+        raise BenchmarkError(f"{_shown(command)} ended with status {status}{_tail(log)}")
     return Measurement(seconds=seconds, peak_memory_mib=memory.peak_mib)
 
 
@@ -64,8 +64,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     """Ends a command that is still there, with the processes it started."""
     if process.poll() is not None:
         return
-    for one in (signal.SIGINT, signal.SIGKILL):
-        os.killpg(process.pid, one)
+    for each in (signal.SIGINT, signal.SIGKILL):
+        os.killpg(process.pid, each)
         try:
             process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -112,14 +112,14 @@ class _Memory(threading.Thread):
 
 
 def _tree(root: int) -> list[int]:
-    found = [root]
-    for process in found:  # It grows as its children are found.
+    processes = [root]
+    for process in processes:  # It grows as the loop adds children.
         for thread in Path(f"/proc/{process}/task").glob("*/children"):
             try:
-                found.extend(int(child) for child in thread.read_text().split())
+                processes.extend(int(child) for child in thread.read_text().split())
             except OSError:  # The thread has ended.
                 continue
-    return found
+    return processes
 
 
 def _peak_kib(process: int) -> int | None:

@@ -3,11 +3,12 @@
 import platform
 from pathlib import Path
 
+from strata.console import step
 from strata.pins import COMPOSE
-from toolchain import download, golang, source
+from toolchain import download, source
 from toolchain.layout import Layout
+from toolchain.registries import golang
 from toolchain.releases import Release
-from toolchain.report import step
 from toolchain.stamps import Stamp, digest
 
 _PACKAGE = "github.com/docker/compose/v2/cmd"
@@ -17,7 +18,7 @@ _VERSION_VARIABLE = "github.com/docker/compose/v2/internal.Version"
 def ensure(layout: Layout) -> Path:
     """The path of the program: the official release, or built from its pinned Go module."""
     target = layout.folder / "bench" / "docker-compose"
-    module = layout.go_sources / "compose"
+    module = golang.SOURCES / "compose"
     chosen = source.choose(layout)
     stamp = Stamp(layout.stamps, "compose", digest(chosen, COMPOSE, module), [target])
     if stamp.valid():
@@ -50,12 +51,9 @@ def _fetch(target: Path) -> None:
 
 
 def _build(layout: Layout, module: Path, target: Path) -> None:
-    golang.check(layout)
     log = layout.logs / "compose.log"
     with step(
         f"Docker Compose {COMPOSE}: building it from its Go module, for the benchmarks, minutes the first time"
     ) as progress:
         what = golang.Build(module, _PACKAGE, target, {_VERSION_VARIABLE: f"v{COMPOSE}"})
         golang.build(layout, what, log, progress)
-        # Gigabytes of modules and compiled packages, of no more use.
-        golang.remove_caches(layout)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-ENVIRONMENT = ROOT / ".toolchain" / "venv-clouds"
+ENVIRONMENT = ROOT / ".toolchain" / "venv"
 SIZES = (10, 100, 1000)
 TIERS = 3
 SEED = "a seed that only the benchmarks use"

@@ -27,7 +27,7 @@ from tests.policies.docker_cases import FIXTURE, SUITE  # noqa: E402
 from tests.policies.engine_stacks import write_program  # noqa: E402
 from tests.policies.policy_suites import SUITES  # noqa: E402
 from tests.policies.wire import message, request  # noqa: E402
-from toolchain.clouds import PLAN_PROVIDER  # noqa: E402
+from toolchain.registries import PLAN_PROVIDER  # noqa: E402
 
 SIZES = (20, 200, 2000)
 VERSION = "0.0.1"

@@ -19,26 +19,22 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-import docker
-from docker.errors import DockerException
-from requests.exceptions import RequestException
-
 import benchmarks.tiers
 import benchmarks.tiers_5s
 import systems.reference
-from benchmarks import compose, leftovers, peer
+from benchmarks import compose, peer
 from benchmarks.description import System, describe
-from benchmarks.errors import BenchError
 from benchmarks.meter import Measurement, measure
 from benchmarks.project import Project
+from strata import docker_engine
 from strata.config import GpuSettings, Settings
 from strata.config.settings import Ports
+from strata.errors import BenchmarkError, exit_on_error
 from strata.images.build import build
 from strata.images.choose import choose
-from strata.images.engine import ImageError
 from strata.model.secrets import DerivedSecrets
+from strata.platforms.docker import leftovers
 from strata.platforms.docker.names import OWNER, owner_of
-from toolchain.errors import SetupError
 from toolchain.files import ensure_secret
 from toolchain.layout import Layout, here
 
@@ -103,19 +99,19 @@ class Times:
 
     def seconds(self, phase: str) -> float:
         measures: list[Measurement] = getattr(self, phase)
-        return statistics.median(one.seconds for one in measures)
+        return statistics.median(measured.seconds for measured in measures)
 
     def ratio(self, other: "Times", phase: str) -> float:
         """The median of the ratios of each round: what else the machine does falls on neighbours."""
         ours: list[Measurement] = getattr(self, phase)
         theirs: list[Measurement] = getattr(other, phase)
         return statistics.median(
-            one.seconds / two.seconds for one, two in zip(ours, theirs, strict=True)
+            our.seconds / their.seconds for our, their in zip(ours, theirs, strict=True)
         )
 
     def memory_mib(self, phase: str) -> float | None:
         measures: list[Measurement] = getattr(self, phase)
-        peaks = [one.peak_memory_mib for one in measures if one.peak_memory_mib is not None]
+        peaks = [each.peak_memory_mib for each in measures if each.peak_memory_mib is not None]
         return statistics.median(peaks) if peaks else None
 
 
@@ -131,9 +127,9 @@ class Tool:
 class Bench:
     """What all measurements of one run share."""
 
-    def __init__(self, layout: Layout, client: docker.DockerClient) -> None:
+    def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._client = client
+        self._client = docker_engine.connect()
         self._program = peer.ensure(layout)
         self._seed_file = layout.folder / "bench" / "seed"
         # It stays, so that the next run knows and removes what a killed one left.
@@ -142,7 +138,7 @@ class Bench:
         self._images = choose()[0]
 
     def clear(self) -> None:
-        leftovers.remove(self._client, owner_of(self._seed))
+        leftovers.remove(self._client, {OWNER: owner_of(self._seed)}, volumes=True)
 
     def run(self, subject: Subject, rounds: int, folder: Path) -> dict[str, Times]:
         """Measures both tools in turn, `rounds` times."""
@@ -150,12 +146,12 @@ class Bench:
         times = {tool.name: Times() for tool in tools}
         for number in range(1, rounds + 1):
             for tool in tools:
-                _say(f"{subject.title}: round {number} of {rounds}, {tool.name}")
-                one = times[tool.name]
-                one.first.append(tool.up())
-                one.again.append(tool.up())
-                one.down.append(tool.down())
-                # A down that left something would be in the way of the other tool.
+                _log(f"{subject.title}: round {number} of {rounds}, {tool.name}")
+                measures = times[tool.name]
+                measures.first.append(tool.up())
+                measures.again.append(tool.up())
+                measures.down.append(tool.down())
+                # What a down left would disturb the other tool.
                 self.clear()
         return times
 
@@ -179,7 +175,7 @@ class Bench:
     def _compose(self, subject: Subject, folder: Path) -> Tool:
         settings = Settings(ports=Ports(**PORTS), gpu=GpuSettings.model_validate({"mode": "off"}))
         description = describe(subject.compose, settings, PREFIX, ADDRESSES)
-        build(description.images, self._images, _say_image, self._client)
+        build(self._client, description.images, self._images, _log_image)
         place = folder / "compose"
         place.mkdir()
         file = compose.write(
@@ -231,7 +227,7 @@ def table(title: str, times: Mapping[str, Times]) -> str:
             lines.append(f"  {label:<22}{ours:>6.0f} MiB{theirs:>6.0f} MiB{ours / theirs:>8.1f}")
     for label, phase in (("first up", "first"), ("no change", "again")):
         each = "; ".join(
-            f"{tool} {', '.join(f'{one.seconds:.1f}' for one in getattr(measured, phase))}"
+            f"{tool} {', '.join(f'{each.seconds:.1f}' for each in getattr(measured, phase))}"
             for tool, measured in times.items()
         )
         lines.append(f"  each {label}, in seconds: {each}")
@@ -247,36 +243,25 @@ def _alone(layout: Layout) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BenchError(
-                "another benchmark of this clone is running: wait for its end"
+            raise BenchmarkError(
+                "another benchmark of this clone is running", "wait until it has ended"
             ) from None
         yield
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _say_image(name: str, text: str) -> None:
-    _say(f"image {name}: {text or 'ready'}")
-
-
-def _client() -> docker.DockerClient:
-    try:
-        client = docker.from_env()
-        client.ping()
-    except (DockerException, RequestException) as error:
-        raise BenchError(
-            f"no Docker engine answers ({error}): `make setup` brings one up"
-        ) from None
-    return client
+def _log_image(name: str, state: str) -> None:
+    _log(f"image {name}: {state or 'ready'}")
 
 
 def run(subjects: list[str], rounds: int) -> Iterator[str]:
     """Measures, and gives a table as soon as it is there."""
     layout = here()
     with _alone(layout):
-        bench = Bench(layout, _client())
+        bench = Bench(layout)
         bench.clear()
         try:
             for name in subjects:
@@ -302,13 +287,9 @@ def main() -> None:
     unknown = sorted(set(arguments.subjects) - set(SUBJECTS))
     if unknown or arguments.rounds < 1:
         parser.error(f"no stack {', '.join(unknown)}" if unknown else "--rounds must be 1 or more")
-    try:
+    with exit_on_error("Interrupted; everything that the benchmark created is removed."):
         for text in run(arguments.subjects or list(SUBJECTS), arguments.rounds):
             print(text, flush=True)
-    except (BenchError, SetupError, ImageError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nInterrupted; what was made is removed.")
 
 
 if __name__ == "__main__":

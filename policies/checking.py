@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 
 from strata import engine
-from strata.engine import EngineError, Report
+from strata.engine import Report
+from strata.errors import EngineError
 from strata.policies.packs import FOLDER, level_file, pack_arguments
 
 ROOT = FOLDER.parent

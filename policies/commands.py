@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from strata.engine import EngineError, Report
+from strata.console import info
+from strata.engine import Report
+from strata.errors import EngineError
 from strata.policies import checking, documentation
 
-console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 HEADING = ("| system and stack | verdict | mandatory | advisory |", "|---|---|---|---|")
 
 
@@ -23,7 +22,7 @@ def check(
     reports: list[Report] = []
     for stack in stacks or checking.stacks():
         for system in systems or checking.systems():
-            console.print(f"{system} on {stack} ...")
+            info(f"{system} on {stack} ...")
             reports.append(checking.preview(system, stack, strict=strict))
     if not reports:
         raise EngineError(
@@ -42,16 +41,16 @@ def write_docs(*, only_check: bool = False) -> int:
     changed = documentation.stale() if only_check else documentation.write()
     for file in changed:
         path = file.relative_to(documentation.ROOT)
-        console.print(f"{'stale' if only_check else 'wrote'} {path}")
+        info(f"{'stale' if only_check else 'wrote'} {path}")
     if only_check and changed:
-        console.print("Run `python -m strata.policies docs`.")
+        info("Run `strata policy docs`.")
     return int(only_check and bool(changed))
 
 
 def show(reports: Sequence[Report], markdown: Path | None) -> int:
     """Prints the findings and a table. Returns 0 if every report passed."""
     text = "\n".join(lines(reports))
-    console.print(text)
+    info(text)
     if markdown:
         markdown.write_text(text + "\n")
     return 0 if all(report.passed for report in reports) else 1

@@ -8,7 +8,7 @@ from strata.policies.packs import FOLDER, PACKS, configuration_text, level_file
 
 ROOT = FOLDER.parent
 PAGES = ROOT / "docs" / "policies"
-NOTE = "<!-- Generated from the rules by `python -m strata.policies docs`. Don't edit: a test fails. -->"
+NOTE = "<!-- Generated from the rules by `strata policy docs`. Don't edit: a test fails. -->"
 
 INTRODUCTION = """# Policies
 
@@ -43,7 +43,7 @@ its date, is a violation.
 the rule, resource and property, but no value. Set `"could-not-be-judged": "mandatory"` to make the
 preview fail on it.
 
-**After `up`.** `python -m strata.policies audit STACK` judges the state, where all values are known.
+**After `up`.** `strata policy audit --stack STACK` judges the state, where all values are known.
 
 **Secrets.** Secrets are judged like other values. No message contains the value of a property.
 

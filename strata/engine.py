@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from strata.errors import EngineError
+
 # The CLI of a checkout: set-up installs a wrapper of it there.
 CHECKOUT_CLI = Path(__file__).resolve().parents[1] / ".toolchain" / "bin" / "pulumi"
 # For a state that a run throws away.
@@ -18,15 +20,6 @@ PASSPHRASE = "of a state that is thrown away"  # noqa: S105 - it protects nothin
 COULD_NOT_BE_JUDGED = "could-not-be-judged"
 MAX_OUTPUT = 3000
 STYLES = ("<{%reset%}>", "<{%fg 1%}>", "<{%bold%}>")
-
-
-class EngineError(Exception):
-    """The Pulumi CLI is missing, or a command of it failed."""
-
-    exit_status = 2
-
-    def __init__(self, message: str, fix: str) -> None:
-        super().__init__(f"{message}\n    {fix}")
 
 
 def pulumi() -> str:

@@ -1,15 +1,30 @@
-"""What a person is told when a description cannot be carried out."""
+"""The errors of Strata. Each has a message for a person and a fix. Standard library only: set-up
+imports this module before any environment exists."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
+
+
+class StrataError(Exception):
+    """What is wrong, and the fix, in the imperative."""
+
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(f"{message}\n    {fix}" if fix else message)
+        self.message = message
+        self.fix = fix
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong, where it stands, and what to do about it.
+    """One problem of a description.
 
-    `path` is the configuration key (`strata:ports.http`) or, for what a program says, the
-    service and field (`service api: links[0]`).
+    `path` is the configuration key (`strata:ports.http`), or the service and field in a program
+    (`service api: links[0]`).
     """
 
     path: str
@@ -20,8 +35,8 @@ class Problem:
         return f"{self.path}: {self.message}\n    {self.fix}"
 
 
-class InvalidStackError(Exception):
-    """Everything that is wrong with a description, reported at once, before anything changes."""
+class InvalidStackError(StrataError):
+    """All problems of a description, reported at once, before anything changes."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
@@ -31,8 +46,68 @@ class InvalidStackError(Exception):
         super().__init__(f"{title}; nothing was changed.\n{lines}")
 
 
+class DockerError(StrataError):
+    """The Docker engine does not answer, or a call to it failed."""
+
+
+class ImageError(StrataError):
+    """An image is unknown, or can't be built, pulled or pushed."""
+
+
+class MissingRepositoryError(ImageError):
+    """The registry has no repository for an image; the caller may create it."""
+
+    exit_status = 3
+
+
+class OpsError(StrataError):
+    """A backup or restore failed after it changed something. The message includes the state that
+    the stack is left in."""
+
+
+class OpsInterruptedError(OpsError):
+    """A backup or restore was interrupted by a signal."""
+
+    exit_status = 130
+
+
+class SetupError(StrataError):
+    """Set-up of the checkout failed."""
+
+
+class EngineError(StrataError):
+    """The Pulumi CLI is missing, or a command of it failed. Status 1 means that it ran, and that the
+    policy packs rejected the stack."""
+
+    exit_status = 2
+
+
+class BenchmarkError(StrataError):
+    """A benchmark can't be measured."""
+
+
 def raise_problems(problems: Iterable[Problem]) -> None:
-    """Raises `InvalidStackError` if there is any mistake."""
-    found = tuple(problems)
-    if found:
-        raise InvalidStackError(found)
+    """Raises `InvalidStackError` if there is any problem."""
+    collected = tuple(problems)
+    if collected:
+        raise InvalidStackError(collected)
+
+
+def reason(error: BaseException) -> str:
+    """Why a call failed, in words."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
+@contextmanager
+def exit_on_error(interrupted: str = "interrupted") -> Iterator[None]:
+    """Prints an error to stderr and exits with its status; exits with 130 on Ctrl-C."""
+    try:
+        yield
+    except StrataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        print(f"\n{interrupted}", file=sys.stderr)
+        sys.exit(130)

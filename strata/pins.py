@@ -5,7 +5,7 @@ Pinned on 21 November 2026 unless a comment gives another date.
 Standard library only: set-up reads this file before any environment exists. Renovate reads the
 `# renovate:` comments (renovate.json). Pins without one are updated by hand, with the command or
 page that the comment names. Python packages are pinned in the *.lock files, Go modules in the
-go.mod files of toolchain/go; tests/unit/test_pins.py checks that they agree with this file.
+go.mod files of toolchain/registries/go; tests/unit/test_pins.py checks that they agree with this file.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ OLDEST_GO = (1, 21)
 # renovate: datasource=golang-version depName=go
 NEEDED_GO = "1.25.11"
 
-# For the benchmarks only; toolchain/go/compose/go.mod has the same version.
+# For the benchmarks only; toolchain/registries/go/compose/go.mod has the same version.
 # renovate: datasource=github-releases depName=docker/compose
 COMPOSE = "2.40.3"
 

@@ -5,27 +5,37 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from toolchain import checks, clean, engine, layers, repair, stack, steps
+from strata.console import info
+from strata.errors import exit_on_error
+from toolchain import checks, clean, layers, locks, repair, stack, steps
 from toolchain import preview as previews
-from toolchain.errors import SetupError
 from toolchain.layout import DEV, here
-from toolchain.report import say
+from toolchain.registries import golang
 
 Layer = Annotated[str, typer.Option(help="Only the tests of this folder of tests/, without lint.")]
 
 
+class _Commands(TyperGroup):
+    """Reports the errors of every command, before Typer sees an interrupt."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with exit_on_error("Interrupted. Run the same command again to resume."):
+            return super().invoke(ctx)
+
+
 application = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
 
 @application.command()
 def up() -> None:
-    """Set up what is missing, build the images, and bring the dev stack up."""
+    """Set up, build the images and bring the dev stack up."""
     layout = here()
     ready = steps.ensure(layout)
     steps.build_images(layout, ready)
@@ -34,17 +44,15 @@ def up() -> None:
 
 @application.command()
 def setup(name: Annotated[str, typer.Option("--stack")] = DEV) -> None:
-    """Set up what is missing for a stack, and no more: then `source .toolchain/env`."""
+    """Install what is missing for a stack: then `source .toolchain/env`."""
     steps.ensure(here(), name)
     command = "up" if name == DEV else "preview"
-    say(
-        f"Ready. `source .toolchain/env` makes the plain commands work: pulumi {command} --stack {name}"
-    )
+    info(f"Ready. Next: source .toolchain/env && pulumi {command} --stack {name}")
 
 
 @application.command()
 def preview(name: Annotated[str, typer.Option("--stack")] = DEV) -> None:
-    """Set up what is missing for a stack, and preview it with its policy packs."""
+    """Set up for a stack, and preview it with its policy packs."""
     layout = here()
     ready = steps.ensure(layout, name)
     raise typer.Exit(previews.preview(layout, ready.environment, name))
@@ -53,10 +61,10 @@ def preview(name: Annotated[str, typer.Option("--stack")] = DEV) -> None:
 @application.command("push")
 def push_images(
     name: Annotated[str, typer.Option("--stack")],
-    images: Annotated[list[str] | None, typer.Argument(help="Others besides our own.")] = None,
+    images: Annotated[list[str] | None, typer.Argument(help="Images besides our own.")] = None,
 ) -> None:
-    """Push the images of a stack to its registry, and note their digests in its file."""
-    # Imported here: it brings the systems along, and to push is rare.
+    """Push the images of a stack to its registry, and write their digests to its settings."""
+    # Imported here: it imports the systems, and pushes are rare.
     from toolchain import push
 
     push.push(here(), name, images or [])
@@ -64,35 +72,40 @@ def push_images(
 
 @application.command()
 def down() -> None:
-    """Destroy the dev stack; set-up and images stay."""
+    """Destroy the dev stack. Set-up and images stay."""
     layout = here()
     if not stack.exists(layout, DEV):
-        say("There is no stack: nothing to destroy.")
+        info("The dev stack does not exist.")
         return
     ready = steps.ensure(layout)
     stack.become(layout, ready.environment, DEV, "destroy", "--yes", "--skip-preview")
 
 
 @application.command("repair", hidden=True)
-def repair_state() -> None:
-    """Repair what a killed run left (the wrapper of the CLI calls it before `destroy`)."""
-    removed = repair.repair(engine.host(), here())
-    print(
-        f"Repaired after a pulumi run that was killed: {removed} leftovers removed.",
-        file=sys.stderr,
-    )
+def repair_state(leftovers: bool = False) -> None:
+    """Repair the local state after a killed run. Called by the wrapper of the CLI."""
+    layout = here()
+    killed, held = locks.remove_stale(repair.state_folder(layout))
+    for pid in killed:
+        print(f"Removed the lock of a pulumi run that was killed (process {pid}).", file=sys.stderr)
+    if leftovers and not held:
+        removed = repair.repair(layout)
+        print(
+            f"Repaired after a pulumi run that was killed: {removed} leftovers removed.",
+            file=sys.stderr,
+        )
 
 
 @application.command()
 def images() -> None:
-    """Set up what is missing and build every image but those on demand."""
+    """Set up, and build all images except on-demand ones."""
     layout = here()
     steps.build_images(layout, steps.ensure(layout))
 
 
 @application.command()
 def bench() -> None:
-    """Set up what is missing and run the benchmarks."""
+    """Set up, and run the benchmarks."""
     layout = here()
     ready = steps.ensure(layout)
     steps.build_images(layout, ready)
@@ -104,47 +117,40 @@ def bench() -> None:
 
 @application.command()
 def test(layer: Layer = "") -> None:  # noqa: PT028 (a command, not a test)
-    """Set up what is missing and run every check; pytest's summary comes last."""
+    """Set up, and run all checks and tests, or the tests of one layer."""
     layout = here()
-    if layer:
-        folder = checks.layer_folder(layout, layer)
-    ready = steps.ensure(layout)
-    if layer:
-        layers.ensure(layout, layer)
-        checks.become_pytest(layout, ready.environment, str(folder))
-    # Cheap checks before what takes minutes.
-    checks.lint(layout, ready.environment)
-    steps.build_images(layout, ready)
-    layers.ensure(layout)
-    checks.become_pytest(layout, ready.environment)
+    folder = [str(checks.layer_folder(layout, layer))] if layer else []
+    # The programs share most of their modules, and so one set of caches.
+    with golang.caches(layout):
+        with steps.background(layout, steps.TEST_ENVIRONMENT, dict(os.environ)):
+            ready = steps.ensure(layout)
+        if layer:
+            layers.ensure(layout, layer)
+        else:
+            # Before what takes minutes.
+            checks.lint(layout, ready.environment)
+            with steps.background(layout, steps.IMAGES, ready.environment):
+                layers.ensure(layout)
+    checks.become_pytest(layout, ready.environment, *folder)
 
 
 @application.command()
 def lint() -> None:
-    """Format, lint and strict types."""
+    """Check format, lint and types."""
     checks.lint(here(), dict(os.environ))
 
 
 @application.command("format")
 def format_code() -> None:
-    """Write every file as the formatter wants it."""
+    """Format all files."""
     checks.format_code(here(), dict(os.environ))
 
 
 @application.command("clean")
 def clean_up() -> None:
-    """Take back what set-up made, and nothing else."""
+    """Remove what set-up created."""
     clean.clean(here())
 
 
-def main() -> None:
-    try:
-        application()
-    except SetupError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nInterrupted. Run the same command again to go on.")
-
-
 if __name__ == "__main__":
-    main()
+    application()

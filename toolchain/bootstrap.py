@@ -1,7 +1,9 @@
-"""Makes a virtual environment from a hashed lock: `python3 toolchain/bootstrap.py base|test|clouds`.
+"""Creates the Python environments from hashed locks: `python3 toolchain/bootstrap.py docker|eks|test`.
 
-It runs before there is any environment, so it uses the standard library only. It takes milliseconds when there is
-nothing to do, and an interrupted run goes on where it stopped.
+`docker` and `eks` are the environment of the Pulumi program, `.toolchain/venv`: `eks` adds the SDKs of AWS and
+Kubernetes. `test` is `.toolchain/venv-test`, for tests and development. An interrupted run is resumed by the next.
+
+Uses only the standard library: it runs before there is an environment.
 """
 
 from __future__ import annotations
@@ -11,20 +13,23 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toolchain.layout import Layout
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 OLDEST_PYTHON = (3, 11)
 LAST_LINES = 15
-# The locks that make up each environment.
-GROUPS = {"base": ("base",), "test": ("test", "weights"), "clouds": ("clouds",)}
+LOCKS = {"docker": ("docker",), "eks": ("eks",), "test": ("test", "weights")}
+PROGRAM = ("docker", "eks")
 
 
 def ensure_new_enough() -> None:
-    """Goes on under a newer Python where this one is too old and one is there."""
+    """Restarts under a newer Python if this one is too old."""
     if sys.version_info >= OLDEST_PYTHON:
         return
     for minor in range(20, OLDEST_PYTHON[1] - 1, -1):
@@ -32,14 +37,14 @@ def ensure_new_enough() -> None:
         if newer:
             os.execv(newer, [newer, *sys.argv])  # noqa: S606 (no shell is wanted)
     sys.exit(
-        f"Python {sys.version.split()[0]} at {sys.executable} is too old: at least "
+        f"error: Python {sys.version.split()[0]} at {sys.executable} is too old: at least "
         f"{OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} is needed.\n"
-        "  What to do: install a newer Python; one named python3.11 or higher on the PATH is found."
+        "  What to do: install a newer Python as python3.11 or higher on the PATH"
     )
 
 
 def identity(locks: list[Path], folder: Path) -> str:
-    """Changes with the lock, with the Python, and with the place: a virtual environment cannot be moved."""
+    """Returns a hash of the locks, the Python and the folder: a virtual environment can't be moved."""
     parts = [
         *(lock.read_bytes() for lock in locks),
         sys.version.encode(),
@@ -50,89 +55,85 @@ def identity(locks: list[Path], folder: Path) -> str:
 
 
 def make_environment(group: str) -> None:
-    from toolchain import debian
-    from toolchain.errors import SetupError
+    """Creates the environment of a group, or adds the group to it. Does nothing if it's there."""
     from toolchain.files import write
     from toolchain.layout import here
 
     layout = here()
-    locks = [layout.root / "toolchain" / "requirements" / f"{name}.lock" for name in GROUPS[group]]
-    folder = {"base": layout.venv, "test": layout.test_venv, "clouds": layout.clouds_venv}[group]
-    log = layout.logs / f"python-{group}.log"
-    wanted = identity(locks, folder)
-    finished, started = folder / "strata-installed", folder / "strata-installing"
-    if finished.is_file() and finished.read_text() == wanted:
+    folder = layout.venv if group in PROGRAM else layout.test_venv
+    locks = {
+        name: [layout.root / "toolchain" / "requirements" / f"{lock}.lock" for lock in LOCKS[name]]
+        for name in (PROGRAM if group in PROGRAM else (group,))
+    }
+    # Over all locks of the environment: none keeps a package that was removed from one.
+    wanted = identity([lock for group_locks in locks.values() for lock in group_locks], folder)
+    created, finished = folder / "strata-created", folder / f"strata-{group}"
+    if _holds(finished, wanted):
         return
 
     begin = time.monotonic()
-    count = sum(
-        1
-        for lock in locks
-        for line in lock.read_text().splitlines()
-        if "==" in line and not line.startswith(" ")
-    )
-    print(
-        f"==> Python environment ({group}): about {count} packages from a hashed lock", flush=True
-    )
+    lines = [line for lock in locks[group] for line in lock.read_text().splitlines()]
+    count = sum("==" in line and not line.startswith(" ") for line in lines)
+    print(f"==> Python environment ({group}): {count} packages from a hashed lock", flush=True)
+    log = layout.logs / f"python-{group}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    if not (started.is_file() and started.read_text() == wanted):
-        if sysconfig.get_config_var("EXT_SUFFIX") and not has_ensurepip():
-            package = "python3-venv"
-            if not debian.can_install():
-                raise SetupError(
-                    "this Python cannot make virtual environments: it has no `ensurepip`",
-                    f"install it (on Debian: apt-get install {package})",
-                )
-            print(f"    installing the Debian package {package}", flush=True)
-            debian.install([package], layout.installed_packages, layout.logs / "apt.log")
+    if not _holds(created, wanted):
+        if not has_ensurepip():
+            _install_ensurepip(layout)
         if folder.is_symlink():
-            folder.unlink()  # clearing would empty what it points to, which is not ours
-        # Not this interpreter: where `.toolchain/env` is sourced, it is the one of the folder to clear.
+            folder.unlink()  # `--clear` would empty its target, which isn't ours
+        # If `.toolchain/env` is sourced, this interpreter is the one in the folder to clear.
         base = getattr(sys, "_base_executable", None) or sys.executable
-        run([base, "-m", "venv", "--clear", str(folder)], log, "making the virtual environment")
-        write(started, wanted)
+        run([base, "-m", "venv", "--clear", str(folder)], log, "creating the virtual environment")
+        write(created, wanted)
+    python = str(folder / "bin" / "python")
+    command = [python, "-m", "pip", "install", "--no-input", "--retries", "5"]
+    # The locks are complete: pip resolves nothing.
+    command += ["--no-deps", "--require-hashes", *([] if group == "docker" else ["--no-compile"])]
+    for lock in locks[group]:
+        command += ["--requirement", str(lock)]
     environment = {
         "PIP_CACHE_DIR": str(layout.folder / "cache" / "pip"),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--no-input", "--retries", "5"]
-    run(
-        # The locks are whole, so nothing is resolved here.
-        [
-            *pip,
-            "--no-deps",
-            "--require-hashes",
-            *(["--no-compile"] if group != "base" else []),
-            *(word for lock in locks for word in ("--requirement", str(lock))),
-        ],
-        log,
-        "installing the packages",
-        environment,
-    )
-    if group != "base":
-        # The SDKs of clouds have thousands of modules, of which a program imports a few: those are
-        # compiled now, and not at each run, whatever this shell says of writing them down.
-        run(
-            [str(folder / "bin" / "python"), "-c", "import strata.platforms.eks"],
-            log,
-            "compiling the SDKs of clouds",
-            {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(layout.root)},
-        )
-    started.replace(finished)
+    run(command, log, "installing the packages", environment)
+    if group != "docker":
+        # The SDKs have thousands of modules, of which a program imports a few. Only those are compiled, here rather
+        # than at each run of a shell that sets PYTHONDONTWRITEBYTECODE.
+        settings = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(layout.root)}
+        run([python, "-c", "import strata.platforms.eks"], log, "compiling the SDKs", settings)
+    write(finished, wanted)
     print(f"    ready in {time.monotonic() - begin:.0f} s", flush=True)
+
+
+def _holds(stamp: Path, wanted: str) -> bool:
+    return stamp.is_file() and stamp.read_text() == wanted
+
+
+def _install_ensurepip(layout: Layout) -> None:
+    from strata.errors import SetupError
+    from toolchain import debian
+
+    if not debian.can_install():
+        raise SetupError(
+            "this Python can't create virtual environments: it has no `ensurepip`",
+            "install it (on Debian: apt-get install python3-venv)",
+        )
+    print("    installing the Debian package python3-venv", flush=True)
+    debian.install(["python3-venv"], layout.installed_packages, layout.logs / "apt.log")
 
 
 def has_ensurepip() -> bool:
     try:
-        import ensurepip  # noqa: F401 (Debian ships it apart)
+        import ensurepip  # noqa: F401 (a package of its own on Debian)
     except ImportError:
         return False
     return True
 
 
 def run(command: list[str], log: Path, doing: str, extra: dict[str, str] | None = None) -> None:
-    """Runs a command with its output in the log; of pip's, each package is a line for the person."""
-    from toolchain.errors import SetupError
+    """Runs a command with its output in the log, and shows the package that pip works on."""
+    from strata.errors import SetupError
 
     lines: list[str] = []
     with log.open("a") as file:
@@ -153,12 +154,12 @@ def run(command: list[str], log: Path, doing: str, extra: dict[str, str] | None 
         last = "\n    ".join(lines[-LAST_LINES:])
         raise SetupError(
             f"{doing} failed:\n    {last}",
-            f"see {log}; check that this machine reaches PyPI (or set pip's own settings), then run the command again",
+            f"see {log}; check that this machine reaches PyPI (or configure pip), then run the command again",
         )
 
 
 def show(text: str) -> None:
-    """One line that is overwritten, where there is a terminal."""
+    """Overwrites one line of the terminal, if there is one."""
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns - 5
         print(f"\r\033[K    {text[:width]}" if text else "\r\033[K", end="", flush=True)
@@ -166,11 +167,7 @@ def show(text: str) -> None:
 
 if __name__ == "__main__":
     ensure_new_enough()
-    from toolchain.errors import SetupError
+    from strata.errors import exit_on_error
 
-    try:
+    with exit_on_error("Interrupted. Run the same command again to resume."):
         make_environment(sys.argv[1])
-    except SetupError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nInterrupted. Run the same command again to go on.")

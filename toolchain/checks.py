@@ -1,4 +1,4 @@
-"""Every check of the project, each as a visible step; pytest comes last, so its summary closes the output."""
+"""The checks of the project. pytest runs last: its summary ends the output."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from toolchain.errors import SetupError
+from strata.console import heading
+from strata.errors import SetupError
 from toolchain.layout import Layout
-from toolchain.report import heading
 
 
 def _tool(layout: Layout, *command: str) -> list[str]:
@@ -17,18 +17,18 @@ def _tool(layout: Layout, *command: str) -> list[str]:
 
 
 def lint(layout: Layout, environment: dict[str, str]) -> None:
-    """Format, lint and strict types; raises at the first that fails."""
+    """Checks format, lint and types. Raises `SetupError` at the first failure."""
     for title, remedy, command in (
-        ("ruff format", "`make format` repairs it", ("ruff", "format", "--check", ".")),
-        ("ruff check", "`make format` repairs some of it", ("ruff", "check", ".")),
-        ("mypy --strict", "the lines above say where", ("mypy", ".")),
+        ("ruff format", "run `make format`", ("ruff", "format", "--check", ".")),
+        ("ruff check", "run `make format`, which fixes some of it", ("ruff", "check", ".")),
+        ("mypy --strict", "see the lines above", ("mypy", ".")),
     ):
         heading(title)
         done = subprocess.run(
             _tool(layout, *command), cwd=layout.root, env=environment, check=False
         )
         if done.returncode:
-            raise SetupError(f"{title} found something", remedy)
+            raise SetupError(f"{title} failed", remedy)
 
 
 def format_code(layout: Layout, environment: dict[str, str]) -> None:
@@ -37,19 +37,19 @@ def format_code(layout: Layout, environment: dict[str, str]) -> None:
 
 
 def layer_folder(layout: Layout, layer: str) -> Path:
-    """The folder of one layer of tests."""
+    """Returns the folder of one layer of the tests."""
     folder = layout.root / "tests" / layer
     if not layer.isidentifier() or not folder.is_dir():
         known = sorted(path.parent.name for path in (layout.root / "tests").glob("*/test_*.py"))
         raise SetupError(
-            f"there is no layer of tests named {layer!r}",
+            f"LAYER: no tests named {layer!r}",
             f"choose one of: {', '.join(dict.fromkeys(known))}",
         )
     return folder
 
 
 def become_pytest(layout: Layout, environment: dict[str, str], *paths: str) -> None:
-    """Turns this process into pytest: its closing lines are the last and its exit status is ours."""
+    """Replaces this process by pytest: its summary comes last, and its exit status is ours."""
     heading("pytest")
     sys.stdout.flush()
     os.chdir(layout.root)

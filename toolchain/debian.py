@@ -1,6 +1,6 @@
-"""Debian packages: installed where that is ours to do, recorded, and removed if nobody else needs them by then.
+"""Installs Debian packages, records them, and removes those that no other package needs by then.
 
-Used by the bootstrap as well, so only the standard library is imported here.
+Uses only the standard library: the bootstrap imports it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from toolchain.errors import SetupError
+from strata.errors import SetupError
 from toolchain.files import write
 
 _OS_RELEASE = Path("/etc/os-release")
 
 
 def family(os_release: str) -> set[str]:
-    """The words of ID and ID_LIKE of an os-release text."""
+    """Returns the words of ID and ID_LIKE in the text of an os-release file."""
     words: set[str] = set()
     for line in os_release.splitlines():
         key, _, value = line.partition("=")
@@ -28,7 +28,7 @@ def family(os_release: str) -> set[str]:
 
 
 def can_install() -> bool:
-    """Whether we are root on Debian or a system made from it."""
+    """Whether this user is root on Debian or a derivative."""
     return (
         os.geteuid() == 0
         and shutil.which("apt-get") is not None
@@ -40,7 +40,7 @@ def can_install() -> bool:
 def _apt(arguments: list[str], log: Path) -> subprocess.CompletedProcess[str]:
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # Another apt may run at this moment (unattended upgrades do): wait for it rather than fail.
+    # Wait for another apt (unattended upgrades) rather than fail.
     command = [
         "apt-get",
         "-y",
@@ -57,14 +57,14 @@ def _apt(arguments: list[str], log: Path) -> subprocess.CompletedProcess[str]:
 
 
 def installed() -> set[str]:
-    """The names of all packages that are installed now."""
+    """Returns the names of all installed packages."""
     query = ["dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${binary:Package}\n"]
     lines = subprocess.run(query, text=True, capture_output=True, check=True).stdout.splitlines()
     return {line.split()[1] for line in lines if line.startswith("ii")}
 
 
 def install(packages: Iterable[str], record: Path, log: Path) -> None:
-    """Installs packages and adds all that is new (dependencies as well) to the record."""
+    """Installs packages, and adds them and their new dependencies to the record."""
     names = list(packages)
     before = installed()
     try:
@@ -74,10 +74,10 @@ def install(packages: Iterable[str], record: Path, log: Path) -> None:
                 last = "\n    ".join((done.stderr or done.stdout).strip().splitlines()[-5:])
                 raise SetupError(
                     f"`apt-get {' '.join(arguments)}` failed:\n    {last}",
-                    f"see {log}; when it is repaired, run the same command again",
+                    f"see {log}, fix the cause and run the same command again",
                 )
     finally:
-        # Also when it failed half way: what did get installed is ours to remove.
+        # Also after a failure: what it installed must be removed later.
         added = sorted(installed() - before)
         if added:
             known = record.read_text().split() if record.is_file() else []
@@ -85,7 +85,7 @@ def install(packages: Iterable[str], record: Path, log: Path) -> None:
 
 
 def remove(record: Path, log: Path) -> str | None:
-    """Removes what the record names; gives the reason where it leaves them."""
+    """Removes the recorded packages. Returns the reason if it keeps them."""
     ours = set(record.read_text().split()) & installed()
     if not ours:
         return None
@@ -97,6 +97,6 @@ def remove(record: Path, log: Path) -> str | None:
     }
     others = {name.partition(":")[0] for name in doomed} - {name.partition(":")[0] for name in ours}
     if planned.returncode or others:
-        return f"other packages need them by now: {', '.join(sorted(others)) or 'see ' + str(log)}"
+        return f"other packages need them: {', '.join(sorted(others)) or 'see ' + str(log)}"
     done = _apt(["purge", *sorted(ours)], log)
     return None if done.returncode == 0 else f"apt-get purge failed: see {log}"

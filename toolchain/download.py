@@ -1,4 +1,4 @@
-"""Downloads that go on where they were interrupted, and archives that are unpacked only when their checksum holds."""
+"""Downloads that resume after an interruption and are verified against a checksum."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from toolchain.errors import SetupError
+from strata.errors import SetupError
 
 ATTEMPTS = 5
 TIMEOUT_SECONDS = 30.0
@@ -20,7 +20,7 @@ CHUNK_BYTES = 1 << 18
 _PARTIAL_CONTENT = 206
 _RANGE_NOT_SATISFIABLE = 416
 _TRANSIENT_STATUS = (408, 425, 429, 500, 502, 503, 504)
-# Releases list their checksums as SHA-256, some older workflows as SHA-1: the length tells which.
+# Releases publish SHA-256 checksums, some older workflows SHA-1. They differ in length.
 _ALGORITHMS = {64: "sha256", 40: "sha1"}
 
 Result = TypeVar("Result")
@@ -28,14 +28,14 @@ Report = Callable[[int, int | None], None]
 
 
 def checksum_of(listing: str, name: str) -> str:
-    """The checksum of one file in a `sha256sum` style listing."""
+    """Returns the checksum of one file from a listing in the format of `sha256sum`."""
     for line in listing.splitlines():
         fields = line.split()
         if len(fields) == 2 and fields[1].removeprefix("*").removeprefix("./") == name:
             return fields[0].lower()
     raise SetupError(
-        f"the release's list of checksums does not name {name}",
-        "the release may have been withdrawn; STRATA_SOURCE=registries builds from pinned modules instead",
+        f"{name}: missing in the release's list of checksums",
+        "build from pinned modules instead with STRATA_SOURCE=registries: the release may have been withdrawn",
     )
 
 
@@ -43,20 +43,20 @@ def matches(path: Path, checksum: str) -> bool:
     """Whether the file has the checksum (SHA-256 or SHA-1, in hexadecimal)."""
     algorithm = _ALGORITHMS.get(len(checksum))
     if algorithm is None:
-        raise ValueError(f"a checksum of {len(checksum)} characters is neither SHA-256 nor SHA-1")
+        raise ValueError(f"{checksum}: neither SHA-256 nor SHA-1")
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest() == checksum.lower()
 
 
 def read(url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
-    """The text at an address, tried again where the fault may pass."""
+    """Returns the text at a URL. Retries transient errors."""
     return _retried(url, lambda: _get(url, timeout_seconds))
 
 
 def fetch(
     url: str, target: Path, checksum: str, report: Report = lambda _done, _total: None
 ) -> None:
-    """Brings a file, from where an earlier attempt stopped, and gives it its name only when its checksum holds."""
+    """Downloads a file, resuming an earlier attempt. It gets its name only after its checksum is verified."""
     if target.is_file() and matches(target, checksum):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -66,12 +66,13 @@ def fetch(
     if not matches(part, checksum):
         part.unlink()
         if resumed:
-            # What lay there was of another file: from the start, once.
+            # The earlier attempt was of another file: download it from the start, once.
             fetch(url, target, checksum, report)
             return
         raise SetupError(
-            f"what {url} gave does not have the checksum of the release ({checksum})",
-            "do not use it; try again, and if it stays so, ask who runs the network or use STRATA_SOURCE=registries",
+            f"{url}: the file doesn't have the release's checksum ({checksum})",
+            "run the same command again; if it fails again, ask your network's administrator or use "
+            "STRATA_SOURCE=registries",
         )
     part.replace(target)
 
@@ -83,14 +84,14 @@ def _get(url: str, timeout_seconds: float) -> str:
 
 
 def _append(url: str, part: Path, report: Report) -> None:
-    """Adds what is missing of a file; raises where the connection ended early."""
+    """Downloads the rest of a file. Raises if the connection ends early."""
     have = part.stat().st_size if part.is_file() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310
     except urllib.error.HTTPError as error:
         if error.code == _RANGE_NOT_SATISFIABLE and have:
-            return  # all of it is there: the checksum decides
+            return  # it's complete: the checksum is verified next
         raise
     with response:
         continued = response.status == _PARTIAL_CONTENT
@@ -117,8 +118,8 @@ def _retried(url: str, attempt: Callable[[], Result]) -> Result:
             )
             if final or not remaining:
                 raise SetupError(
-                    f"{url} could not be fetched: {error}",
-                    "check the network and run the same command again (it goes on where it stopped), "
+                    f"{url}: the download failed: {error}",
+                    "check the network and run the same command again (it resumes where it stopped), "
                     "or build from package registries with STRATA_SOURCE=registries",
                 ) from error
             time.sleep(pause_seconds)

@@ -1,16 +1,17 @@
-"""Files that are whole or not there, and secrets that only their owner reads. Standard library only."""
+"""Writes files and folders atomically. Uses only the standard library: the bootstrap imports it."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 SECRET_BYTES = 32
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:
-    """Writes beside the path and renames: who reads sees the old text or the new, whenever the writer is killed."""
+    """Writes a temporary file and renames it: readers see the old text or the new, even after a kill."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.new")
     temporary.unlink(missing_ok=True)
@@ -22,6 +23,16 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def ensure_secret(path: Path) -> None:
-    """Makes a random secret once; it is never replaced, as the state could no longer be read."""
+    """Creates a random secret. Never replaces it: the state couldn't be read any more."""
     if not path.is_file() or not path.read_text().strip():
         write(path, secrets.token_hex(SECRET_BYTES) + "\n", 0o600)
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Replaces a folder by a finished one. The gap is two renames wide, and the stamp is set after it."""
+    old = target.with_name(f"{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.replace(old)
+    new.replace(target)
+    shutil.rmtree(old, ignore_errors=True)

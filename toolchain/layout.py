@@ -1,6 +1,6 @@
-"""Where everything of set-up lies: one ignored folder of the clone, and the environment that points to it.
+"""The paths of set-up, all in one ignored folder of the clone, and the environment variables that point there.
 
-Used by the bootstrap as well, so only the standard library is imported here.
+Uses only the standard library: the bootstrap imports it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-# The stack of this machine's Docker engine: the one that `make up` brings up.
+# The stack that `make up` brings up, on this machine's Docker engine.
 DEV = "dev"
 
 
@@ -34,7 +34,7 @@ class Layout:
 
     @property
     def pulumi_folder(self) -> Path:
-        """The real CLI with its language hosts beside it; `bin/pulumi` is a wrapper around it."""
+        """The CLI and its language hosts. `bin/pulumi` is a wrapper of the CLI."""
         return self.folder / "lib" / "pulumi"
 
     @property
@@ -58,7 +58,7 @@ class Layout:
         return self.folder / "encryption-salts"
 
     def salt(self, stack: str) -> Path:
-        """The line that Pulumi wants in the stack file and that git must not see; git's filter finds it by its name."""
+        """The line that Pulumi needs in the stack file and git's filter removes. The filter finds it by this name."""
         return self.salts / self.stack_file(stack).name
 
     @property
@@ -67,7 +67,7 @@ class Layout:
 
     @property
     def installed_packages(self) -> Path:
-        """The Debian packages that this clone installed, one a line."""
+        """The Debian packages that this clone installed, one per line."""
         return self.folder / "installed-packages"
 
     @property
@@ -91,71 +91,63 @@ class Layout:
         return self.folder / "go"
 
     @property
-    def go_sources(self) -> Path:
-        return self.root / "toolchain" / "go"
-
-    @property
     def docker(self) -> Path:
         """The log and the process id of a Docker engine that this clone started."""
         return self.folder / "docker"
 
     @property
     def venv(self) -> Path:
-        """What the Pulumi program and the tools run in: nothing of AWS or Kubernetes."""
+        """The environment of the Pulumi program and of set-up, which Pulumi.yaml names."""
         return self.folder / "venv"
 
     @property
     def test_venv(self) -> Path:
+        """The environment of tests and development tools."""
         return self.folder / "venv-test"
-
-    @property
-    def clouds_venv(self) -> Path:
-        """What programs with the SDKs of AWS and Kubernetes run in: every stack that is not on Docker."""
-        return self.folder / "venv-clouds"
 
     def stack_file(self, stack: str) -> Path:
         return self.root / f"Pulumi.{stack}.yaml"
 
     @property
     def stacks(self) -> list[str]:
-        """The stacks that this clone has settings for."""
+        """The stacks that have a file of settings."""
         return sorted(path.name.split(".")[1] for path in self.root.glob("Pulumi.*.yaml"))
 
     def plugin(self, name: str, version: str) -> Path:
-        """The folder in which the engine looks for the plugin of a provider."""
+        """The folder where Pulumi looks for the plugin of a provider."""
         return self.pulumi_home / "plugins" / f"resource-{name}-v{version}"
 
 
 def here() -> Layout:
-    """The layout of the clone that this file lies in."""
+    """Returns the layout of the clone that contains this file."""
     return Layout(Path(__file__).resolve().parent.parent)
 
 
 def variables(layout: Layout, source: str, docker_host: str | None) -> dict[str, str]:
-    """What the plain commands need, apart from the PATH."""
-    found = {
+    """Returns the variables that Pulumi's own commands need, except PATH."""
+    result = {
         "PULUMI_HOME": str(layout.pulumi_home),
         "PULUMI_BACKEND_URL": f"file://{layout.state}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(layout.passphrase),
-        # A stack file that lost its encryption salt (a fresh checkout of it) gets it back from the state.
+        # A fresh checkout of a stack file has no encryption salt: Pulumi takes it from the state.
         "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
-        # Set-up brings the plugins; a run that looks for another one costs seconds at every start.
+        # Set-up installs the plugins. Looking for others costs seconds at every run.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        # A resource that waits to be healthy takes a place; the default of four a core makes tiers start in batches.
+        # A resource that waits for health takes a slot: with the default of four per core, tiers start in batches.
         "PULUMI_PARALLEL": "64",
         "STRATA_SEED_FILE": str(layout.seed),
         "STRATA_SOURCE": source,
     }
     if docker_host:
-        found["DOCKER_HOST"] = docker_host
-    return found
+        result["DOCKER_HOST"] = docker_host
+    return result
 
 
 def process_environment(layout: Layout, source: str, docker_host: str | None) -> dict[str, str]:
-    """The environment of this process with what the plain commands need."""
+    """Returns this process's environment with what Pulumi's own commands need."""
     environment = dict(os.environ)
-    # It would win over the file of this clone.
+    # It would override the file of this clone.
     environment.pop("PULUMI_CONFIG_PASSPHRASE", None)
     environment.update(variables(layout, source, docker_host))
     first = [str(layout.bin), str(layout.venv / "bin")]
@@ -167,16 +159,16 @@ def process_environment(layout: Layout, source: str, docker_host: str | None) ->
 
 
 def shell_file(layout: Layout, source: str, docker_host: str | None) -> str:
-    """The text of `.toolchain/env`, for bash, zsh and any POSIX shell."""
+    """Returns the text of `.toolchain/env`, for bash, zsh and any POSIX shell."""
     lines = [
-        "# Made by set-up. `source` it, and `pulumi up --stack dev` works as typed, from any folder of the clone.",
+        "# Written by set-up. After `source .toolchain/env`, `pulumi up --stack dev` works in any folder of the clone.",
         "unset PULUMI_CONFIG_PASSPHRASE",
         *(
             f"export {name}={shlex.quote(value)}"
             for name, value in variables(layout, source, docker_host).items()
         ),
     ]
-    # The last one comes first on the PATH.
+    # The last folder comes first on the PATH.
     for folder in (layout.venv / "bin", layout.bin):
         quoted = shlex.quote(str(folder))
         lines += [f'case ":$PATH:" in *:{quoted}:*) ;; *) export PATH={quoted}:"$PATH" ;; esac']

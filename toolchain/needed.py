@@ -9,7 +9,6 @@ from strata.collect import collect
 from strata.config import Settings
 from strata.images import catalogue
 from strata.model import GpuMode
-from toolchain.errors import SetupError
 
 
 def own_images(settings: Settings) -> set[str]:
@@ -26,11 +25,5 @@ def own_images(settings: Settings) -> set[str]:
 
 
 def known(names: Iterable[str]) -> set[str]:
-    """Images by name. Raises `SetupError` for one that the catalogue lacks."""
-    chosen = set(names)
-    for name in sorted(chosen):
-        if name not in catalogue.IMAGES:
-            raise SetupError(
-                f"no image is called {name!r}", f"choose of: {', '.join(catalogue.IMAGES)}"
-            )
-    return chosen
+    """Images by name. Raises `ImageError` for an unknown one."""
+    return {catalogue.get(name).name for name in names}

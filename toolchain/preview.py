@@ -8,11 +8,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from strata.console import info
 from strata.engine import Summary
 from strata.policies.packs import level_file, pack_arguments
-from toolchain import clouds
+from toolchain import plugins
 from toolchain.layout import Layout
-from toolchain.report import say
 from toolchain.stack import on_docker
 
 
@@ -28,12 +28,12 @@ def preview(layout: Layout, environment: dict[str, str], stack: str) -> int:
         summary = Summary.of(log.read_text())
     seconds = time.monotonic() - begin
     note = "; plan-only providers" if _planned(layout, stack, summary) else ""
-    say(f"{stack}: {summary.line()}; {seconds:.1f} s{note}")
+    info(f"{stack}: {summary.line()}; {seconds:.1f} s{note}")
     return status
 
 
 def _planned(layout: Layout, stack: str, summary: Summary) -> bool:
-    return bool(summary.steps) and not on_docker(layout, stack) and bool(clouds.planned(layout))
+    return bool(summary.steps) and not on_docker(layout, stack) and bool(plugins.plan_only(layout))
 
 
 def _run(command: list[str], layout: Layout, environment: dict[str, str]) -> int:

@@ -1,4 +1,4 @@
-"""`make push`: the images of a stack to its registry, and their digests to its file of settings."""
+"""`make push`: pushes the images of a stack to its registry, and writes their digests to its settings."""
 
 from __future__ import annotations
 
@@ -12,41 +12,39 @@ from typing import Any
 import yaml
 
 from strata.config import Settings, load
-from strata.images.push import NO_REPOSITORY
+from strata.console import info
+from strata.errors import MissingRepositoryError, SetupError
 from strata.model import InvalidStackError
 from toolchain import needed, steps
-from toolchain.errors import SetupError
 from toolchain.files import write
 from toolchain.layout import Layout
-from toolchain.report import say
 
 KEY = "strata:imageDigests"
 REPOSITORIES = "STRATA_REPOSITORIES"
-"""Tells the program which repositories to make, and to make nothing else: see
-strata/platforms/eks/registry_alone.py, which this environment cannot import."""
+"""Makes the program create only these repositories (strata/platforms/eks/registry_alone.py)."""
 
 
 def push(layout: Layout, stack: str, more: list[str]) -> None:
-    """Pushes the images that a stack needs of our own, and others by name; notes their digests."""
+    """Pushes our images that a stack needs, and others by name, and writes down their digests."""
     file = layout.stack_file(stack)
     project = str(yaml.safe_load((layout.root / "Pulumi.yaml").read_text())["name"])
-    # Known before anything is set up: who named no stack gets no minutes of building first.
+    # Checked first: set-up may take minutes.
     if not file.is_file():
         raise SetupError(
-            f"there is no stack {stack!r}: no file {file.name}",
+            f"stack {stack}: there is no file {file.name}",
             f"choose one of: {', '.join(layout.stacks)}",
         )
     settings = settings_of(file, project)
     if settings.platform != "eks" or settings.aws.account is None:
         raise SetupError(
-            f"the stack {stack} has no registry to push to",
-            f"set strata:platform to eks and strata:aws.account in {file.name}; "
-            "`make push STACK=prod` is about prod",
+            f"stack {stack}: it has no registry to push to",
+            f"set strata:platform to eks and strata:aws.account in {file.name}, or choose a stack on EKS: "
+            "`make push STACK=prod`",
         )
     try:
         names = sorted({*needed.own_images(settings), *needed.known(more)})
     except InvalidStackError as error:
-        raise SetupError(str(error), f"repair {file.name}") from error
+        raise SetupError(str(error), f"correct {file.name}") from error
     ready = steps.ensure(layout, stack)
     steps.ensure_engine(layout, ready.source)
     prefix = f"{project}-{stack}"
@@ -56,43 +54,50 @@ def push(layout: Layout, stack: str, more: list[str]) -> None:
         digests = _push(layout, ready.environment, settings, prefix, names)
     if digests is None:
         raise SetupError(
-            f"the repositories of {stack} are still not there",
-            "see what the update above says of them, then run the same command again",
+            f"stack {stack}: its image repositories are still missing",
+            "see the update above, fix the cause and run the same command again",
         )
     text = file.read_text()
     wanted = with_digests(text, digests)
     if wanted != text:
         write(file, wanted)
-        say(f"{file.name} has the digests of {', '.join(sorted(digests))}")
+        info(f"Wrote the digests of {', '.join(sorted(digests))} to {file.name}")
     else:
-        say(f"{file.name} has them already")
+        info(f"{file.name} is up to date")
 
 
 def _push(
     layout: Layout, environment: dict[str, str], settings: Settings, prefix: str, names: list[str]
 ) -> dict[str, str] | None:
-    """The digests; None where the registry has no repository for one of the images."""
+    """Returns the digests, or None if the registry has no repository for one of the images."""
     with tempfile.TemporaryDirectory(prefix="strata-push-") as folder:
         digests = Path(folder) / "digests.json"
-        # In the environment that has the SDK of AWS.
-        command = [str(layout.clouds_venv / "bin" / "python"), "-m", "images", "push", *names]
+        command = [sys.executable, "-m", "strata", "images", "push", *names]
         command += ["--account", str(settings.aws.account), "--region", settings.aws.region]
         command += ["--prefix", prefix, "--digests", str(digests)]
-        done = subprocess.run(command, cwd=layout.root, env=environment, check=False)
-        if done.returncode == NO_REPOSITORY:
+        done = subprocess.run(
+            command,
+            cwd=layout.root,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if done.returncode == MissingRepositoryError.exit_status:
             return None
+        print(done.stderr, end="", file=sys.stderr)
         if done.returncode:
-            # It has said what is wrong. What it pushed before that is there, and is not pushed again.
+            # It printed the error. Images that it pushed before aren't pushed again.
             sys.exit(done.returncode)
-        found: dict[str, str] = json.loads(digests.read_text())
-    return found
+        pushed: dict[str, str] = json.loads(digests.read_text())
+    return pushed
 
 
 def _make_repositories(
     layout: Layout, environment: dict[str, str], stack: str, names: list[str]
 ) -> None:
-    """Updates nothing of the stack but its registry: pods can be named only once it has images."""
-    say(f"Making the image repositories of {stack}, and nothing else of it")
+    """Updates only the registry of the stack: pods need its images first."""
+    info(f"Creating the image repositories of {stack}")
     command = [str(layout.bin / "pulumi"), "up", "--yes", "--skip-preview", "--stack", stack]
     for kind in ("strata:eks:Registry**", "pulumi:providers:aws::**"):
         command += ["--target", f"**{kind}"]
@@ -103,14 +108,14 @@ def _make_repositories(
         check=False,
     )
     if done.returncode:
-        # It has said what is wrong.
+        # It printed the error.
         sys.exit(done.returncode)
 
 
 def settings_of(file: Path, project: str) -> Settings:
-    """The settings of a stack without its secrets, which only its passphrase opens."""
-    # Words as they stand, as Pulumi reads them: by the older YAML of this library, off would be false.
-    read = yaml.load(file.read_text(), Loader=yaml.BaseLoader)  # noqa: S506 - it makes strings alone
+    """Returns the settings of a stack without its encrypted secrets."""
+    # Strings only, as Pulumi reads them: this library's YAML 1.1 takes `off` for false.
+    read = yaml.load(file.read_text(), Loader=yaml.BaseLoader)  # noqa: S506 - it creates only strings
     values = (read or {}).get("config") or {}
     raw = {
         key: value if isinstance(value, str) else json.dumps(value)
@@ -120,14 +125,13 @@ def settings_of(file: Path, project: str) -> Settings:
     try:
         return load(raw)
     except InvalidStackError as error:
-        raise SetupError(str(error), f"repair {file.name}") from error
+        raise SetupError(str(error), f"correct {file.name}") from error
 
 
 def with_digests(text: str, digests: dict[str, str]) -> str:
-    """The text of a stack file with these digests beside those it has; all else stays as it is.
+    """Returns the text of a stack file with these digests added, and nothing else changed.
 
-    Pulumi's own command would write every value anew. Raises `SetupError` where the file is not
-    written in the usual way.
+    Pulumi's own command rewrites every value. Raises `SetupError` if `config:` isn't a block.
     """
     before: dict[str, Any] = yaml.safe_load(text) or {}
     settings = before.get("config") or {}
@@ -146,7 +150,7 @@ def with_digests(text: str, digests: dict[str, str]) -> str:
         if _read(made) == {**before, "config": {**settings, KEY: merged}}:
             return made
     raise SetupError(
-        "the digests could not be added to the stack file: its `config:` is not written as a block",
+        "the digests can't be added to the stack file: its `config:` isn't a block",
         f"add them by hand under {KEY}: {json.dumps(digests)}",
     )
 

@@ -1,4 +1,4 @@
-"""The official releases, for a machine with the whole internet."""
+"""Installs Pulumi's official releases, verified against their published checksums."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from strata.console import Step, step
+from strata.errors import SetupError
 from strata.pins import PULUMI
 from toolchain import download
-from toolchain.errors import SetupError
+from toolchain.files import replace_folder
 from toolchain.layout import Layout
-from toolchain.report import Progress
+from toolchain.stamps import Stamp, digest
 
 _MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True)
 class Release:
-    """An archive and the list of checksums that was published with it.
+    """An archive and the checksums published with it.
 
-    The checksums of these versions stand in no public list besides the release's own, so that list is fetched over
-    HTTPS from the release itself. The plugin's list is of SHA-1 (its workflow calls `shasum`).
+    Pulumi publishes checksums only in the release itself. The plugins' are SHA-1 (their workflow calls `shasum`).
     """
 
     folder: str
@@ -39,13 +40,13 @@ class Release:
 
 
 def _system() -> tuple[str, str]:
-    """The operating system and the processor, as Go names them."""
+    """Returns the operating system and the processor, as Go names them."""
     processors = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
     system, machine = platform.system().lower(), platform.machine().lower()
     if system not in ("linux", "darwin") or machine not in processors:
         raise SetupError(
-            f"Pulumi publishes no release for {system} on {machine}",
-            "use Linux or macOS on a 64-bit Intel, AMD or ARM processor, or STRATA_SOURCE=registries to build it",
+            f"Pulumi has no release for {system} on {machine}",
+            "use Linux or macOS on a 64-bit Intel, AMD or ARM processor, or build it with STRATA_SOURCE=registries",
         )
     return system, processors[machine]
 
@@ -60,7 +61,7 @@ def cli() -> Release:
 
 
 def plugin(name: str, version: str) -> Release:
-    """Of a provider: docker, aws or kubernetes."""
+    """Returns the release of a provider's plugin: docker, aws or kubernetes."""
     system, processor = _system()
     return Release(
         folder=f"https://github.com/pulumi/pulumi-{name}/releases/download/v{version}",
@@ -69,10 +70,29 @@ def plugin(name: str, version: str) -> Release:
     )
 
 
-def install(
-    release: Release, inside: str, target: Path, layout: Layout, progress: Progress
-) -> None:
-    """Fetches, verifies and unpacks a release; `inside` is the folder of the archive that becomes `target`."""
+def install_cli(layout: Layout) -> None:
+    """Installs the CLI and its language hosts if they are missing."""
+    wanted = digest("official", PULUMI)
+    stamp = Stamp(layout.stamps, "pulumi", wanted, [layout.pulumi_folder / "pulumi"])
+    if not stamp.valid():
+        with step(f"Pulumi CLI {PULUMI} and its language hosts: official release") as progress:
+            install(cli(), "pulumi", layout.pulumi_folder, layout, progress)
+            stamp.set()
+
+
+def install_plugin(layout: Layout, name: str, version: str) -> None:
+    """Installs the plugin of a provider if it is missing."""
+    folder = layout.plugin(name, version)
+    binary = folder / f"pulumi-resource-{name}"
+    stamp = Stamp(layout.stamps, f"{name}-plugin", digest("official", version), [binary])
+    if not stamp.valid():
+        with step(f"Plugin {name} {version}: official release") as progress:
+            install(plugin(name, version), "", folder, layout, progress)
+            stamp.set()
+
+
+def install(release: Release, inside: str, target: Path, layout: Layout, progress: Step) -> None:
+    """Downloads, verifies and unpacks a release. The folder `inside` of the archive becomes `target`."""
 
     def report(done: int, total: int | None) -> None:
         of = f" of {total / _MEBIBYTE:.0f}" if total else ""
@@ -92,13 +112,3 @@ def install(
     replace_folder(unpacked, target)
     shutil.rmtree(temporary, ignore_errors=True)
     archive.unlink()
-
-
-def replace_folder(new: Path, target: Path) -> None:
-    """Puts a finished folder in the place of another: the gap is two renames wide, and its stamp is set after it."""
-    old = target.with_name(f"{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.replace(old)
-    new.replace(target)
-    shutil.rmtree(old, ignore_errors=True)

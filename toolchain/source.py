@@ -1,4 +1,4 @@
-"""Where the parts come from: official releases, or package registries alone. Probed once, then remembered."""
+"""Where Pulumi's parts come from: its official releases, or package registries. Detected once, then remembered."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 import urllib.request
 from collections.abc import Callable
 
+from strata.console import info
+from strata.errors import SetupError
 from toolchain import releases
-from toolchain.errors import SetupError
 from toolchain.files import write
 from toolchain.layout import Layout
-from toolchain.report import say
 
 VARIABLE = "STRATA_SOURCE"
 OFFICIAL = "official"
@@ -19,7 +19,7 @@ PROBE_SECONDS = 6.0
 
 
 def official_answers() -> bool:
-    """Whether the list of checksums of the release can be had: small, and the first thing that would be fetched."""
+    """Whether the release site is reachable. Requests the checksums, the first file that an installation needs."""
     try:
         url = releases.cli().checksums_url
         with urllib.request.urlopen(url, timeout=PROBE_SECONDS):  # noqa: S310 (our own https address)
@@ -29,11 +29,11 @@ def official_answers() -> bool:
 
 
 def choose(layout: Layout, probe: Callable[[], bool] = official_answers) -> str:
-    """The source, by the variable, else as it was chosen before, else by probing."""
+    """Returns the source: as the variable says, else as before, else detected."""
     forced = os.environ.get(VARIABLE, "")
     if forced not in ("", OFFICIAL, REGISTRIES):
         raise SetupError(
-            f"{VARIABLE}={forced} is no source",
+            f"{VARIABLE}: {forced!r} is not a source",
             f"set it to {OFFICIAL} or {REGISTRIES}, or unset it",
         )
     before = remembered(layout)
@@ -42,18 +42,18 @@ def choose(layout: Layout, probe: Callable[[], bool] = official_answers) -> str:
     elif before in (OFFICIAL, REGISTRIES):
         chosen, reason = before, "as before"
     elif probe():
-        chosen, reason = OFFICIAL, "the release site answers"
+        chosen, reason = OFFICIAL, "the release site is reachable"
     else:
-        chosen, reason = REGISTRIES, "the release site does not answer, package registries are used"
-    say(f"Source of the parts: {chosen} ({reason}; {VARIABLE}={OFFICIAL}|{REGISTRIES} forces one)")
+        chosen, reason = REGISTRIES, "the release site isn't reachable"
+    info(f"Source: {chosen} ({reason}; override with {VARIABLE}={OFFICIAL}|{REGISTRIES})")
     return chosen
 
 
 def remembered(layout: Layout) -> str:
-    """The source of the parts that are there; empty before there are any."""
+    """Returns the source of the installed parts, or "" if none is installed."""
     return layout.source_file.read_text().strip() if layout.source_file.is_file() else ""
 
 
 def remember(layout: Layout, chosen: str) -> None:
-    """Keeps a source for later runs: called when its parts are there, so one that failed is not kept."""
+    """Keeps the source for later runs. Called after its parts are installed: a source that failed isn't kept."""
     write(layout.source_file, chosen + "\n")

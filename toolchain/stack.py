@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from toolchain.errors import SetupError
+from strata.errors import SetupError
 from toolchain.files import ensure_secret, write
 from toolchain.layout import DEV, Layout
 
@@ -20,12 +20,12 @@ _SALT = "encryptionsalt:"
 
 
 def without_salt(text: str) -> str:
-    """The text of a stack file without this machine's encryption salt: what git sees of it."""
+    """Returns the text of a stack file without this machine's encryption salt: git's version."""
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(_SALT))
 
 
 def salt_of(text: str) -> str:
-    """The line of the salt, or nothing."""
+    """Returns the line of the salt, or "" if there is none."""
     return "".join(f"{line}\n" for line in text.splitlines() if line.startswith(_SALT))
 
 
@@ -35,10 +35,10 @@ def with_salt(text: str, salt: str) -> str:
 
 
 def configure_git(layout: Layout) -> None:
-    """Defines the filter of .gitattributes, in a git checkout only: git takes the salt off, a checkout puts it back."""
+    """Defines the filter of .gitattributes: `git add` removes the salt, a checkout restores it."""
     if not _in_git(layout):
         return
-    # Git writes the name of the stack file, quoted, for %f.
+    # Git replaces %f by the quoted name of the stack file.
     kept = f"{shlex.quote(str(layout.salts.relative_to(layout.root)))}/%f"
     for name, command in (
         ("clean", f"sed '/^{_SALT}/d'"),
@@ -53,7 +53,7 @@ def unconfigure_git(layout: Layout) -> None:
 
 
 def refresh_index(layout: Layout, stack: str) -> None:
-    """Lets git notice that a stack file is as committed: by its size alone git takes it for modified."""
+    """Tells git that a stack file is unchanged: by its size, git takes it for modified."""
     name = layout.stack_file(stack).name
     if (
         _in_git(layout)
@@ -68,13 +68,13 @@ def _in_git(layout: Layout) -> bool:
 
 
 def _git(layout: Layout, *arguments: str) -> bool:
-    """Whether git did it. Where it refuses (a checkout of another user), all that is lost is a clean `git status`."""
+    """Runs git and returns whether it succeeded. If it fails, only `git status` is affected."""
     command = ["git", "-C", str(layout.root), *arguments]
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 def on_docker(layout: Layout, stack: str) -> bool:
-    """Whether a stack runs on this machine's Docker engine, by its settings."""
+    """Whether the settings of a stack put it on this machine's Docker engine."""
     path = layout.stack_file(stack)
     if not path.is_file():
         raise SetupError(
@@ -84,9 +84,9 @@ def on_docker(layout: Layout, stack: str) -> bool:
     try:
         read = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
-        raise SetupError(f"{path.name} is no YAML: {error}", "repair it") from error
+        raise SetupError(f"{path.name}: not valid YAML: {error}", "correct it") from error
     settings = (read.get("config") if isinstance(read, dict) else None) or {}
-    # What else it may be, the program itself says (strata/config/settings.py).
+    # Other values are rejected by the program (strata/config/settings.py).
     return settings.get("strata:platform", "docker") not in ("eks", "kubernetes")
 
 
@@ -95,13 +95,13 @@ def exists(layout: Layout, stack: str) -> bool:
 
 
 def ensure(layout: Layout, environment: dict[str, str], stack: str) -> None:
-    """Makes the secrets, the state and the stack where they are missing; never replaces one."""
+    """Creates the secrets, the state and the stack if they are missing. Never replaces them."""
     ensure_secret(layout.passphrase)
     ensure_secret(layout.seed)
     layout.state.mkdir(parents=True, exist_ok=True)
     configure_git(layout)
     if not exists(layout, stack) or not layout.salt(stack).is_file():
-        _make(layout, environment, stack)
+        _create(layout, environment, stack)
     text = layout.stack_file(stack).read_text()
     wanted = with_salt(text, layout.salt(stack).read_text())
     if text != wanted:
@@ -109,18 +109,18 @@ def ensure(layout: Layout, environment: dict[str, str], stack: str) -> None:
     refresh_index(layout, stack)
 
 
-def _make(layout: Layout, environment: dict[str, str], stack: str) -> None:
-    """Makes the stack and keeps the salt that Pulumi writes into its file; of a stack that is there, finds its salt."""
+def _create(layout: Layout, environment: dict[str, str], stack: str) -> None:
+    """Creates the stack if it's missing, and keeps the salt that Pulumi writes to its file."""
     file, salt_file = layout.stack_file(stack), layout.salt(stack)
     original = file.read_text()
     if exists(layout, stack):
         write(salt_file, salt_of(original) or _salt_of_state(layout, stack))
         return
-    # The salt of an earlier state fits no new passphrase.
+    # The salt of an earlier state doesn't fit a new passphrase.
     write(file, without_salt(original))
     command = [str(layout.bin / "pulumi"), "stack", "init", stack, "--non-interactive"]
     if stack != DEV:
-        command.append("--no-select")  # the commands of a person who names none are about dev
+        command.append("--no-select")  # dev stays the stack of commands without --stack
     done = subprocess.run(
         command, cwd=layout.root, env=environment, text=True, capture_output=True, check=False
     )
@@ -130,7 +130,7 @@ def _make(layout: Layout, environment: dict[str, str], stack: str) -> None:
     if done.returncode or not salt:
         raise SetupError(
             f"`pulumi stack init {stack}` failed:\n    {(done.stderr or done.stdout).strip()}",
-            f"look at {layout.root / 'Pulumi.yaml'} and {file}, then run the same command again",
+            f"check {layout.root / 'Pulumi.yaml'} and {file}, then run the same command again",
         )
     write(salt_file, salt)
 
@@ -142,8 +142,8 @@ def _salt_of_state(layout: Layout, stack: str) -> str:
         if salt:
             return f"{_SALT} {salt}\n"
     raise SetupError(
-        f"the stack {stack} has lost its encryption salt: neither {layout.stack_file(stack).name} nor the state has it",
-        f"it has no resources: remove it with `pulumi stack rm {stack} --yes` and run the same command again",
+        f"stack {stack}: neither {layout.stack_file(stack).name} nor the state has its encryption salt",
+        f"remove the stack with `pulumi stack rm {stack} --yes` and run the same command again: it has no resources",
     )
 
 
@@ -152,13 +152,13 @@ def _states(layout: Layout, stack: str) -> list[Path]:
 
 
 def run(layout: Layout, environment: dict[str, str], stack: str, *arguments: str) -> int:
-    """Runs the CLI for a stack, its output going straight to the person."""
+    """Runs the CLI for a stack, and returns its status."""
     command = [str(layout.bin / "pulumi"), *arguments, "--stack", stack]
     return subprocess.run(command, cwd=layout.root, env=environment, check=False).returncode
 
 
 def become(layout: Layout, environment: dict[str, str], stack: str, *arguments: str) -> None:
-    """Turns this process into the CLI: signals, terminal and exit status are its own."""
+    """Replaces this process by the CLI, which then has the terminal, the signals and the exit status."""
     os.chdir(layout.root)
     command = [str(layout.bin / "pulumi"), *arguments, "--stack", stack]
     os.execve(command[0], command, environment)  # noqa: S606 (no shell is wanted)

@@ -1,4 +1,4 @@
-"""Which steps are done: a stamp holds the hash of all that a step was made from, so a changed input makes it again."""
+"""Which steps are done. A stamp has the hash of all inputs of a step: a changed input runs the step again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from toolchain.files import write
 
 
 def digest(*inputs: str | Path) -> str:
-    """One hash over texts, files and folders (of a folder: names and contents, in order)."""
+    """Returns one hash of texts, files and folders (their names and contents, in order)."""
     total = hashlib.sha256()
     for part in inputs:
         if isinstance(part, str):
@@ -32,7 +32,7 @@ class Stamp:
         self._outputs = list(outputs)
 
     def valid(self) -> bool:
-        """Whether the step was finished with these inputs and what it made is still there."""
+        """Whether the step finished with these inputs and its outputs exist."""
         return (
             self._path.is_file()
             and self._path.read_text() == self._wanted

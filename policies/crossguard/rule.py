@@ -160,7 +160,7 @@ UNJUDGED = Rule(
     risk="A preview looks clean only because values are still unknown. The report names the rule, the resource "
     "and the property, and shows no value. It is never stricter than the rule that could not be judged.",
     fix="Make the value known at preview: write it out, or read it from config. Or judge the state after `up` with "
-    "`python -m strata.policies audit STACK`. In CI, make this rule mandatory: "
+    "`strata policy audit --stack STACK`. In CI, make this rule mandatory: "
     '`{"could-not-be-judged": "mandatory"}` in the configuration of the pack.',
     severity="medium",
     prod=ADVISORY,

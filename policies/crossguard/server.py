@@ -50,19 +50,20 @@ SEVERITIES = {
 
 def from_struct(struct: struct_pb2.Struct, path: str = "") -> dict[str, Any]:
     """The properties in a message, as rules see them."""
-    return {key: _from_value(value, join(path, key)) for key, value in struct.fields.items()}
+    return {key: _from_value(value, path, key) for key, value in struct.fields.items()}
 
 
-def _from_value(value: struct_pb2.Value, path: str) -> Any:
+def _from_value(value: struct_pb2.Value, path: str, key: str | int | None = None) -> Any:
+    """`path` and `key` are joined only where they are needed: this runs for every property."""
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         string = value.string_value
-        return string if string not in UNKNOWN_MARKERS else UnknownValue(path)
+        return string if string not in UNKNOWN_MARKERS else UnknownValue(join(path, key))
     if kind == "struct_value":
-        return _from_object(value.struct_value, path)
+        return _from_object(value.struct_value, join(path, key))
     if kind == "list_value":
-        items = value.list_value.values
-        return [_from_value(item, f"{path}[{index}]") for index, item in enumerate(items)]
+        path = join(path, key)
+        return [_from_value(item, path, i) for i, item in enumerate(value.list_value.values)]
     if kind == "number_value":
         return value.number_value
     return value.bool_value if kind == "bool_value" else None

@@ -96,9 +96,11 @@ def as_secret(value: Any) -> Any:
     return value
 
 
-def join(path: str, key: str) -> str:
-    """The path of a key of the object at `path`."""
-    return f"{path}.{key}" if path else key
+def join(path: str, key: str | int | None) -> str:
+    """The path of a key or index of the value at `path`; without a key, the path itself."""
+    if isinstance(key, str):
+        return f"{path}.{key}" if path else key
+    return path if key is None else f"{path}[{key}]"
 
 
 def text(value: Any) -> str:

@@ -1,2 +1,2 @@
-"""Container images: what each logical image is, where it comes from, and how it is built without an
-image registry."""
+"""Container images: the catalogue, where each image comes from, and builds that need no image
+registry."""

@@ -1,37 +1,37 @@
-"""Builds the images that are missing, parents first, several at once, and says what it does."""
+"""Builds the images that the engine lacks: parents first, several at once."""
 
 from __future__ import annotations
 
 import io
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import docker
-from docker.errors import APIError
-from requests.exceptions import RequestException
-
+from strata import docker_engine
+from strata.errors import DockerError, ImageError
 from strata.images import catalogue, content, host, root
-from strata.images.engine import LABEL_IMAGE, ImageError, connect, image_id, present
+from strata.images.engine import LABEL_IMAGE, present
 from strata.images.log import Tail
 from strata.images.source import Source, parent_reference, resolve, root_reference
 
-__all__ = ["Plan", "Step", "build", "connect", "image_id", "plan", "resolve", "run"]
+if TYPE_CHECKING:
+    import docker
 
-# One build that goes quiet for this long is stuck (the largest single step is a download of CUDA
-# libraries).
+# A build without output for this long is stuck (the largest single step downloads CUDA libraries).
 BUILD_TIMEOUT_S = 1800
 # Builds wait for the network more than for the processor.
 BUILDS_AT_ONCE = max(2, min(4, os.cpu_count() or 2))
 
-Say = Callable[[str, str], None]
+Progress = Callable[[str, str], None]
+"""Gets the name of an image and its state; an empty state means that the image is ready."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One image to make: `kind` is `root`, `build` or `pull`."""
+    """An image to build or pull: `kind` is `root`, `build` or `pull`."""
 
     name: str
     reference: str
@@ -41,15 +41,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps that are left, and the references that are there already."""
+    """The steps to take, and the references that the engine has."""
 
     steps: tuple[Step, ...]
     ready: tuple[str, ...]
 
 
-def plan(names: Iterable[str], source: Source, have: set[str]) -> Plan:
-    """What must be made, in order, so that these logical images are there. Plain data; `have` are
-    the references present."""
+def plan(names: Iterable[str], source: Source, have: Container[str]) -> Plan:
+    """The steps, in order, to get these logical images; `have` are the references of the engine."""
     steps: dict[str, Step] = {}
     ready: list[str] = []
 
@@ -61,19 +60,15 @@ def plan(names: Iterable[str], source: Source, have: set[str]) -> Plan:
         return reference
 
     def want_own(name: str) -> str:
-        """The image's own build, whatever its upstream: parents are always ours."""
+        """Our build of an image that has no upstream, or of a parent: a parent never has one."""
         image = catalogue.get(name)
-        reference = parent_reference_of_child(name)
+        reference = resolve(name, source)
         if reference in have:
             return reference
         if reference not in steps:
             need = want_own(image.parent) if image.parent else want_root()
             steps[reference] = Step(name, reference, "build", (need,) if need in steps else ())
         return reference
-
-    def parent_reference_of_child(name: str) -> str:
-        # A parent has no upstream, so resolving it gives our own build on either source.
-        return resolve(name, source)
 
     for name in names:
         reference = resolve(name, source)
@@ -86,30 +81,32 @@ def plan(names: Iterable[str], source: Source, have: set[str]) -> Plan:
     return Plan(tuple(steps.values()), tuple(ready))
 
 
-def run(client: docker.DockerClient, todo: Plan, source: Source, say: Say) -> None:
-    """Carries the plan out. `say(name, text)` is told every step; an empty text means that the
-    image is done.
+def build(
+    client: docker.DockerClient, names: Iterable[str], source: Source, progress: Progress
+) -> None:
+    """Builds or pulls those of these images that the engine lacks.
 
-    The first failure ends it, with the builds under way let finish; what was built stays, so the
-    next run goes on there.
+    Raises `ImageError` at the first failure, once the running builds have ended. The images that
+    were built stay, so the next run continues there.
     """
+    todo = plan(names, source, present(client))
     left = {step.reference: step for step in todo.steps}
     done: set[str] = set()
     running: dict[Future[None], Step] = {}
     pool = ThreadPoolExecutor(max_workers=BUILDS_AT_ONCE)
-    # An interrupt does not wait for builds: the engine drops one whose client has gone.
+    # An interrupt does not wait for builds: the engine stops a build when its client disconnects.
     wait_at_end = False
     try:
         while left or running:
             for step in [each for each in left.values() if done.issuperset(each.needs)]:
                 del left[step.reference]
-                running[pool.submit(_make, client, step, source, say)] = step
+                running[pool.submit(_build_step, client, step, source, progress)] = step
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 step = running.pop(future)
                 future.result()
                 done.add(step.reference)
-                say(step.name, "")
+                progress(step.name, "")
     except Exception:
         wait_at_end = True
         raise
@@ -117,58 +114,49 @@ def run(client: docker.DockerClient, todo: Plan, source: Source, say: Say) -> No
         pool.shutdown(wait=wait_at_end, cancel_futures=True)
 
 
-def build(
-    names: Iterable[str], source: Source, say: Say, client: docker.DockerClient | None = None
-) -> Plan:
-    """Makes what is missing of these images, and gives the plan that was carried out."""
-    engine = client or connect()
-    todo = plan(names, source, present(engine))
-    run(engine, todo, source, say)
-    return todo
-
-
-def _make(client: docker.DockerClient, step: Step, source: Source, say: Say) -> None:
-    def tell(text: str) -> None:
-        say(step.name, text)
+def _build_step(
+    client: docker.DockerClient, step: Step, source: Source, progress: Progress
+) -> None:
+    def report(state: str) -> None:
+        progress(step.name, state)
 
     try:
-        if step.kind == "root":
-            root.make(client, step.reference, tell)
-        elif step.kind == "pull":
-            _pull(client, step, tell)
-        else:
-            _build(step, source, tell)
-    except (APIError, RequestException) as error:
-        raise ImageError(f"image {step.name}: the Docker engine failed: {error}") from error
+        with docker_engine.errors(f"image {step.name}: Docker failed"):
+            if step.kind == "root":
+                root.build(client, step.reference, report)
+            elif step.kind == "pull":
+                _pull(client, step, report)
+            else:
+                _build(step, source, report)
+    except DockerError as error:
+        raise ImageError(error.message, error.fix) from error
 
 
-def _pull(client: docker.DockerClient, step: Step, tell: Callable[[str], None]) -> None:
-    tell("pulling")
+def _pull(client: docker.DockerClient, step: Step, report: Callable[[str], None]) -> None:
+    report("pulling")
     try:
-        for event in client.api.pull(step.reference, stream=True, decode=True):
-            if "error" in event:
-                raise _not_pulled(step, event["error"])
-            if event.get("id") and event.get("status"):
-                tell(f"pulling {event['id']}: {event['status'].lower()}")
-    except APIError as error:
-        raise _not_pulled(step, str(error.explanation or error)) from error
+        with docker_engine.errors(step.reference):
+            for event in client.api.pull(step.reference, stream=True, decode=True):
+                if "error" in event:
+                    raise DockerError(f"{step.reference}: {event['error']}")
+                if event.get("id") and event.get("status"):
+                    report(f"pulling {event['id']}: {event['status'].lower()}")
+    except DockerError as error:
+        raise ImageError(
+            f"image {step.name} can't be pulled: {error.message}",
+            "make the image registry reachable, or set STRATA_IMAGES=local to build images here "
+            "from Debian packages",
+        ) from error
 
 
-def _not_pulled(step: Step, reason: str) -> ImageError:
-    return ImageError(
-        f"image {step.name}: {step.reference} could not be pulled: {reason}. Make the image "
-        "registry reachable, or set STRATA_IMAGES=local to build images here from Debian packages."
-    )
-
-
-def _build(step: Step, source: Source, tell: Callable[[str], None]) -> None:
-    tell("starting")
+def _build(step: Step, source: Source, report: Callable[[str], None]) -> None:
+    report("starting")
     files = content.context(step.name)
     tail = Tail()
     started_at = time.monotonic()
-    # A client of its own, because a build is quiet for longer than any other call.
-    with_patience = docker.from_env(timeout=BUILD_TIMEOUT_S)
-    events = with_patience.api.build(
+    # A client of its own: a build gives no output for longer than any other call.
+    client = docker_engine.connect(BUILD_TIMEOUT_S)
+    events = client.api.build(
         fileobj=io.BytesIO(content.archive(files, host.build_files())),
         custom_context=True,
         decode=True,
@@ -183,10 +171,11 @@ def _build(step: Step, source: Source, tell: Callable[[str], None]) -> None:
         if "error" in event:
             seconds = time.monotonic() - started_at
             raise ImageError(
-                f"image {step.name} could not be built (strata/images/recipes/{step.name}/Dockerfile, "
-                f"after {seconds:.0f} s). The end of its log:\n{tail}\n    {event['error'].strip()}"
+                f"image {step.name} can't be built: its build failed after {seconds:.0f} s:\n"
+                f"{tail}\n    {event['error'].strip()}",
+                f"fix the error above (strata/images/recipes/{step.name}/Dockerfile)",
             )
         text = event.get("stream", "")
         tail.add(text)
         if text.startswith("Step "):
-            tell(" ".join(text.split()))
+            report(" ".join(text.split()))

@@ -1,8 +1,8 @@
 """The logical images of Strata, as plain data.
 
-A service names a logical image (`postgres`); the catalogue says what that is upstream (a reference
-pinned by digest) and how it is built here (a recipe). Nothing in this file talks to Docker, so a
-program may import it at no cost.
+A service names a logical image (`postgres`). The catalogue maps it to an upstream image (pinned by
+digest) and to the recipe that builds it here. Nothing in this file calls Docker, so it is cheap to
+import.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from strata import pins
+from strata.errors import ImageError
+from strata.folders import CHECKOUT
 
 # The base of every image that Strata builds where a registry is reachable.
 UPSTREAM_ROOT = pins.DEBIAN
@@ -21,10 +23,10 @@ UPSTREAM_ROOT = pins.DEBIAN
 class Image:
     """One logical image.
 
-    `upstream` is a reference by digest, or None for an image that is ours alone. `parent` is the
-    logical image that its recipe starts from (None: the root file system). `sources` are files and
-    folders of this repository, beside the recipe's own folder, that go into the build. `on_demand`
-    images are built only when asked for by name.
+    `upstream` is a reference by digest, or None for an image that is always built here. `parent` is
+    the logical image that its recipe starts from (None: the root file system). `sources` are files
+    and folders of this repository that go into the build, besides the recipe's own folder.
+    `on_demand` images are built only by name.
     """
 
     name: str
@@ -75,7 +77,7 @@ _IMAGES = (
         purpose="sentence embeddings on an NVIDIA GPU",
         parent="python",
         sources=("apps/__init__.py", "apps/common", "apps/inference"),
-        # Gigabytes of CUDA libraries: only where a GPU is there to use them.
+        # Gigabytes of CUDA libraries, useless without a GPU.
         on_demand=True,
     ),
     Image(
@@ -85,19 +87,20 @@ _IMAGES = (
     ),
 )
 
-IMAGES: Mapping[str, Image] = MappingProxyType({image.name: image for image in _IMAGES})
+# The sources of the reference application aren't installed with the package.
+IMAGES: Mapping[str, Image] = MappingProxyType(
+    {image.name: image for image in _IMAGES if CHECKOUT or not image.sources}
+)
 
 
 def get(name: str) -> Image:
-    """The image of that logical name. Raises `KeyError` with the names there are."""
-    try:
-        return IMAGES[name]
-    except KeyError:
-        known = ", ".join(IMAGES)
-        raise KeyError(f"no image is called {name!r}; there are: {known}") from None
+    """The image of that logical name. Raises `ImageError` if there is none."""
+    if name not in IMAGES:
+        raise ImageError(f"image {name}: unknown image", f"use one of: {', '.join(IMAGES)}")
+    return IMAGES[name]
 
 
 def lineage(name: str) -> tuple[str, ...]:
-    """The image and all it is built from, ancestors first."""
+    """The image and the images that it is built from, ancestors first."""
     image = get(name)
     return (*lineage(image.parent), name) if image.parent else (name,)

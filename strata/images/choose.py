@@ -1,4 +1,4 @@
-"""Which source images come from: the setting decides; `auto` asks the engine once and remembers."""
+"""Chooses the source of images: by the setting, or by asking the engine once (`auto`)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import docker
-from docker.errors import DockerException
-from requests.exceptions import RequestException
-
+from strata import docker_engine, folders
+from strata.errors import DockerError, ImageError
 from strata.images import catalogue
-from strata.images.content import REPOSITORY
-from strata.images.engine import ImageError
 from strata.images.source import SETTING, Source
 
 # The answer is remembered, because a stack whose images changed source at the next run would change
 # for no reason.
-MEMORY = REPOSITORY / ".toolchain" / "image-source"
+MEMORY = folders.state() / "image-source"
 PROBE_TIMEOUT_S = 10
 
 
@@ -27,24 +23,24 @@ def choose(
     environment: Mapping[str, str] = os.environ,
     memory: Path = MEMORY,
 ) -> tuple[Source, str]:
-    """The source, and why, in words.
+    """The source, and the reason for it, in words.
 
     `setting` (or else the variable STRATA_IMAGES) is `local`, `upstream` or `auto`. Raises
-    `ImageError` for another word.
+    `ImageError` for another value.
     """
-    word = setting or environment.get(SETTING) or "auto"
-    if word != "auto":
+    value = setting or environment.get(SETTING) or "auto"
+    if value != "auto":
         try:
-            return Source(word), f"set by {'the command line' if setting else SETTING}"
+            return Source(value), f"set by {'the command line' if setting else SETTING}"
         except ValueError:
             raise ImageError(
-                f"{SETTING} is {word!r}; it may be local (build all images here), upstream (pull "
-                "by digest) or auto"
+                f"{SETTING}: {value!r} is not a source of images",
+                "use local (build all images here), upstream (pull by digest) or auto",
             ) from None
     if memory.is_file():
-        remembered = memory.read_text().strip()
-        if remembered in set(Source):
-            return Source(remembered), "as found at the first run"
+        stored = memory.read_text().strip()
+        if stored in set(Source):
+            return Source(stored), "as detected at the first run"
     source, reason = probe()
     memory.parent.mkdir(parents=True, exist_ok=True)
     memory.write_text(f"{source}\n")
@@ -52,11 +48,11 @@ def choose(
 
 
 def probe() -> tuple[Source, str]:
-    """Asks the engine, since it is the one that would pull, for the digest that own images stand
-    on."""
+    """Asks the Docker engine for the Debian image: the engine is what would pull it."""
     try:
-        engine = docker.from_env(timeout=PROBE_TIMEOUT_S)
-        engine.api.inspect_distribution(catalogue.UPSTREAM_ROOT)  # type: ignore[no-untyped-call]
-    except (DockerException, RequestException, OSError):
-        return Source.LOCAL, "no image registry can be reached"
-    return Source.UPSTREAM, "an image registry can be reached"
+        api = docker_engine.connect(PROBE_TIMEOUT_S).api
+        with docker_engine.errors("no image registry is reachable"):
+            api.inspect_distribution(catalogue.UPSTREAM_ROOT)  # type: ignore[no-untyped-call]
+    except DockerError:
+        return Source.LOCAL, "no image registry is reachable"
+    return Source.UPSTREAM, "an image registry is reachable"

@@ -1,8 +1,8 @@
-"""What goes into a build, and the hash that names its result.
+"""The content of a build, and the hash that tags its result.
 
-The tag of an own image is a hash of everything that a person can edit: the recipe, the
-application's sources, and, through the parent's own hash, all it stands on. So an image is built
-again exactly when something in it changed.
+The tag of an image that we build is a hash of everything that a person can edit: the recipe, the
+application's sources, and, by the parent's own hash, all its ancestors. So an image is built again
+exactly when some of its content changed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from strata.folders import CHECKOUT
 from strata.images import catalogue
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPES = Path(__file__).resolve().parent / "recipes"
-# Only sources count: what Python and editors leave beside them must not change a hash.
+# The files of Python and editors must not change a hash.
 _LEFT_OUT_SUFFIXES = (".pyc", ".pyo", ".swp", "~")
 
 
@@ -31,15 +31,13 @@ class File:
     executable: bool = False
 
 
-def _walk(place: Path) -> Iterator[Path]:
-    if place.is_file():
-        yield place
+def _walk(root: Path) -> Iterator[Path]:
+    if root.is_file():
+        yield root
         return
-    if not place.is_dir():
-        raise FileNotFoundError(
-            f"{place.relative_to(REPOSITORY)} is part of an image's recipe but is missing"
-        )
-    for path in sorted(place.rglob("*")):
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root} is part of an image's recipe but is missing")
+    for path in sorted(root.rglob("*")):
         if "__pycache__" in path.parts or path.name.endswith(_LEFT_OUT_SUFFIXES):
             continue
         if path.is_file():
@@ -51,17 +49,18 @@ def context(name: str) -> list[File]:
     paths."""
     image = catalogue.get(name)
     folder = RECIPES / name
-    places = [(path, path.relative_to(folder)) for path in _walk(folder)]
-    for source in image.sources:
-        places += [(path, path.relative_to(REPOSITORY)) for path in _walk(REPOSITORY / source)]
+    paths = [(path, path.relative_to(folder)) for path in _walk(folder)]
+    if CHECKOUT:
+        for source in image.sources:
+            paths += [(path, path.relative_to(CHECKOUT)) for path in _walk(CHECKOUT / source)]
     return [
         File(str(target), path.read_bytes(), executable=bool(path.stat().st_mode & 0o100))
-        for path, target in places
+        for path, target in paths
     ]
 
 
 def digest(files: list[File], *salt: str) -> str:
-    """Twelve hexadecimal digits for these files and whatever else decides the result."""
+    """Twelve hexadecimal digits for these files and what else determines the result."""
     total = hashlib.sha256()
     for part in salt:
         total.update(f"{part}\n".encode())

@@ -1,54 +1,67 @@
-"""The Docker engine: reaching it, and errors that a person can act on."""
+"""The images of the Docker engine."""
 
 from __future__ import annotations
 
-import docker
-from docker.errors import DockerException, ImageNotFound
-from requests.exceptions import RequestException
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from strata.images import catalogue
+from strata.images.source import Source, resolve
+
+if TYPE_CHECKING:
+    import docker
 
 LABEL_IMAGE = "strata.image"
 LABEL_STAGE = "strata.build"
-# Every answer but a build's comes at once from a local engine; this bounds a stuck one.
-TIMEOUT_S = 60
 
 
-class ImageError(Exception):
-    """A message for a person: what failed, where, and what to do."""
-
-
-def connect() -> docker.DockerClient:
-    """A client of the engine that DOCKER_HOST or the default socket gives. Raises `ImageError` when
-    none answers."""
-    try:
-        client = docker.from_env(timeout=TIMEOUT_S)
-        client.ping()
-    except (DockerException, RequestException, OSError) as error:
-        reason = "you may not use it" if "Permission denied" in str(error) else "it does not answer"
-        raise ImageError(
-            f"no Docker engine to build images with: {reason}. "
-            "Start it (for example `systemctl start docker`) or set DOCKER_HOST, then run this "
-            "again."
-        ) from error
-    return client
-
-
-def image_id(client: docker.DockerClient, reference: str) -> str | None:
-    """The id (`sha256:…`) of an image that the engine has, or None."""
-    try:
-        found = client.images.get(reference).id
-    except ImageNotFound:
-        return None
-    return str(found)
-
-
-def present(client: docker.DockerClient) -> set[str]:
-    """Every reference that the engine has, by tag and by digest: one question for all."""
-    references: set[str] = set()
+def present(client: docker.DockerClient) -> dict[str, int]:
+    """The references of all images of the engine, by tag and by digest, with their size in bytes."""
+    sizes: dict[str, int] = {}
     for image in client.api.images():
-        references.update(image.get("RepoTags") or ())
-        for pinned in image.get("RepoDigests") or ():
-            references.add(pinned)
+        for reference in (*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())):
+            sizes[reference] = image["Size"]
             # The engine shortens the names of its default registry.
-            name, _, pin = pinned.partition("@")
-            references.add(f"docker.io/{name if '/' in name else f'library/{name}'}@{pin}")
-    return references
+            name, at, digest = reference.partition("@")
+            if at:
+                full = name if "/" in name else f"library/{name}"
+                sizes[f"docker.io/{full}@{digest}"] = image["Size"]
+    return sizes
+
+
+def table(client: docker.DockerClient, source: Source) -> Iterator[str]:
+    """A line for each logical image: its size in the engine, its reference and its purpose."""
+    sizes = present(client)
+    for name, image in catalogue.IMAGES.items():
+        reference = resolve(name, source)
+        size = f"{sizes[reference] / 1e6:.0f} MB" if reference in sizes else "-"
+        yield f"  {name:<15} {size:>8}  {reference:<38}  {image.purpose}"
+
+
+def clean(client: docker.DockerClient, *, everything: bool) -> int:
+    """Removes builder stages and images of older content, or every image built here; returns how
+    many."""
+    from docker.errors import APIError
+
+    current = {resolve(name, source) for name in catalogue.IMAGES for source in Source}
+    removed = 0
+    for label in (LABEL_IMAGE, LABEL_STAGE):
+        images = client.api.images(filters={"label": label})
+        # Children before parents: the engine removes no image that is the parent of another.
+        for image in sorted(images, key=lambda each: -each["Created"]):
+            tags = set(image.get("RepoTags") or ()) - {"<none>:<none>"}
+            if not everything and tags & current:
+                continue
+            try:
+                for target in tags or {image["Id"]}:
+                    client.api.remove_image(target)
+                removed += 1
+            except APIError:
+                # A container or another image uses it.
+                continue
+    if everything:
+        for image in client.api.images(name="strata/root"):
+            for tag in image.get("RepoTags") or ():
+                client.api.remove_image(tag)
+                removed += 1
+    return removed

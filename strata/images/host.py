@@ -1,6 +1,7 @@
-"""What a build takes from this host: certificate authorities, pip settings, proxies. Never more
-than a build needs, and never into a final image: the files go to the folder `.build` of the
-context, which only builder stages copy."""
+"""Settings that a build takes from this host: certificate authorities, pip settings, proxies.
+
+They never reach a final image: the files go to the folder `.build` of the context, which only
+builder stages copy."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ _SYSTEM_BUNDLES = (
     "/etc/ssl/cert.pem",
 )
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-# What says where packages are and how patiently to fetch them. Paths of this host (find-links,
-# cache-dir) mean nothing in a build, so they are left out.
+# Where packages are and how to fetch them. Paths of this host (find-links, cache-dir) do not exist
+# in a build.
 _PIP_SETTINGS = (
     "index-url",
     "extra-index-url",
@@ -32,7 +33,7 @@ _PIP_SETTINGS = (
 
 
 def authorities(environment: Mapping[str, str]) -> bytes | None:
-    """The certificate authorities that this host trusts, as PEM; None where none can be read."""
+    """The certificate authorities that this host trusts, as PEM; None if there is no file."""
     named = [environment[name] for name in _BUNDLE_VARIABLES if environment.get(name)]
     for candidate in (*named, *_SYSTEM_BUNDLES):
         path = Path(candidate)
@@ -42,7 +43,7 @@ def authorities(environment: Mapping[str, str]) -> bytes | None:
 
 
 def pip_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """The pip settings of this host's files and environment that hold in a build too."""
+    """The pip settings of this host's files and environment that apply to a build."""
     parser = configparser.RawConfigParser()
     home = Path(environment.get("HOME", "/"))
     files = [
@@ -52,15 +53,15 @@ def pip_settings(environment: Mapping[str, str]) -> dict[str, str]:
         environment.get("PIP_CONFIG_FILE"),
     ]
     parser.read([str(file) for file in files if file])
-    found: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for name in _PIP_SETTINGS:
         for section in ("global", "install"):
             if parser.has_option(section, name):
-                found[name] = parser.get(section, name)
+                settings[name] = parser.get(section, name)
         variable = f"PIP_{name.upper().replace('-', '_')}"
         if environment.get(variable):
-            found[name] = environment[variable]
-    return found
+            settings[name] = environment[variable]
+    return settings
 
 
 def build_files(environment: Mapping[str, str] = os.environ) -> dict[str, bytes]:
@@ -84,18 +85,18 @@ def build_files(environment: Mapping[str, str] = os.environ) -> dict[str, bytes]
 
 
 def proxies(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Build arguments for a proxy. These names are the builder's own: it keeps them out of the
-    image and its history."""
-    found: dict[str, str] = {}
+    """Build arguments for a proxy. The builder keeps arguments of these names out of the image and
+    its history."""
+    arguments: dict[str, str] = {}
     for name in _PROXY_VARIABLES:
         value = environment.get(name) or environment.get(name.lower())
         if value:
-            found[name] = found[name.lower()] = value
-    return found
+            arguments[name] = arguments[name.lower()] = value
+    return arguments
 
 
 def network_mode(environment: Mapping[str, str] = os.environ) -> str | None:
-    """`host` where the proxy listens on this host's loopback, which a build's own network cannot
+    """`host` if the proxy listens on this host's loopback, which a build's own network can't
     reach."""
     hosts = {urlsplit(value).hostname for value in proxies(environment).values() if "://" in value}
     return "host" if hosts & {"localhost", "127.0.0.1", "::1"} else None

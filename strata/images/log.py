@@ -1,4 +1,4 @@
-"""The last lines of a build's log, which are what a person needs when it fails."""
+"""The last lines of a build's log, for its error message."""
 
 from __future__ import annotations
 

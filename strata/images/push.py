@@ -1,27 +1,21 @@
-"""Pushes images to a registry, by digest: AWS ECR gives the login, the Docker engine pushes."""
+"""Pushes images to AWS ECR through the Docker engine, by digest."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import docker
-from docker.errors import APIError, NotFound
-from requests.exceptions import RequestException
-
-from strata.images.engine import ImageError
+from strata import docker_engine
+from strata.errors import DockerError, ImageError, MissingRepositoryError
 from strata.images.source import Source, resolve
 
-Report = Callable[[str, str], None]
-"""Takes the name of an image and what it is at."""
+if TYPE_CHECKING:
+    import docker
 
 SHORT_DIGEST = 12
-"""Hexadecimal digits of an upstream image's tag: as many as the tag of an own image has."""
-
-NO_REPOSITORY = 3
-"""The exit status of the command where a repository is missing: whoever calls it may make it."""
+"""Hexadecimal digits of an upstream image's tag: as many as the tag of an image that we build."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +36,7 @@ class Registry:
 
 
 def client_of(region: str) -> Any:
-    """A client of ECR, by the credentials that AWS's tools find."""
-    # Imported here: it takes a third of a second, and only pushing needs it.
+    """A client of ECR, with the credentials that AWS's tools use."""
     import boto3
 
     return boto3.client("ecr", region_name=region)
@@ -51,24 +44,23 @@ def client_of(region: str) -> Any:
 
 def log_in(ecr: Any, account: str, region: str, prefix: str) -> Registry:
     """The registry of an account, with a login of some hours. Raises `ImageError`."""
-    # boto3 is in the environments of clouds and tests alone.
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         answer = ecr.get_authorization_token()["authorizationData"][0]
     except (BotoCoreError, ClientError) as error:
         raise ImageError(
-            f"AWS gives no login for the image registry of account {account} in {region}: {error}. "
-            "Set up credentials that may push (`aws sts get-caller-identity` shows whose they are; "
-            "AWS_PROFILE chooses), then run this again."
+            f"the login to the image registry of account {account} in {region} failed: {error}",
+            "set up credentials that may push (`aws sts get-caller-identity` shows whose they are; "
+            "AWS_PROFILE selects them), then run this again",
         ) from error
     user, _, password = base64.b64decode(answer["authorizationToken"]).decode().partition(":")
     host = f"{account}.dkr.ecr.{region}.amazonaws.com"
     return Registry(host=host, prefix=prefix, user=user, password=password)
 
 
-def missing_repositories(ecr: Any, account: str, registry: Registry, names: list[str]) -> list[str]:
-    """The images for which the registry has no repository. Raises `ImageError`."""
+def check_repositories(ecr: Any, account: str, registry: Registry, names: list[str]) -> None:
+    """Raises `MissingRepositoryError` unless the registry has a repository for each image."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     missing: list[str] = []
@@ -80,61 +72,72 @@ def missing_repositories(ecr: Any, account: str, registry: Registry, names: list
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             if code != "RepositoryNotFoundException":
                 raise ImageError(
-                    f"AWS does not show the repository {repository} of account {account}: {error}. "
-                    "See that the credentials are of this account and may push, then run this again."
+                    f"the repository {repository} of account {account} can't be read: {error}",
+                    "use credentials of this account that may push, then run this again",
                 ) from error
             missing.append(name)
-    return missing
+    if missing:
+        raise MissingRepositoryError(
+            f"the registry has no repository yet for {', '.join(missing)}",
+            "create them: `make push` does",
+        )
 
 
 def tag_of(reference: str) -> str:
-    """The tag that an image is pushed under: it follows from its content, so it never moves."""
+    """The tag to push an image as. It depends on the content only, so it never moves."""
     name, at, digest = reference.partition("@sha256:")
     return digest[:SHORT_DIGEST] if at else name.rpartition(":")[2]
 
 
 def push(
-    client: docker.DockerClient, registry: Registry, name: str, source: Source, report: Report
+    client: docker.DockerClient,
+    registry: Registry,
+    name: str,
+    source: Source,
+    progress: Callable[[str], None],
 ) -> tuple[str, bool]:
-    """Pushes an image that the engine has; gives its digest, and whether it had to be pushed.
+    """Pushes an image of the engine; returns its digest, and whether the registry lacked it.
 
-    Raises `ImageError` where the registry refuses.
+    Raises `ImageError` if the registry rejects the image.
     """
     reference = resolve(name, source)
     repository, tag = registry.repository(name), tag_of(reference)
     try:
-        there = _digest(client, registry, f"{repository}:{tag}")
-        if there is not None:
-            return there, False
-        client.api.tag(reference, repository, tag)
-        try:
-            return _push(client, registry, name, tag, report), True
-        finally:
-            client.api.remove_image(f"{repository}:{tag}", noprune=True)
-    except (APIError, RequestException) as error:
-        said = (error.explanation if isinstance(error, APIError) else None) or error
-        raise ImageError(
-            f"{name} was not pushed to {repository}: {said}. "
-            "See that the engine reaches the registry, then run this again."
-        ) from error
+        with docker_engine.errors(f"{name} was not pushed to {repository}"):
+            present = _digest(client, registry, f"{repository}:{tag}")
+            if present is not None:
+                return present, False
+            client.api.tag(reference, repository, tag)
+            try:
+                return _push(client, registry, name, tag, progress), True
+            finally:
+                client.api.remove_image(f"{repository}:{tag}", noprune=True)
+    except DockerError as error:
+        fix = "check that the engine reaches the registry, then run this again"
+        raise ImageError(error.message, fix) from error
 
 
 def _digest(client: docker.DockerClient, registry: Registry, reference: str) -> str | None:
-    """The digest that the registry has under a tag, or None."""
+    """The digest of a tag in the registry, or None."""
+    from docker.errors import APIError, NotFound
+
     try:
-        found = client.images.get_registry_data(reference, auth_config=registry.login)
+        return str(client.images.get_registry_data(reference, auth_config=registry.login).id)
     except NotFound:
         return None
     except APIError as error:
-        # Engines say of an unknown tag what the registry said, by one status or another.
+        # The status for an unknown tag differs between engines; the registry's message does not.
         if "manifest unknown" in str(error).lower():
             return None
         raise
-    return str(found.id)
 
 
 def _push(
-    client: docker.DockerClient, registry: Registry, name: str, tag: str, report: Report
+    client: docker.DockerClient,
+    registry: Registry,
+    name: str,
+    tag: str,
+    progress: Callable[[str], None],
 ) -> str:
     repository = registry.repository(name)
     layers: dict[str, tuple[int, int]] = {}
@@ -144,15 +147,18 @@ def _push(
     ):
         if problem := line.get("error"):
             raise ImageError(
-                f"{name} was not pushed to {repository}: {problem}. "
-                "See that its repository is there and that the credentials may push to it."
+                f"{name} was not pushed to {repository}: {problem}",
+                "check that the repository exists and the credentials may push to it",
             )
-        progress = line.get("progressDetail") or {}
-        if "total" in progress:
-            layers[line["id"]] = (progress.get("current", 0), progress["total"])
+        detail = line.get("progressDetail") or {}
+        if "total" in detail:
+            layers[line["id"]] = (detail.get("current", 0), detail["total"])
             done, total = (sum(part) / 1e6 for part in zip(*layers.values(), strict=True))
-            report(name, f"{min(done, total):.0f} of {total:.0f} MB")
+            progress(f"{min(done, total):.0f} of {total:.0f} MB")
         digest = (line.get("aux") or {}).get("Digest", digest)
     if not digest:
-        raise ImageError(f"{name} was pushed to {repository}, and the engine gave no digest of it.")
+        raise ImageError(
+            f"{name} was pushed to {repository}, but the engine returned no digest",
+            "run this again",
+        )
     return digest

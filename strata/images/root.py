@@ -1,5 +1,5 @@
-"""The root file system that own images stand on where no image registry can be reached: Debian,
-made from its packages."""
+"""The root file system of our images if no image registry is reachable: Debian, built from its
+packages."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import docker
-
+from strata.errors import ImageError
 from strata.images.content import RECIPES
-from strata.images.engine import ImageError
 from strata.images.log import Tail
 
-# A fixed time for every file that is made: two builds from the same packages differ in nothing.
+if TYPE_CHECKING:
+    import docker
+
+# A fixed time for every file: two builds from the same packages are identical.
 SOURCE_DATE_EPOCH = "1735689600"
 _INSTALL = ["apt-get", "install", "--yes", "--no-install-recommends", "mmdebstrap"]
 
 
 def options(text: str) -> tuple[str, list[str]]:
-    """The suite, and the arguments of mmdebstrap, from the lines of `root.conf`."""
+    """The suite and the arguments of mmdebstrap in the lines of `root.conf`."""
     suite = ""
     arguments: list[str] = []
     for line in text.splitlines():
@@ -38,16 +40,16 @@ def options(text: str) -> tuple[str, list[str]]:
 
 
 def ensure_tool() -> str:
-    """The path of mmdebstrap; installed where we are root on Debian. Raises `ImageError`
-    elsewhere."""
-    found = shutil.which("mmdebstrap")
-    if found:
-        return found
+    """The path of mmdebstrap, which is installed if we are root on Debian. Raises `ImageError`
+    if it can't be."""
+    tool = shutil.which("mmdebstrap")
+    if tool:
+        return tool
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise ImageError(
-            "no image registry can be reached, so the base image is made from Debian packages, and "
-            "that needs mmdebstrap. Install it (`apt-get install mmdebstrap`), or make an image "
-            "registry reachable."
+            "the base image can't be built: no image registry is reachable, and mmdebstrap, which "
+            "builds it from Debian packages, is not installed",
+            "install it (`apt-get install mmdebstrap`), or make an image registry reachable",
         )
     for command in (["apt-get", "update"], _INSTALL):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -55,20 +57,21 @@ def ensure_tool() -> str:
         if done.returncode != 0:
             tail = "\n".join(done.stderr.splitlines()[-5:])
             raise ImageError(
-                f"mmdebstrap could not be installed (`{' '.join(command)}` failed):\n{tail}"
+                f"mmdebstrap can't be installed: `{' '.join(command)}` failed:\n{tail}",
+                "fix the error above, or make an image registry reachable",
             )
     return shutil.which("mmdebstrap") or "mmdebstrap"
 
 
-def make(client: docker.DockerClient, reference: str, say: Callable[[str], None]) -> None:
-    """Makes the root file system and imports it under `reference`.
+def build(client: docker.DockerClient, reference: str, progress: Callable[[str], None]) -> None:
+    """Builds the root file system and imports it as `reference`.
 
-    The tar is whole before the engine sees it, so a run that was broken off leaves no half image.
+    The import starts once the tar is complete, so an interrupted run leaves no partial image.
     """
-    say("preparing")
+    progress("preparing")
     tool = ensure_tool()
     if os.geteuid() != 0:
-        say("preparing (as an ordinary user, in a user namespace)")
+        progress("preparing (as an ordinary user, in a user namespace)")
     suite, arguments = options((RECIPES / "base" / "root.conf").read_text())
     with tempfile.TemporaryDirectory(prefix="strata-root-") as folder:
         target = Path(folder) / "root.tar"
@@ -84,9 +87,12 @@ def make(client: docker.DockerClient, reference: str, say: Callable[[str], None]
             for line in process.stderr or ():
                 tail.add(line)
                 if line.startswith("I: "):
-                    say(line[3:].strip())
+                    progress(line[3:].strip())
         if process.returncode != 0:
-            raise ImageError(f"the base file system could not be made (mmdebstrap failed):\n{tail}")
-        say("importing")
+            raise ImageError(
+                f"the root file system can't be built: mmdebstrap failed:\n{tail}",
+                "fix the error above, or make an image registry reachable",
+            )
+        progress("importing")
         repository, _, tag = reference.partition(":")
         client.api.import_image_from_file(str(target), repository=repository, tag=tag)

@@ -1,4 +1,4 @@
-"""Where images come from, and the reference that follows from it."""
+"""The source of images, and the reference that an image has by it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ SETTING = "STRATA_IMAGES"
 
 
 class Source(enum.StrEnum):
-    """`local`: everything is built here from Debian packages. `upstream`: engines are pulled by
-    digest, and only our own images are built, on the Debian image by digest."""
+    """`local`: all images are built here from Debian packages. `upstream`: engines are pulled by
+    digest, and only our own images are built, from the Debian image by digest."""
 
     LOCAL = "local"
     UPSTREAM = "upstream"
@@ -20,10 +20,9 @@ class Source(enum.StrEnum):
 
 @lru_cache
 def resolve(name: str, source: Source | str) -> str:
-    """The reference of a logical image. Plain: no Docker, no network, a few small files read.
+    """The reference of a logical image. Reads a few small files; calls neither Docker nor the network.
 
-    Raises `KeyError` for a name that the catalogue lacks, `ValueError` for a source that is neither
-    of the two.
+    Raises `ImageError` for an unknown name, `ValueError` for an unknown source.
     """
     chosen = Source(source)
     image = catalogue.get(name)
@@ -33,7 +32,7 @@ def resolve(name: str, source: Source | str) -> str:
 
 
 def root_reference(source: Source) -> str:
-    """What `base` stands on: the Debian image, or the root file system that was made here."""
+    """The parent of `base`: the Debian image, or the root file system that is built here."""
     if source is Source.UPSTREAM:
         return catalogue.UPSTREAM_ROOT
     return f"strata/root:{content.digest(content.context('base'), 'root')}"
@@ -42,7 +41,7 @@ def root_reference(source: Source) -> str:
 def parent_reference(name: str, source: Source) -> str:
     """The reference that an image's recipe starts from."""
     parent = catalogue.get(name).parent
-    # An own image stands on our own base even where its parent has an upstream of the same name.
+    # The parent of an image that we build is one that we build, even if it has an upstream.
     return f"strata/{parent}:{_tag(parent, source)}" if parent else root_reference(source)
 
 

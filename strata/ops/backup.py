@@ -1,8 +1,8 @@
 """Writes the volumes of a stack to a folder.
 
 All services with data are stopped before the first volume is read, so that the backup is of one
-moment: what one of them handed on to another is in one of them at least. Each starts again as soon
-as its own volumes are read.
+moment: a message between two of them is in at least one. Each service starts again as soon as its
+own volumes are read.
 """
 
 import gzip
@@ -15,47 +15,45 @@ from functools import partial
 from io import BufferedWriter
 from pathlib import Path
 
-from strata.model import InvalidStackError, Problem
+from strata import console
+from strata.errors import InvalidStackError, Problem
 from strata.ops import content, manifest
-from strata.ops.errors import attempt, ended
-from strata.ops.guard import undisturbed
+from strata.ops.guard import attempt, failed, undisturbed
 from strata.ops.manifest import Archive, Manifest
-from strata.ops.report import Report
+from strata.ops.running_stack import DataService, DataVolume, RunningStack
 from strata.ops.services import Services
-from strata.ops.stack import DataService, DataVolume, Stack
 from strata.ops.volumes import Volumes
 
-# The services wait while their volumes are read, and gzip is what takes longest.
+# The services are down while their volumes are read, and gzip takes most of that time.
 COMPRESSION_LEVEL = 1
 
 
-def backup(stack: Stack, folder: Path, report: Report) -> Manifest:
-    """Writes a backup to `folder`, which is made, or is empty.
+def backup(stack: RunningStack, folder: Path) -> Manifest:
+    """Writes a backup to `folder`, which is created, or is empty.
 
-    Raises `InvalidStackError` before anything changes, and `OpsError` after. Whatever happens, the
-    services that ran run again, and `folder` holds a whole backup (`manifest.json` comes last) or
-    none.
+    Raises `InvalidStackError` before anything changes, and `OpsError` after. In both cases the
+    services that ran are started again, and `folder` holds no backup: `manifest.json` comes last.
     """
     volumes = Volumes(stack.client, stack.names)
     volumes.remove_leftovers()
-    found = stack.services()
-    _make(folder)
+    with_data = stack.services()
+    _create(folder)
     services = Services(stack.client)
-    running = [service for service in found if services.is_running(service)]
-    for service in found:
+    running = [service for service in with_data if services.is_running(service)]
+    for service in with_data:
         if service not in running:
-            report.say(f"  {service.name} does not run, and is left so")
+            console.info(f"{service.name} is not running and stays stopped")
     stopped: list[DataService] = []
     archives: list[Archive] = []
     try:
         for service in running:
-            with report.step(f"{service.name}: stopped"):
+            with console.step(f"Stopping {service.name}"):
                 stopped.append(service)
                 services.stop(service, cleanly=True)
-        for service in found:
+        for service in with_data:
             for volume in service.volumes:
                 with (
-                    report.step(f"{service.name}: {volume.name} archived") as step,
+                    console.step(f"Archiving {volume.docker_name}") as step,
                     closing(volumes.read(service, volume)) as chunks,
                 ):
                     archives.append(_archive(service, volume, step.count(chunks), folder))
@@ -73,25 +71,25 @@ def backup(stack: Stack, folder: Path, report: Report) -> Manifest:
         manifest.write(result, folder)
     except BaseException as error:
         with undisturbed():
-            report.say("  the backup is broken off; starting the services again")
-            state = _set_right(services, volumes, stopped, running, folder, found)
-        raise ended(error, state) from error
-    with report.step("all services healthy"):
+            console.info("The backup failed; starting the services again")
+            state = _roll_back(services, volumes, stopped, running, folder, with_data)
+        raise failed(error, *state) from error
+    with console.step("Waiting until all services are healthy"):
         _wait(services, running, folder)
     return result
 
 
-def _make(folder: Path) -> None:
+def _create(folder: Path) -> None:
     try:
-        # What is in it is secret: the data, and the hashes of passwords.
+        # Its content is secret: the data, and the hashes of passwords.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not any(folder.iterdir()):
             return
-        problem, remedy = "is not empty", "name a new folder: a backup never replaces another"
+        message, fix = "is not empty", "choose a new folder: a backup never replaces another"
     except OSError as error:
-        problem = f"cannot be made or read: {error.strerror}"
-        remedy = "name a folder that can be written"
-    raise InvalidStackError([Problem(str(folder), problem, remedy)])
+        message = f"can't be created or read: {error.strerror}"
+        fix = "choose a folder that you can write to"
+    raise InvalidStackError([Problem(str(folder), message, fix)])
 
 
 def _archive(
@@ -103,7 +101,7 @@ def _archive(
     with os.fdopen(descriptor, "wb") as file:
         hashing = _Hashing(file)
         with gzip.GzipFile("", "wb", COMPRESSION_LEVEL, hashing, mtime=0) as compressed:
-            found = content.read(_copied(chunks, compressed))
+            digest = content.read(_copied(chunks, compressed))
         file.flush()
         os.fsync(file.fileno())
     partial.rename(folder / name)
@@ -116,7 +114,7 @@ def _archive(
         file=name,
         bytes=hashing.size_bytes,
         sha256=hashing.digest.hexdigest(),
-        content=found,
+        content=digest,
     )
 
 
@@ -143,36 +141,36 @@ class _Hashing:
         self._file.flush()
 
 
-def _set_right(
+def _roll_back(
     services: Services,
     volumes: Volumes,
     stopped: Sequence[DataService],
     running: Sequence[DataService],
     folder: Path,
-    found: Sequence[DataService],
-) -> str:
-    """Starts what was stopped and removes what was written; says what came of it."""
+    with_data: Sequence[DataService],
+) -> tuple[str, str]:
+    """Starts the stopped services and removes the files; returns the state and the fix."""
     names = [
-        manifest.archive_name(one.name, volume.name) for one in found for volume in one.volumes
+        manifest.archive_name(service.name, volume.name)
+        for service in with_data
+        for volume in service.volumes
     ]
     for name in [*names, manifest.FILE_NAME]:
         (folder / name).unlink(missing_ok=True)
         (folder / f"{name}.partial").unlink(missing_ok=True)
     starts = [partial(services.start, service) for service in stopped]
-    failures = attempt(
-        [*starts, volumes.remove_leftovers, partial(services.wait, running)],
-    )
+    failures = attempt([*starts, volumes.remove_leftovers, partial(services.wait, running)])
     if failures:
         return (
-            f"there is no backup, and not all services run again: {failures}\n"
-            "    `pulumi up` starts them"
+            f"there is no backup, and not all services run again: {failures}",
+            "start them: `pulumi up`",
         )
-    return "there is no backup; all services run again"
+    return "there is no backup; all services run again", ""
 
 
 def _wait(services: Services, running: Sequence[DataService], folder: Path) -> None:
     try:
         services.wait(running)
     except BaseException as error:
-        state = f"the backup in {folder} is whole, but not all services were seen healthy again"
-        raise ended(error, state) from error
+        state = f"the backup in {folder} is complete, but not all services are healthy again"
+        raise failed(error, state, "start them: `pulumi up`") from error

@@ -1,4 +1,4 @@
-"""What is in a volume, as a digest that two copies of it share."""
+"""The digest of a volume's content: equal for two copies of it."""
 
 import hashlib
 import json
@@ -6,11 +6,11 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from typing import IO, cast
 
-from strata.ops.errors import OpsError
+from strata.errors import OpsError
 from strata.ops.manifest import Content
 
 ROOT = "strata-backup"
-"""The folder that everything in an archive lies in."""
+"""The top folder of every archive."""
 CHUNK_BYTES = 1024 * 1024
 
 
@@ -25,25 +25,25 @@ class _Chunks:
 
 
 def read(chunks: Iterable[bytes]) -> Content:
-    """Reads a tar to its end. The digest is that of the sorted entries: path, kind, mode, owners,
-    and the digest of a file or the target of a link. Times are left out: restoring changes none of
-    the content, but a folder that is emptied and filled again has a new one.
+    """Reads a tar to its end. The digest covers the sorted entries: path, kind, mode, owners, and
+    the digest of a file or the target of a link. It omits times: a restore gives a folder that it
+    fills a new one.
     """
     stream = _Chunks(chunks)
     entries: list[str] = []
     size_bytes = 0
     try:
         # "r|" reads forward only, so that a volume may be larger than memory.
-        file = cast("IO[bytes]", stream)  # All that tarfile asks of it is `read`.
+        file = cast("IO[bytes]", stream)  # tarfile calls nothing but `read`.
         with tarfile.open(mode="r|", fileobj=file, bufsize=CHUNK_BYTES) as tar:
             for member in tar:
                 entries.append(json.dumps([_path(member.name), *_facts(tar, member)]))
                 size_bytes += member.size if member.isreg() else 0
-                # It keeps every member it has seen, which grows with the volume.
+                # It keeps every member that it read, which grows with the volume.
                 tar.members = []  # type: ignore[attr-defined]
     except tarfile.TarError as error:
-        raise OpsError(f"the stream of the volume is no whole tar: {error}") from None
-    for _ in _rest(stream):  # The padding after the end, so that who writes it along has it all.
+        raise OpsError(f"the volume was not read to its end: {error}") from None
+    for _ in _rest(stream):  # The padding after the end: the caller writes the stream to a file.
         pass
     digest = hashlib.sha256("\n".join(sorted(entries)).encode()).hexdigest()
     return Content(sha256=digest, entries=len(entries), bytes=size_bytes)
@@ -56,7 +56,7 @@ def _rest(stream: _Chunks) -> Iterator[bytes]:
 
 def _path(name: str) -> str:
     if name != ROOT and not name.startswith(f"{ROOT}/"):
-        raise OpsError(f"the archive holds {name}, which does not lie in {ROOT}")
+        raise OpsError(f"the archive holds {name}, which is outside {ROOT}")
     return name.removeprefix(ROOT).removeprefix("/")
 
 
@@ -70,7 +70,7 @@ def _facts(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, int, int
         return ("link", *common, member.linkname)
     if member.isdir():
         return ("folder", *common, "")
-    # A named pipe or a device: there is nothing in it.
+    # A named pipe or a device has no content.
     return (f"type {member.type!r}", *common, f"{member.devmajor}:{member.devminor}")
 
 
@@ -82,5 +82,5 @@ def _digest(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
         digest.update(chunk)
         left_bytes -= len(chunk)
     if left_bytes:
-        raise OpsError(f"the stream of the volume ends in the middle of {member.name}")
+        raise OpsError(f"the volume was not read to its end: {member.name} is incomplete")
     return digest.hexdigest()

@@ -1,20 +1,19 @@
-"""What a backup says of itself: which volumes it holds, and what is in them."""
+"""The manifest of a backup: its volumes, and the digests of their content."""
 
 import os
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from strata.model import InvalidStackError, Problem, raise_problems
+from strata.errors import InvalidStackError, Problem, raise_problems
 
 FILE_NAME = "manifest.json"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
-# One name in the folder of the backup: a manifest never leads out of it.
+# A name in the folder of the backup: a manifest can't point outside it.
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -23,7 +22,7 @@ class _Plain(BaseModel):
 
 
 class Content(_Plain):
-    """What is in a volume, whatever the archive looks like: see `ops.content.read`."""
+    """The content of a volume, however it is archived: see `ops.content.read`."""
 
     sha256: Sha256
     entries: Count
@@ -56,7 +55,7 @@ class Manifest(_Plain):
 
 
 def write(manifest: Manifest, folder: Path) -> None:
-    """Writes the manifest, which makes the folder a backup: whole, or not at all."""
+    """Writes the manifest, completely or not at all. With it, the folder is a backup."""
     partial = folder / f"{FILE_NAME}.partial"
     with partial.open("x", encoding="utf-8") as file:
         file.write(manifest.model_dump_json(indent=2) + "\n")
@@ -67,7 +66,7 @@ def write(manifest: Manifest, folder: Path) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Brings the names of the files in a folder to the disk."""
+    """Flushes the names of the files in a folder to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -76,7 +75,7 @@ def sync(folder: Path) -> None:
 
 
 def read(folder: Path) -> Manifest:
-    """The manifest of a backup. Raises `InvalidStackError` where there is none, or none to trust."""
+    """The manifest of a backup. Raises `InvalidStackError` if it is missing or was changed."""
     path = folder / FILE_NAME
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
@@ -85,35 +84,30 @@ def read(folder: Path) -> Manifest:
             [
                 Problem(
                     str(path),
-                    f"cannot be read: {error.strerror}",
-                    "name the folder of a whole backup: one that was broken off has no manifest",
+                    f"can't be read: {error.strerror}",
+                    "choose the folder of a complete backup: a failed one has no manifest",
                 )
             ]
         ) from None
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False)
         raise InvalidStackError(
             Problem(
-                f"{path}: {'.'.join(str(part) for part in one['loc'])}".removesuffix(": "),
-                one["msg"][:1].lower() + one["msg"][1:],
-                "use a backup that this version made and nobody changed",
+                f"{path}: {'.'.join(str(part) for part in detail['loc'])}".removesuffix(": "),
+                detail["msg"][:1].lower() + detail["msg"][1:],
+                "use an unchanged backup of this version",
             )
-            for one in found
+            for detail in error.errors(include_input=False, include_url=False)
         ) from None
-    places = Counter((one.service, one.volume) for one in manifest.archives)
-    files = Counter(one.file for one in manifest.archives)
+    volumes = Counter((archive.service, archive.volume) for archive in manifest.archives)
+    files = Counter(archive.file for archive in manifest.archives)
     raise_problems(
-        Problem(f"{path}: {one.file}", "is there twice", "use a backup that nobody changed")
-        for one in manifest.archives
-        if places[one.service, one.volume] > 1 or files[one.file] > 1
+        Problem(f"{path}: {archive.file}", "is listed twice", "use an unchanged backup")
+        for archive in manifest.archives
+        if volumes[archive.service, archive.volume] > 1 or files[archive.file] > 1
     )
     return manifest
 
 
 def archive_name(service: str, volume: str) -> str:
-    """A dot is in neither of the names, so no two volumes share a file."""
+    """The file of a volume. Neither name contains a dot, so no two volumes share a file."""
     return f"{service}.{volume}.tar.gz"
-
-
-def when(created: datetime) -> str:
-    return created.strftime("%Y-%m-%d %H:%M:%S UTC")

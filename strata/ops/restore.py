@@ -1,8 +1,8 @@
-"""Brings a backup back into the volumes of a stack: into all of them, or into none.
+"""Restores a backup into the volumes of a stack: into all of them, or into none.
 
-What is restored is unpacked beside the content of each volume and compared with what was backed
-up. Only when every volume has its copy are they exchanged, and what was replaced is kept until the
-services are healthy with the new.
+Each archive is unpacked beside the content of its volume and compared with the backup. Only when
+every volume has its copy are they exchanged. The old content is kept until the services are healthy
+with the new.
 """
 
 import hashlib
@@ -12,89 +12,93 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from strata.model import Problem, raise_problems
+from strata import console
+from strata.console import Step
+from strata.errors import OpsError, Problem, raise_problems, reason
 from strata.ops import content, manifest
 from strata.ops.content import CHUNK_BYTES
-from strata.ops.errors import OpsError, attempt, ended, reason
-from strata.ops.guard import undisturbed
+from strata.ops.guard import attempt, failed, undisturbed
 from strata.ops.manifest import Archive, Manifest
-from strata.ops.report import Report, Step
+from strata.ops.running_stack import DataService, DataVolume, RunningStack
 from strata.ops.services import Services
-from strata.ops.stack import DataService, DataVolume, Stack
 from strata.ops.volumes import Volumes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """An archive, and where it goes."""
+    """An archive, and the volume that it is restored into."""
 
     archive: Archive
     service: DataService
     volume: DataVolume
 
 
-def restore(stack: Stack, folder: Path, report: Report) -> Manifest:
+def restore(stack: RunningStack, folder: Path) -> Manifest:
     """Restores the backup in `folder`.
 
-    Raises `InvalidStackError` before anything changes, and `OpsError` after, which says what state
-    things are in: as before, unless even the way back failed.
+    Raises `InvalidStackError` before anything changes, and `OpsError` after. Everything is then as
+    before, unless the rollback failed too; the error says which.
     """
     volumes = Volumes(stack.client, stack.names)
     volumes.remove_leftovers()
     backed_up = manifest.read(folder)
-    found = stack.services()
-    targets = match(backed_up, found)
-    check_archives(folder, targets, report)
+    with_data = stack.services()
+    targets = match(backed_up, with_data)
+    check_archives(folder, targets)
     if backed_up.stack != stack.names.stack:
-        report.say(f"  note: the backup is of stack {backed_up.stack}")
-    for line in differences(targets, found):
-        report.say(f"  note: {line}")
+        console.info(f"note: the backup is of stack {backed_up.stack}")
+    for line in differences(targets, with_data):
+        console.info(f"note: {line}")
     services = Services(stack.client)
-    concerned = [one for one in found if any(target.service == one for target in targets)]
-    # Only of these is it sure that undoing leads to what was there before this restore.
+    concerned = [
+        service for service in with_data if any(target.service == service for target in targets)
+    ]
+    # An undo is safe for these only: the others may hold parts of an older restore.
     prepared: list[Target] = []
     try:
         for service in concerned:
-            with report.step(f"{service.name}: stopped"):
+            with console.step(f"Stopping {service.name}"):
                 services.stop(service, cleanly=False)
         for target in targets:
             volumes.prepare(target.service, target.volume)
             prepared.append(target)
-            _stage(volumes, target, folder, report)
+            _stage(volumes, target, folder)
         for target in targets:
             volumes.exchange(target.service, target.volume)
         for service in concerned:
             services.start(service)
-        with report.step("all services healthy with the restored data"):
+        with console.step("Waiting until all services are healthy with the restored data"):
             services.wait(concerned)
     except BaseException as error:
         with undisturbed():
-            report.say("  the restore is broken off; putting everything back as it was")
-            state = _put_back(services, volumes, concerned, prepared)
-        raise ended(error, state) from error
+            console.info("The restore failed; rolling back")
+            state = _roll_back(services, volumes, concerned, prepared)
+        raise failed(error, *state) from error
     with undisturbed():
         _commit(volumes, targets)
     return backed_up
 
 
-def match(backed_up: Manifest, found: Sequence[DataService]) -> tuple[Target, ...]:
-    """Where each archive goes. Raises `InvalidStackError` for those that go nowhere."""
+def match(backed_up: Manifest, with_data: Sequence[DataService]) -> tuple[Target, ...]:
+    """The volume of each archive. Raises `InvalidStackError` if an archive fits none."""
     problems: list[Problem] = []
     targets: list[Target] = []
-    services = {one.name: one for one in found}
+    services = {service.name: service for service in with_data}
     for archive in backed_up.archives:
         where = f"service {archive.service}"
         service = services.get(archive.service)
         volume = next(
-            (one for one in service.volumes if one.name == archive.volume) if service else iter(()),
+            (each for each in service.volumes if each.name == archive.volume)
+            if service
+            else iter(()),
             None,
         )
         if service is None or volume is None:
             problems.append(
                 Problem(
                     where,
-                    f"the stack has no volume {archive.volume} of such a service",
-                    "run `pulumi up` first, with the system and profiles that were backed up"
+                    f"the stack has no such service with a volume {archive.volume}",
+                    "run `pulumi up` first, with the system and profiles of the backup"
                     f" ({backed_up.system})",
                 )
             )
@@ -120,8 +124,8 @@ def match(backed_up: Manifest, found: Sequence[DataService]) -> tuple[Target, ..
     return tuple(targets)
 
 
-def differences(targets: Sequence[Target], found: Sequence[DataService]) -> Iterator[str]:
-    """What a person should know, though it does not stand in the way."""
+def differences(targets: Sequence[Target], with_data: Sequence[DataService]) -> Iterator[str]:
+    """What differs from the backup without preventing the restore."""
     for target in targets:
         if target.archive.image != target.service.image:
             yield (
@@ -129,16 +133,17 @@ def differences(targets: Sequence[Target], found: Sequence[DataService]) -> Iter
                 f" runs {target.service.image}"
             )
     restored = {target.volume for target in targets}
-    for service in found:
+    for service in with_data:
         for volume in service.volumes:
             if volume not in restored:
                 yield f"{volume.docker_name} is not in the backup and stays as it is"
 
 
-def check_archives(folder: Path, targets: Sequence[Target], report: Report) -> None:
-    """Raises `InvalidStackError` unless every archive is, byte for byte, what was written."""
+def check_archives(folder: Path, targets: Sequence[Target]) -> None:
+    """Raises `InvalidStackError` unless every archive is, byte for byte, as it was written."""
     problems: list[Problem] = []
-    with report.step("archives checked", sum(target.archive.bytes for target in targets)) as step:
+    total_bytes = sum(target.archive.bytes for target in targets)
+    with console.step("Checking the archives", total_bytes) as step:
         for target in targets:
             path = folder / target.archive.file
             problem = _problem(path, target.archive, step)
@@ -157,9 +162,9 @@ def _problem(path: Path, archive: Archive, step: Step) -> str | None:
         for chunk in step.count(_chunks(path)):
             digest.update(chunk)
     except OSError as error:
-        return f"cannot be read: {error.strerror}"
+        return f"can't be read: {error.strerror}"
     if digest.hexdigest() != archive.sha256:
-        return "is not what was written: its SHA-256 is not that of the manifest"
+        return "was changed: its SHA-256 is not that of the manifest"
     return None
 
 
@@ -169,30 +174,30 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _stage(volumes: Volumes, target: Target, folder: Path, report: Report) -> None:
+def _stage(volumes: Volumes, target: Target, folder: Path) -> None:
     service, volume, archive = target.service, target.volume, target.archive
-    with report.step(f"{service.name}: {volume.name} unpacked", archive.bytes) as step:
+    with console.step(f"Unpacking {volume.docker_name}", archive.bytes) as step:
         volumes.stage(service, volume, step.count(_chunks(folder / archive.file)))
     with (
-        report.step(f"{service.name}: {volume.name} compared") as step,
+        console.step(f"Comparing {volume.docker_name}") as step,
         closing(volumes.read_staged(service, volume)) as chunks,
     ):
-        found = content.read(step.count(chunks))
-    if found != archive.content:
+        staged = content.read(step.count(chunks))
+    if staged != archive.content:
         raise OpsError(
-            f"what was unpacked into {volume.docker_name} is not what was backed up:"
-            f" {found.entries} entries of {found.bytes} bytes with digest {found.sha256}, not"
+            f"the content unpacked into {volume.docker_name} is not what was backed up:"
+            f" {staged.entries} entries of {staged.bytes} bytes with digest {staged.sha256}, not"
             f" {archive.content.entries} of {archive.content.bytes} with {archive.content.sha256}"
         )
 
 
-def _put_back(
+def _roll_back(
     services: Services,
     volumes: Volumes,
     concerned: Sequence[DataService],
     prepared: Sequence[Target],
-) -> str:
-    """Undoes what was done; says what came of it."""
+) -> tuple[str, str]:
+    """Undoes the restore; returns the state and the fix."""
     try:
         for service in concerned:
             services.stop(service, cleanly=False)
@@ -202,18 +207,18 @@ def _put_back(
     except Exception as error:
         names = ", ".join(target.volume.docker_name for target in prepared)
         return (
-            f"the volumes could not all be put back: {reason(error)}\n"
-            "    their services are stopped; nothing of either is lost: run the restore again,"
-            f" which begins with putting back (volumes {names})"
+            f"not all volumes could be rolled back: {reason(error)}\n"
+            f"    their services are stopped; no data is lost (volumes {names})",
+            "run the restore again: it completes the rollback first",
         )
     starts = [partial(services.start, service) for service in concerned]
     failures = attempt([*starts, partial(services.wait, concerned)])
     if failures:
         return (
-            f"every volume is as it was before, but not all services run again: {failures}\n"
-            "    `pulumi up` starts them"
+            f"every volume is as it was before, but not all services run again: {failures}",
+            "start them: `pulumi up`",
         )
-    return "nothing was restored: every volume is as it was before, and the services run again"
+    return "nothing was restored: every volume is as it was before, and the services run again", ""
 
 
 def _commit(volumes: Volumes, targets: Sequence[Target]) -> None:
@@ -222,7 +227,7 @@ def _commit(volumes: Volumes, targets: Sequence[Target]) -> None:
             volumes.commit(target.service, target.volume)
         except Exception as error:
             raise OpsError(
-                "everything is restored and healthy, but what was replaced could not be removed"
-                f" from {target.volume.docker_name}: {reason(error)}\n"
-                "    the next backup leaves it out, the next restore removes it"
+                "everything is restored and healthy, but the replaced content could not be removed"
+                f" from {target.volume.docker_name}: {reason(error)}",
+                "no action is needed: the next backup skips it, the next restore removes it",
             ) from error

@@ -1,17 +1,17 @@
-"""Stopping services, so that their data holds still, and starting them again."""
+"""Stops services, so that their data does not change, and starts them again."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from strata.errors import OpsError
 from strata.model import ExecProbe, Probe
-from strata.ops.errors import OpsError
-from strata.ops.stack import DataService
+from strata.ops.running_stack import DataService
 from strata.platforms.docker.health import HealthWaiter
 
 READY_WITHIN_SECONDS = 300
 KILLED = 137
-"""The exit status of a process that got SIGKILL: it did not stop by itself within its grace."""
+"""The exit status after SIGKILL: the process did not stop within its grace period."""
 
 
 class Services:
@@ -22,12 +22,12 @@ class Services:
         self._api = client.api
 
     def is_running(self, service: DataService) -> bool:
-        return any(self._state(one)["Running"] for one in service.containers)
+        return any(self._state(each)["Running"] for each in service.containers)
 
     def stop(self, service: DataService, *, cleanly: bool) -> None:
-        """Stops every container of the service, in the way and within the time that are its own.
+        """Stops every container of the service with its own signal and grace period.
 
-        Where it must stop `cleanly`, raises `OpsError` if it had to be killed.
+        Raises `OpsError` if `cleanly` is set and a container had to be killed.
         """
         for container in service.containers:
             if not self._state(container)["Running"]:
@@ -35,29 +35,29 @@ class Services:
             self._api.stop(container)
             if self._state(container)["ExitCode"] == KILLED and cleanly:
                 raise OpsError(
-                    f"{service.name} was killed, since it did not stop within its time: what is in"
-                    " its volume may be half written"
+                    f"{service.name} did not stop within its grace period and was killed: the data"
+                    " in its volume may be incomplete"
                 )
 
     def start(self, service: DataService) -> None:
         for container in service.containers:
-            # Where a stop was interrupted, Docker goes on with it: this waits for its end, or the
-            # start would find the container still running, and do nothing.
+            # Docker continues an interrupted stop. Without this wait the container would still be
+            # running, and the start would do nothing.
             self._api.stop(container)
             self._api.start(container)
 
     def check_still(self, service: DataService) -> None:
-        """Raises `OpsError` where somebody started a container of the service again."""
+        """Raises `OpsError` if a container of the service was started by something else."""
         for container in service.containers:
             if self._state(container)["Running"]:
                 raise OpsError(
-                    f"{service.name} was started while its volume was read: run this again when"
-                    " nothing else (a `pulumi up`) works on the stack"
+                    f"{service.name} was started while its volume was read",
+                    "run this again when nothing else (such as `pulumi up`) works on the stack",
                 )
 
     def wait(self, services: Sequence[DataService]) -> None:
         """Returns when every container is healthy. Raises `NotReadyError`."""
-        asyncio.run(self._wait([one for service in services for one in service.containers]))
+        asyncio.run(self._wait([each for service in services for each in service.containers]))
 
     async def _wait(self, containers: Sequence[str]) -> None:
         health = HealthWaiter(self._client)

@@ -4,7 +4,20 @@ from typing import Any
 
 from strata.components import AppService, AppServiceArgs, GpuService, GpuServiceArgs
 from strata.config import Settings
-from strata.model import Endpoint, Gpu, GpuMode, Resources
+from strata.model import (
+    Endpoint,
+    File,
+    Gpu,
+    GpuMode,
+    Listen,
+    Ordinal,
+    Peers,
+    Port,
+    Protocol,
+    ReplicaHost,
+    Resources,
+    Volume,
+)
 from strata.stack import Stack
 from tests.components.stack import Composed, compose
 
@@ -40,6 +53,29 @@ def on_gpu(stack: Stack, name: str, mode: GpuMode = GpuMode.PREFER, **gpu: Any) 
             gpu=Gpu(mode=mode, image="inference-cuda", **gpu),
         ),
     )
+
+
+def stateful(stack: Stack) -> None:
+    """A cluster of three replicas, `store`, and its client."""
+    store = application(
+        stack,
+        "store",
+        replicas=3,
+        stateful=True,
+        ports=(Port(name="gossip", number=9001, last=9003, protocol=Protocol.UDP, peers=True),),
+        volumes=(Volume(name="data", path="/data"),),
+        command=("serve", ("--name=", ReplicaHost())),
+        prepare=("join", Ordinal()),
+        environment={
+            "ORDINAL": Ordinal(),
+            "HOST": ReplicaHost(),
+            "PEERS": Peers(),
+            "SEEDS": Peers(template="{ordinal}:{host}:9001", separator=" "),
+            "GOSSIP": Listen("gossip"),
+        },
+        files=(File(path="/etc/store/peers", content=Peers(separator="\n")),),
+    )
+    application(stack, "client", store.endpoint())
 
 
 def composed(**changed: Any) -> Composed:

@@ -72,32 +72,8 @@ def _before(check: Check, platform: str, name: str) -> Made | None:
         return None
 
 
-PENDING = {
-    "Service.stateful-1-app-kubernetes",
-    "Port.last-1-app-kubernetes",
-    "Port.protocol-1-app-kubernetes",
-    "Port.protocol-2-app-kubernetes",
-    "Endpoint.last-1-app-kubernetes",
-    "Endpoint.last-1-task-kubernetes",
-    "Endpoint.protocol-1-app-kubernetes",
-    "Endpoint.protocol-1-task-kubernetes",
-    "Volume.storage_class-1-app-kubernetes",
-    "Ordinal-1-app-kubernetes",
-    "ReplicaHost-1-app-kubernetes",
-    "Peers.template-1-app-kubernetes",
-    "Peers.separator-1-app-kubernetes",
-}
-"""Checks of what Kubernetes doesn't honour yet. One that passes fails the test: remove it here."""
-
-
-def _param(row: Row, number: int, check: Check, name: str, platform: str) -> Any:
-    identifier = f"{row.field}-{number}-{name}-{platform}"
-    marks = [pytest.mark.xfail(strict=True)] if identifier in PENDING else []
-    return pytest.param(row, check, name, platform, id=identifier, marks=marks)
-
-
 CHECKS = [
-    _param(row, number, check, name, platform)
+    pytest.param(row, check, name, platform, id=f"{row.field}-{number}-{name}-{platform}")
     for row in ROWS
     for number, check in enumerate(row.checks, start=1)
     for name in row.on

@@ -4,51 +4,18 @@ from typing import Any
 
 import pytest
 
-from strata.model import (
-    Endpoint,
-    File,
-    Listen,
-    Ordinal,
-    Peers,
-    Port,
-    Protocol,
-    ReplicaHost,
-    Volume,
-)
+from strata.model import Endpoint
 from strata.stack import Stack
-from tests.components.example import application
+from tests.components.example import application, stateful
 from tests.components.stack import NAMES, Recorded, compose, plain
 
 REPLICAS = 3
 HOSTS = ["store-0", "store-1", "store-2"]
-GOSSIP = Port(name="gossip", number=9001, last=9003, protocol=Protocol.UDP, peers=True)
-
-
-def describe(stack: Stack) -> None:
-    store = application(
-        stack,
-        "store",
-        replicas=REPLICAS,
-        stateful=True,
-        ports=(GOSSIP,),
-        volumes=(Volume(name="data", path="/data"),),
-        command=("serve", ("--name=", ReplicaHost())),
-        prepare=("join", Ordinal()),
-        environment={
-            "ORDINAL": Ordinal(),
-            "HOST": ReplicaHost(),
-            "PEERS": Peers(),
-            "SEEDS": Peers(template="{ordinal}:{host}:9001", separator=" "),
-            "GOSSIP": Listen("gossip"),
-        },
-        files=(File(path="/etc/store/peers", content=Peers(separator="\n")),),
-    )
-    application(stack, "client", store.endpoint())
 
 
 @pytest.fixture(scope="module")
 def recorded() -> Recorded:
-    return compose(describe).recorded
+    return compose(stateful).recorded
 
 
 def replicas(recorded: Recorded) -> list[dict[str, Any]]:

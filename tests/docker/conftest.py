@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import docker
 import httpx
 import pytest
-from docker.errors import DockerException
 
+from strata import docker_engine
+from strata.errors import DockerError
+from strata.platforms.docker import leftovers
+from strata.platforms.docker.names import STACK
 from tests.project import Project
 
 # Says on which port it listens, then accepts whoever comes.
@@ -36,22 +38,14 @@ def free_port() -> int:
 def engine() -> Any:
     """The Docker engine."""
     try:
-        client = docker.from_env()
-        client.ping()
-    except DockerException as error:
-        pytest.fail(f"this layer needs a Docker engine, and none answers: {error}")
-    return client
+        return docker_engine.connect()
+    except DockerError as error:
+        pytest.fail(f"this layer needs a Docker engine: {error}")
 
 
 def remove(engine: Any, stack: str) -> None:
-    """Removes whatever carries the label of a test's stack, should Pulumi have left any."""
-    label = {"label": f"strata.stack={stack}"}
-    for container in engine.containers.list(all=True, filters=label):
-        container.remove(force=True, v=True)
-    for network in engine.networks.list(filters=label):
-        network.remove()
-    for volume in engine.volumes.list(filters=label):
-        volume.remove()
+    """Removes everything with the label of a test's stack that Pulumi may have left."""
+    leftovers.remove(engine, {STACK: stack}, volumes=True)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ import pika  # type: ignore[import-untyped]
 import pytest
 
 from strata.ops import content
-from strata.ops.stack import engine_of
+from strata.ops.running_stack import engine_of
 from tests.docker.conftest import containers, free_port, remove
 from tests.project import REPOSITORY, TEST_SYSTEMS, Project, Result
 from tests.wait import until
@@ -29,11 +29,11 @@ SERVICES = ("keeper", "postgres", "rabbitmq", "redis")
 
 
 def command(project: Project, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "strata.ops", *arguments, "--stack", project.stack]
+    return [sys.executable, "-m", "strata", *arguments, "--stack", project.stack]
 
 
 def start(project: Project, *arguments: str) -> "subprocess.Popen[str]":
-    """Starts `python -m strata.ops` in the folder of the project."""
+    """Starts `strata` in the folder of the project."""
     return subprocess.Popen(
         command(project, *arguments),
         cwd=project.folder,
@@ -313,7 +313,7 @@ def _rename(folder: Path) -> None:
         (_cut, "bytes, not the"),
         (_flip, "its SHA-256 is not that of the manifest"),
         (_swap, "the backup is of rabbitmq, the stack runs redis"),
-        (_rename, "service cache: the stack has no volume data of such a service"),
+        (_rename, "service cache: the stack has no such service with a volume data"),
     ],
 )
 def test_a_bad_backup_is_refused_before_anything_changes(
@@ -346,7 +346,7 @@ def test_a_backup_never_replaces_another(engine: Any, stack: Project, backup: Pa
 
 def test_a_stack_that_is_not_there_is_refused(stack: Project, tmp_path: Path) -> None:
     process = subprocess.run(
-        [sys.executable, "-m", "strata.ops", "backup", str(tmp_path / "b"), "--stack", "nobody"],
+        [sys.executable, "-m", "strata", "backup", str(tmp_path / "b"), "--stack", "nobody"],
         cwd=stack.folder,
         env={**stack.environment, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
@@ -370,7 +370,7 @@ def test_the_volumes_of_another_checkout_are_left_alone(
     finally:
         stack.environment["STRATA_SEED_FILE"] = own
     assert refused.status == 1
-    assert "is that of another checkout" in refused.output
+    assert "belongs to another checkout" in refused.output
     assert started(engine) == before
 
 
@@ -385,7 +385,7 @@ def test_a_backup_that_is_killed_leaves_no_manifest(
     assert not (killed / "manifest.json").exists()
     refused = ops(stack, "restore", str(killed))
     assert refused.status == 1
-    assert "one that was broken off has no manifest" in refused.output
+    assert "a failed one has no manifest" in refused.output
 
     # What it had stopped, the next update starts.
     up = stack.up()
@@ -493,7 +493,12 @@ def test_what_is_unpacked_is_compared(
 
 
 @pytest.mark.parametrize(
-    "line", ["redis: stopped", "postgres: data unpacked", "redis: data compared"]
+    "line",
+    [
+        "✓ Stopping redis",
+        "✓ Unpacking strata-pytest-backup-postgres-data",
+        "✓ Comparing strata-pytest-backup-redis-data",
+    ],
 )
 def test_a_restore_that_is_killed_is_repaired_by_the_next(
     engine: Any, stack: Project, written: dict[str, str], backup: Path, line: str
@@ -521,4 +526,4 @@ def test_two_at_once_are_refused(stack: Project, backup: Path, tmp_path: Path) -
     output, _ = first.communicate(timeout=300)
     assert first.returncode == 0, output
     assert second.status == 1
-    assert "another backup or restore of this stack is at work" in second.output
+    assert "another backup or restore of this stack is running" in second.output

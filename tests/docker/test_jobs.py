@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from strata.model import InvalidStackError
-from strata.ops.stack import Stack
+from strata.ops.running_stack import RunningStack
 from strata.platforms.docker.names import ResourceNames
 from tests.docker.conftest import remove
 from tests.project import REPOSITORY, TEST_SYSTEMS, Project
@@ -111,7 +111,7 @@ def test_a_service_starts_after_its_jobs_and_again_changes_nothing(
     owner = cache.attrs["Labels"]["strata.owner"]
     names = ResourceNames(project="strata", stack=STACK, system="jobs.well", owner=owner)
     with pytest.raises(InvalidStackError, match="has no volume with data"):
-        Stack(engine, names).services()
+        RunningStack(engine, names).services()
 
     before = states(engine)
     for arguments in ((), ("--refresh",)):

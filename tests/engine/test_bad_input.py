@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
+from strata import docker_engine
 from tests.project import TEST_SYSTEMS, Project, Result
 
 GOOD = {"system": "reference", "ports": {"http": 21080, "https": 21443}}
@@ -44,7 +44,7 @@ def refused(project: Project, settings: Mapping[str, Any]) -> str:
 
 
 def assert_nothing_was_made(project: Project, result: Result) -> None:
-    made = docker.from_env().containers.list(
+    made = docker_engine.connect().containers.list(
         all=True, filters={"label": f"strata.stack={project.stack}"}
     )
     assert made == [], result.output

@@ -65,7 +65,8 @@ def test_the_plan_is_whole_and_the_packs_find_nothing(
 
 def refused(project: Project, changes: Mapping[str, Any]) -> str:
     """What a preview and an update say; neither makes anything."""
-    wanted = {**settings(), **changes}
+    # As if the images had been pushed: one that was not is a problem of its own in an update.
+    wanted = {**settings(), "imageDigests": PUSHED, **changes}
     project.configure({"seed": 32 * "s", **{k: v for k, v in wanted.items() if v is not None}})
     for result in (project.preview(), project.up()):
         assert result.status != 0, result.output
@@ -91,13 +92,16 @@ def groups(**changes: Any) -> dict[str, Any]:
     [
         (groups(instanceTypes=["g66.xlarge"]), ["aws.gpuNodes[0].instanceTypes[0]: g66.xlarge is"]),
         (aws(range="172.20.0.0/16"), ["strata:aws.serviceRange", "overlaps with"]),
-        (aws(region="us-west-1"), ["strata:aws.zones: 3 zones are asked for"]),
+        (aws(region="us-west-1"), ["strata:aws.zones: 3 is too many"]),
         (aws(addOns={"corends": "v1.13.1-eksbuild.1"}), ["did you mean coredns?"]),
-        (aws(kubernetesVersion="1.31"), ["1.31 has been out of EKS's standard support"]),
-        (aws(publicAccessRanges=["0.0.0.0/0"]), ["publicAccessRanges[0]", "to the world"]),
+        (aws(kubernetesVersion="1.31"), ["EKS's standard support for 1.31 ended on"]),
+        (
+            aws(publicAccessRanges=["0.0.0.0/0"]),
+            ["publicAccessRanges[0]", "opens the cluster's API to the internet"],
+        ),
         (
             {"gpu": {"mode": "require", "memoryMib": 80000}},
-            ["service inference: gpu", "no node group satisfies it", "gpu: each has"],
+            ["service inference: gpu", "no node group satisfies it", "gpu: each GPU has"],
         ),
     ],
 )
@@ -125,7 +129,7 @@ def test_a_cluster_that_does_not_answer_is_one_clear_error(
         monkeypatch.setitem(project.environment, "KUBECONFIG", str(file))
         output = refused(project, {"platform": "kubernetes", "aws": None, "domain": None})
     assert "1 problem; nothing was changed" in output
-    assert "does not answer" in output
+    assert "doesn't answer" in output
     assert "strata:kubernetes" in output
 
 

@@ -1,7 +1,7 @@
 """Programs that know nothing of this project, written with the plain SDKs: the packs judge them.
 
-They run in an environment of their own, the only one with the SDKs of AWS and Kubernetes. The
-plan-only provider replaces the plugins of both.
+They run in the environment of the Pulumi program, which has all three SDKs. The plan-only provider
+replaces the plugins of AWS and Kubernetes.
 """
 
 import os
@@ -13,12 +13,12 @@ import pytest
 from strata import engine
 from strata.engine import COULD_NOT_BE_JUDGED, Report
 from strata.policies.packs import FOLDER
-from toolchain.clouds import PLAN_PROVIDER
 from toolchain.layout import here
-from toolchain.steps import plugin_folder
+from toolchain.plugins import VERSIONS
+from toolchain.registries import PLAN_PROVIDER
 
 HERE = Path(__file__).resolve().parent
-ENVIRONMENT = here().clouds_venv
+ENVIRONMENT = here().venv
 PLANNED = ("kubernetes", "aws")
 NO_CACHES = shutil.ignore_patterns("__pycache__")
 
@@ -43,7 +43,7 @@ def version_of(sdk: str) -> str:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Pulumi home with a plugin for each SDK, in the SDK's version."""
     folder = tmp_path_factory.mktemp("pulumi-home")
-    real = plugin_folder(here())
+    real = here().plugin("docker", VERSIONS["docker"])
     if not real.is_dir():
         pytest.fail("the Docker plugin is not installed: run `make setup`")
     shutil.copytree(real, folder / "plugins" / real.name)  # the engine follows no link here

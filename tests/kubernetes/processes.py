@@ -17,8 +17,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from toolchain import control_plane
 from toolchain.layout import here
+from toolchain.registries import control_plane
 
 STOP_SECONDS = 20
 PR_SET_PDEATHSIG = 1  # linux/prctl.h

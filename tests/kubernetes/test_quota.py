@@ -32,7 +32,13 @@ def scale(stack: Stack, name: str, replicas: int) -> None:
 
 
 def quota(stack: Stack) -> Any:
-    return stack.cluster.read(stack.manifest("ResourceQuota", QUOTA))["status"]
+    (manifest,) = [
+        one
+        for one in stack.plan.of("ResourceQuota")
+        if one["metadata"]["namespace"] == stack.namespace
+    ]
+    assert manifest["metadata"]["name"] == QUOTA
+    return stack.cluster.read(manifest)["status"]
 
 
 def extra(stack: Stack, deployment: Any) -> Any:

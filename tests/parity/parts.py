@@ -1,39 +1,17 @@
-"""What services and jobs are made of: limits, storage, GPUs, exceptions, and the parts of a text."""
+"""Limits, storage, files and exceptions."""
 
-from strata.components.engines.rabbitmq import password_hash
 from strata.model import (
-    ByDevice,
     Capability,
-    Cores,
     File,
-    Gpu,
-    GpuMode,
-    GpuSharing,
-    HostName,
-    Listen,
-    MemoryMib,
-    NameServer,
-    Ordinal,
-    Peers,
-    ReplicaHost,
-    Secret,
-    Text,
     Tmpfs,
     Ulimit,
     Volume,
-    Workload,
-    certificate,
-    private_key,
 )
-from strata.model.secrets import DerivedSecrets
-from tests.components.stack import SEED
 from tests.parity import finds
 from tests.parity.finds import container, in_pod
 from tests.parity.row import (
-    Change,
     Check,
     Find,
-    Made,
     Refused,
     Row,
     Same,
@@ -43,13 +21,11 @@ from tests.parity.row import (
 )
 
 BOTH = ("app", "task")
-SECRETS = DerivedSecrets(SEED, "test", {})
 DATA = fields(volumes=(Volume(name="data", path="/data"),))
+CACHE = fields(volumes=(Volume(name="models", path="/cache", cache=True),))
+REQUEST = ("spec", "resources", "requests", "storage")
 SCRATCH = fields(tmpfs=(Tmpfs(path="/scratch"),))
 NOTE = fields(files=(File(path="/etc/app/note", content="a note"),))
-ON_GPU = fields(gpu=Gpu(mode=GpuMode.REQUIRE))
-LARGE = 60_000
-"""MiB that one GPU of the host has, and one node group."""
 NET_BIND = fields(capabilities=(Capability(name="NET_BIND_SERVICE", reason="port 53"),))
 FILES = fields(ulimits=(Ulimit(name="nofile", soft=1024, hard=1024),))
 
@@ -176,14 +152,23 @@ STORAGE = (
         field="Volume.size_gib",
         docker="not limited: a volume grows up to the host's disk. Rejected where the settings of the"
         " stack set it. An update is rejected where less than 1 GiB of the disk is free",
-        kubernetes="request of storage",
+        kubernetes="the storage that the claim of each replica requests; an update enlarges it."
+        " Caches have it in the claim template",
         on=("app",),
         checks=(
             Check(
                 given=DATA,
                 change=within("volumes", size_gib=20),
                 docker=Same(),
-                kubernetes=Seen(_claim("spec", "resources", "requests", "storage"), "20Gi"),
+                kubernetes=Seen(
+                    finds.thing("PersistentVolumeClaim", "data-{name}-0", *REQUEST), "20Gi"
+                ),
+            ),
+            Check(
+                given=CACHE,
+                change=within("volumes", size_gib=20),
+                docker=Same(),
+                kubernetes=Seen(_claim(*REQUEST), "20Gi"),
             ),
         ),
     ),
@@ -319,170 +304,6 @@ STORAGE = (
     ),
 )
 
-
-def _gpu_limit(resource: str) -> Find:
-    return in_pod("resources", "limits", resource)
-
-
-def _device_ids(made: Made, name: str) -> object:
-    return container("deviceRequests", 0, "deviceIds")(made, name)
-
-
-GPU = (
-    Row(
-        field="Gpu.mode",
-        docker="whether GPUs are requested, and whether it's an error if there are none",
-        kubernetes="as on Docker",
-        on=BOTH,
-        checks=(
-            Check(
-                change=ON_GPU,
-                docker=Seen(_device_ids, ["0"]),
-                kubernetes=Seen(_gpu_limit("nvidia.com/gpu"), "1"),
-            ),
-            Check(
-                change=fields(gpu=Gpu(mode=GpuMode.REQUIRE, count=64)),
-                docker=Refused("{noun} {name}: gpu"),
-                kubernetes=Refused("{noun} {name}: gpu"),
-            ),
-            Check(
-                change=fields(gpu=Gpu(mode=GpuMode.PREFER, count=64)),
-                docker=Same(),
-                kubernetes=Same(),
-            ),
-        ),
-    ),
-    Row(
-        field="Gpu.count",
-        docker="device IDs of the chosen GPUs; `count` of the request if it takes all of the"
-        " host's, or if they're unknown",
-        kubernetes="amount of the limit `nvidia.com/gpu` (or `nvidia.com/gpu.shared`,"
-        " `nvidia.com/mig-PROFILE`)",
-        on=BOTH,
-        checks=(
-            Check(
-                given=ON_GPU,
-                change=within("gpu", count=2),
-                docker=Seen(_device_ids, ["0", "2"]),
-                kubernetes=Seen(_gpu_limit("nvidia.com/gpu"), "2"),
-            ),
-        ),
-    ),
-    Row(
-        field="Gpu.device_ids",
-        docker="device IDs of the request; name a MIG slice by its UUID",
-        kubernetes="rejected: the scheduler chooses the GPU",
-        on=BOTH,
-        checks=(
-            Check(
-                given=ON_GPU,
-                change=within("gpu", device_ids=("GPU-2",)),
-                docker=Seen(_device_ids, ["GPU-2"]),
-                kubernetes=Refused("{noun} {name}: gpu.device_ids"),
-            ),
-        ),
-    ),
-    Row(
-        field="Gpu.memory_mib",
-        docker="only GPUs with at least this much memory are used. Not checked if"
-        " `nvidia-smi` isn't installed where the program runs",
-        kubernetes="node affinity to the groups whose GPUs (or slices) have at least this much"
-        " memory",
-        on=BOTH,
-        checks=(
-            Check(
-                given=ON_GPU,
-                change=within("gpu", memory_mib=LARGE),
-                docker=Seen(_device_ids, ["1"]),
-                kubernetes=Seen(finds.node_groups, ["large"]),
-            ),
-        ),
-    ),
-    Row(
-        field="Gpu.sharing",
-        docker="time-slicing: others that request it too may get the same GPU. mig is"
-        " rejected: name the slice's UUID in `device_ids`",
-        kubernetes="exclusive: groups with whole GPUs; time-slicing: groups that share GPUs,"
-        " else whole ones; mig: groups with slices",
-        on=BOTH,
-        checks=(
-            Check(
-                # The one large GPU of the host is taken by another that takes turns.
-                others={
-                    "store": fields(
-                        gpu=Gpu(
-                            mode=GpuMode.REQUIRE,
-                            device_ids=(),
-                            memory_mib=LARGE,
-                            sharing=GpuSharing.TIME_SLICING,
-                        )
-                    )
-                },
-                given=fields(gpu=Gpu(mode=GpuMode.REQUIRE, memory_mib=LARGE)),
-                change=within("gpu", sharing=GpuSharing.TIME_SLICING),
-                docker=Seen(_device_ids, ["1"]),
-                kubernetes=Seen(_gpu_limit("nvidia.com/gpu.shared"), "1"),
-            ),
-            Check(
-                given=ON_GPU,
-                change=within("gpu", sharing=GpuSharing.MIG, mig_profile="1g.10gb"),
-                docker=Refused("{noun} {name}: gpu.sharing"),
-                kubernetes=Seen(finds.node_groups, ["slices"]),
-            ),
-        ),
-    ),
-    Row(
-        field="Gpu.mig_profile",
-        docker="rejected, see `Gpu.sharing`",
-        kubernetes="the resource `nvidia.com/mig-PROFILE`",
-        on=BOTH,
-        checks=(
-            Check(
-                given=ON_GPU,
-                change=within("gpu", sharing=GpuSharing.MIG, mig_profile="1g.10gb"),
-                docker=Refused("{noun} {name}: gpu.sharing"),
-                kubernetes=Seen(_gpu_limit("nvidia.com/mig-1g.10gb"), "1"),
-            ),
-        ),
-    ),
-    Row(
-        field="Gpu.capabilities",
-        docker="capabilities of the request, with `gpu`; and `NVIDIA_DRIVER_CAPABILITIES`",
-        kubernetes="`NVIDIA_DRIVER_CAPABILITIES`",
-        on=BOTH,
-        checks=(
-            Check(
-                given=ON_GPU,
-                change=within("gpu", capabilities=("utility", "video")),
-                docker=Seen(
-                    lambda made, name: (
-                        container("deviceRequests", 0, "capabilities")(made, name),
-                        finds.variable("NVIDIA_DRIVER_CAPABILITIES")(made, name),
-                    ),
-                    (["gpu", "utility", "video"], "utility,video"),
-                ),
-                kubernetes=Seen(
-                    finds.variable_in_pod("NVIDIA_DRIVER_CAPABILITIES"), "utility,video"
-                ),
-            ),
-        ),
-    ),
-    Row(
-        field="Gpu.image",
-        docker="the image if GPUs were granted",
-        kubernetes="as on Docker",
-        on=BOTH,
-        checks=(
-            Check(
-                given=ON_GPU,
-                change=within("gpu", image="inference-cuda"),
-                docker=Seen(container("image"), finds.local_image("inference-cuda")),
-                kubernetes=Seen(in_pod("image"), finds.pushed_image("inference-cuda")),
-            ),
-        ),
-    ),
-)
-
 EXCEPTIONS = (
     Row(
         field="Capability.name",
@@ -591,288 +412,5 @@ EXCEPTIONS = (
                 kubernetes=Refused("{noun} {name}: log_rotation"),
             ),
         ),
-    ),
-)
-
-
-def _said(text: Text) -> Change:
-    return fields(environment={"SAID": text})
-
-
-def _kept(text: Text) -> Change:
-    return fields(files=(File(path="/run/secrets/kept", content=text),))
-
-
-def _unchanged(process: Workload) -> Workload:
-    return process
-
-
-def _becomes(change: Change, docker: str, kubernetes: str, given: Change = _unchanged) -> Check:
-    """What the variable of `_said` becomes."""
-    return Check(
-        given=given,
-        change=change,
-        docker=Seen(finds.variable("SAID"), docker),
-        kubernetes=Seen(finds.variable_in_pod("SAID"), kubernetes),
-    )
-
-
-def _holds(given: Change, change: Change, content: str) -> Check:
-    """What the file of `_kept` holds, on both."""
-    return Check(
-        given=given,
-        change=change,
-        docker=Seen(finds.upload("-run-secrets/kept"), content),
-        kubernetes=Seen(finds.kept_file("/run/secrets/kept"), content),
-    )
-
-
-def _part(
-    field: str,
-    docker: str,
-    kubernetes: str,
-    *checks: Check,
-    on: tuple[str, ...] = BOTH,
-) -> Row:
-    return Row(field=field, docker=docker, kubernetes=kubernetes, checks=checks, on=on)
-
-
-def _on_own_address(made: Made, name: str) -> int:
-    """How many addresses the variable has."""
-    said = finds.variable("SAID")(made, name) or ""
-    return len([one for one in said.split(",") if one])
-
-
-def _both(*changes: Change) -> Change:
-    def change(process: Workload) -> Workload:
-        for one in changes:
-            process = one(process)
-        return process
-
-    return change
-
-
-def _is_secret_upload(made: Made, name: str) -> bool:
-    """Whether the uploads of all files are marked as a secret."""
-    return isinstance(finds.resource("files", "uploads")(made, name), dict)
-
-
-CLUSTER = fields(stateful=True, replicas=2)
-POD_INDEX = "metadata.labels['apps.kubernetes.io/pod-index']"
-
-TEXT = (
-    _part(
-        "Listen.port",
-        "the name of the port. Its addresses are loopback, and the service's own on"
-        " each network that leads to the port",
-        "the name of the port. Its address is always 0.0.0.0",
-        # Nobody calls the port `admin`, so it is loopback alone.
-        Check(
-            given=_said(Listen("http")),
-            change=_said(Listen("admin")),
-            docker=Seen(_on_own_address, 1),
-            kubernetes=Same(),
-        ),
-        on=("app",),
-    ),
-    _part(
-        "Listen.template",
-        "filled in for each address (`{address}`, and its number `{index}`)",
-        "filled in for 0.0.0.0, number 1",
-        _becomes(
-            _said(Listen("admin", template="{index}={address}")),
-            "1=127.0.0.1",
-            "1=0.0.0.0",
-            given=_said(Listen("admin")),
-        ),
-        on=("app",),
-    ),
-    _part(
-        "Listen.separator",
-        "joins them",
-        "no effect: there's one address",
-        Check(
-            given=_said(Listen("http")),
-            change=_said(Listen("http", separator=" ")),
-            docker=Seen(
-                lambda made, name: str(finds.variable("SAID")(made, name)).startswith(
-                    "127.0.0.1 10."
-                ),
-                True,
-            ),
-            kubernetes=Same(),
-        ),
-        on=("app",),
-    ),
-    _part(
-        "HostName.service",
-        "the service's name, which Docker's DNS server resolves",
-        "`NAME.PROJECT-STACK.svc.cluster.local`",
-        _becomes(
-            _said(HostName("store")),
-            "store",
-            "store.strata-test.svc.cluster.local",
-            given=_said(HostName("server")),
-        ),
-    ),
-    _part(
-        "NameServer",
-        "127.0.0.11, Docker's DNS server in every container",
-        "the cluster's DNS Service",
-        _becomes(_said(NameServer()), "127.0.0.11", "10.96.0.10"),
-    ),
-    _part(
-        "Ordinal",
-        "the ordinal of the replica, from 0",
-        "a variable set from the pod's label `apps.kubernetes.io/pod-index`",
-        Check(
-            given=CLUSTER,
-            change=_both(CLUSTER, _said(Ordinal())),
-            docker=Seen(finds.variable("SAID"), "1"),
-            kubernetes=Seen(lambda made, name: POD_INDEX in finds.fields_in_pod(made, name), True),
-        ),
-        Check(
-            change=_said(Ordinal()),
-            docker=Refused("service {name}: environment.SAID"),
-            kubernetes=Refused("service {name}: environment.SAID"),
-        ),
-        on=("app",),
-    ),
-    _part(
-        "ReplicaHost",
-        "`NAME-ORDINAL`",
-        "`NAME-ORDINAL.NAME-pods`",
-        Check(
-            given=CLUSTER,
-            change=_both(CLUSTER, _said(ReplicaHost())),
-            docker=Seen(finds.variable("SAID"), "app-1"),
-            kubernetes=Seen(
-                lambda made, name: str(finds.variable_in_pod("SAID")(made, name)).endswith(
-                    ".app-pods"
-                ),
-                True,
-            ),
-        ),
-        on=("app",),
-    ),
-    _part(
-        "Peers.template",
-        "filled in for each replica (`{host}`, and its `{ordinal}`); hosts are `NAME-ORDINAL`",
-        "filled in for each replica (`{host}`, and its `{ordinal}`); hosts are"
-        " `NAME-ORDINAL.NAME-pods`",
-        _becomes(
-            _both(CLUSTER, _said(Peers(template="{ordinal}={host}"))),
-            "0=app-0,1=app-1",
-            "0=app-0.app-pods,1=app-1.app-pods",
-            given=_both(CLUSTER, _said(Peers())),
-        ),
-        on=("app",),
-    ),
-    _part(
-        "Peers.separator",
-        "joins them",
-        "as on Docker",
-        _becomes(
-            _both(CLUSTER, _said(Peers(separator=" "))),
-            "app-0 app-1",
-            "app-0.app-pods app-1.app-pods",
-            given=_both(CLUSTER, _said(Peers())),
-        ),
-        on=("app",),
-    ),
-    _part(
-        "Secret.owner",
-        "the secret derived for this owner, in its generation (`strata:secretGenerations`)",
-        "as on Docker",
-        *(
-            _holds(_kept(secret("server")), _kept(secret("store")), SECRETS.encode(secret("store")))
-            for secret in (
-                Secret,
-                lambda owner: Secret(owner, password_hash),
-                lambda owner: certificate(owner, ("a.test",)),
-                lambda owner: private_key(owner, ("a.test",)),
-            )
-        ),
-    ),
-    _part(
-        "Secret.encode",
-        "how it's written: as a password, or as what the encoder returns, such as a"
-        " hash or a certificate issued by the stack's authority (followed by the"
-        " authority's own)",
-        "as on Docker",
-        _holds(
-            _kept(Secret("server")),
-            _kept(Secret("server", password_hash)),
-            SECRETS.encode(Secret("server", password_hash)),
-        ),
-        _holds(
-            _kept(certificate("server", ("a.test",))),
-            _kept(certificate("server", ("b.test",))),
-            SECRETS.encode(certificate("server", ("b.test",))),
-        ),
-        # The private key is the same for all names.
-        Check(
-            given=_kept(private_key("server", ("a.test",))),
-            change=_kept(private_key("server", ("b.test",))),
-            docker=Same(),
-            kubernetes=Same(),
-        ),
-    ),
-    _part(
-        "Secret.public",
-        "True: it may be shown, so a command and the environment may contain it",
-        "True: as on Docker; a folder with no other secret is a ConfigMap",
-        _becomes(
-            _said(Secret("app", public=True)),
-            SECRETS.encode(Secret("app")),
-            SECRETS.encode(Secret("app")),
-            given=_said(Secret("app")),
-        ),
-        Check(
-            given=_kept(Secret("app")),
-            change=_kept(Secret("app", public=True)),
-            docker=Seen(_is_secret_upload, False),
-            kubernetes=Seen(finds.within_mount("/run/secrets", "configMap", "defaultMode"), 0o444),
-        ),
-    ),
-    _part(
-        "ByDevice.gpu",
-        "the text if GPUs were granted",
-        "as on Docker",
-        _becomes(
-            _said(ByDevice(gpu="cuda:0", cpu="cpu")),
-            "cuda:0",
-            "cuda:0",
-            given=_both(ON_GPU, _said(ByDevice(gpu="cuda", cpu="cpu"))),
-        ),
-    ),
-    _part(
-        "ByDevice.cpu",
-        "the text otherwise",
-        "as on Docker",
-        _becomes(
-            _said(ByDevice(gpu="cuda", cpu="none")),
-            "none",
-            "none",
-            given=_said(ByDevice(gpu="cuda", cpu="cpu")),
-        ),
-    ),
-    _part(
-        "MemoryMib.share",
-        "this share of the memory limit, in whole MiB",
-        "as on Docker",
-        _becomes(_said(MemoryMib(0.25)), "16", "16", given=_said(MemoryMib(0.5))),
-    ),
-    _part(
-        "MemoryMib.at_least",
-        "the minimum, in MiB",
-        "as on Docker",
-        _becomes(_said(MemoryMib(0.5, at_least=40)), "40", "40", given=_said(MemoryMib(0.5))),
-    ),
-    _part(
-        "Cores",
-        "the CPU limit, rounded up to whole cores",
-        "as on Docker",
-        _becomes(_said(Cores()), "1", "1"),
     ),
 )

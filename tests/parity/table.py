@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping
 
-from tests.parity import parts, services, workloads
+from tests.parity import gpus, parts, ports, probes, services, texts, workloads
 from tests.parity.row import Row
 
 TABLE: Mapping[str, tuple[Row, ...]] = {
     "Services and jobs alike": workloads.ROWS,
     "Service": services.SERVICE,
     "Job": services.JOB,
-    "Port": services.PORT,
-    "Endpoint (an entry of `links`)": services.ENDPOINT,
-    "Probe": services.PROBE,
+    "Port": ports.PORT,
+    "Endpoint (an entry of `links`)": ports.ENDPOINT,
+    "Probe": probes.PROBE,
     "Resources": parts.RESOURCES,
     "Storage and files": parts.STORAGE,
-    "GPU": parts.GPU,
+    "GPU": gpus.GPU,
     "Limits and exceptions": parts.EXCEPTIONS,
-    "Parts of a text": parts.TEXT,
+    "Parts of a text": texts.TEXT,
 }
 
 ROWS = tuple(row for rows in TABLE.values() for row in rows)

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from strata import engine
-from strata.engine import COULD_NOT_BE_JUDGED, EngineError, Report
+from strata.engine import COULD_NOT_BE_JUDGED, Report
+from strata.errors import EngineError
 from strata.policies import checking
 from strata.policies.packs import FOLDER
 from tests.policies.engine_stacks import breaking_everything, broken_rules, write_program
 from tests.policies.policy_suites import SUITES
 from tests.policies.policy_testing import Fixture, Suite, changed
-from toolchain.clouds import PLAN_PROVIDER
+from toolchain.registries import PLAN_PROVIDER
 
 VERSION = "0.0.1"
 BY_NAME = [pytest.param(suite, id=suite.pack.name) for suite in SUITES]

@@ -14,7 +14,7 @@ from strata.policies.packs import PACKS, configuration, level_file
 
 def test_no_page_is_stale() -> None:
     stale = [str(file.relative_to(ROOT)) for file in documentation.stale()]
-    assert stale == [], "run `python -m strata.policies docs`"
+    assert stale == [], "run `strata policy docs`"
 
 
 def test_every_rule_is_on_its_page() -> None:

@@ -1,4 +1,4 @@
-"""Systems that only tests bring up; a test's project has this folder in the place of systems/."""
+"""Systems for tests: a test project has this folder in place of systems/."""
 
 from collections.abc import Callable
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""A server that ails, one way or another, and a client that waits for it."""
+"""A server that fails in one of several ways, and a client that waits for it."""
 
 from strata.components import AppService, AppServiceArgs
 from strata.model import ExecProbe, HttpProbe, Probe, Restart, Text
@@ -16,7 +16,7 @@ HTTP = Probe(check=HttpProbe(port=8000))
 
 
 def cured(stack: Stack) -> None:
-    """In good health."""
+    """It's healthy."""
     _pair(stack)
 
 
@@ -26,12 +26,12 @@ def never(stack: Stack) -> None:
 
 
 def crashing(stack: Stack) -> None:
-    """It ends again and again."""
+    """It exits whenever it starts."""
     _pair(stack, command=CRASH)
 
 
 def ended(stack: Stack) -> None:
-    """It ends, and is not started again."""
+    """It exits, and isn't restarted."""
     _pair(stack, command=CRASH, restart=Restart.NO)
 
 

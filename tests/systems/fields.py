@@ -1,4 +1,4 @@
-"""A service for each field that tests see at work."""
+"""Services with the fields that tests check in running containers."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from strata.stack import Stack
 
 from .parts import SMALL, service
 
-# Takes its time to end, and leaves a note when it was given that.
+# Takes 2 s to stop, then writes which signal stopped it.
 LINGER = """\
 import signal, sys, time
 from pathlib import Path

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from strata.console import Step
+from strata.errors import SetupError
 from toolchain import download, releases
-from toolchain.errors import SetupError
 from toolchain.layout import Layout
-from toolchain.report import Progress
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
 CHECKSUM = hashlib.sha256(BODY).hexdigest()
@@ -105,9 +105,8 @@ def test_sha1_is_told_by_its_length(server: Server, tmp_path: Path) -> None:
 
 def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path) -> None:
     server.files["/a"] = BODY
-    with pytest.raises(SetupError, match="does not have the checksum") as error:
+    with pytest.raises(SetupError, match="doesn't have the release's checksum"):
         download.fetch(f"{server.address}/a", tmp_path / "a", "0" * 64)
-    assert "What to do" in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -176,7 +175,7 @@ def test_checksum_of_reads_both_styles_of_listing() -> None:
     listing = "AA  ./a.tar.gz\nbb *b.tar.gz\n\ncc  other-b.tar.gz\n"
     assert download.checksum_of(listing, "a.tar.gz") == "aa"
     assert download.checksum_of(listing, "b.tar.gz") == "bb"
-    with pytest.raises(SetupError, match=r"does not name c\.tar\.gz"):
+    with pytest.raises(SetupError, match=r"^c\.tar\.gz: missing"):
         download.checksum_of(listing, "c.tar.gz")
 
 
@@ -200,7 +199,7 @@ def test_a_release_replaces_the_older_one(server: Server, tmp_path: Path) -> Non
     target.mkdir(parents=True)
     (target / "stale").write_text("old")
     release = releases.Release(server.address, "r.tar.gz", "sums.txt")
-    releases.install(release, "pulumi", target, Layout(tmp_path), Progress("test", None))
+    releases.install(release, "pulumi", target, Layout(tmp_path), Step("test"))
     assert {path.name: path.read_text() for path in target.iterdir()} == {"pulumi": "new"}
     assert (target / "pulumi").stat().st_mode & 0o111
     assert [path.name for path in (tmp_path / "lib").iterdir()] == ["pulumi"]
@@ -215,8 +214,8 @@ def test_a_tampered_release_changes_nothing(server: Server, tmp_path: Path) -> N
     target.mkdir(parents=True)
     (target / "pulumi").write_text("good")
     release = releases.Release(server.address, "r.tar.gz", "sums.txt")
-    with pytest.raises(SetupError, match="does not have the checksum"):
-        releases.install(release, "pulumi", target, Layout(tmp_path), Progress("test", None))
+    with pytest.raises(SetupError, match="doesn't have the release's checksum"):
+        releases.install(release, "pulumi", target, Layout(tmp_path), Step("test"))
     assert (target / "pulumi").read_text() == "good"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from google.protobuf import json_format, struct_pb2
 
-from toolchain.plan_provider import provider
+from toolchain.registries.plan_provider import provider
 
 
 def struct(values: dict[str, Any]) -> struct_pb2.Struct:

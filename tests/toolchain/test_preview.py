@@ -11,7 +11,7 @@ import pytest
 
 from strata import engine
 from strata.engine import Summary
-from toolchain import clouds, preview
+from toolchain import plugins, preview
 from toolchain.layout import Layout, here
 
 PROGRAM = Path(__file__).resolve().parent / "planned_program.py"
@@ -26,7 +26,7 @@ CREDENTIALS = ("AWS_", "KUBECONFIG")
 def project(tmp_path: Path) -> tuple[Layout, dict[str, str]]:
     """A project with that program as its stack prod, and an environment with no credentials."""
     layout = here()
-    missing = [name for name in clouds.PLUGINS if not (layout.stamps / f"{name}-plugin").is_file()]
+    missing = [name for name in plugins.CLUSTER if not (layout.stamps / f"{name}-plugin").is_file()]
     if missing or not (layout.pulumi_folder / "pulumi").is_file():
         pytest.fail("prod is not set up: run `make test LAYER=toolchain`")
     folder = tmp_path / "project"
@@ -55,7 +55,7 @@ def project(tmp_path: Path) -> tuple[Layout, dict[str, str]]:
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
-    monkeypatch.setattr(preview, "say", lines.append)
+    monkeypatch.setattr(preview, "info", lines.append)
     return lines
 
 
@@ -77,9 +77,10 @@ def test_a_stack_of_four_hundred_is_previewed_and_judged(
         assert f"{pack}-hardening" in output.out
     assert "[mandatory]" in output.out
     assert "warning" not in output.out, output.out
-    if clouds.planned(here()):
+    if plugins.plan_only(here()):
         assert said[0].endswith("; plan-only providers")
-        assert output.err.count("Plan only: ") == 1
+        assert output.out.count("plan-only aws provider: nothing is checked") == 1
+        assert output.out.count("plan-only kubernetes provider: nothing is checked") == 1
         # As the provider of AWS puts its default tags on what has tags, and its own win.
         assert 'owner       : "it"' in output.out
         assert 'strata.stack: "prod"' in output.out

@@ -17,15 +17,15 @@ import yaml
 from moto import mock_aws
 from typer.testing import CliRunner
 
+from strata import docker_engine
+from strata.cli import app
+from strata.errors import ImageError, MissingRepositoryError, SetupError
 from strata.images import push
-from strata.images.__main__ import app
-from strata.images.engine import ImageError
 from strata.images.source import Source
 from strata.platforms.eks import registry_alone
 from tests.toolchain.image_registry import ImageRegistry, serving
 from toolchain import needed, steps
 from toolchain import push as command
-from toolchain.errors import SetupError
 from toolchain.layout import Layout
 
 ACCOUNT = "123456789012"  # moto's own
@@ -45,9 +45,7 @@ def ecr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture
 def engine() -> docker.DockerClient:
-    client = docker.from_env()
-    client.ping()
-    return client
+    return docker_engine.connect()
 
 
 @pytest.fixture
@@ -75,8 +73,8 @@ def registry(ecr: Any) -> Iterator[tuple[push.Registry, ImageRegistry]]:
         yield dataclasses.replace(login, host=server.host), server
 
 
-def report(name: str, text: str) -> None:
-    """Nobody reads it here."""
+def report(state: str) -> None:
+    """These tests do not check the progress."""
 
 
 def test_the_login_is_that_of_the_account(ecr: Any) -> None:
@@ -91,17 +89,15 @@ def test_an_image_is_pushed_once_and_known_by_its_digest(
     engine: docker.DockerClient, image: str, registry: tuple[push.Registry, ImageRegistry]
 ) -> None:
     place, server = registry
-    said: list[str] = []
-    digest, new = push.push(
-        engine, place, "application", Source.LOCAL, lambda name, text: said.append(f"{name} {text}")
-    )
+    states: list[str] = []
+    digest, new = push.push(engine, place, "application", Source.LOCAL, states.append)
     assert new
     tag = image.rpartition(":")[2]
     kept = server.manifests[f"{PREFIX}/application", tag]
     assert server.manifests[f"{PREFIX}/application", digest] == kept
     manifest = json.loads(kept[1])
     assert {layer["digest"] for layer in manifest["layers"]} <= set(server.blobs)
-    assert any(line.startswith("application ") and line.endswith(" MB") for line in said)
+    assert any(state.endswith(" MB") for state in states)
     # The engine keeps no tag of the registry.
     assert not engine.images.list(name=place.repository("application"))
 
@@ -131,9 +127,11 @@ def test_the_command_pushes_what_is_new_and_writes_every_digest(
     options = {"account": ACCOUNT, "region": REGION, "prefix": PREFIX, "digests": str(file)}
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     # Where the catalogue's own image is missing it would be built.
-    monkeypatch.setattr("strata.images.__main__._make", lambda *_: None)
-    for expected in ("1 pushed, 0 were there", "0 pushed, 1 were there"):
-        done = CliRunner().invoke(app, ["push", "application", *arguments, "--source", "local"])
+    monkeypatch.setattr("strata.cli._build", lambda *_: None)
+    for expected in ("1 pushed, 0 already", "0 pushed, 1 already"):
+        done = CliRunner().invoke(
+            app, ["images", "push", "application", *arguments, "--source", "local"]
+        )
         assert done.exit_code == 0, done.output
         assert expected in done.output
     digest = json.loads(file.read_text())["application"]
@@ -181,14 +179,12 @@ def test_a_push_with_a_repository_missing_pushes_nothing_and_says_so(
     ecr: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     ecr.create_repository(repositoryName="strata-prod/application")
-    monkeypatch.setattr(
-        "strata.images.__main__._make", lambda *_: pytest.fail("nothing is to be built")
-    )
+    monkeypatch.setattr("strata.cli._build", lambda *_: pytest.fail("nothing is to be built"))
     options = {"account": ACCOUNT, "region": REGION, "prefix": PREFIX, "digests": str(tmp_path)}
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     names = ["application", "inference", "redis"]
-    done = CliRunner().invoke(app, ["push", *names, *arguments, "--source", "local"])
-    assert done.exit_code == push.NO_REPOSITORY
+    done = CliRunner().invoke(app, ["images", "push", *names, *arguments, "--source", "local"])
+    assert done.exit_code == MissingRepositoryError.exit_status
     assert "no repository yet for inference, redis" in done.output
 
 
@@ -273,9 +269,9 @@ def test_digests_are_added_and_nothing_else_changes() -> None:
 
 
 def test_a_file_that_cannot_be_added_to_is_left_with_the_digests_told() -> None:
-    with pytest.raises(SetupError, match="not written as a block") as error:
+    with pytest.raises(SetupError, match="isn't a block") as error:
         command.with_digests("config: {'strata:system': a}\n", {"application": DIGEST})
-    assert DIGEST in error.value.remedy
+    assert DIGEST in error.value.fix
 
 
 def test_the_images_of_a_stack_are_those_of_its_services(tmp_path: Path) -> None:
@@ -295,14 +291,14 @@ def test_the_images_of_a_stack_are_those_of_its_services(tmp_path: Path) -> None
 
 def test_an_image_that_nobody_knows_is_refused() -> None:
     assert needed.known(["redis"]) == {"redis"}
-    with pytest.raises(SetupError, match="no image is called 'rediss'"):
+    with pytest.raises(ImageError, match="image rediss: unknown image"):
         needed.known(["redis", "rediss"])
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (None, "no stack 'prod'"),
+        (None, "stack prod: there is no file"),
         ("config:\n  strata:system: reference\n", "no registry to push to"),
         ("config:\n  strata:platform: eks\n", "no registry to push to"),
         ("config:\n  strata:platform: eks\n  strata:regoin: a\n", "strata:regoin"),

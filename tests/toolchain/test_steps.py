@@ -6,26 +6,31 @@ import re
 import shutil
 import stat
 import subprocess
+import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
+from strata.errors import SetupError
+from strata.pins import PULUMI
 from toolchain import (
     bootstrap,
     checks,
     clean,
-    clouds,
     debian,
-    docker_plugin,
     files,
-    golang,
     layout,
+    plugins,
+    registries,
     repair,
     source,
     stack,
+    steps,
 )
-from toolchain.errors import SetupError
 from toolchain.layout import Layout
+from toolchain.registries import docker_plugin, golang
 from toolchain.stamps import Stamp, digest
 
 
@@ -216,7 +221,7 @@ def test_debian_and_what_is_made_from_it() -> None:
 
 
 def test_the_environment_is_made_again_for_another_lock_or_place(tmp_path: Path) -> None:
-    lock = tmp_path / "base.lock"
+    lock = tmp_path / "docker.lock"
     lock.write_text("a==1\n")
     first = bootstrap.identity([lock], tmp_path / "venv")
     assert bootstrap.identity([lock], tmp_path / "venv") == first
@@ -225,15 +230,25 @@ def test_the_environment_is_made_again_for_another_lock_or_place(tmp_path: Path)
     assert bootstrap.identity([lock], tmp_path / "venv") != first
 
 
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_program_in_the_background_is_waited_for(
+    status: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = ["-c", f"import sys, time; time.sleep(0.2); print('built'); sys.exit({status})"]
+    with (
+        pytest.raises(SetupError, match="status 3") if status else nullcontext(),
+        steps.background(Layout(tmp_path), program, dict(os.environ)),
+    ):
+        print("meanwhile")
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == "meanwhile"
+    assert lines[-1] == "built"
+
+
 def test_an_unknown_layer_names_the_known_ones() -> None:
     with pytest.raises(SetupError, match="toolchain"):
         checks.layer_folder(layout.here(), "nothing")
     assert checks.layer_folder(layout.here(), "toolchain").is_dir()
-
-
-def test_the_owner_is_that_of_the_platform() -> None:
-    assert repair.owner("seed\n") == repair.owner("seed")
-    assert len(repair.owner("seed")) == 12
 
 
 def test_an_interrupted_stack_is_told_by_its_state(tmp_path: Path) -> None:
@@ -246,30 +261,41 @@ def test_an_interrupted_stack_is_told_by_its_state(tmp_path: Path) -> None:
     }
     (folder / "killed.json").write_text(json.dumps({"checkpoint": {"latest": recorded}}))
     killed, new = repair.stacks(tmp_path)
-    assert (killed.name, killed.interrupted, killed.identities) == ("killed", True, {"1"})
-    assert (new.name, new.interrupted, new.identities) == ("new", False, set())
+    assert (killed.name, killed.interrupted, killed.ids) == ("killed", True, {"1"})
+    assert (new.name, new.interrupted, new.ids) == ("new", False, set())
 
 
-def test_the_locks_pin_hashes_and_name_no_place() -> None:
-    requirements = layout.here().root / "toolchain" / "requirements"
-    pinned: dict[str, set[str]] = {}
-    for group in ("base", "clouds", "test"):
-        text = (requirements / f"{group}.lock").read_text()
-        assert "://" not in text
-        pinned[group] = {
-            line.removesuffix(" \\") for line in text.splitlines() if re.match(r"\w", line)
-        }
-        assert all("==" in line for line in pinned[group])
-    # The tests run with the very versions that the stacks run with.
-    assert pinned["base"] <= pinned["clouds"] <= pinned["test"]
-    assert {f"pulumi-{name}=={version}" for name, version in clouds.PLUGINS.items()} <= pinned[
-        "clouds"
-    ]
-    assert not [
-        line
-        for line in pinned["base"]
-        if line.startswith(("pulumi-aws", "pulumi-kubernetes", "pulumi-eks"))
-    ]
+def pinned(group: str) -> dict[str, str]:
+    """The packages of a lock, by name."""
+    text = (layout.here().root / "toolchain" / "requirements" / f"{group}.lock").read_text()
+    # No registry's address gets into a lock.
+    assert "://" not in text
+    lines = [line.split()[0] for line in text.splitlines() if re.match(r"\w", line)]
+    assert all("==" in line for line in lines)
+    return dict(line.split("==") for line in lines)
+
+
+def test_the_locks_agree_with_each_other_and_with_the_plugins() -> None:
+    docker, eks, test = (pinned(group).items() for group in ("docker", "eks", "test"))
+    assert docker <= eks <= test
+    versions = {f"pulumi-{name}": version for name, version in plugins.VERSIONS.items()}
+    assert {"pulumi": PULUMI, **versions}.items() <= eks
+    # Pulumi requires the plugin of every SDK in the environment.
+    assert [name for name in pinned("docker") if name.startswith("pulumi-")] == ["pulumi-docker"]
+
+
+def test_the_locks_have_what_the_package_declares() -> None:
+    file = tomllib.loads((layout.here().root / "pyproject.toml").read_text())
+    project = file["project"]
+    extras = project["optional-dependencies"]
+    for group, declared in (
+        ("docker", [*project["dependencies"], *extras["docker"]]),
+        ("eks", [*extras["kubernetes"], *extras["eks"]]),
+        ("test", file["build-system"]["requires"]),
+    ):
+        for requirement in map(Requirement, declared):
+            if requirement.name != project["name"]:
+                assert requirement.specifier.contains(pinned(group)[requirement.name]), requirement
 
 
 def test_a_stack_is_on_docker_unless_its_settings_say_otherwise(tmp_path: Path) -> None:
@@ -295,37 +321,45 @@ def test_a_stack_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) 
     place.stack_file("dev").write_text(STACK_FILE)
     with pytest.raises(SetupError, match="no stack 'prdo'") as error:
         stack.on_docker(place, "prdo")
-    assert error.value.remedy == "choose one of: dev"
+    assert error.value.fix == "choose one of: dev"
 
 
-def test_the_plan_only_provider_takes_no_place_of_a_real_one(tmp_path: Path) -> None:
+def test_the_plan_only_provider_never_replaces_a_real_one(tmp_path: Path) -> None:
     plugin = tmp_path / "plugins" / "resource-aws-v1.0.0"
-    clouds.plan_only(plugin, "aws", tmp_path / "stamps")
+    registries.install_plan_provider(plugin, "aws", tmp_path / "stamps")
     provider = plugin / "provider.py"
     assert os.access(plugin / "pulumi-resource-aws", os.X_OK)
-    # What changed is brought again, and what was brought is left.
+    # It is copied again only if it changed.
     provider.write_text("old")
-    clouds.plan_only(plugin, "aws", tmp_path / "stamps")
+    registries.install_plan_provider(plugin, "aws", tmp_path / "stamps")
     assert provider.read_text() == "old"
     (tmp_path / "stamps" / "aws-plugin").unlink()
-    clouds.plan_only(plugin, "aws", tmp_path / "stamps")
-    assert provider.read_text() == (clouds.PLAN_PROVIDER / "provider.py").read_text()
+    registries.install_plan_provider(plugin, "aws", tmp_path / "stamps")
+    assert provider.read_text() == (registries.PLAN_PROVIDER / "provider.py").read_text()
 
     real = tmp_path / "plugins" / "resource-kubernetes-v1.0.0"
     real.mkdir()
     (real / "pulumi-resource-kubernetes").write_text("real")
-    clouds.plan_only(real, "kubernetes", tmp_path / "stamps")
+    registries.install_plan_provider(real, "kubernetes", tmp_path / "stamps")
     assert [path.name for path in real.iterdir()] == ["pulumi-resource-kubernetes"]
 
 
-def test_caches_of_go_stay_while_something_is_built_from_them(tmp_path: Path) -> None:
+def test_the_caches_of_go_stay_until_the_last_build_ends(tmp_path: Path) -> None:
     place = Layout(tmp_path)
     place.go.mkdir(parents=True)
-    with golang.caches(place), golang.caches(place):
-        assert not golang.remove_caches(place)
+    with golang.caches(place):
+        with golang.caches(place):
+            pass
         assert place.go.is_dir()
-    assert golang.remove_caches(place)
     assert not place.go.exists()
+
+
+def test_the_caches_of_go_stay_after_an_error(tmp_path: Path) -> None:
+    place = Layout(tmp_path)
+    place.go.mkdir(parents=True)
+    with pytest.raises(SetupError), golang.caches(place):
+        raise SetupError("a build failed", "")
+    assert place.go.is_dir()
 
 
 def test_what_lies_in_a_cloud_is_not_orphaned_by_make_clean(tmp_path: Path) -> None:

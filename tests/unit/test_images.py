@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from strata.errors import ImageError
 from strata.images import catalogue, choose, content, host, root
 from strata.images.build import plan
 from strata.images.content import File
-from strata.images.engine import ImageError
 from strata.images.log import Tail
 from strata.images.source import Source, parent_reference, resolve, root_reference
+from tests.project import REPOSITORY
 
 NAMES = tuple(catalogue.IMAGES)
 
@@ -62,7 +63,7 @@ def test_an_own_image_differs_with_what_it_stands_on() -> None:
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(KeyError, match="no image is called 'mysql'; there are: base"):
+    with pytest.raises(ImageError, match="image mysql: unknown image\n    use one of: base"):
         resolve("mysql", Source.LOCAL)
     with pytest.raises(ValueError, match="'elsewhere' is not a valid Source"):
         resolve("redis", "elsewhere")
@@ -178,7 +179,7 @@ def test_the_recipe_needs_no_buildkit_and_names_no_registry(name: str) -> None:
 
 
 def test_packages_are_installed_by_hash_and_locks_name_no_host() -> None:
-    locks = sorted((content.REPOSITORY / "apps").rglob("requirements*.lock"))
+    locks = sorted((REPOSITORY / "apps").rglob("requirements*.lock"))
     assert len(locks) == 4
     for lock in locks:
         text = lock.read_text()
@@ -233,7 +234,9 @@ def test_the_setting_decides_and_a_bad_one_is_refused(tmp_path: Path) -> None:
     assert choose.choose("upstream", environment={}, memory=memory)[0] is Source.UPSTREAM
     found = choose.choose(environment={"STRATA_IMAGES": "local"}, memory=memory)
     assert found == (Source.LOCAL, "set by STRATA_IMAGES")
-    with pytest.raises(ImageError, match=r"'maybe'; it may be local .* upstream .* or auto"):
+    with pytest.raises(
+        ImageError, match=r"'maybe' is not a source .*\n    use local .* upstream .* or auto"
+    ):
         choose.choose("maybe", environment={}, memory=memory)
     assert not memory.exists()
 
@@ -277,27 +280,24 @@ def test_the_tail_keeps_the_end() -> None:
 def test_naming_an_image_needs_no_docker() -> None:
     """The program of a stack imports this at every run."""
     script = (
-        "import sys, strata.images.catalogue, strata.images.source\n"
+        "import sys, strata.images.catalogue, strata.images.source, strata.images.choose\n"
         "strata.images.source.resolve('application', 'local')\n"
         "sys.exit('docker' in sys.modules or 'rich' in sys.modules)"
     )
     assert (
-        subprocess.run(
-            [sys.executable, "-c", script], cwd=content.REPOSITORY, check=False
-        ).returncode
-        == 0
+        subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, check=False).returncode == 0
     )
 
 
 def test_no_engine_is_one_clear_sentence() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "strata.images", "build", "base"],
-        cwd=content.REPOSITORY,
+        [sys.executable, "-m", "strata", "images", "build", "base"],
+        cwd=REPOSITORY,
         env={"DOCKER_HOST": "unix:///nowhere.sock", "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: no Docker engine to build images with")
-    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("error: docker: no Docker engine answers at unix:///nowhere.sock")
+    assert len(done.stderr.splitlines()) == 2

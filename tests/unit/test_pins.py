@@ -9,7 +9,7 @@ from strata import pins
 from strata.policies.rules.kubernetes import cluster
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-GO = "toolchain/go"
+GO = "toolchain/registries/go"
 REQUIREMENTS = "toolchain/requirements"
 
 

@@ -1,4 +1,4 @@
-"""What the parts of a text become once a replica has been placed."""
+"""What the parts of a text become for one replica."""
 
 import pytest
 
@@ -9,13 +9,17 @@ from strata.model import (
     Listen,
     MemoryMib,
     NameServer,
+    Ordinal,
+    Peers,
     RenderContext,
+    ReplicaHost,
     Secret,
     Text,
     is_secret,
     render,
 )
 from strata.model.secrets import DerivedSecrets
+from strata.model.text import names_replica, needs_stateful
 
 SECRETS = DerivedSecrets(b"a seed that only tests use......", "test", {})
 
@@ -29,6 +33,9 @@ def context(*, has_gpu: bool = False) -> RenderContext:
         memory_mib=511,
         cpu=1.25,
         has_gpu=has_gpu,
+        ordinal="1",
+        hosts=("a-0", "a-1"),
+        host="a-1",
     )
 
 
@@ -45,6 +52,10 @@ def context(*, has_gpu: bool = False) -> RenderContext:
         (MemoryMib(0.01, at_least=32), "32"),
         (Cores(), "2"),
         (ByDevice(gpu="cuda", cpu="cpu"), "cpu"),
+        (("node-", Ordinal()), "node-1"),
+        (ReplicaHost(), "a-1"),
+        (Peers(), "a-0,a-1"),
+        (Peers(template="{ordinal}={host}:7000", separator=" "), "0=a-0:7000 1=a-1:7000"),
         (("x", Secret("a")), f"x{SECRETS.encode(Secret('a'))}"),
     ],
 )
@@ -54,6 +65,13 @@ def test_a_text_is_filled_in(text: Text, expected: str) -> None:
 
 def test_an_accelerator_is_named_where_there_is_one() -> None:
     assert render(ByDevice(gpu="cuda", cpu="cpu"), context(has_gpu=True)) == "cuda"
+
+
+def test_only_texts_of_one_replica_differ_from_replica_to_replica() -> None:
+    assert [names_replica(text) for text in (Ordinal(), ("--name=", ReplicaHost()))] == [True, True]
+    assert not names_replica(Peers())
+    assert needs_stateful(("--peers=", Peers()))
+    assert not needs_stateful(("--listen=", Listen("http")))
 
 
 def test_a_text_is_secret_if_any_part_of_it_is() -> None:

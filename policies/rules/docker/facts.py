@@ -16,9 +16,7 @@ SENSITIVE_FOLDERS = (
     "/var/lib/docker",
 )
 # Log drivers that don't write an unlimited file.
-BOUNDED_LOG_DRIVERS = (
-    *("local", "loki", "journald", "syslog", "fluentd", "gelf", "awslogs", "none"),
-)
+BOUNDED_LOG_DRIVERS = ("local", "loki", "journald", "syslog", "fluentd", "gelf", "awslogs", "none")
 METRIC_COLLECTORS = (
     *("prometheus", "victoria-metrics", "vmagent", "otel-collector", "alloy", "telegraf"),
 )

@@ -1,6 +1,7 @@
 """The containers, networks and volumes of a stack together."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
@@ -253,7 +254,7 @@ def gpu_isolation(stack: Stack, judge: Judge) -> None:
     anywhere = users.pop("any", {})
     for tenants in [*users.values(), anywhere] if users else [anywhere]:
         if len({**anywhere, **tenants}) > 1:
-            for container in (one for containers in tenants.values() for one in containers):
+            for container in chain.from_iterable(tenants.values()):
                 judge.violation("shared", "tenants share a whole GPU", container)
 
 

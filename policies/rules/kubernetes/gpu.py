@@ -1,5 +1,6 @@
 """GPUs: scheduling, visibility, isolation and privileged drivers."""
 
+from itertools import chain
 from typing import Any
 
 from strata.policies.crossguard.judge import Judge
@@ -123,7 +124,7 @@ def gpu_isolation(stack: Stack, judge: Judge) -> None:
                     tenant = label or namespace_key(workload, stack)
                     users.setdefault(tenant, []).append(workload)
     if len(users) > 1:
-        for workload in (one for workloads in users.values() for one in workloads):
+        for workload in chain.from_iterable(users.values()):
             judge.violation("shared", "tenants share a time-sliced GPU", workload)
 
 

@@ -1,5 +1,6 @@
 """Docker: a stack on one machine."""
 
+from strata import docker_engine
 from strata.config import ImageSource, Settings, read_seed
 from strata.errors import raise_problems
 from strata.images.choose import choose
@@ -12,10 +13,10 @@ from strata.platforms.docker.platform import DockerPlatform
 
 
 def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
-    """The platform for the Docker engine that the environment selects, with the facts of its host."""
+    """The Docker engine that the environment names, with the facts of its host."""
     raise_problems(unsupported.settings_problems(settings))
     seed = read_seed(settings)
-    client = host.connect()
+    client = docker_engine.connect()
     names = ResourceNames(
         project=project, stack=stack, system=settings.system, owner=owner_of(seed)
     )

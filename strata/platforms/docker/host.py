@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from strata.model import Capacity, InvalidStackError, Problem, Workload
+from strata.model import Capacity, Problem, Workload
 from strata.platforms.docker.names import OWNER, STACK, ResourceNames
 
 MIB = 1024 * 1024
@@ -227,33 +227,3 @@ def _foreign_subnets(client: Any, stack: str) -> dict[str, IPv4Network]:
             except (KeyError, ValueError):  # IPv6, or no subnet.
                 continue
     return subnets
-
-
-def connect() -> Any:
-    """A `docker.DockerClient` of the engine that the environment names, checked to answer."""
-    import docker
-    from docker.errors import DockerException
-
-    try:
-        client = docker.from_env()
-        client.ping()
-    except DockerException as error:
-        raise InvalidStackError(
-            [
-                Problem(
-                    "docker",
-                    f"no Docker engine answers ({_reason(error)})",
-                    "start Docker (`systemctl start docker`, or Docker Desktop), or install it:"
-                    " `make up` does so on Debian as root",
-                )
-            ]
-        ) from None
-    return client
-
-
-def _reason(error: Exception) -> str:
-    # docker wraps requests, which wraps urllib3, which wraps the error that says why.
-    cause: BaseException = error
-    while (inner := cause.__cause__ or cause.__context__) is not None:
-        cause = inner
-    return getattr(cause, "strerror", None) or str(cause)

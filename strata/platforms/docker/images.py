@@ -8,7 +8,7 @@ import pulumi
 
 from strata.images import catalogue
 from strata.images.source import Source, resolve
-from strata.model import InvalidStackError, Problem, Workload
+from strata.model import Problem, Workload
 
 
 class ImageResolver:
@@ -39,17 +39,11 @@ class ImageResolver:
         if not missing or pulumi.runtime.is_dry_run():
             return
         from strata.images.build import build
-        from strata.images.engine import ImageError
 
         def report(name: str, progress: str) -> None:
             pulumi.log.info(f"image {name}: {progress or 'ready'}", ephemeral=bool(progress))
 
-        try:
-            build(missing, self._source, report, self._client)
-        except ImageError as error:
-            raise InvalidStackError(
-                [Problem("images", str(error), "run `make images` to see the whole build")]
-            ) from None
+        build(self._client, missing, self._source, report)
         self._ids = None
 
     def digest(self, image: str) -> pulumi.Input[str]:

@@ -1,9 +1,9 @@
-"""Clears away what an interrupted update left behind.
+"""Removes what an interrupted update left behind.
 
-The engine records a container after it was made. An update that is killed in between leaves a
-container that the state does not know; the next update would fail on its name, its addresses or
-its volume. Just before the engine makes a thing it calls the hook below, and only then is it sure
-that the state has none: whatever of this stack carries the name is such a leftover.
+Pulumi records a container after it was created. An update that is killed in between leaves a
+container that isn't in the state, and the next update would fail on its name, addresses or volume.
+Pulumi calls the hooks below right before it creates a resource, so the state has none of that name:
+a container or network of this stack with the name is a leftover.
 """
 
 import asyncio
@@ -12,21 +12,22 @@ from typing import Any
 
 import pulumi
 
+from strata.platforms.docker import leftovers
 from strata.platforms.docker.names import OWNER, STACK, ResourceNames
 from strata.platforms.docker.ownership import VolumeOwnership
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
-    """What the engine calls before it makes a container or a network."""
+    """Called before Pulumi creates a container or a network."""
 
     container: pulumi.ResourceHookBinding | None = None
     network: pulumi.ResourceHookBinding | None = None
 
 
 def hooks(client: Any, names: ResourceNames) -> Hooks:
-    """Hooks that remove leftovers of this stack, and of this stack only, and that hand volumes to
-    who writes to them."""
+    """Hooks that remove leftovers of this stack only, and assign volumes to the user that writes to
+    them."""
     repair = _Repair(client, names)
     return Hooks(
         container=pulumi.ResourceHookBinding(
@@ -56,29 +57,20 @@ class _Repair:
         from docker.errors import NotFound
 
         try:
-            found = self._client.api.inspect_container(name)
-            if self._is_ours(found["Config"]["Labels"] or {}):
-                pulumi.log.info(f"removing container {name}, left by an interrupted update")
-                self._client.api.stop(found["Id"])
-                self._client.api.remove_container(found["Id"], force=True, v=True)
+            container = self._client.api.inspect_container(name)
+            if not self._is_ours(container["Config"]["Labels"] or {}):
+                return
+            pulumi.log.info(f"removing container {name}, left by an interrupted update")
+            self._client.api.stop(container["Id"])
         except NotFound:
             return
+        leftovers.remove_container(self._client, container["Id"])
 
     def _remove_network(self, name: str) -> None:
-        from docker.errors import NotFound
-
-        for found in self._client.api.networks(names=[name]):
-            if found["Name"] != name or not self._is_ours(found["Labels"] or {}):
-                continue
-            pulumi.log.info(f"removing network {name}, left by an interrupted update")
-            try:
-                for container in self._client.api.inspect_network(found["Id"])["Containers"]:
-                    self._client.api.disconnect_container_from_network(
-                        container, found["Id"], force=True
-                    )
-                self._client.api.remove_network(found["Id"])
-            except NotFound:
-                continue
+        for network in self._client.api.networks(names=[name]):
+            if network["Name"] == name and self._is_ours(network["Labels"] or {}):
+                pulumi.log.info(f"removing network {name}, left by an interrupted update")
+                leftovers.remove_network(self._client, network["Id"])
 
     def _is_ours(self, labels: dict[str, str]) -> bool:
         return labels.get(STACK) == self._names.stack and labels.get(OWNER) == self._names.owner

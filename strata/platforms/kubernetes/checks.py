@@ -127,9 +127,11 @@ def _service(path: str, service: Service) -> Iterator[Problem]:
         message = f"a pod of a Deployment always restarts, so `{service.restart}` is not possible"
         yield Problem(f"{path}: restart", message, "use always or unless-stopped, or a job")
     for port in service.ports:
-        if PORT_NAME.fullmatch(port.name) is None:
+        # Each port of a range has a name of its own (`exposure.numbered`).
+        longest = port.name if port.last is None else f"{port.name}-{port.last}"
+        if PORT_NAME.fullmatch(longest) is None:
             fix = "use at most 15 of a-z, 0-9 and '-', with a letter in it"
-            yield Problem(f"{path}: ports", f"{port.name!r} is not a valid name of a port", fix)
+            yield Problem(f"{path}: ports", f"{longest!r} is not a valid name of a port", fix)
 
 
 def _files(path: str, workload: Workload) -> Iterator[Problem]:

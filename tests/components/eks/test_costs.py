@@ -65,9 +65,8 @@ def test_what_is_counted_is_what_is_made() -> None:
     assert rows["interface endpoints"][1] == f"{len(endpoints)} x {zones}"
     assert rows["KMS keys"][1] == str(len(program.of("kms/key:Key")))
     claims = [
-        claim["spec"]["resources"]["requests"]["storage"]
-        for one in program.of(":StatefulSet")
-        for claim in one.inputs["spec"]["volumeClaimTemplates"]
+        claim.inputs["spec"]["resources"]["requests"]["storage"]
+        for claim in program.of(":PersistentVolumeClaim")
     ]
     assert set(claims) == {"10Gi"}
     assert rows["datastore volumes"][1] == f"{len(claims)} x 10 GB"

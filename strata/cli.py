@@ -1,0 +1,212 @@
+"""The command `strata`. Commands import what they need when they run, so that `--help` is fast."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from strata import console
+from strata.errors import exit_on_error
+
+if TYPE_CHECKING:
+    import docker
+
+    from strata.images.source import Source
+
+
+class _Commands(TyperGroup):
+    """Reports the errors of every command."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with exit_on_error():
+            return super().invoke(ctx)
+
+
+def _group(text: str, cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
+    return typer.Typer(
+        cls=cls,
+        help=text,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+
+app = _group("GPU application stacks on Docker, Kubernetes and EKS.", _Commands)
+images = _group("Build, list, push and remove container images.")
+policy = _group("Check stacks with the policy packs.")
+app.add_typer(images, name="images")
+app.add_typer(policy, name="policy")
+
+StackOption = Annotated[str, typer.Option("--stack", help="The Pulumi stack.")]
+Folder = Annotated[Path, typer.Argument(help="The folder of the backup.")]
+SourceOption = Annotated[
+    str | None,
+    typer.Option("--source", help="local, upstream or auto (default: STRATA_IMAGES, else auto)."),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail on what can't be judged, too.")]
+Markdown = Annotated[Path | None, typer.Option(help="Also write the result to this file.")]
+
+
+@images.command("build")
+def build_images(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Logical images (default: all but on-demand ones).")
+    ] = None,
+    all_images: Annotated[bool, typer.Option("--all", help="Include on-demand images.")] = False,
+    source: SourceOption = None,
+) -> None:
+    """Build or pull the images that the engine lacks."""
+    from strata import docker_engine
+    from strata.images import catalogue
+    from strata.images.choose import choose
+
+    begin = time.monotonic()
+    wanted = [catalogue.get(name).name for name in names or ()] or [
+        image.name for image in catalogue.IMAGES.values() if all_images or not image.on_demand
+    ]
+    client = docker_engine.connect()
+    chosen, reason = choose(source)
+    _build(client, wanted, chosen)
+    seconds = time.monotonic() - begin
+    console.info(f"images: {len(wanted)} ready ({chosen}: {reason}; {seconds:.1f} s)")
+
+
+def _build(client: docker.DockerClient, names: list[str], source: Source) -> None:
+    from strata.images.build import build
+
+    try:
+        with console.Steps("Image") as steps:
+            build(client, names, source, steps.update)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the finished images stay, and the next run continues", err=True)
+        # Python would wait for the threads of the builds.
+        os._exit(130)
+
+
+@images.command("list")
+def list_images(source: SourceOption = None) -> None:
+    """List all logical images with their size and reference."""
+    from strata import docker_engine
+    from strata.images import engine
+    from strata.images.choose import choose
+
+    client = docker_engine.connect()
+    chosen, reason = choose(source)
+    console.info(f"images: {chosen} ({reason})")
+    for line in engine.table(client, chosen):
+        console.info(line)
+
+
+@images.command("push")
+def push_images(
+    names: Annotated[list[str], typer.Argument(help="Logical images.")],
+    account: Annotated[str, typer.Option(help="The AWS account: 12 digits.")],
+    region: Annotated[str, typer.Option(help="The AWS region.")],
+    prefix: Annotated[str, typer.Option(help="The prefix of the repositories: the cluster.")],
+    digests: Annotated[Path, typer.Option(help="The JSON file to write the digests to.")],
+    source: SourceOption = None,
+) -> None:
+    """Push images to AWS ECR. Exits with 3 if a repository does not exist yet."""
+    from strata import docker_engine
+    from strata.images import push
+    from strata.images.choose import choose
+
+    client = docker_engine.connect()
+    chosen, _ = choose(source)
+    ecr = push.client_of(region)
+    registry = push.log_in(ecr, account, region, prefix)
+    # Before the build, which takes minutes.
+    push.check_repositories(ecr, account, registry, names)
+    _build(client, names, chosen)
+    by_name: dict[str, str] = {}
+    pushed = 0
+    for name in names:
+        with console.step(f"Pushing image {name}") as step:
+            by_name[name], is_new = push.push(client, registry, name, chosen, step.update)
+        pushed += is_new
+    digests.write_text(json.dumps(by_name))
+    console.info(f"images: {pushed} pushed, {len(names) - pushed} already in the registry")
+
+
+@images.command("clean")
+def clean_images(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every image that this command built.")
+    ] = False,
+) -> None:
+    """Remove builder stages and images of older content."""
+    from strata import docker_engine
+    from strata.images import engine
+
+    removed = engine.clean(docker_engine.connect(), everything=everything)
+    console.info(f"images: {removed} removed")
+
+
+@app.command()
+def backup(folder: Folder, stack: StackOption = "dev") -> None:
+    """Back up the volumes with data. Stops each service while its volumes are read."""
+    from strata import ops
+    from strata.ops.backup import backup
+
+    done = ops.run(backup, stack, folder)
+    size_bytes = sum(archive.bytes for archive in done.archives)
+    console.info(
+        f"backup of {done.stack}: {len(done.archives)} volumes, {size_bytes / console.MB:.1f} MB,"
+        f" in {folder}"
+    )
+
+
+@app.command()
+def restore(folder: Folder, stack: StackOption = "dev") -> None:
+    """Restore the volumes with data from a backup, and verify them."""
+    from strata import ops
+    from strata.ops.restore import restore
+
+    done = ops.run(restore, stack, folder)
+    created = done.created.strftime("%Y-%m-%d %H:%M:%S UTC")
+    console.info(
+        f"restored {len(done.archives)} volumes of {stack} from the backup of {done.stack} of"
+        f" {created}"
+    )
+
+
+@policy.command()
+def check(
+    system: Annotated[list[str] | None, typer.Option(help="A system (repeatable).")] = None,
+    stack: Annotated[list[str] | None, typer.Option(help="A stack (repeatable).")] = None,
+    strict: Strict = False,
+    markdown: Markdown = None,
+) -> None:
+    """Preview every system on every stack with its policy packs."""
+    from strata.policies import commands
+
+    status = commands.check(
+        systems=system or (), stacks=stack or (), strict=strict, markdown=markdown
+    )
+    raise typer.Exit(status)
+
+
+@policy.command()
+def audit(stack: StackOption = "dev", strict: Strict = False, markdown: Markdown = None) -> None:
+    """Judge the state of a stack with its policy packs."""
+    from strata.policies import commands
+
+    raise typer.Exit(commands.audit(stack, strict=strict, markdown=markdown))
+
+
+@policy.command()
+def docs(
+    only_check: Annotated[bool, typer.Option("--check", help="Only list stale files.")] = False,
+) -> None:
+    """Write docs/policies and the levels of the packs from the rules."""
+    from strata.policies import commands
+
+    raise typer.Exit(commands.write_docs(only_check=only_check))

@@ -1,0 +1,171 @@
+"""A running stack on a Docker engine: its volumes with data, and their services."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from strata import config, docker_engine
+from strata.errors import InvalidStackError, Problem, raise_problems
+from strata.images import catalogue
+from strata.platforms.docker.names import BACKUP, OWNER, SERVICE, STACK, ResourceNames, owner_of
+
+ENGINE_TIMEOUT_SECONDS = 600
+"""How long one call may take: Docker answers only once the end of an archive is on the disk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataVolume:
+    """`name` is unique within the service, `docker_name` on the host."""
+
+    name: str
+    docker_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataService:
+    """A service with data. `engine` is its logical image, `image` the reference."""
+
+    name: str
+    engine: str
+    image: str
+    image_id: str
+    user: str
+    containers: tuple[str, ...]
+    volumes: tuple[DataVolume, ...]
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    client: Any
+    names: ResourceNames
+
+    def services(self) -> tuple[DataService, ...]:
+        """The services with data, by name. Raises `InvalidStackError` if there are none, or the
+        stack is another checkout's or not up."""
+        volumes = self._volumes()
+        if not volumes:
+            raise self._invalid(
+                "has no volume with data on this Docker host",
+                f"bring it up first: pulumi up --stack {self.names.stack}",
+            )
+        containers = {name: self._containers(name) for name in volumes}
+        raise_problems(self._problems(volumes, containers))
+        return tuple(
+            self._service(name, containers[name], volumes[name]) for name in sorted(volumes)
+        )
+
+    def _invalid(self, message: str, fix: str) -> InvalidStackError:
+        return InvalidStackError([Problem(f"stack {self.names.stack}", message, fix)])
+
+    def _volumes(self) -> dict[str, list[str]]:
+        # A cache has no BACKUP label: the service can fill it again.
+        volumes = self.client.api.volumes(
+            filters={"label": [f"{STACK}={self.names.stack}", SERVICE, BACKUP]}
+        )["Volumes"]
+        by_service: dict[str, list[str]] = {}
+        for volume in sorted(volumes or (), key=lambda each: str(each["Name"])):
+            if volume["Labels"].get(OWNER) != self.names.owner:
+                raise self._invalid(
+                    "belongs to another checkout on this Docker host, with another seed",
+                    "run this command there, or use its seed (STRATA_SEED_FILE)",
+                )
+            by_service.setdefault(volume["Labels"][SERVICE], []).append(volume["Name"])
+        return by_service
+
+    def _containers(self, service: str) -> list[dict[str, Any]]:
+        label = [f"{STACK}={self.names.stack}", f"{SERVICE}={service}"]
+        containers = self.client.api.containers(all=True, filters={"label": label})
+        # Only the replicas: an interrupted update may have left other containers with these labels.
+        replica = re.compile(rf"/{re.escape(self.names.prefix)}-{re.escape(service)}-\d+")
+        return [each for each in containers if any(map(replica.fullmatch, each["Names"]))]
+
+    def _problems(
+        self, volumes: dict[str, list[str]], containers: dict[str, list[dict[str, Any]]]
+    ) -> Iterator[Problem]:
+        for service, names in volumes.items():
+            own = {each["Id"] for each in containers[service]}
+            if not own:
+                yield Problem(
+                    f"service {service}",
+                    "has a volume, but no container",
+                    f"create it first: pulumi up --refresh --stack {self.names.stack}",
+                )
+            for name in names:
+                for user in self.client.api.containers(filters={"volume": name}):
+                    if user["Id"] not in own:
+                        yield Problem(
+                            f"volume {name}",
+                            f"is also used by container {user['Names'][0].removeprefix('/')},"
+                            " which is not part of the stack",
+                            "stop that container first",
+                        )
+
+    def _service(
+        self, name: str, containers: Sequence[dict[str, Any]], volumes: Sequence[str]
+    ) -> DataService:
+        inspected = self.client.api.inspect_container(containers[0]["Id"])
+        configuration = inspected["Config"]
+        image = self._reference(configuration["Image"])
+        prefix = f"{self.names.prefix}-{name}-"
+        return DataService(
+            name=name,
+            engine=engine_of(image),
+            image=image,
+            image_id=inspected["Image"],
+            user=configuration["User"],
+            containers=tuple(sorted(each["Id"] for each in containers)),
+            volumes=tuple(
+                DataVolume(name=volume.removeprefix(prefix), docker_name=volume)
+                for volume in volumes
+            ),
+        )
+
+    def _reference(self, image: str) -> str:
+        """The reference of an image, which a container may have by its id."""
+        if "@" in image:
+            return image
+        tags = self.client.api.inspect_image(image)["RepoTags"]
+        return str(tags[0]) if tags else image
+
+
+def engine_of(reference: str) -> str:
+    """The logical image of a reference of any version, or the repository if there is none."""
+    repository = _repository(reference)
+    for name, image in catalogue.IMAGES.items():
+        if repository in (f"strata/{name}", _repository(image.upstream or "")):
+            return name
+    return repository
+
+
+def _repository(reference: str) -> str:
+    # A colon after the last slash begins a tag; before it, the port of a registry.
+    repository = re.sub(r":[^:/]+$", "", reference.partition("@")[0])
+    return repository.removeprefix("docker.io/").removeprefix("library/")
+
+
+def open_stack(stack: str) -> RunningStack:
+    """The stack of the project in the current folder. Raises `InvalidStackError` if Pulumi does not
+    know it or its settings are wrong, `DockerError` if no engine answers."""
+    from pulumi.automation import CommandError, LocalWorkspace, PulumiCommand
+
+    where = f"stack {stack}"
+    try:
+        # Set-up pins the version; a CLI built from source may have none to compare.
+        command = PulumiCommand(skip_version_check=True)
+        workspace = LocalWorkspace(work_dir=str(Path.cwd()), pulumi_command=command)
+        project = workspace.project_settings().name
+        raw = {key: value.value for key, value in workspace.get_all_config(stack).items()}
+    except FileNotFoundError as error:
+        message = f"{error.filename or error} does not exist"
+        fix = "run this in the folder of the project, after `source .toolchain/env`"
+        raise InvalidStackError([Problem(where, message, fix)]) from None
+    except CommandError as error:
+        messages = re.findall(r"error: (.+)", str(error)) or [str(error)]
+        fix = "choose a stack of `pulumi stack ls` with --stack"
+        raise InvalidStackError([Problem(where, messages[-1], fix)]) from None
+    settings = config.load(raw)
+    owner = owner_of(config.read_seed(settings))
+    names = ResourceNames(project=project, stack=stack, system=settings.system, owner=owner)
+    return RunningStack(docker_engine.connect(ENGINE_TIMEOUT_SECONDS), names)

@@ -1,0 +1,151 @@
+"""What a killed run leaves in the local state: stale locks and empty files of attributes are removed, and no others."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.wait import until
+from toolchain import locks
+from toolchain.layout import Layout, here
+
+HOST = os.uname().nodename
+# Above the largest process id of Linux.
+NO_PROCESS = 2**22 + 1
+
+
+@pytest.fixture
+def living(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process named pulumi."""
+    sleep = shutil.which("sleep")
+    assert sleep
+    (tmp_path / "pulumi").symlink_to(sleep)
+    process = subprocess.Popen([str(tmp_path / "pulumi"), "60"])
+    # Popen may return before the new program has its name.
+    until(lambda: locks.is_pulumi(process.pid), "the process is named pulumi")
+    yield process
+    process.kill()
+    process.wait()
+
+
+def lock(state: Path, pid: int, host: str = HOST) -> Path:
+    path = state / ".pulumi" / "locks" / "organization" / "strata" / "dev" / "id.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"pid": pid, "username": "a", "hostname": host}))
+    path.with_name("id.json.attrs").write_text("{}")
+    return path
+
+
+def attributes(state: Path) -> Path:
+    path = state / ".pulumi" / "stacks" / "strata" / "dev.json.attrs"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    return path
+
+
+def test_the_lock_of_a_dead_process_is_removed(tmp_path: Path) -> None:
+    path = lock(tmp_path, NO_PROCESS)
+    assert locks.remove_stale(tmp_path) == ([NO_PROCESS], False)
+    assert not list(path.parent.iterdir())
+
+
+def test_the_lock_of_another_program_is_removed(tmp_path: Path) -> None:
+    path = lock(tmp_path, os.getpid())
+    assert locks.remove_stale(tmp_path) == ([os.getpid()], False)
+    assert not path.exists()
+
+
+def test_the_lock_of_a_killed_process_that_nobody_waited_for_is_removed(
+    tmp_path: Path, living: "subprocess.Popen[bytes]"
+) -> None:
+    living.kill()
+    os.waitid(os.P_PID, living.pid, os.WEXITED | os.WNOWAIT)
+    path = lock(tmp_path, living.pid)
+    locks.remove_stale(tmp_path)
+    assert not path.exists()
+
+
+def test_the_lock_of_a_running_pulumi_stays(
+    tmp_path: Path, living: "subprocess.Popen[bytes]"
+) -> None:
+    path, empty = lock(tmp_path, living.pid), attributes(tmp_path)
+    assert locks.remove_stale(tmp_path) == ([], True)
+    assert path.exists()
+    assert empty.exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"pid": 1}'])
+def test_a_lock_that_cannot_be_read_stays(tmp_path: Path, text: str) -> None:
+    path = lock(tmp_path, NO_PROCESS)
+    path.write_text(text)
+    assert locks.remove_stale(tmp_path) == ([], True)
+    assert path.exists()
+
+
+def test_the_lock_of_another_host_stays(tmp_path: Path) -> None:
+    path = lock(tmp_path, NO_PROCESS, "elsewhere")
+    assert locks.remove_stale(tmp_path) == ([], True)
+    assert path.exists()
+
+
+def test_only_empty_files_of_attributes_are_removed(tmp_path: Path) -> None:
+    folder = attributes(tmp_path).parent
+    (folder / "prod.json.attrs").write_text("{}")
+    (folder / "dev.json").write_text("{}")
+    locks.remove_stale(tmp_path)
+    assert sorted(path.name for path in folder.iterdir()) == ["dev.json", "prod.json.attrs"]
+
+
+@pytest.fixture
+def wrapped(tmp_path: Path) -> Layout:
+    """The wrapper of the CLI. Its CLI and its Python print their arguments."""
+    layout = Layout(tmp_path)
+    for folder in (layout.bin, layout.pulumi_folder, layout.venv / "bin"):
+        folder.mkdir(parents=True)
+    shutil.copy(here().root / "toolchain" / "pulumi-wrapper.sh", layout.bin / "pulumi")
+    (layout.pulumi_folder / "pulumi").write_text('#!/bin/sh\necho "$#: $*"\nexit 7\n')
+    (layout.venv / "bin" / "python").write_text('#!/bin/sh\necho "python $*"\n')
+    for folder in (layout.bin, layout.pulumi_folder, layout.venv / "bin"):
+        for path in folder.iterdir():
+            path.chmod(0o755)
+    return layout
+
+
+def run(layout: Layout, *arguments: str) -> list[str]:
+    done = subprocess.run(
+        [str(layout.bin / "pulumi"), *arguments],
+        env={**os.environ, "PULUMI_BACKEND_URL": f"file://{layout.state}"},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (7, "")
+    return done.stdout.splitlines()
+
+
+REPAIR = "python -m toolchain repair"
+
+
+def test_the_wrapper_passes_arguments_and_status_through(wrapped: Layout) -> None:
+    assert run(wrapped, "up", "--stack", "a name") == ["3: up --stack a name"]
+
+
+def test_the_wrapper_repairs_before_a_run_that_would_fail(wrapped: Layout) -> None:
+    path = lock(wrapped.state, NO_PROCESS)
+    assert run(wrapped, "up") == [f"{REPAIR} --no-leftovers", "1: up"]
+    path.unlink()
+    assert run(wrapped, "up") == ["1: up"]
+    attributes(wrapped.state)
+    assert run(wrapped, "up") == [f"{REPAIR} --no-leftovers", "1: up"]
+
+
+def test_the_wrapper_removes_leftovers_before_a_destroy_only(wrapped: Layout) -> None:
+    state = attributes(wrapped.state).with_name("dev.json")
+    state.with_name("dev.json.attrs").unlink()
+    state.write_text('{"checkpoint": {"latest": {"pending_operations": []}}}')
+    assert run(wrapped, "up") == ["1: up"]
+    assert run(wrapped, "destroy") == [f"{REPAIR} --leftovers", "1: destroy"]

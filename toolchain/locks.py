@@ -1,0 +1,51 @@
+"""Removes what a killed `pulumi` leaves in the local state and Pulumi itself trips over."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+
+def remove_stale(state: Path) -> tuple[list[int], bool]:
+    """Removes the locks of killed runs and, unless a run is going on, empty files of attributes.
+
+    A lock on the local state has no lease: Pulumi fails until somebody removes it. It is stale if it was set on this
+    host by a process that ended. Returns the ids of these processes, and whether another lock is left.
+    """
+    folder, host, killed, held = state / ".pulumi", os.uname().nodename, [], False
+    for lock in folder.glob("locks/*/*/*/*.json"):
+        try:
+            holder = json.loads(lock.read_text())
+            stale = holder["hostname"] == host and not is_pulumi(int(holder["pid"]))
+        except FileNotFoundError:
+            continue  # its run just ended
+        except (ValueError, KeyError, TypeError):
+            stale = False
+        if stale:
+            lock.unlink(missing_ok=True)
+            lock.with_name(f"{lock.name}.attrs").unlink(missing_ok=True)
+            killed.append(int(holder["pid"]))
+        held = held or not stale
+    if not held:
+        # Pulumi doesn't write them atomically. An empty one makes the state unreadable; a missing one doesn't.
+        for attributes in folder.glob("stacks/*/*.attrs"):
+            if not attributes.stat().st_size:
+                attributes.unlink()
+    return killed, held
+
+
+def is_pulumi(pid: int) -> bool:
+    """Whether the process runs, and runs Pulumi: its number may belong to another process by now."""
+    process = Path("/proc") / str(pid)
+    if Path("/proc/self").exists():
+        try:
+            # A killed process that nobody has waited for has a name but no command line.
+            name, line = (process / "comm").read_text().strip(), (process / "cmdline").read_bytes()
+        except OSError:
+            return False
+        return name == "pulumi" and bool(line.strip(b"\0"))
+    command = ["ps", "-p", str(pid), "-o", "comm="]
+    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    return Path(done.stdout.strip()).name == "pulumi"

@@ -1,0 +1,123 @@
+"""Prepares the sources of the Docker plugin: a copy of the upstream Terraform provider, with edits.
+
+Each edit names the exact text it replaces and fails if that text is not there, so a new version of the provider
+can't silently drop one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from strata.errors import SetupError
+from strata.pins import UPSTREAM_MODULE, UPSTREAM_VERSION
+from toolchain.layout import Layout
+from toolchain.registries import golang
+
+_PROVIDER = "internal/provider"
+
+# Actions, data sources and Docker Compose of Terraform's newer plugin framework. Pulumi's plugin doesn't have them, and
+# without them the build leaves out Compose.
+REMOVED = (
+    "main.go",
+    f"{_PROVIDER}/action_docker_*.go",
+    f"{_PROVIDER}/compose_resources_*.go",
+    f"{_PROVIDER}/data_source_docker_containers_framework.go",
+    f"{_PROVIDER}/data_source_docker_registry_image_tags.go",
+    f"{_PROVIDER}/framework_provider.go",
+    f"{_PROVIDER}/resource_docker_compose.go",
+    f"{_PROVIDER}/*_test.go",
+)
+
+# The upstream package is internal: only a package inside its module can export its provider.
+EXPORTED = """// Package exported hands out the provider, which lies in an internal package.
+package exported
+
+import "github.com/terraform-providers/terraform-provider-docker/internal/provider"
+
+var New = provider.New
+"""
+
+
+@dataclass(frozen=True)
+class Edit:
+    file: str
+    old: str
+    new: str
+
+
+# Delays before the first poll and between polls. A local engine creates these resources at once.
+EDITS = (
+    Edit(
+        f"{_PROVIDER}/resource_docker_network_funcs.go",
+        "networkReadRefreshWaitBeforeRefreshes   = 5 * time.Second",
+        "networkReadRefreshWaitBeforeRefreshes   = 20 * time.Millisecond",
+    ),
+    Edit(
+        f"{_PROVIDER}/resource_docker_network_funcs.go",
+        "networkReadRefreshDelay                 = 2 * time.Second",
+        "networkReadRefreshDelay                 = 0",
+    ),
+    Edit(
+        f"{_PROVIDER}/resource_docker_network_funcs.go",
+        "networkRemoveRefreshWaitBeforeRefreshes = 5 * time.Second",
+        "networkRemoveRefreshWaitBeforeRefreshes = 50 * time.Millisecond",
+    ),
+    Edit(
+        f"{_PROVIDER}/resource_docker_network_funcs.go",
+        "networkRemoveRefreshDelay               = 2 * time.Second",
+        "networkRemoveRefreshDelay               = 0",
+    ),
+    Edit(
+        f"{_PROVIDER}/resource_docker_volume.go",
+        "volumeReadRefreshWaitBeforeRefreshes = 5 * time.Second",
+        "volumeReadRefreshWaitBeforeRefreshes = 20 * time.Millisecond",
+    ),
+    Edit(
+        f"{_PROVIDER}/resource_docker_volume.go",
+        "volumeReadRefreshDelay               = 2 * time.Second",
+        "volumeReadRefreshDelay               = 0",
+    ),
+    # The interval of health polls. Services that link to this one start after it.
+    Edit(
+        f"{_PROVIDER}/resource_docker_container_funcs.go",
+        'log.Printf("[DEBUG] waiting for container healthy state")\n\t\t\t\t\ttime.Sleep(time.Second)',
+        'log.Printf("[DEBUG] waiting for container healthy state")\n\t\t\t\t\ttime.Sleep(100 * time.Millisecond)',
+    ),
+)
+
+
+def apply(edits: tuple[Edit, ...], folder: Path) -> None:
+    """Makes the edits. Raises `SetupError` if a text to replace isn't there exactly once."""
+    for edit in edits:
+        path = folder / edit.file
+        text = path.read_text()
+        times = text.count(edit.old)
+        if times != 1:
+            raise SetupError(
+                f"{edit.file} of the upstream Docker provider contains {edit.old!r} {times} times, not once",
+                "adapt EDITS in toolchain/registries/docker_plugin.py to the new version of that file",
+            )
+        path.write_text(text.replace(edit.old, edit.new))
+
+
+def prepare(layout: Layout, log: Path) -> Path:
+    """Returns the folder to build the plugin in: our module with the edited copy of the upstream provider."""
+    upstream = golang.download(layout, UPSTREAM_MODULE, UPSTREAM_VERSION, log)
+    folder = layout.build / "pulumi-resource-docker"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(golang.SOURCES / "pulumi-resource-docker", folder)
+    copy = folder / "upstream"
+    # The module also has documentation and examples, which the build doesn't need.
+    copy.mkdir()
+    for name in ("go.mod", "go.sum"):
+        shutil.copyfile(upstream / name, copy / name)
+    shutil.copytree(upstream / "internal", copy / "internal")
+    for pattern in REMOVED:
+        for path in copy.glob(pattern):
+            path.unlink()
+    apply(EDITS, copy)
+    (copy / "exported").mkdir()
+    (copy / "exported" / "exported.go").write_text(EXPORTED)
+    return folder

@@ -1,0 +1,482 @@
+// The Python language host: it installs the dependencies of Python programs, and runs programs and policy packs.
+//
+// It replaces Pulumi's own, which is on no package registry. The runner script `pulumi-language-python-exec`, from the
+// Go module of the Pulumi SDK, must be in the same folder.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+)
+
+// Set by the linker (-X main.version=...), so that the one pinned version is written in one place.
+var version = "0.0.0"
+
+const (
+	// The exit status of the runner script if it has already printed the error.
+	exitStatusBail = 32
+	// The engine's own limit. A program's configuration can exceed gRPC's default of 4 MiB.
+	maxMessageBytes = 400 * 1024 * 1024
+	// How long a program may take to stop before it is killed.
+	stopGrace = 2 * time.Second
+	// How often to check that the CLI still runs.
+	parentCheckInterval = time.Second
+)
+
+type languageHost struct {
+	pulumirpc.UnimplementedLanguageRuntimeServer
+
+	runner string // path of pulumi-language-python-exec
+
+	mutex         sync.Mutex
+	engineAddress string
+	running       map[*exec.Cmd]struct{}
+}
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == "--version" {
+		fmt.Println(version)
+		return
+	}
+	if err := serve(); err != nil {
+		fmt.Fprintf(os.Stderr, "pulumi-language-python: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func serve() error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding its own path: %w", err)
+	}
+	host := &languageHost{runner: self + "-exec", running: map[*exec.Cmd]struct{}{}}
+	if len(os.Args) > 1 {
+		// The engine's address comes last. Newer engines send it in the handshake as well.
+		host.engineAddress = os.Args[len(os.Args)-1]
+	}
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listening on loopback: %w", err)
+	}
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessageBytes), grpc.MaxSendMsgSize(maxMessageBytes))
+	pulumirpc.RegisterLanguageRuntimeServer(server, host)
+
+	// The engine stops its plugins with SIGINT and waits up to 10 seconds for each: exit at once.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		host.stopAll()
+		os.Exit(0)
+	}()
+
+	go host.endWithParent(os.Getppid())
+
+	// The engine reads the port from the first line.
+	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
+	return server.Serve(listener)
+}
+
+// endWithParent ends this process and the program it runs if the CLI was killed and couldn't end them itself.
+func (host *languageHost) endWithParent(parent int) {
+	for os.Getppid() == parent {
+		time.Sleep(parentCheckInterval)
+	}
+	host.stopAll()
+	os.Exit(1)
+}
+
+func (host *languageHost) Handshake(
+	_ context.Context, request *pulumirpc.LanguageHandshakeRequest,
+) (*pulumirpc.LanguageHandshakeResponse, error) {
+	host.mutex.Lock()
+	defer host.mutex.Unlock()
+	host.engineAddress = request.GetEngineAddress()
+	return &pulumirpc.LanguageHandshakeResponse{}, nil
+}
+
+func (host *languageHost) GetPluginInfo(context.Context, *emptypb.Empty) (*pulumirpc.PluginInfo, error) {
+	return &pulumirpc.PluginInfo{Version: version}, nil
+}
+
+// GetRequiredPackages returns the packages of the virtual environment whose plugin is installed. The CLI downloads every
+// other plugin that is named here, also if it's on the PATH, and fails if it can't, also if the program doesn't use it.
+// A plugin that is missing is named by the engine's own error at the first resource that needs it.
+func (host *languageHost) GetRequiredPackages(
+	_ context.Context, request *pulumirpc.GetRequiredPackagesRequest,
+) (*pulumirpc.GetRequiredPackagesResponse, error) {
+	environment, err := findPython(request.GetInfo())
+	if err != nil {
+		return nil, err
+	}
+	files, err := filepath.Glob(filepath.Join(environment.sitePackages(), "*", "pulumi-plugin.json"))
+	if err != nil {
+		return nil, err
+	}
+	response := &pulumirpc.GetRequiredPackagesResponse{}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		var plugin struct {
+			Resource bool   `json:"resource"`
+			Name     string `json:"name"`
+			Version  string `json:"version"`
+			Server   string `json:"server"`
+		}
+		if err := json.Unmarshal(content, &plugin); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", file, err)
+		}
+		if !plugin.Resource || !pluginInstalled(plugin.Name, plugin.Version) {
+			continue
+		}
+		response.Packages = append(response.Packages, &pulumirpc.PackageDependency{
+			Name: plugin.Name, Kind: "resource", Version: "v" + strings.TrimPrefix(plugin.Version, "v"),
+			Server: plugin.Server,
+		})
+	}
+	return response, nil
+}
+
+func pluginInstalled(name, version string) bool {
+	home := os.Getenv("PULUMI_HOME")
+	if home == "" {
+		userHome, err := os.UserHomeDir()
+		if err != nil {
+			return false
+		}
+		home = filepath.Join(userHome, ".pulumi")
+	}
+	folder := fmt.Sprintf("resource-%s-v%s", name, strings.TrimPrefix(version, "v"))
+	_, err := os.Stat(filepath.Join(home, "plugins", folder))
+	return err == nil
+}
+
+func (host *languageHost) GetProgramDependencies(
+	_ context.Context, request *pulumirpc.GetProgramDependenciesRequest,
+) (*pulumirpc.GetProgramDependenciesResponse, error) {
+	environment, err := findPython(request.GetInfo())
+	if err != nil {
+		return nil, err
+	}
+	folders, err := filepath.Glob(filepath.Join(environment.sitePackages(), "*.dist-info"))
+	if err != nil {
+		return nil, err
+	}
+	response := &pulumirpc.GetProgramDependenciesResponse{}
+	for _, folder := range folders {
+		name, version, _ := strings.Cut(strings.TrimSuffix(filepath.Base(folder), ".dist-info"), "-")
+		response.Dependencies = append(response.Dependencies, &pulumirpc.DependencyInfo{Name: name, Version: version})
+	}
+	return response, nil
+}
+
+// About is called at every run, for the metadata of the update: it must not start a process.
+func (host *languageHost) About(
+	_ context.Context, request *pulumirpc.AboutRequest,
+) (*pulumirpc.AboutResponse, error) {
+	environment, err := findPython(request.GetInfo())
+	if err != nil {
+		return nil, err
+	}
+	return &pulumirpc.AboutResponse{Executable: environment.executable, Version: environment.version()}, nil
+}
+
+func (host *languageHost) RuntimeOptionsPrompts(
+	context.Context, *pulumirpc.RuntimeOptionsRequest,
+) (*pulumirpc.RuntimeOptionsResponse, error) {
+	return &pulumirpc.RuntimeOptionsResponse{}, nil
+}
+
+// InstallDependencies does what `pulumi install` does with the toolchain pip: it creates the virtual environment and
+// installs requirements.txt.
+func (host *languageHost) InstallDependencies(
+	request *pulumirpc.InstallDependenciesRequest, stream grpc.ServerStreamingServer[pulumirpc.InstallDependenciesResponse],
+) error {
+	stdout, stderr := streams(func(chunk []byte, isError bool) error {
+		if isError {
+			return stream.Send(&pulumirpc.InstallDependenciesResponse{Stderr: chunk})
+		}
+		return stream.Send(&pulumirpc.InstallDependenciesResponse{Stdout: chunk})
+	})
+	run := func(environment python, arguments ...string) error {
+		command := environment.command(stream.Context(), arguments...)
+		command.Dir, command.Stdout, command.Stderr = request.GetInfo().GetProgramDirectory(), stdout, stderr
+		exitStatus, err := host.run(command)
+		if err == nil && exitStatus != 0 {
+			err = fmt.Errorf("`%s` exited with status %d", strings.Join(command.Args, " "), exitStatus)
+		}
+		return err
+	}
+	if folder := virtualEnvironment(request.GetInfo()); folder != "" {
+		system, err := pathPython()
+		if err != nil {
+			return err
+		}
+		if err := run(system, "-m", "venv", folder); err != nil {
+			return err
+		}
+	}
+	environment, err := findPython(request.GetInfo())
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(request.GetInfo().GetProgramDirectory(), "requirements.txt")); err != nil {
+		return nil
+	}
+	return run(environment, "-m", "pip", "install", "-r", "requirements.txt")
+}
+
+func (host *languageHost) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
+	host.stopAll()
+	return &emptypb.Empty{}, nil
+}
+
+func (host *languageHost) Run(
+	ctx context.Context, request *pulumirpc.RunRequest,
+) (*pulumirpc.RunResponse, error) {
+	environment, err := findPython(request.GetInfo())
+	if err != nil {
+		return nil, err
+	}
+	configuration, err := json.Marshal(orEmpty(request.GetConfig()))
+	if err != nil {
+		return nil, fmt.Errorf("writing the configuration as JSON: %w", err)
+	}
+	secretKeys, err := json.Marshal(append([]string{}, request.GetConfigSecretKeys()...))
+	if err != nil {
+		return nil, fmt.Errorf("writing the secret keys as JSON: %w", err)
+	}
+
+	command := environment.command(ctx, append([]string{"-u", host.runner}, host.runnerArguments(request)...)...)
+	command.Env = append(command.Env,
+		"PULUMI_CONFIG="+string(configuration), "PULUMI_CONFIG_SECRET_KEYS="+string(secretKeys))
+	command.Stdout, command.Stderr = os.Stdout, os.Stderr
+
+	exitStatus, err := host.run(command)
+	switch {
+	case err != nil:
+		return &pulumirpc.RunResponse{Error: fmt.Sprintf("the program could not be run: %v", err)}, nil
+	case exitStatus == exitStatusBail:
+		return &pulumirpc.RunResponse{Bail: true}, nil
+	case exitStatus != 0:
+		return &pulumirpc.RunResponse{
+			Error: fmt.Sprintf("Program exited with non-zero exit code: %d", exitStatus),
+		}, nil
+	}
+	return &pulumirpc.RunResponse{}, nil
+}
+
+func (host *languageHost) runnerArguments(request *pulumirpc.RunRequest) []string {
+	host.mutex.Lock()
+	engineAddress := host.engineAddress
+	host.mutex.Unlock()
+
+	var arguments []string
+	option := func(name, value string) {
+		if value != "" {
+			arguments = append(arguments, "--"+name, value)
+		}
+	}
+	option("monitor", request.GetMonitorAddress())
+	option("engine", engineAddress)
+	option("project", request.GetProject())
+	option("root_directory", request.GetInfo().GetRootDirectory())
+	option("stack", request.GetStack())
+	option("pwd", request.GetPwd())
+	option("dry_run", strconv.FormatBool(request.GetDryRun()))
+	option("parallel", strconv.Itoa(int(request.GetParallel())))
+	option("organization", request.GetOrganization())
+
+	program := request.GetInfo().GetEntryPoint()
+	if program == "" {
+		program = "."
+	}
+	return append(append(arguments, program), request.GetArgs()...)
+}
+
+// RunPlugin starts a policy pack. The engine ends it by cancelling the call.
+func (host *languageHost) RunPlugin(
+	request *pulumirpc.RunPluginRequest, stream grpc.ServerStreamingServer[pulumirpc.RunPluginResponse],
+) error {
+	if request.GetKind() != "analyzer" {
+		return status.Errorf(codes.Unimplemented,
+			"this language host runs programs and policy packs, not plugins of kind %q", request.GetKind())
+	}
+	environment, err := findPython(request.GetInfo())
+	if err != nil {
+		return err
+	}
+	arguments := append([]string{"-u", "-m", "pulumi.policy"}, request.GetArgs()...)
+	command := environment.command(stream.Context(), append(arguments, request.GetInfo().GetProgramDirectory())...)
+	command.Dir = request.GetPwd()
+	command.Env = append(command.Env, request.GetEnv()...)
+
+	command.Stdout, command.Stderr = streams(func(chunk []byte, isError bool) error {
+		if isError {
+			return stream.Send(&pulumirpc.RunPluginResponse{Output: &pulumirpc.RunPluginResponse_Stderr{Stderr: chunk}})
+		}
+		return stream.Send(&pulumirpc.RunPluginResponse{Output: &pulumirpc.RunPluginResponse_Stdout{Stdout: chunk}})
+	})
+	exitStatus, err := host.run(command)
+	if err != nil {
+		return fmt.Errorf("the policy pack could not be run: %w", err)
+	}
+	return stream.Send(&pulumirpc.RunPluginResponse{
+		Output: &pulumirpc.RunPluginResponse_Exitcode{Exitcode: int32(exitStatus)},
+	})
+}
+
+// run returns the exit status of a command, or an error if it didn't start or didn't exit.
+func (host *languageHost) run(command *exec.Cmd) (int, error) {
+	if err := command.Start(); err != nil {
+		return 0, err
+	}
+	host.mutex.Lock()
+	host.running[command] = struct{}{}
+	host.mutex.Unlock()
+	defer func() {
+		host.mutex.Lock()
+		delete(host.running, command)
+		host.mutex.Unlock()
+	}()
+
+	err := command.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		return exit.ExitCode(), nil
+	}
+	return 0, err
+}
+
+func (host *languageHost) stopAll() {
+	host.mutex.Lock()
+	defer host.mutex.Unlock()
+	for command := range host.running {
+		_ = stop(command)
+	}
+}
+
+// stop signals the command and the processes it started: each command leads its own process group.
+func stop(command *exec.Cmd) error {
+	return syscall.Kill(-command.Process.Pid, syscall.SIGTERM)
+}
+
+// python is an interpreter and its virtual environment.
+type python struct {
+	executable         string
+	virtualEnvironment string // "" if there is none
+}
+
+// virtualEnvironment returns the folder that the runtime options name, or "".
+func virtualEnvironment(info *pulumirpc.ProgramInfo) string {
+	folder := info.GetOptions().GetFields()["virtualenv"].GetStringValue()
+	if folder == "" || filepath.IsAbs(folder) {
+		return folder
+	}
+	return filepath.Join(info.GetRootDirectory(), folder)
+}
+
+// findPython returns the Python of the virtual environment that the runtime options name, or else of the PATH.
+func findPython(info *pulumirpc.ProgramInfo) (python, error) {
+	folder := virtualEnvironment(info)
+	if folder == "" {
+		return pathPython()
+	}
+	executable := filepath.Join(folder, "bin", "python")
+	if _, err := os.Stat(executable); err != nil {
+		return python{}, status.Errorf(codes.FailedPrecondition,
+			"the virtual environment %s has no Python: create it with `pulumi install`", folder)
+	}
+	return python{executable: executable, virtualEnvironment: folder}, nil
+}
+
+func pathPython() (python, error) {
+	executable, err := exec.LookPath("python3")
+	if err != nil {
+		return python{}, status.Error(codes.FailedPrecondition, "there is no python3 on the PATH: install it")
+	}
+	// The interpreter of a virtual environment is a link in its folder.
+	folder := filepath.Dir(filepath.Dir(executable))
+	if _, err := os.Stat(filepath.Join(folder, "pyvenv.cfg")); err != nil {
+		folder = ""
+	}
+	return python{executable: executable, virtualEnvironment: folder}, nil
+}
+
+func (environment python) command(ctx context.Context, arguments ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, environment.executable, arguments...)
+	command.Env = os.Environ()
+	if environment.virtualEnvironment != "" {
+		command.Env = append(command.Env,
+			"VIRTUAL_ENV="+environment.virtualEnvironment,
+			"PATH="+filepath.Join(environment.virtualEnvironment, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+	}
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return stop(command) }
+	command.WaitDelay = stopGrace
+	return command
+}
+
+// sitePackages returns a pattern: the folder's name contains Python's version.
+func (environment python) sitePackages() string {
+	return filepath.Join(environment.virtualEnvironment, "lib", "python3*", "site-packages")
+}
+
+func (environment python) version() string {
+	content, err := os.ReadFile(filepath.Join(environment.virtualEnvironment, "pyvenv.cfg"))
+	if err != nil {
+		return "unknown"
+	}
+	for line := range strings.Lines(string(content)) {
+		if key, value, found := strings.Cut(line, "="); found && strings.TrimSpace(key) == "version" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}
+
+// streams returns writers for stdout and stderr that share one stream: two goroutines copy to them.
+func streams(send func(chunk []byte, isError bool) error) (stdout, stderr io.Writer) {
+	var mutex sync.Mutex
+	writer := func(isError bool) io.Writer {
+		return writerFunc(func(chunk []byte) (int, error) {
+			mutex.Lock()
+			defer mutex.Unlock()
+			return len(chunk), send(chunk, isError)
+		})
+	}
+	return writer(false), writer(true)
+}
+
+type writerFunc func(chunk []byte) (int, error)
+
+func (write writerFunc) Write(chunk []byte) (int, error) { return write(chunk) }
+
+func orEmpty(configuration map[string]string) map[string]string {
+	if configuration == nil {
+		return map[string]string{}
+	}
+	return configuration
+}
