@@ -13,7 +13,7 @@ from strata.platforms.docker.platform import DockerPlatform
 
 
 def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
-    """The Docker engine that the environment names, with the facts of its host."""
+    """The platform for the Docker engine that the environment selects, with the facts of its host."""
     raise_problems(unsupported.settings_problems(settings))
     seed = read_seed(settings)
     client = docker_engine.connect()
