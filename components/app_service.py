@@ -32,8 +32,9 @@ class AppServiceArgs(ServiceFields):
     """The arguments of an `AppService`: the fields of `strata.model.service.ServiceFields`, and
     those below. Only `stack`, `image` and `resources` are required.
 
-    `port`: the HTTP port, which is named `http`; None for an application that only calls others. `published`: the port on the host's loopback address, or on the load balancer,
-    that forwards to it. The variables LISTEN_ADDRESSES (comma-separated) and LISTEN_PORT say where to
+    `port`: the HTTP port, which is named `http`; None for an application that only calls
+    others. `published`: the port on the host's loopback address, or on the load balancer, that
+    forwards to it. The variables LISTEN_ADDRESSES (comma-separated) and LISTEN_PORT say where to
     listen; set `honours_listen` to False for a program that always listens on every address.
     `ports`: further ports. `probe`: by default `GET /health` on `port`.
 

@@ -16,7 +16,8 @@ class Port:
     `number` is the port, from 1 to 65535; with `last`, the range is `number` to `last`, inclusive.
     `published` is the port on the host's loopback address (Docker) or on the load balancer
     (Kubernetes) that leads here; None (the default) publishes nothing. `bound` is False for a
-    process that always listens on every address: its networks aren't shared with other clients. `peers` lets the replicas of the service connect to each other on this port.
+    process that always listens on every address: its networks aren't shared with other clients.
+    `peers` lets the replicas of the service connect to each other on this port.
     """
 
     name: str
