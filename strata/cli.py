@@ -116,7 +116,7 @@ def push_images(
 ) -> None:
     """Push images to AWS ECR. Exits with 3 if a repository does not exist yet."""
     from strata import docker_engine
-    from strata.images import push
+    from strata.images import catalogue, push
     from strata.images.choose import choose
 
     client = docker_engine.connect()
@@ -124,13 +124,15 @@ def push_images(
     ecr = push.client_of(region)
     registry = push.log_in(ecr, account, region, prefix)
     # Before the build, which takes minutes.
-    push.check_repositories(ecr, account, registry, names)
+    repositories = {name: catalogue.get(name).name for name in names}
+    push.check_repositories(ecr, account, registry, list(repositories.values()))
     _build(client, names, chosen)
     by_name: dict[str, str] = {}
     pushed = 0
     for name in names:
         with console.step(f"Pushing image {name}") as step:
-            by_name[name], is_new = push.push(client, registry, name, chosen, step.update)
+            digest, is_new = push.push(client, registry, name, chosen, step.update)
+            by_name[repositories[name]] = digest
         pushed += is_new
     digests.write_text(json.dumps(by_name))
     console.info(f"images: {pushed} pushed, {len(names) - pushed} already in the registry")

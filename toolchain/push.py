@@ -14,6 +14,7 @@ import yaml
 from strata.config import Settings, load
 from strata.console import info
 from strata.errors import MissingRepositoryError, SetupError
+from strata.images import catalogue
 from strata.model import InvalidStackError
 from toolchain import needed, steps
 from toolchain.files import write
@@ -104,7 +105,7 @@ def _make_repositories(
     done = subprocess.run(
         command,
         cwd=layout.root,
-        env={**environment, REPOSITORIES: " ".join(names)},
+        env={**environment, REPOSITORIES: " ".join(catalogue.get(name).name for name in names)},
         check=False,
     )
     if done.returncode:

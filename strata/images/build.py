@@ -66,7 +66,12 @@ def plan(names: Iterable[str], source: Source, have: Container[str]) -> Plan:
         if reference in have:
             return reference
         if reference not in steps:
-            need = want_own(image.parent) if image.parent else want_root()
+            if image.parent:
+                need = want_own(image.parent)
+            elif image.folder:
+                need = ""  # Its Dockerfile names what it starts from.
+            else:
+                need = want_root()
             steps[reference] = Step(name, reference, "build", (need,) if need in steps else ())
         return reference
 
@@ -74,7 +79,7 @@ def plan(names: Iterable[str], source: Source, have: Container[str]) -> Plan:
         reference = resolve(name, source)
         if reference in have:
             ready.append(reference)
-        elif source is Source.UPSTREAM and catalogue.get(name).upstream:
+        elif reference == catalogue.get(name).upstream:
             steps.setdefault(reference, Step(name, reference, "pull", ()))
         else:
             want_own(name)
@@ -152,6 +157,7 @@ def _pull(client: docker.DockerClient, step: Step, report: Callable[[str], None]
 def _build(step: Step, source: Source, report: Callable[[str], None]) -> None:
     report("starting")
     files = content.context(step.name)
+    parent = parent_reference(step.name, source)
     tail = Tail()
     started_at = time.monotonic()
     # A client of its own: a build gives no output for longer than any other call.
@@ -164,7 +170,7 @@ def _build(step: Step, source: Source, report: Callable[[str], None]) -> None:
         forcerm=True,
         tag=step.reference,
         labels={LABEL_IMAGE: step.name},
-        buildargs={"PARENT": parent_reference(step.name, source), **host.proxies()},
+        buildargs={**({"PARENT": parent} if parent else {}), **host.proxies()},
         network_mode=host.network_mode(),
     )
     for event in events:
@@ -173,7 +179,7 @@ def _build(step: Step, source: Source, report: Callable[[str], None]) -> None:
             raise ImageError(
                 f"image {step.name} can't be built: its build failed after {seconds:.0f} s:\n"
                 f"{tail}\n    {event['error'].strip()}",
-                f"fix the error above (strata/images/recipes/{step.name}/Dockerfile)",
+                f"fix the error above ({content.folder_of(step.name)}/Dockerfile)",
             )
         text = event.get("stream", "")
         tail.add(text)

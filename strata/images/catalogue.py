@@ -7,8 +7,10 @@ import.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from strata import pins
@@ -17,6 +19,9 @@ from strata.folders import CHECKOUT
 
 # The base of every image that Strata builds where a registry is reachable.
 UPSTREAM_ROOT = pins.DEBIAN
+# A reference by digest, and a name that a repository can have (OCI distribution specification).
+REFERENCE = re.compile(r"[a-z0-9][a-z0-9._/:-]*@sha256:[0-9a-f]{64}")
+NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +31,8 @@ class Image:
     `upstream` is a reference by digest, or None for an image that is always built here. `parent` is
     the logical image that its recipe starts from (None: the root file system). `sources` are files
     and folders of this repository that go into the build, besides the recipe's own folder.
-    `on_demand` images are built only by name.
+    `on_demand` images are built only by name. `folder`: a build context of the user, with a
+    Dockerfile.
     """
 
     name: str
@@ -35,6 +41,7 @@ class Image:
     parent: str | None = "base"
     sources: tuple[str, ...] = ()
     on_demand: bool = False
+    folder: Path | None = None
 
 
 _IMAGES = (
@@ -94,10 +101,37 @@ IMAGES: Mapping[str, Image] = MappingProxyType(
 
 
 def get(name: str) -> Image:
-    """The image of that logical name. Raises `ImageError` if there is none."""
-    if name not in IMAGES:
-        raise ImageError(f"image {name}: unknown image", f"use one of: {', '.join(IMAGES)}")
-    return IMAGES[name]
+    """The image that a service names. Raises `ImageError` if there is none.
+
+    `name` is a logical name, a reference by digest (`registry.example.com/app@sha256:...`), or a
+    folder with a Dockerfile, relative to the program: it starts with `./`, `../` or `/`. The build
+    argument PARENT of such a Dockerfile is Strata's Python image, if it uses the argument.
+    """
+    if name in IMAGES:
+        return IMAGES[name]
+    if REFERENCE.fullmatch(name):
+        return Image(name=name, purpose="an image of the user", upstream=name, parent=None)
+    if name.startswith(("./", "../", "/")):
+        return _built_from(name)
+    raise ImageError(
+        f"unknown image {name!r}",
+        f"use one of: {', '.join(IMAGES)}; a reference by digest (NAME@sha256:...); or a folder with"
+        " a Dockerfile (./NAME)",
+    )
+
+
+def _built_from(name: str) -> Image:
+    folder = Path(name).resolve()
+    dockerfile = folder / "Dockerfile"
+    if not dockerfile.is_file():
+        raise ImageError(f"{dockerfile} does not exist", "create it, or correct the path")
+    if NAME.fullmatch(folder.name) is None or folder.name in IMAGES:
+        raise ImageError(
+            f"the folder of an image can't be named {folder.name!r}",
+            "use a-z, 0-9, '.', '_' and '-', and no name of Strata's own images",
+        )
+    parent = "python" if "PARENT" in dockerfile.read_text() else None
+    return Image(name=folder.name, purpose="an image of the user", parent=parent, folder=folder)
 
 
 def lineage(name: str) -> tuple[str, ...]:

@@ -44,12 +44,19 @@ def _walk(root: Path) -> Iterator[Path]:
             yield path
 
 
+def folder_of(name: str) -> Path:
+    """The folder with an image's Dockerfile."""
+    return catalogue.get(name).folder or RECIPES / name
+
+
 def context(name: str) -> list[File]:
     """The files of an image's build: its recipe's folder at the root, its sources under their own
     paths."""
     image = catalogue.get(name)
-    folder = RECIPES / name
+    folder = folder_of(name)
     paths = [(path, path.relative_to(folder)) for path in _walk(folder)]
+    if image.folder:
+        paths = _not_ignored(folder, paths)
     if CHECKOUT:
         for source in image.sources:
             paths += [(path, path.relative_to(CHECKOUT)) for path in _walk(CHECKOUT / source)]
@@ -57,6 +64,19 @@ def context(name: str) -> list[File]:
         File(str(target), path.read_bytes(), executable=bool(path.stat().st_mode & 0o100))
         for path, target in paths
     ]
+
+
+def _not_ignored(folder: Path, paths: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+    """The files that `.dockerignore` doesn't exclude."""
+    ignore = folder / ".dockerignore"
+    if not ignore.is_file():
+        return paths
+    # Imported here: a program imports this module at every run, and few folders have the file.
+    from docker.utils.build import exclude_paths
+
+    patterns = [line.strip() for line in ignore.read_text().splitlines()]
+    kept = exclude_paths(str(folder), [one for one in patterns if one and one[0] != "#"])
+    return [(path, target) for path, target in paths if str(target) in kept]
 
 
 def digest(files: list[File], *salt: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from strata import docker_engine
 from strata.errors import DockerError, ImageError, MissingRepositoryError
+from strata.images import catalogue
 from strata.images.source import Source, resolve
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def push(
     Raises `ImageError` if the registry rejects the image.
     """
     reference = resolve(name, source)
-    repository, tag = registry.repository(name), tag_of(reference)
+    repository, tag = registry.repository(catalogue.get(name).name), tag_of(reference)
     try:
         with docker_engine.errors(f"{name} was not pushed to {repository}"):
             present = _digest(client, registry, f"{repository}:{tag}")
@@ -139,7 +140,7 @@ def _push(
     tag: str,
     progress: Callable[[str], None],
 ) -> str:
-    repository = registry.repository(name)
+    repository = registry.repository(catalogue.get(name).name)
     layers: dict[str, tuple[int, int]] = {}
     digest = ""
     for line in client.api.push(

@@ -26,9 +26,9 @@ def resolve(name: str, source: Source | str) -> str:
     """
     chosen = Source(source)
     image = catalogue.get(name)
-    if chosen is Source.UPSTREAM and image.upstream:
+    if image.upstream and (chosen is Source.UPSTREAM or name not in catalogue.IMAGES):
         return image.upstream
-    return f"strata/{name}:{_tag(name, chosen)}"
+    return f"strata/{image.name}:{_tag(name, chosen)}"
 
 
 def root_reference(source: Source) -> str:
@@ -40,7 +40,10 @@ def root_reference(source: Source) -> str:
 
 def parent_reference(name: str, source: Source) -> str:
     """The reference that an image's recipe starts from."""
-    parent = catalogue.get(name).parent
+    image = catalogue.get(name)
+    parent = image.parent
+    if image.folder and not parent:
+        return ""  # Its Dockerfile names what it starts from.
     # The parent of an image that we build is one that we build, even if it has an upstream.
     return f"strata/{parent}:{_tag(parent, source)}" if parent else root_reference(source)
 

@@ -12,10 +12,6 @@ LOG_LINES = 15
 
 
 class NotReadyError(StrataError):
-    """A container is not what the update waits for, and will not be."""
-
-
-class NotReadyError(Exception):
     """A container that the update waits for can't become ready."""
 
 

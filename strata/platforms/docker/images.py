@@ -6,9 +6,7 @@ from typing import Any
 
 import pulumi
 
-from strata.images import catalogue
 from strata.images.source import Source, resolve
-from strata.model import Problem, Workload
 
 
 class ImageResolver:
@@ -22,16 +20,6 @@ class ImageResolver:
     def reference(self, image: str) -> str:
         """The reference of a logical image: the tag of a local build, or an upstream digest."""
         return resolve(image, self._source)
-
-    def problems(self, workloads: Iterable[Workload]) -> Iterable[Problem]:
-        for workload in workloads:
-            for field, image in (("image", workload.image), ("gpu.image", workload.gpu.image)):
-                if image is not None and image not in catalogue.IMAGES:
-                    yield Problem(
-                        f"{workload.path}: {field}",
-                        f"the catalogue has no image {image}",
-                        f"use one of: {', '.join(catalogue.IMAGES)} (strata/images/catalogue.py)",
-                    )
 
     def ensure(self, images: Iterable[str]) -> None:
         """Builds or pulls the images that the engine lacks. A preview does neither."""

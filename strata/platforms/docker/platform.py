@@ -19,6 +19,7 @@ from strata.platforms.docker.images import ImageResolver
 from strata.platforms.docker.job_waiter import JobWaiter
 from strata.platforms.docker.names import ResourceNames
 from strata.platforms.docker.repair import Hooks
+from strata.platforms.images import check_images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class DockerPlatform:
                 *gpus.problems,
                 *budget.problems(workloads),
                 *self.host.problems(workloads, self.addresses),
-                *self.images.problems(workloads),
+                *check_images(workloads),
             ),
         )
 

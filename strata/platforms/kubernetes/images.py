@@ -1,11 +1,13 @@
 """The images of a stack in a cluster: every reference by its digest."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from strata.errors import ImageError
 from strata.images import catalogue
 from strata.model import Problem, Workload
+from strata.platforms.images import check_images, name_of
 
 NOT_PUSHED = f"sha256:{'0' * 64}"
 """The digest of an image that was never pushed, in a preview."""
@@ -30,25 +32,21 @@ class ImageResolver:
     def reference(self, name: str) -> str:
         """What a pod names: the pushed image, else the upstream one, else (in a preview of a stack
         whose images were not pushed) one that doesn't exist."""
-        image = catalogue.IMAGES.get(name)
-        upstream = image.upstream if image is not None else self.others.get(name)
-        if name not in self.digests and upstream is not None:
+        pushed = name_of(name)
+        upstream = self.others.get(name) or _upstream(name)
+        if pushed not in self.digests and upstream is not None:
             return upstream
-        digest = self.digests.get(name, NOT_PUSHED)
-        return f"{self.registry or NO_REGISTRY}/{name}@{digest}"
+        digest = self.digests.get(pushed, NOT_PUSHED)
+        return f"{self.registry or NO_REGISTRY}/{pushed}@{digest}"
 
-    def check(self, workloads: Iterable[Workload]) -> Iterator[Problem]:
+    def check(self, workloads: Sequence[Workload]) -> Iterator[Problem]:
         """Unknown images. `not_pushed` reports those that were not pushed."""
-        for workload in workloads:
-            for attribute, image in (("image", workload.image), ("gpu.image", workload.gpu.image)):
-                if image is not None and image not in catalogue.IMAGES:
-                    yield Problem(
-                        f"{workload.path}: {attribute}",
-                        f"the catalogue has no image {image}",
-                        f"use one of: {', '.join(catalogue.IMAGES)} (strata/images/catalogue.py)",
-                    )
+        yield from check_images(workloads)
+        names = {
+            name_of(image) for one in workloads for image in (one.image, one.gpu.image) if image
+        }
         for name in self.digests:
-            if name not in catalogue.IMAGES and name not in self.others:
+            if name not in catalogue.IMAGES and name not in self.others and name not in names:
                 known = sorted({*catalogue.IMAGES, *self.others})
                 yield Problem(
                     f"strata:imageDigests.{name}",
@@ -63,12 +61,19 @@ class ImageResolver:
             )
 
 
+def _upstream(name: str) -> str | None:
+    try:
+        return catalogue.get(name).upstream
+    except ImageError:
+        return None
+
+
 def not_pushed(references: Mapping[str, str], stack: str, namespace: str) -> Iterator[Problem]:
     """Images that pods name and that were not pushed. `references`: by logical image."""
     for name, reference in sorted(references.items()):
         if reference.endswith(NOT_PUSHED):
             yield Problem(
-                f"strata:imageDigests.{name}",
+                f"strata:imageDigests.{name_of(name)}",
                 f"the image was never pushed for {namespace}",
                 f"run `make push STACK={stack}`, which builds it, pushes it and writes its digest",
             )

@@ -13,7 +13,7 @@ with open_stack() as stack:
         "model",
         GpuServiceArgs(
             stack=stack,
-            image="probe-server",
+            image="./model",
             resources=Resources(memory_mib=128, cpu=0.25),
             gpu=Gpu(mode=GpuMode.PREFER),
             connections={"DATABASE": database.connection},

@@ -29,12 +29,13 @@ class RegistryArgs:
 def repository_images(workloads: Iterable[Workload], pushed: Iterable[str]) -> tuple[str, ...]:
     """The images that a stack has repositories for: those that no public registry has, and those that
     were `pushed` (strata:imageDigests)."""
-    own = {
-        name
+    images = (
+        catalogue.get(name)
         for workload in workloads
         for name in (workload.image, workload.gpu.image)
-        if name is not None and catalogue.get(name).upstream is None
-    }
+        if name is not None
+    )
+    own = {image.name for image in images if image.upstream is None}
     return tuple(sorted(own | set(pushed)))
 
 
