@@ -207,7 +207,9 @@ def main() -> None:
             direct.append(measure_loop(client, load))
         print(f"round {number + 1}: service {service[-1]:.0f}/s, direct {direct[-1]:.0f}/s")
     # Per round, because the load of the host is about the same within a round.
-    ratio = statistics.median(served / looped for served, looped in zip(service, direct, strict=True))
+    ratio = statistics.median(
+        served / looped for served, looped in zip(service, direct, strict=True)
+    )
     print(
         f"inference: {statistics.median(service):.0f} texts/s through the service with "
         f"{load.clients} clients, {statistics.median(direct):.0f} texts/s directly in a loop, "
