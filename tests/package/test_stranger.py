@@ -7,10 +7,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
+from strata import docker_engine
 from tests.package.conftest import Installed
+from tests.wait import until
 
 PROGRAM = Path(__file__).resolve().parent / "stranger"
 
@@ -71,6 +72,11 @@ def test_it_is_planned_on_eks(stranger: Stranger) -> None:
     assert not [kind for kind in planned if kind.startswith("docker:")]
 
 
+def health() -> dict[str, str]:
+    containers = docker_engine.connect().containers.list(filters={"name": "shop-dev-"})
+    return {str(one.name).removeprefix("shop-dev-"): one.health for one in containers}
+
+
 def test_it_comes_up_on_docker(stranger: Stranger) -> None:
     stranger.create("dev")
     try:
@@ -79,9 +85,8 @@ def test_it_comes_up_on_docker(stranger: Stranger) -> None:
             stranger.run("stack", "output", "--json", "--stack", "dev")
         )
         assert outputs["greeting"] == "hello"
-        containers = docker.from_env().containers.list(filters={"name": "shop-dev-"})
-        health = {container.name: container.health for container in containers}
-        assert health == {"shop-dev-database-0": "healthy", "shop-dev-model-1": "healthy"}
+        # Docker's own status follows some seconds after Strata's check of the health.
+        until(lambda: health() == {"database-1": "healthy", "model-1": "healthy"}, "healthy")
     finally:
         stranger.run("destroy", "--yes", "--skip-preview", "--stack", "dev")
     # Nothing is written to the package.

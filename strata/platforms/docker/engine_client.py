@@ -4,9 +4,15 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+from strata.errors import StrataError
+
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
 LOG_LINES = 15
+
+
+class NotReadyError(StrataError):
+    """A container is not what the update waits for, and will not be."""
 
 
 class NotReadyError(Exception):
