@@ -212,7 +212,7 @@ class Composition:
             yield Problem(
                 "links",
                 f"these workloads wait for each other, so none can start: {path}",
-                "let one of these links not wait (`without_waiting()`), or put a queue between",
+                "add `without_waiting()` to one of these links, or put a queue between them",
             )
 
 

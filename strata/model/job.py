@@ -1,4 +1,4 @@
-"""A job: a workload that ends."""
+"""A job: a workload that exits."""
 
 from dataclasses import dataclass
 

@@ -19,7 +19,7 @@ LISTENING = (File(path="/etc/app/here", content=Listen("http")),)
     [
         (
             {"replicas": 2, "published": 18000},
-            "service app: replicas: a port of the host leads to one replica only",
+            "service app: replicas: a host port can forward to only one replica",
         ),
         (
             {"replicas": 2, "files": LISTENING},

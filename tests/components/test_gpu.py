@@ -194,7 +194,7 @@ def test_two_that_require_more_than_there_is_are_refused() -> None:
 
     error, recorded = refused(describe, host=host_with(80))
     (problem,) = error.problems
-    assert (problem.path, "given to first" in problem.message) == ("service second: gpu", True)
+    assert (problem.path, "assigned to first" in problem.message) == ("service second: gpu", True)
     assert set(recorded.inputs) == {"first", "second"}
 
 

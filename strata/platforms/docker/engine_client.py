@@ -31,8 +31,8 @@ class EngineClient:
             )
         except NotFound:
             raise NotReadyError(
-                f"{name}: is in the stack's state, but no longer exists in Docker\n"
-                "    run `pulumi up --refresh`, which creates it again"
+                f"{name}: is in the stack's state, but no longer exists in Docker",
+                "run `pulumi up --refresh`, which creates it again",
             ) from None
         return inspected
 
@@ -43,8 +43,8 @@ class EngineClient:
             await self.call(self._client.api.start, container)
         except APIError as error:
             raise NotReadyError(
-                f"{name}: could not be started: {error.explanation or error}\n"
-                "    fix the cause and run `pulumi up` again, which continues from here"
+                f"{name}: could not be started: {error.explanation or error}",
+                "fix the cause and run `pulumi up` again, which continues from here",
             ) from None
 
     async def kill(self, container: str) -> None:
@@ -72,6 +72,6 @@ class EngineClient:
             raise
         except (DockerException, RequestException) as error:
             raise NotReadyError(
-                f"docker: the engine stopped responding: {error}\n"
-                "    start it and run `pulumi up` again, which continues from here"
+                f"docker: the engine stopped responding: {error}",
+                "start it and run `pulumi up` again, which continues from here",
             ) from None
