@@ -17,7 +17,7 @@ from strata.images import catalogue, choose, content, host, root
 from strata.images.build import plan
 from strata.images.content import File
 from strata.images.log import Tail
-from strata.images.source import Source, parent_reference, resolve, root_reference
+from strata.images.source import Source, _tag, parent_reference, resolve, root_reference
 from tests.project import REPOSITORY
 
 NAMES = tuple(catalogue.IMAGES)
@@ -63,7 +63,7 @@ def test_an_own_image_differs_with_what_it_stands_on() -> None:
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(ImageError, match="image mysql: unknown image\n    use one of: base"):
+    with pytest.raises(ImageError, match="unknown image 'mysql'\n    use one of: base"):
         resolve("mysql", Source.LOCAL)
     with pytest.raises(ValueError, match="'elsewhere' is not a valid Source"):
         resolve("redis", "elsewhere")
@@ -330,7 +330,7 @@ def test_a_folder_is_built_under_its_name_and_its_content(folder: Path) -> None:
     (folder / ".dockerignore").write_text("# notes\n*.md\n.dockerignore\n")
     (folder / "notes.md").write_text("x")
     resolve.cache_clear()
-    source._tag.cache_clear()
+    _tag.cache_clear()
     assert resolve(str(folder), Source.LOCAL) == first
     assert {file.path for file in content.context(str(folder))} == {"Dockerfile", "app"}
     todo = plan([str(folder)], Source.LOCAL, set())
