@@ -1,4 +1,4 @@
-"""`python -m benchmarks` (`make bench`): every benchmark, one after the other. Each prints a ratio."""
+"""`python -m benchmarks` (`make bench`): runs every benchmark. Each prints a ratio."""
 
 import subprocess
 import sys
@@ -7,9 +7,9 @@ from strata.errors import exit_on_error
 
 BENCHMARKS = {
     "up": "pulumi up against docker compose up",
-    "inference": "the inference service against calling its model in a loop",
+    "inference": "the inference service against its model in a loop",
     "plan": "a preview of 10, 100 and 1,000 services on EKS against the same resources without Strata",
-    "policies": "what a policy pack adds to a run",
+    "policies": "the overhead of a policy pack",
 }
 
 

@@ -1,7 +1,7 @@
 """The same stack as a Docker Compose project: same images, limits, order, networks and files.
 
-What Compose cannot say is said as closely as it can: a file of a service is a `config` or, where it
-is secret, a `secret`, each mounted from a file of the host.
+Compose has no volumes of files: a file of a service is a `config` or, if it is secret, a `secret`,
+mounted from a file of the host.
 """
 
 import json
@@ -29,26 +29,25 @@ def write(
     owner: Mapping[str, str],
     probe_interval_seconds: int | None = None,
 ) -> Path:
-    """Writes the project into `folder` and gives the path of its file, which is JSON (and so YAML).
+    """Writes the project into `folder` and returns the path of its file, which is JSON (and so YAML).
 
-    `owner` are labels put on all that is made. `probe_interval_seconds` asks for health at another
-    interval than the services say.
+    `owner`: labels of all resources. `probe_interval_seconds` overrides the services' intervals.
     """
     files = _Files(folder)
     services = {}
     for service in description.services:
         if service.replicas != 1:
-            raise ValueError(f"{service.name}: Compose gives replicas no addresses of their own")
-        asked = service
+            raise ValueError(f"{service.name}: Compose can't assign addresses to replicas")
         if probe_interval_seconds is not None:
-            asked = replace(
-                service, probe=replace(service.probe, interval_seconds=probe_interval_seconds)
-            )
-        services[service.name] = _service(asked, description, images, secrets, files, owner)
+            probe = replace(service.probe, interval_seconds=probe_interval_seconds)
+            service = replace(service, probe=probe)
+        services[service.name] = _service(service, description, images, secrets, files, owner)
     content = {
         "name": project,
         "services": services,
-        "networks": {one.name: _network(one, owner) for one in description.networks.networks},
+        "networks": {
+            network.name: _network(network, owner) for network in description.networks.networks
+        },
         "volumes": {
             f"{service.name}-{volume.name}": {"labels": dict(owner)}
             for service in description.services
@@ -73,8 +72,8 @@ class _Files:
     def mounts(
         self, service: Service, context: RenderContext, *, secret: bool
     ) -> list[dict[str, str]]:
-        """What a service mounts of its files, written as it is asked for."""
-        listed = self.secrets if secret else self.configs
+        """Writes the files of a service and returns their mounts."""
+        sources = self.secrets if secret else self.configs
         mounts = []
         for index, file in enumerate(service.files):
             if is_secret(file.content) != secret:
@@ -83,9 +82,9 @@ class _Files:
             path = self._folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(render(file.content, context))
-            # The process in the container is another user; the folder of the project is closed.
+            # The process in the container has another user. The project's folder is private.
             path.chmod(0o444)
-            listed[name] = {"file": str(path)}
+            sources[name] = {"file": str(path)}
             mounts.append({"source": name, "target": file.path})
         return mounts
 
@@ -109,7 +108,7 @@ def _service(
     )
     environment = {name: render(text, context) for name, text in service.environment.items()}
     resources, probe, rotation = service.resources, service.probe, service.log_rotation
-    said: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "image": resolve(service.image, images),
         "pull_policy": "never",
         "hostname": service.name,
@@ -118,7 +117,7 @@ def _service(
         "user": service.user,
         "read_only": service.read_only_root,
         "cap_drop": ["ALL"],
-        "cap_add": [one.name for one in service.capabilities],
+        "cap_add": [capability.name for capability in service.capabilities],
         "security_opt": ["no-new-privileges:true"],
         "mem_limit": f"{resources.memory_mib}m",
         "memswap_limit": f"{resources.memory_mib}m",
@@ -126,8 +125,10 @@ def _service(
         "cpu_shares": max(2, int(resources.cpu_budget * containers.CPU_SHARES_OF_A_CORE)),
         "cpuset": resources.cpu_set,
         "shm_size": f"{resources.shared_memory_mib}m",
-        "tmpfs": [f"{path}:{how}" for path, how in containers.tmpfs(service).items()],
-        "ulimits": {one.name: {"soft": one.soft, "hard": one.hard} for one in service.ulimits},
+        "tmpfs": [f"{path}:{options}" for path, options in containers.tmpfs(service).items()],
+        "ulimits": {
+            limit.name: {"soft": limit.soft, "hard": limit.hard} for limit in service.ulimits
+        },
         "ports": [
             {"target": port.number, "published": str(port.published), "host_ip": "127.0.0.1"}
             for port in service.ports
@@ -135,8 +136,8 @@ def _service(
         ],
         "extra_hosts": dict(service.extra_hosts),
         "volumes": [
-            {"type": "volume", "source": f"{service.name}-{one.name}", "target": one.path}
-            for one in service.volumes
+            {"type": "volume", "source": f"{service.name}-{volume.name}", "target": volume.path}
+            for volume in service.volumes
         ],
         "configs": files.mounts(service, context, secret=False),
         "secrets": files.mounts(service, context, secret=True),
@@ -160,44 +161,44 @@ def _service(
         },
         "labels": dict(owner),
     }
-    joined = _joined(service, plan)
-    said["networks" if joined else "network_mode"] = joined or "none"
-    return {key: value for key, value in said.items() if value not in (None, [], {})}
+    networks = _networks(service, plan)
+    fields["networks" if networks else "network_mode"] = networks or "none"
+    return {key: value for key, value in fields.items() if value not in (None, [], {})}
 
 
-def _joined(service: Service, plan: NetworkPlan) -> dict[str, Any]:
+def _networks(service: Service, plan: NetworkPlan) -> dict[str, Any]:
     return {
-        one.name: {"ipv4_address": one.address(0), "aliases": [service.name]}
-        if one.server == service.name
+        network.name: {"ipv4_address": network.address(0), "aliases": [service.name]}
+        if network.server == service.name
         else {}
-        for one in plan.of(service.name)
+        for network in plan.of(service.name)
     }
 
 
-def _network(one: PlannedNetwork, owner: Mapping[str, str]) -> dict[str, Any]:
-    said: dict[str, Any] = {
-        "name": one.name,
+def _network(network: PlannedNetwork, owner: Mapping[str, str]) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "name": network.name,
         "driver": "bridge",
-        "internal": not one.has_way_out,
+        "internal": not network.is_external,
         "ipam": {
             "config": [
                 {
-                    "subnet": str(one.subnet),
-                    "gateway": str(one.gateway),
-                    "ip_range": str(one.client_range),
+                    "subnet": str(network.subnet),
+                    "gateway": str(network.gateway),
+                    "ip_range": str(network.client_range),
                 }
             ]
         },
         "labels": dict(owner),
     }
-    options = containers.bridge_options(one)
+    options = containers.bridge_options(network)
     if options is not None:
-        said["driver_opts"] = options
-    return said
+        fields["driver_opts"] = options
+    return fields
 
 
 def _escaped(value: object) -> object:
-    """Compose fills in variables of the shell that it runs in wherever there is a dollar sign."""
+    """Escapes dollar signs, which Compose replaces with variables of its shell."""
     if isinstance(value, str):
         return value.replace("$", "$$")
     if isinstance(value, Mapping):

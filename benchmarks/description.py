@@ -1,4 +1,4 @@
-"""The plain data of a system, as a peer needs it: composed on mocks, so nothing is created."""
+"""The plain data of a system for a peer: composed on mocks, so nothing is created."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ System = Callable[[Stack], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """Services in the order in which they can start, and the networks of their links."""
+    """The services in start order, and the networks of their links."""
 
     services: tuple[Service, ...]
     networks: NetworkPlan
@@ -30,7 +30,7 @@ class Description:
 def describe(
     system: System, settings: Settings, prefix: str, addresses: IPv4Network
 ) -> Description:
-    """What `system` consists of. Raises `InvalidStackError`."""
+    """The description of `system`. Raises `InvalidStackError`."""
     composition = collect(system, settings)
     raise_problems(composition.problems())
     plan = networks.plan(composition.workloads, composition.links, prefix, addresses)

@@ -1,10 +1,10 @@
 """Throughput of the inference service against calling its model directly, one text after the other.
 
-`python -m benchmarks.inference` starts the service in a container, lets concurrent clients post one text
-at a time, and then runs a plain loop over the same texts in a container of the same image with the
-same limits and the same session settings. Both are measured in turn, several rounds; the medians
-and the median of the rounds' ratios are printed. The clients run on this host beside the service
-and take their share of its processors, which counts against the service.
+`python -m benchmarks.inference` starts the service in a container with concurrent clients that post
+one text at a time, and runs a plain loop over the same texts in a container with the same image,
+limits and session settings. It measures both in turn for several rounds, and prints the medians and
+the median of the rounds' ratios. The clients run on the same host, and the CPU time that they take
+counts against the service.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from strata.images.source import Source, resolve
 PORT = 8000
 STARTS_WITHIN_S = 30
 TEXTS = 512
-# Sentences of a few words to some forty, as people post and search.
+# Typical documents and queries have four to forty words.
 WORDS = """
     harbour winter bread yeast sugar match goal striker mortgage rate bank cat radiator planet
     telescope river bridge engine signal garden letter music paper window doctor market
@@ -42,15 +42,15 @@ from apps.inference.limits import processors
 from apps.inference.model_session import ModelSession
 from apps.inference.tokens import Tokens
 
-given = json.loads(sys.stdin.readline())
+parameters = json.loads(sys.stdin.readline())
 folder = Path("/opt/model")
 tokens = Tokens(folder / "tokenizer.json", 256)
-session = ModelSession(folder / "model.onnx", processors(), given["device"])
-texts = given["texts"]
+session = ModelSession(folder / "model.onnx", processors(), parameters["device"])
+texts = parameters["texts"]
 for text in texts[:16]:
     session.embed([tokens.encode(text)])
 done, started = 0, time.perf_counter()
-while time.perf_counter() - started < given["seconds"]:
+while time.perf_counter() - started < parameters["seconds"]:
     session.embed([tokens.encode(texts[done % len(texts)])])
     done += 1
 print(json.dumps({"rate": done / (time.perf_counter() - started), "device": session.device}))
@@ -59,7 +59,7 @@ print(json.dumps({"rate": done / (time.perf_counter() - started), "device": sess
 
 @dataclass(frozen=True)
 class Load:
-    """What both sides are given: `cpus` limits each container, `seconds` is a round's length."""
+    """The parameters of both sides. `cpus`: the limit of each container. `seconds`: of a round."""
 
     image: str
     cpus: float
@@ -70,16 +70,17 @@ class Load:
 
 
 def texts(seed: int = 7) -> list[str]:
-    """The same texts at every run."""
-    chosen = random.Random(seed)  # noqa: S311  (a benchmark's input, not a secret)
+    """The texts, the same in every run."""
+    generator = random.Random(seed)  # noqa: S311  (a benchmark's input, not a secret)
     words = WORDS.split()
     return [
-        " ".join(chosen.choices(words, k=chosen.choice(LENGTHS_IN_WORDS))) for _ in range(TEXTS)
+        " ".join(generator.choices(words, k=generator.choice(LENGTHS_IN_WORDS)))
+        for _ in range(TEXTS)
     ]
 
 
 def limits(load: Load) -> dict[str, object]:
-    """What both containers are started with."""
+    """The options of both containers."""
     options: dict[str, object] = {
         "nano_cpus": int(load.cpus * 1e9),
         "mem_limit": "1g",
@@ -95,7 +96,7 @@ def limits(load: Load) -> dict[str, object]:
 
 
 def start_service(client: docker.DockerClient, load: Load) -> tuple[Container, str]:
-    """The service and its address, once it is healthy."""
+    """Starts the service. Returns its container and address once it is healthy."""
     container = client.containers.run(
         load.image,
         environment={"LISTEN_ADDRESSES": "0.0.0.0", "DEVICE": load.device},  # noqa: S104
@@ -115,8 +116,8 @@ def start_service(client: docker.DockerClient, load: Load) -> tuple[Container, s
     raise SystemExit(f"the inference service was not healthy within {STARTS_WITHIN_S} s:\n{log}")
 
 
-async def one_client(address: str, number: int, load: Load, until: float) -> int:
-    """Posts one text after the other on one connection; gives how many were answered."""
+async def run_client(address: str, number: int, load: Load, until: float) -> int:
+    """Posts texts one by one on one connection. Returns the number of responses."""
     reader, writer = await asyncio.open_connection(address, PORT)
     done = 0
     while time.perf_counter() < until:
@@ -136,30 +137,30 @@ async def one_client(address: str, number: int, load: Load, until: float) -> int
     return done
 
 
-async def through_service(address: str, load: Load) -> float:
-    """Texts a second with all clients at once."""
+async def run_clients(address: str, load: Load) -> float:
+    """Texts per second with all clients."""
     started = time.perf_counter()
     until = started + load.seconds
     counts = await asyncio.gather(
-        *(one_client(address, number, load, until) for number in range(load.clients))
+        *(run_client(address, number, load, until) for number in range(load.clients))
     )
     return sum(counts) / (time.perf_counter() - started)
 
 
-def served(client: docker.DockerClient, load: Load) -> float:
-    """Texts a second through a service of its own, warm."""
+def measure_service(client: docker.DockerClient, load: Load) -> float:
+    """Texts per second through a new service, after a warm-up."""
     container, address = start_service(client, load)
     try:
-        asyncio.run(through_service(address, replace(load, seconds=load.seconds / 2)))
-        return asyncio.run(through_service(address, load))
+        asyncio.run(run_clients(address, replace(load, seconds=load.seconds / 2)))
+        return asyncio.run(run_clients(address, load))
     finally:
         container.remove(force=True)
 
 
-def directly(client: docker.DockerClient, load: Load) -> float:
-    """Texts a second in a plain loop, in a container of its own."""
-    given = json.dumps({"texts": load.texts, "seconds": load.seconds, "device": load.device})
-    script = f"import io, sys\nsys.stdin = io.StringIO({given!r})\n{DIRECT}"
+def measure_loop(client: docker.DockerClient, load: Load) -> float:
+    """Texts per second in a plain loop, in a new container."""
+    parameters = json.dumps({"texts": load.texts, "seconds": load.seconds, "device": load.device})
+    script = f"import io, sys\nsys.stdin = io.StringIO({parameters!r})\n{DIRECT}"
     container = client.containers.run(
         load.image,
         ["python3", "-c", script],
@@ -183,34 +184,36 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0, help="length of a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    given = parser.parse_args()
-    name = "inference-cuda" if given.device == "cuda" else "inference"
+    arguments = parser.parse_args()
+    name = "inference-cuda" if arguments.device == "cuda" else "inference"
     load = Load(
-        image=given.image or resolve(name, Source.LOCAL),
-        cpus=given.cpus,
-        clients=given.clients,
-        seconds=given.seconds,
-        device=given.device,
+        image=arguments.image or resolve(name, Source.LOCAL),
+        cpus=arguments.cpus,
+        clients=arguments.clients,
+        seconds=arguments.seconds,
+        device=arguments.device,
         texts=texts(),
     )
     client = docker_engine.connect()
     service: list[float] = []
     direct: list[float] = []
-    for number in range(given.rounds):
-        # One at a time, else each would measure the other; in turn first, so that a host that gets
-        # busier favours neither.
+    for number in range(arguments.rounds):
+        # One at a time, so that they don't disturb each other, and each first in turn, so that a host
+        # that gets busier favours neither.
         if number % 2:
-            direct.append(directly(client, load))
-        service.append(served(client, load))
+            direct.append(measure_loop(client, load))
+        service.append(measure_service(client, load))
         if not number % 2:
-            direct.append(directly(client, load))
+            direct.append(measure_loop(client, load))
         print(f"round {number + 1}: service {service[-1]:.0f}/s, direct {direct[-1]:.0f}/s")
-    # Of each round by itself: the two sides of a round saw about the same host.
-    ratio = statistics.median(one / other for one, other in zip(service, direct, strict=True))
+    # Per round, because the load of the host is about the same within a round.
+    ratio = statistics.median(
+        served / looped for served, looped in zip(service, direct, strict=True)
+    )
     print(
         f"inference: {statistics.median(service):.0f} texts/s through the service with "
         f"{load.clients} clients, {statistics.median(direct):.0f} texts/s directly in a loop, "
-        f"ratio {ratio:.2f} ({load.device}, {load.cpus:g} CPUs each, {given.rounds} rounds)"
+        f"ratio {ratio:.2f} ({load.device}, {load.cpus:g} CPUs each, {arguments.rounds} rounds)"
     )
 
 

@@ -1,4 +1,4 @@
-"""Runs a command and measures it: wall time, and the memory of all its processes."""
+"""Runs a command and measures its wall time and the memory of all its processes."""
 
 import os
 import signal
@@ -14,14 +14,14 @@ from strata.errors import BenchmarkError
 SAMPLE_SECONDS = 0.05
 LIMIT_SECONDS = 600.0
 GRACE_SECONDS = 20.0
-"""How long an interrupted command may take to end by itself."""
+"""How long an interrupted command may take to exit."""
 LAST_LINES = 15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """`peak_memory_mib` adds up the largest resident size of each process that took part, so memory
-    that two of them share counts twice; None where the system has no /proc."""
+class Measurement:
+    """`peak_memory_mib` is the sum of the peak resident sizes of all processes, so shared memory
+    counts more than once; None without /proc."""
 
     seconds: float
     peak_memory_mib: float | None
@@ -29,11 +29,11 @@ class Measured:
 
 def measure(
     command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path
-) -> Measured:
-    """Runs a command to its end, its output going to `log`. Raises `BenchmarkError` where it fails."""
+) -> Measurement:
+    """Runs a command with its output in `log`. Raises `BenchmarkError` if it fails."""
     with log.open("w") as output:
         begin = time.monotonic()
-        # A session of its own: Ctrl-C reaches the command through us, once.
+        # A new session, so that Ctrl-C reaches the command only through `_end`.
         process = subprocess.Popen(
             command,
             cwd=folder,
@@ -57,11 +57,11 @@ def measure(
             _end(process)
     if status:
         raise BenchmarkError(f"{_shown(command)} ended with status {status}{_tail(log)}")
-    return Measured(seconds=seconds, peak_memory_mib=memory.peak_mib)
+    return Measurement(seconds=seconds, peak_memory_mib=memory.peak_mib)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Ends a command that is still there, with the processes it started."""
+    """Stops a running command and its child processes."""
     if process.poll() is not None:
         return
     for each in (signal.SIGINT, signal.SIGKILL):
@@ -83,10 +83,10 @@ def _tail(log: Path) -> str:
 
 
 class _Memory(threading.Thread):
-    """Looks at a process and its descendants until it is stopped.
+    """Samples a process and its descendants until it is stopped.
 
-    The kernel keeps each process's own peak, so a look now and then misses only what was taken in
-    the last moments before an end.
+    The kernel keeps each process's peak, so samples miss only what a process allocates right before
+    it exits.
     """
 
     def __init__(self, root: int) -> None:
@@ -113,7 +113,7 @@ class _Memory(threading.Thread):
 
 def _tree(root: int) -> list[int]:
     processes = [root]
-    for process in processes:  # It grows as the loop adds children.
+    for process in processes:  # The list grows during the loop.
         for thread in Path(f"/proc/{process}/task").glob("*/children"):
             try:
                 processes.extend(int(child) for child in thread.read_text().split())
@@ -127,7 +127,7 @@ def _peak_kib(process: int) -> int | None:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:
         return None
-    # "VmHWM:    12345 kB"; a process that is ending has no such line.
+    # "VmHWM:    12345 kB"; a process that is exiting has no such line.
     for line in status.splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1])

@@ -1,4 +1,4 @@
-"""Docker Compose, which Strata is measured against: brought for the benchmarks only."""
+"""Installs Docker Compose, the peer of the benchmarks."""
 
 import platform
 from pathlib import Path
@@ -16,7 +16,7 @@ _VERSION_VARIABLE = "github.com/docker/compose/v2/internal.Version"
 
 
 def ensure(layout: Layout) -> Path:
-    """The path of the program: the official release, or built from its pinned Go module."""
+    """The path of the executable: the official release, or a build of its pinned Go module."""
     target = layout.folder / "bench" / "docker-compose"
     module = golang.SOURCES / "compose"
     chosen = source.choose(layout)

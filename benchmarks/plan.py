@@ -1,9 +1,8 @@
-"""How long a plan takes as a stack grows: `python -m benchmarks.plan`.
+"""How the time of a preview grows with the stack: `python -m benchmarks.plan`.
 
-Previews of the prod stack (EKS) with 10, 100 and 1,000 services by the real engine. The peer is a
-program that asks for the very same resources with nothing of Strata in it: a loop over what the
-first preview showed. Both are planned by the same providers in the same run, so the ratio is what
-composing, checking and placing add.
+Previews the prod stack (EKS) with 10, 100 and 1,000 services, with the real engine. The peer is a
+program without Strata that registers the same resources in a loop. Both use the same providers in
+the same run, so the ratio is the overhead of composing, checking and rendering.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ ENVIRONMENT = ROOT / ".toolchain" / "venv"
 SIZES = (10, 100, 1000)
 TIERS = 3
 SEED = "a seed that only the benchmarks use"
-# What each further service may take in the last step against the first, for a plan that grows no
-# worse than linearly; a quarter is what two runs on a shared machine differ by.
+# The time per additional service in the last step, at most, as a multiple of that in the first. Two
+# runs on a shared machine differ by up to a quarter.
 LINEAR = 1.25
 
 STRATA = """\
@@ -66,15 +65,15 @@ STACK_FILE: dict[str, Any] = {
 
 
 def compose(stack: Any, services: int) -> None:
-    """So many small services in three tiers, each of which calls one of the tier below."""
+    """Small services in three tiers, each of which calls one of the tier below."""
     from strata.components import AppService, AppServiceArgs
     from strata.model import Resources
 
-    made: list[AppService] = []
-    a_tier = -(-services // TIERS)
+    components: list[AppService] = []
+    tier_size = -(-services // TIERS)
     for index in range(services):
-        calls = {"NEXT_URL": made[index - a_tier].endpoint()} if index >= a_tier else {}
-        made.append(
+        calls = {"NEXT_URL": components[index - tier_size].endpoint()} if index >= tier_size else {}
+        components.append(
             AppService(
                 f"service-{index}",
                 AppServiceArgs(
@@ -88,7 +87,7 @@ def compose(stack: Any, services: int) -> None:
 
 
 def preview(program: str, services: int, resources: list[Any]) -> tuple[float, list[Any]]:
-    """Seconds of a preview, and the resources it showed."""
+    """The seconds of a preview, and its resources."""
     with tempfile.TemporaryDirectory(prefix="strata-bench-") as temporary:
         folder = Path(temporary)
         project = {
@@ -105,30 +104,31 @@ def preview(program: str, services: int, resources: list[Any]) -> tuple[float, l
             "BENCH_ROOT": str(ROOT),
             "BENCH_SERVICES": str(services),
             "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE": "of a state that is thrown away",
+            "PULUMI_CONFIG_PASSPHRASE": "of a temporary state",
         }
         environment.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
         run(["stack", "init", "bench"], folder, environment)
         began = time.perf_counter()
-        done = run(["preview", "--json", "--stack", "bench"], folder, environment)
+        output = run(["preview", "--json", "--stack", "bench"], folder, environment)
         seconds = time.perf_counter() - began
-        steps = json.loads(done)["steps"]
-        return seconds, [asked(step["newState"]) for step in steps if is_asked(step["newState"])]
+        steps = json.loads(output)["steps"]
+        states = [step["newState"] for step in steps]
+        return seconds, [registration(state) for state in states if is_planned(state)]
 
 
-def is_asked(state: dict[str, Any]) -> bool:
-    """Whether a resource is one that a provider plans."""
+def is_planned(state: dict[str, Any]) -> bool:
+    """Whether a provider plans the resource."""
     return bool(state.get("custom")) and not str(state["type"]).startswith("pulumi:")
 
 
-def asked(state: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
-    """A resource as the peer asks for it: with its type, its name and what a plan knows of it."""
+def registration(state: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """How the peer registers a resource: its type, name and planned inputs."""
     return state["type"], str(state["urn"]), dict(state.get("inputs", {}))
 
 
 def run(arguments: list[str], folder: Path, environment: dict[str, str]) -> str:
     pulumi = ROOT / ".toolchain" / "bin" / "pulumi"
-    done = subprocess.run(
+    result = subprocess.run(
         [str(pulumi), *arguments, "--non-interactive"],
         cwd=folder,
         env=environment,
@@ -136,37 +136,39 @@ def run(arguments: list[str], folder: Path, environment: dict[str, str]) -> str:
         text=True,
         check=False,
     )
-    if done.returncode:
-        sys.exit(f"error: pulumi {arguments[0]} failed: {(done.stdout + done.stderr)[-3000:]}")
-    return done.stdout
+    if result.returncode:
+        sys.exit(f"error: pulumi {arguments[0]} failed: {(result.stdout + result.stderr)[-3000:]}")
+    return result.stdout
 
 
 def main() -> int:
-    """Prints the table; 1 if a plan grows worse than linearly."""
+    """Prints the table. Returns 1 if the time grows worse than linearly."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="services, by commas")
+    parser.add_argument(
+        "--sizes", default=",".join(map(str, SIZES)), help="numbers of services, comma-separated"
+    )
     sizes = [int(size) for size in parser.parse_args().sizes.split(",")]
     print(f"{os.cpu_count()} processors")
     print(
-        f"{'services':>10}{'resources':>11}{'preview, s':>12}{'ms a service':>14}"
+        f"{'services':>10}{'resources':>11}{'preview, s':>12}{'ms/service':>14}"
         f"{'peer, s':>10}{'ratio':>8}"
     )
-    taken: list[float] = []
+    durations: list[float] = []
     for services in sizes:
         seconds, resources = preview(STRATA, services, [])
         peer, _ = preview(PEER, services, resources)
-        taken.append(seconds)
+        durations.append(seconds)
         print(
             f"{services:10}{len(resources):11}{seconds:12.2f}{seconds * 1000 / services:14.1f}"
             f"{peer:10.2f}{seconds / peer:8.2f}",
             flush=True,
         )
-    further = [
-        (taken[step + 1] - taken[step]) * 1000 / (sizes[step + 1] - sizes[step])
+    increments = [
+        (durations[step + 1] - durations[step]) * 1000 / (sizes[step + 1] - sizes[step])
         for step in range(len(sizes) - 1)
     ]
-    print("each further service: " + ", then ".join(f"{one:.1f} ms" for one in further))
-    return 0 if all(one <= LINEAR * further[0] for one in further) else 1
+    print("each additional service: " + ", then ".join(f"{each:.1f} ms" for each in increments))
+    return 0 if all(each <= LINEAR * increments[0] for each in increments) else 1
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""A Pulumi project for measuring: the program of this clone, with a state, a seed, settings and
-systems that the person's own stacks never see."""
+"""A Pulumi project for the benchmarks: the program of this clone with separate state, seed, settings
+and systems."""
 
 import json
 import secrets
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.meter import Measured, measure
+from benchmarks.meter import Measurement, measure
 from toolchain.layout import Layout, process_environment
 
 PROGRAM = ("__main__.py", "strata", "apps", "benchmarks")
 
 
 class Project:
-    """One stack of the program, in a folder of its own."""
+    """One stack of the program, in a separate folder."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class Project:
         systems: Mapping[str, Path],
         settings: Mapping[str, Any],
     ) -> None:
-        """`systems` are the systems that the program can find: name -> file."""
+        """`systems`: the files of the systems that the program finds, by name."""
         self._folder = folder
         self._stack = stack
         self._pulumi = str(layout.bin / "pulumi")
@@ -37,7 +37,7 @@ class Project:
         for name, file in systems.items():
             (folder / "systems" / f"{name}.py").symlink_to(file)
         configuration = {f"strata:{key}": value for key, value in settings.items()}
-        # JSON is YAML too.
+        # JSON is valid YAML.
         (folder / f"Pulumi.{stack}.yaml").write_text(json.dumps({"config": configuration}))
         own = folder / ".own"
         (own / "state").mkdir(parents=True)
@@ -51,13 +51,13 @@ class Project:
         }
         self._run("stack", "init", stack)
 
-    def up(self) -> Measured:
+    def up(self) -> Measurement:
         return self._run("up", "--yes", "--skip-preview", "--stack", self._stack)
 
-    def down(self) -> Measured:
+    def down(self) -> Measurement:
         return self._run("destroy", "--yes", "--skip-preview", "--stack", self._stack)
 
-    def _run(self, *arguments: str) -> Measured:
+    def _run(self, *arguments: str) -> Measurement:
         return measure(
             [self._pulumi, *arguments, "--non-interactive", "--color", "never"],
             folder=self._folder,

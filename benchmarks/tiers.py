@@ -1,9 +1,8 @@
-"""A stack of twenty small services in three tiers, for measuring: it is no system of Strata.
+"""A stack of twenty small services in three tiers, for the benchmarks.
 
 4 servers; 8 middles, each calling two servers; 8 clients, each calling two middles. All run the
-image `probe-server`, whose process is up in tens of milliseconds, so that what is measured is the
-tool that brings the stack up. It has the signature of a system, and `bench.project` puts it where
-the program looks for one.
+image `probe-server`, which starts in tens of milliseconds, so that the benchmark measures the tool
+that brings the stack up. `benchmarks.project` adds it to the systems of the program.
 """
 
 from strata.components import AppService, AppServiceArgs
@@ -15,9 +14,8 @@ SERVERS = 4
 MIDDLES = 8
 CLIENTS = 8
 PROBE_INTERVAL_SECONDS = 1
-"""Where Docker Compose is at its quickest: it waits for Docker's own health check, which runs for the
-first time after one interval. On a small host it has a price: twenty checks a second take most of
-two cores, from both tools alike (`benchmarks.tiers_5s` has none of it)."""
+"""Docker Compose's best case: it waits for Docker's health check, which first runs after one interval.
+Twenty checks a second take most of two cores, with both tools; `benchmarks.tiers_5s` avoids that."""
 
 
 def compose(stack: Stack) -> None:
@@ -51,6 +49,8 @@ def _service(
                 check=HttpProbe(port=PORT),
                 interval_seconds=probe_interval_seconds,
             ),
-            calls={f"CALLS_{index}": one.endpoint() for index, one in enumerate(calls, start=1)},
+            calls={
+                f"CALLS_{index}": server.endpoint() for index, server in enumerate(calls, start=1)
+            },
         ),
     )

@@ -1,4 +1,4 @@
-"""The stack of `benchmarks.tiers`, asked for health as seldom as a stack of Strata is by default."""
+"""The stack of `benchmarks.tiers`, with Strata's default probe interval."""
 
 from benchmarks.tiers import describe
 from strata.stack import Stack

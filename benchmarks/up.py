@@ -1,6 +1,6 @@
 """`pulumi up` against `docker compose up --wait`, for the same stack in the same run.
 
-`python -m benchmarks.up` brings each stack up, up again with nothing changed, and down, with the one
+`python -m benchmarks.up` brings each stack up, up again with nothing changed, and down, with one
 tool and then with the other, several rounds, and prints the medians and their ratios. All it makes
 is its own (state, seed, ports, range of addresses) and is removed at the end, also on Ctrl-C.
 """
@@ -24,7 +24,7 @@ import benchmarks.tiers_5s
 import systems.reference
 from benchmarks import compose, peer
 from benchmarks.description import System, describe
-from benchmarks.meter import Measured, measure
+from benchmarks.meter import Measurement, measure
 from benchmarks.project import Project
 from strata import docker_engine
 from strata.config import GpuSettings, Settings
@@ -41,9 +41,9 @@ from toolchain.layout import Layout, here
 ROUNDS = 3
 FIRST_AT_MOST = 1.2
 AGAIN_AT_MOST = 1.5
-"""The aims, as times of what Docker Compose takes."""
+"""The goals, as multiples of Docker Compose's time."""
 ADDRESSES = IPv4Network("10.127.0.0/16")
-"""Beside the ranges that stacks choose by their names (10.128.0.0/9)."""
+"""Outside of the default ranges of stacks (10.128.0.0/9)."""
 PORTS = {"http": 28080, "https": 28443}
 STACK = "bench"
 PREFIX = f"strata-{STACK}-compose"
@@ -51,7 +51,7 @@ PREFIX = f"strata-{STACK}-compose"
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A stack to measure. `probe_interval_seconds` is for Compose alone."""
+    """A stack to measure. `probe_interval_seconds` applies only to Compose."""
 
     title: str
     system: str
@@ -68,20 +68,20 @@ SUBJECTS = {
         file=Path(systems.reference.__file__),
     ),
     "reference-1s": Subject(
-        title="the reference system, Compose asking for health each second",
+        title="the reference system, probed by Compose every second",
         system="reference",
         compose=systems.reference.compose,
         file=Path(systems.reference.__file__),
         probe_interval_seconds=1,
     ),
     "tiers": Subject(
-        title="20 small services in 3 tiers, asked for health each second",
+        title="20 small services in 3 tiers, probed every second",
         system="tiers",
         compose=benchmarks.tiers.compose,
         file=Path(benchmarks.tiers.__file__),
     ),
     "tiers-5s": Subject(
-        title="20 small services in 3 tiers, asked every 5 seconds",
+        title="20 small services in 3 tiers, probed every 5 seconds",
         system="tiers_5s",
         compose=benchmarks.tiers_5s.compose,
         file=Path(benchmarks.tiers_5s.__file__),
@@ -91,26 +91,26 @@ SUBJECTS = {
 
 @dataclass
 class Times:
-    """What one tool took, a measure a round."""
+    """The measurements of one tool, one per round."""
 
-    first: list[Measured] = field(default_factory=list)
-    again: list[Measured] = field(default_factory=list)
-    down: list[Measured] = field(default_factory=list)
+    first: list[Measurement] = field(default_factory=list)
+    again: list[Measurement] = field(default_factory=list)
+    down: list[Measurement] = field(default_factory=list)
 
     def seconds(self, phase: str) -> float:
-        measures: list[Measured] = getattr(self, phase)
+        measures: list[Measurement] = getattr(self, phase)
         return statistics.median(measured.seconds for measured in measures)
 
     def ratio(self, other: "Times", phase: str) -> float:
-        """The median of the ratios of each round: what else the machine does falls on neighbours."""
-        ours: list[Measured] = getattr(self, phase)
-        theirs: list[Measured] = getattr(other, phase)
+        """The median of the rounds' ratios: other load on the machine affects both tools of a round."""
+        ours: list[Measurement] = getattr(self, phase)
+        theirs: list[Measurement] = getattr(other, phase)
         return statistics.median(
             our.seconds / their.seconds for our, their in zip(ours, theirs, strict=True)
         )
 
     def memory_mib(self, phase: str) -> float | None:
-        measures: list[Measured] = getattr(self, phase)
+        measures: list[Measurement] = getattr(self, phase)
         peaks = [each.peak_memory_mib for each in measures if each.peak_memory_mib is not None]
         return statistics.median(peaks) if peaks else None
 
@@ -120,19 +120,19 @@ class Tool:
     """How one tool brings a stack up and down."""
 
     name: str
-    up: Callable[[], Measured]
-    down: Callable[[], Measured]
+    up: Callable[[], Measurement]
+    down: Callable[[], Measurement]
 
 
 class Bench:
-    """What all measurements of one run share."""
+    """The measurements of one run."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._client = docker_engine.connect()
         self._program = peer.ensure(layout)
         self._seed_file = layout.folder / "bench" / "seed"
-        # It stays, so that the next run knows and removes what a killed one left.
+        # It is kept, so that the next run can remove what a killed run left.
         ensure_secret(self._seed_file)
         self._seed = self._seed_file.read_text().strip().encode()
         self._images = choose()[0]
@@ -151,7 +151,7 @@ class Bench:
                 measures.first.append(tool.up())
                 measures.again.append(tool.up())
                 measures.down.append(tool.down())
-                # What a down left would disturb the other tool.
+                # Leftovers would disturb the other tool.
                 self.clear()
         return times
 
@@ -188,7 +188,7 @@ class Bench:
             probe_interval_seconds=subject.probe_interval_seconds,
         )
 
-        def run(*arguments: str) -> Measured:
+        def run(*arguments: str) -> Measurement:
             return measure(
                 [str(self._program), "--file", str(file), *arguments],
                 folder=place,
@@ -204,20 +204,20 @@ class Bench:
 
 
 def table(title: str, times: Mapping[str, Times]) -> str:
-    """The medians of both tools, their ratio and the aim, as text."""
+    """The medians of both tools, their ratio and the goal, as text."""
     strata, other = times["pulumi"], times["compose"]
     rounds = len(strata.first)
     lines = [
-        f"{title} (medians of {rounds} rounds, of their ratios too)",
-        f"  {'':<22}{'pulumi':>10}{'compose':>10}{'ratio':>8}  aim",
+        f"{title} (medians of {rounds} rounds and of their ratios)",
+        f"  {'':<22}{'pulumi':>10}{'compose':>10}{'ratio':>8}  goal",
     ]
-    for label, phase, aim in (
+    for label, phase, goal in (
         ("first up", "first", FIRST_AT_MOST),
         ("up, nothing changed", "again", AGAIN_AT_MOST),
         ("down", "down", None),
     ):
         ratio = strata.ratio(other, phase)
-        verdict = "" if aim is None else f"at most {aim}: {'met' if ratio <= aim else 'missed'}"
+        verdict = "" if goal is None else f"at most {goal}: {'met' if ratio <= goal else 'missed'}"
         lines.append(
             f"  {label:<22}{strata.seconds(phase):>8.1f} s{other.seconds(phase):>8.1f} s{ratio:>8.2f}  {verdict}"
         )
@@ -235,8 +235,8 @@ def table(title: str, times: Mapping[str, Times]) -> str:
 
 
 @contextmanager
-def _alone(layout: Layout) -> Iterator[None]:
-    """Two runs at a time would measure, and remove, each other's things."""
+def _exclusive(layout: Layout) -> Iterator[None]:
+    """Prevents a second run, which would disturb the measurements and remove resources of this one."""
     path = layout.folder / "bench" / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
@@ -244,7 +244,7 @@ def _alone(layout: Layout) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BenchmarkError(
-                "another benchmark of this clone is running", "wait until it has ended"
+                "another benchmark of this clone is running", "wait until it is finished"
             ) from None
         yield
 
@@ -258,9 +258,9 @@ def _log_image(name: str, state: str) -> None:
 
 
 def run(subjects: list[str], rounds: int) -> Iterator[str]:
-    """Measures, and gives a table as soon as it is there."""
+    """Yields the table of each subject once it is measured."""
     layout = here()
-    with _alone(layout):
+    with _exclusive(layout):
         bench = Bench(layout)
         bench.clear()
         try:
@@ -271,7 +271,7 @@ def run(subjects: list[str], rounds: int) -> Iterator[str]:
                         SUBJECTS[name].title, bench.run(SUBJECTS[name], rounds, Path(folder))
                     )
         finally:
-            # A second Ctrl-C must not leave half of it.
+            # A second Ctrl-C must not interrupt the removal.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             bench.clear()
             signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""AppJob: a program that ends: a migration, an import, a nightly report."""
+"""AppJob: a program that exits, for example a migration or a nightly report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pulumi
 
 from strata.components.app_service import DEFAULT_TMPFS
-from strata.components.component import WorkloadComponent, shared
+from strata.components.component import WorkloadComponent, shared_fields
 from strata.components.connection import Connection, Dependencies
 from strata.components.gpu_service import check_gpu
 from strata.model import Endpoint, Gpu, Job, Tmpfs
@@ -50,16 +50,16 @@ class AppJob(WorkloadComponent):
 
 
 def describe(name: str, args: AppJobArgs) -> Job:
-    """The plain data of a job."""
-    needs = Dependencies.of(args)
+    """The job of an `AppJob`."""
+    dependencies = Dependencies.of(args)
     return Job(
         **{
-            **shared(args, WorkloadFields),
-            "environment": {**needs.environment, **args.environment},
-            "files": (*args.files, *needs.files),
+            **shared_fields(args, WorkloadFields),
+            "environment": {**dependencies.environment, **args.environment},
+            "files": (*args.files, *dependencies.files),
         },
         name=name,
-        links=needs.links,
+        links=dependencies.links,
         gpu=args.gpu,
         schedule=args.schedule,
         retries=args.retries,

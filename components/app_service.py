@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from strata.components.component import WorkloadComponent, shared
+from strata.components.component import WorkloadComponent, shared_fields
 from strata.components.connection import Connection, Dependencies
 from strata.errors import Problem
 from strata.model import (
@@ -32,9 +32,9 @@ class AppServiceArgs(ServiceFields):
     """The arguments of an `AppService`: the fields of `strata.model.service.ServiceFields`, and
     those below. Only `stack`, `image` and `resources` are required.
 
-    `port`: where it serves HTTP, under the port name `http`; None for an application that only
-    calls others. `published`: the port on the host's loopback address, or on the load balancer,
-    that leads to it. The variables LISTEN_ADDRESSES (comma-separated) and LISTEN_PORT say where to
+    `port`: the HTTP port, which is named `http`; None for an application that only calls
+    others. `published`: the port on the host's loopback address, or on the load balancer, that
+    forwards to it. The variables LISTEN_ADDRESSES (comma-separated) and LISTEN_PORT say where to
     listen; set `honours_listen` to False for a program that always listens on every address.
     `ports`: further ports. `probe`: by default `GET /health` on `port`.
 
@@ -66,44 +66,44 @@ class AppService(WorkloadComponent):
 
 
 def check(name: str, args: AppServiceArgs) -> Iterator[Problem]:
-    """What is wrong with the arguments on their own."""
+    """The errors of the arguments."""
     path = f"service {name}"
     if args.port is None and args.probe is None:
         yield Problem(
             f"{path}: probe",
             "there is no port to probe",
-            "give a probe, for example Probe(check=ExecProbe(command=(...)))",
+            "set a probe, for example Probe(check=ExecProbe(command=(...)))",
         )
     if args.port is None and args.published is not None:
-        yield Problem(f"{path}: published", "there is no port to publish", "give a port")
+        yield Problem(f"{path}: published", "there is no port to publish", "set port")
     yield from Dependencies.of(args).problems(path, args.environment)
 
 
 def describe(name: str, args: AppServiceArgs, gpu: Gpu = NO_GPU) -> Service:
-    """The plain data of an application."""
-    needs = Dependencies.of(args)
+    """The service of an application."""
+    dependencies = Dependencies.of(args)
     ports = args.ports
     environment: dict[str, Text] = {}
-    # Without a port and a probe, `check` reports the arguments; this command never runs.
-    check_: HttpProbe | ExecProbe = ExecProbe(command=("false",))
+    # `check` reports arguments without a port and a probe, so this command never runs.
+    default_check: HttpProbe | ExecProbe = ExecProbe(command=("false",))
     if args.port is not None:
         http = Port(
             name="http", number=args.port, published=args.published, bound=args.honours_listen
         )
         ports = (http, *ports)
-        check_ = HttpProbe(port=args.port)
+        default_check = HttpProbe(port=args.port)
         if args.honours_listen:
             environment = {"LISTEN_ADDRESSES": Listen("http"), "LISTEN_PORT": str(args.port)}
     return Service(
         **{
-            **shared(args, ServiceFields),
-            "environment": {**environment, **needs.environment, **args.environment},
-            "files": (*args.files, *needs.files),
-            "after": (*args.after, *needs.after),
+            **shared_fields(args, ServiceFields),
+            "environment": {**environment, **dependencies.environment, **args.environment},
+            "files": (*args.files, *dependencies.files),
+            "after": (*args.after, *dependencies.after),
         },
         name=name,
-        probe=args.probe or Probe(check=check_),
+        probe=args.probe or Probe(check=default_check),
         ports=ports,
-        links=needs.links,
+        links=dependencies.links,
         gpu=gpu,
     )

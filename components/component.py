@@ -1,4 +1,4 @@
-"""What all components share."""
+"""The base of all components."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -12,10 +12,10 @@ from strata.stack import Stack
 
 
 class WorkloadComponent(pulumi.ComponentResource):
-    """A component that consists of one workload or more.
+    """A component that consists of one or more workloads.
 
-    `workload` is the plain data of the one that clients link to. The stack creates the resources of
-    all of them, as children of this component, once the whole is checked (`Stack.deploy`).
+    `workload` is the one that clients link to. `Stack.deploy` checks the stack and then creates the
+    resources of all workloads as children of this component.
     """
 
     workload: Workload
@@ -29,7 +29,7 @@ class WorkloadComponent(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None,
     ) -> None:
         main = workloads[0]
-        # Before the engine hears of it, so that a name that is taken is reported in our words.
+        # Before the resource is registered, so that the stack reports a duplicate name, not the engine.
         stack.add(workloads, self, problems)
         super().__init__(
             f"strata:components:{type_name}",
@@ -50,6 +50,6 @@ class WorkloadComponent(pulumi.ComponentResource):
         return self.workload.endpoint(port)
 
 
-def shared(args: object, fields_of: type) -> dict[str, Any]:
-    """The fields that the arguments of a component have from the model, for its workload."""
-    return {one.name: getattr(args, one.name) for one in fields(fields_of)}
+def shared_fields(args: object, fields_of: type) -> dict[str, Any]:
+    """The fields that the arguments of a component share with its workload."""
+    return {each.name: getattr(args, each.name) for each in fields(fields_of)}

@@ -1,4 +1,4 @@
-"""How an application reaches a datastore: where, as whom, and with which secret."""
+"""Connections of applications to datastores: endpoint, user and password."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class _Args(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Dependencies:
-    """What the datastores and endpoints that a workload uses add to it."""
+    """The links, variables and files that a workload needs for the services that it uses."""
 
     connections: Mapping[str, Connection]
     calls: Mapping[str, Endpoint]
@@ -82,13 +82,13 @@ class Dependencies:
         return tuple(name for connection in self.connections.values() for name in connection.after)
 
     def problems(self, path: str, environment: Mapping[str, Text]) -> Iterator[Problem]:
-        """Variables that the connections set too."""
+        """Variables of the environment that a connection sets too."""
         for prefix in self.connections:
-            clash = {key for key in environment if key.startswith(f"{prefix}_")}
-            if clash:
+            duplicates = {key for key in environment if key.startswith(f"{prefix}_")}
+            if duplicates:
                 yield Problem(
                     f"{path}: environment",
-                    f"connections.{prefix} sets {', '.join(sorted(clash))} too",
+                    f"connections.{prefix} sets {', '.join(sorted(duplicates))} too",
                     "remove it from one of them",
                 )
 

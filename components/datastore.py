@@ -1,4 +1,4 @@
-"""Datastore: an engine that keeps data, with its password, its volumes and its limits."""
+"""Datastore: a database, cache or queue, with its password, volumes and limits."""
 
 from dataclasses import dataclass
 

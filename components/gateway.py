@@ -1,4 +1,4 @@
-"""Gateway: the one way into a stack (NGINX)."""
+"""Gateway: the entry point of a stack (NGINX)."""
 
 import json
 from collections import Counter
@@ -38,8 +38,8 @@ CONFIGURATION_FILE = "/run/secrets/nginx.conf"
 CERTIFICATE_FILE = "/run/secrets/certificate.pem"
 PRIVATE_KEY_FILE = "/run/secrets/private-key.pem"
 
-# What NGINX answers by itself, so that a client always gets a reason in the same form.
-REASONS = {
+# NGINX's own error responses, so that all errors have the same form.
+ERRORS = {
     404: "there is nothing at this path",
     413: "the request is larger than this path takes",
     429: "too many requests, try again later",
@@ -52,10 +52,10 @@ REASONS = {
 class Route:
     """Requests to `path` go to `endpoint`.
 
-    A `path` that ends with `/` (and is longer) takes all below it, another takes itself and what
-    is below it after a `/`; `/` alone takes only the root page. A client may make
-    `requests_per_second` (and `burst` more at once), each with a body of at most `body_kib`, and
-    waits at most `timeout_seconds` for an answer (between two messages, with `websocket`).
+    `/search` matches itself and everything below `/search/`; `/assets/` matches only what is below
+    it; `/` matches only the root page. Each client is limited to `requests_per_second`, with `burst`
+    more at once, and to bodies of `body_kib`. A response may take `timeout_seconds` (with
+    `websocket`: the time between two messages).
     """
 
     path: str
@@ -69,8 +69,11 @@ class Route:
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayArgs:
-    """`http` and `https`: ports of the host's loopback. `names`: what the certificate is for;
-    it is issued by the authority of the stack (output `certificateAuthority`)."""
+    """The arguments of a `Gateway`. Only `stack` and `routes` are required.
+
+    `http` and `https`: the published ports. `names`: the host names of the certificate, which the
+    stack's authority issues (output `certificateAuthority`).
+    """
 
     stack: Stack
     routes: tuple[Route, ...]
@@ -90,33 +93,31 @@ class Gateway(WorkloadComponent):
 
 
 def check(name: str, args: GatewayArgs) -> Iterator[Problem]:
-    """What is wrong with the arguments on their own."""
+    """The errors of the arguments."""
     if not args.routes:
-        yield Problem(f"service {name}: routes", "there are none", "give at least one Route")
+        yield Problem(f"service {name}: routes", "is empty", "add a Route")
     if not args.names:
-        yield Problem(
-            f"service {name}: names", "there are none", "give the host names that clients use"
-        )
+        yield Problem(f"service {name}: names", "is empty", "set the host names that clients use")
     for path, count in Counter(route.path.rstrip("/") for route in args.routes).items():
         if count > 1:
             yield Problem(
-                f"service {name}: routes", f"{path or '/'} is given {count} times", "keep one"
+                f"service {name}: routes", f"{path or '/'} is listed {count} times", "list it once"
             )
     for index, route in enumerate(args.routes):
-        where = f"service {name}: routes[{index}]"
+        prefix = f"service {name}: routes[{index}]"
         if not route.path.startswith("/") or set(route.path) & set(" \t\n;{}\"'$\\"):
             yield Problem(
-                f"{where}.path",
+                f"{prefix}.path",
                 f"{route.path!r} is not a valid path",
                 "start with '/', without blanks, quotes or any of ; { } $ \\",
             )
         for field in ("requests_per_second", "burst", "body_kib", "timeout_seconds"):
             if getattr(route, field) < 1:
-                yield Problem(f"{where}.{field}", "is less than 1", "use 1 or more")
+                yield Problem(f"{prefix}.{field}", "is less than 1", "use 1 or more")
 
 
 def describe(name: str, args: GatewayArgs) -> Service:
-    """The plain data of a gateway."""
+    """The service of a gateway."""
     return Service(
         name=name,
         image="nginx",
@@ -138,7 +139,7 @@ def describe(name: str, args: GatewayArgs) -> Service:
             File(path=CERTIFICATE_FILE, content=certificate(name, args.names)),
             File(path=PRIVATE_KEY_FILE, content=private_key(name, args.names)),
         ),
-        stop_signal="SIGQUIT",  # Finishes the requests under way, then ends.
+        stop_signal="SIGQUIT",  # Graceful: finishes requests in progress.
     )
 
 
@@ -148,11 +149,11 @@ def _configuration(args: GatewayArgs) -> Text:
         f" rate={route.requests_per_second}r/s;\n"
         for index, route in enumerate(args.routes)
     )
-    reasons = "".join(
+    error_pages = "".join(
         f"    error_page {status} @{status};\n"
         f"    location @{status} {{ internal; default_type application/json;"
-        f" return {status} '{json.dumps({'error': reason})}'; }}\n"
-        for status, reason in REASONS.items()
+        f" return {status} '{json.dumps({'error': message})}'; }}\n"
+        for status, message in ERRORS.items()
     )
     locations = [
         part for index, route in enumerate(args.routes) for part in _locations(index, route)
@@ -215,7 +216,7 @@ http {{
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_connect_timeout 3s;
-{reasons}""",
+{error_pages}""",
         *locations,
         """\
     location / { return 404; }

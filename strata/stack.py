@@ -11,7 +11,7 @@ from pulumi.runtime.config import CONFIG
 
 from strata import config
 from strata.config import Settings
-from strata.errors import InvalidStackError, Problem, raise_problems
+from strata.errors import Problem, StrataError, raise_problems
 from strata.model import Composition, Overrides, Workload
 from strata.platforms import choose
 from strata.platforms.failure import fail
@@ -124,5 +124,5 @@ def open_stack() -> Iterator[Stack]:
         platform = choose(stack.settings, pulumi.get_project(), pulumi.get_stack())
         for name, value in stack.deploy(platform).items():
             pulumi.export(name, value)
-    except InvalidStackError as error:
+    except StrataError as error:
         fail(error)

@@ -12,7 +12,7 @@ Compose = Callable[[Stack], None]
 
 
 def names() -> tuple[str, ...]:
-    """All systems: each is a file of this folder."""
+    """All systems: each is a file in this folder."""
     return tuple(sorted(module.name for module in iter_modules(__path__)))
 
 
@@ -24,6 +24,6 @@ def find(name: str) -> Compose:
         hint = f"did you mean {near[0]}? " if near else ""
         fix = f"{hint}the systems are: {', '.join(known)}"
         raise_problems([Problem("strata:system", f"there is no system {name!r}", fix)])
-    # Only the system that is used is imported.
+    # Imports only this system.
     compose: Compose = import_module(f"systems.{name}").compose
     return compose

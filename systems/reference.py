@@ -1,6 +1,6 @@
-"""The reference system: documents that are posted are found again by meaning.
+"""The reference system: a semantic search over documents.
 
-gateway -> api -> rabbitmq -> worker -> inference -> postgres; redis keeps embeddings of queries.
+gateway -> api -> rabbitmq -> worker -> inference -> postgres; redis caches embeddings of queries.
 """
 
 from strata.components import (
@@ -48,7 +48,7 @@ def compose(stack: Stack) -> None:
             ),
         ),
     )
-    AppService(  # Nobody calls it: it takes its work from the queue.
+    AppService(  # It has no clients: it consumes the queue.
         "worker",
         AppServiceArgs(
             stack=stack,

@@ -4,7 +4,7 @@
     pulumi preview --stack prod --json > after.json
     python -m toolchain.plan_diff before.json after.json
 
-Exits with 1 where they differ. Values that Pulumi hides as secrets are compared as far as it shows them.
+Exits with status 1 if they differ. Secrets are compared as Pulumi shows them.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Any
 
 def resources(preview: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The inputs of each resource, by type and name."""
-    found = {}
+    states = {}
     for step in preview["steps"]:
         state = step.get("newState")
         if state is not None and state["type"] != "pulumi:pulumi:Stack":
             name = state["urn"].rpartition("::")[2]
-            found[f"{state['type']} {name}"] = {
+            states[f"{state['type']} {name}"] = {
                 "inputs": state.get("inputs", {}),
                 "protect": state.get("protect", False),
                 "dependencies": sorted(
-                    one.rpartition("::")[2] for one in state.get("dependencies", ())
+                    urn.rpartition("::")[2] for urn in state.get("dependencies", ())
                 ),
             }
-    return found
+    return states
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
@@ -60,7 +60,7 @@ def main(before_file: str, after_file: str) -> int:
             print(f"~ {name}", *(f"    {line}" for line in lines), sep="\n")
     same = len(before.keys() & after.keys()) - changed
     print(
-        f"{same} resources are the same, {changed} changed,"
+        f"{same} resources unchanged, {changed} changed,"
         f" {len(after.keys() - before.keys())} added, {len(before.keys() - after.keys())} removed"
     )
     return 0 if before == after else 1

@@ -1,4 +1,4 @@
-"""What an engine is."""
+"""The definition of an engine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from strata.model import Resources, Secret, Volume, Workload
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """The choices for one datastore.
+    """The options of one datastore.
 
     `resources` are those of each replica. `volume_size_gib` and `storage_class` are those of each
     replica's data volume (see `strata.model.Volume`).
@@ -31,7 +31,7 @@ class EngineOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """All that Strata knows of one datastore.
+    """An engine of `Datastore`.
 
     `workloads` describes the services and jobs that a datastore of a given name consists of; the
     first is the one that clients connect to, on its port named `port`. `resources` and

@@ -23,14 +23,14 @@ PASSWORD_FILE = "/run/secrets/password"  # noqa: S105 - a path
 
 DIGEST_FILE = "/var/lib/postgresql/data/password-digest"
 
-# The image sets a cluster up when there is none, then runs the files *.sh of this folder; the start
-# script lies there too, under a name that it passes over, to save a volume.
+# The image creates a cluster if there is none, and then runs *.sh in this folder. The start script is
+# there too, without that suffix, to save a volume.
 SETUP_FOLDER = "/docker-entrypoint-initdb.d"
 
-# The digest is written when the cluster is complete. A cluster without it was interrupted while it
-# was set up, and has never served anybody: it is put aside. A digest that differs means that the
-# password was rotated: it is set in single-user mode, before any client can connect. printf is a
-# builtin: the password is in no argument list.
+# The digest is written once the cluster is complete. A cluster without it was interrupted during its
+# creation and never served a client, so it is moved away. A different digest means that the password
+# was rotated: it is set in single-user mode, before clients can connect. printf is a builtin, so the
+# password is in no argument list.
 START = f"""\
 set -euo pipefail
 digest_file={DIGEST_FILE}
@@ -82,7 +82,7 @@ def _service(name: str, options: EngineOptions) -> Service:
             "PGDATA": "/var/lib/postgresql/data/cluster",
         },
         ports=(Port(name="postgres", number=PORT),),
-        # Over TCP on purpose: the server that only sets the cluster up does not listen there.
+        # Over TCP, because the temporary server that creates the cluster doesn't listen on it.
         probe=Probe(
             check=ExecProbe(
                 command=("pg_isready", "-q", "-h", "127.0.0.1", "-U", USER, "-d", DATABASE)
@@ -95,7 +95,7 @@ def _service(name: str, options: EngineOptions) -> Service:
             File(path=f"{SETUP_FOLDER}/start", content=START),
             File(path=f"{SETUP_FOLDER}/zz-complete.sh", content=COMPLETE),
         ),
-        stop_signal="SIGINT",  # "Fast shutdown": ends sessions, does not wait for clients.
+        stop_signal="SIGINT",  # "Fast shutdown": terminates sessions instead of waiting for them.
         stop_grace_seconds=60,
     )
 
@@ -108,5 +108,5 @@ POSTGRES = Engine(
     resources=Resources(memory_mib=512, cpu=1, shared_memory_mib=128),
     user=USER,
     database=DATABASE,
-    upgrade="A new major version reads no older data: back up, start with an empty volume, restore.",
+    upgrade="A new major version can't read older data: back up, start with an empty volume, restore.",
 )

@@ -26,10 +26,10 @@ PORT = 5672
 USER = "strata"
 FOLDER = "/run/secrets"
 
-# Speaks AMQP: a broker that is up answers the protocol header with a method frame (type 1) of
-# channel 0 (AMQP 0-9-1, 2.2.4). A command of RabbitMQ's own would start a virtual machine of
-# Erlang each time, which takes a second of a core.
-ASK = (
+# A running broker answers the AMQP protocol header with a method frame (type 1) on channel 0
+# (AMQP 0-9-1, 2.2.4). RabbitMQ's own commands start an Erlang VM each time, which takes a second of
+# a core.
+HEALTHY = (
     f"exec 3<>/dev/tcp/127.0.0.1/{PORT} && printf 'AMQP\\0\\0\\11\\1' >&3 &&"
     " [ \"$(head -c 3 <&3 | od -An -tx1 | tr -d ' ')\" = 010000 ]"
 )
@@ -47,23 +47,22 @@ def _service(name: str, options: EngineOptions) -> Service:
         memory_mib_minimum=256,
         command=("rabbitmq-server",),
         environment={
-            # The name under which its data is kept: that of no container, so that data and
-            # container can be parted.
+            # RabbitMQ stores its data under the node name, which so must not depend on the container.
             "RABBITMQ_NODENAME": "rabbit@localhost",
             "RABBITMQ_CONFIG_FILE": f"{FOLDER}/rabbitmq.conf",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{FOLDER}/enabled_plugins",
             "RABBITMQ_LOGS": "-",
-            # What Erlang nodes use among themselves stays within the container.
+            # The ports between Erlang nodes listen on loopback only.
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            # The rest keeps idle schedulers of Erlang from waiting busily, which costs a shared host
-            # a few per cent of a core (RabbitMQ documentation, "Runtime Tuning").
+            # +sbwt: idle Erlang schedulers would busy-wait, which takes a few per cent of a core
+            # (RabbitMQ documentation, "Runtime Tuning").
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
                 "-kernel inet_dist_use_interface {127,0,0,1}"
                 " +sbwt none +sbwtdcpu none +sbwtdio none"
             ),
         },
         ports=(Port(name="amqp", number=PORT),),
-        probe=Probe(check=ExecProbe(command=("bash", "-c", ASK)), ready_within_seconds=180),
+        probe=Probe(check=ExecProbe(command=("bash", "-c", HEALTHY)), ready_within_seconds=180),
         volumes=(options.volume("/var/lib/rabbitmq"),),
         tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
         files=(
@@ -79,9 +78,9 @@ def _configuration() -> Text:
     return (
         Listen("amqp", template=f"listeners.tcp.{{index}} = {{address}}:{PORT}", separator="\n"),
         "\n",
-        # Imported at each start: a rotated password is set by the restart that brings the file.
+        # Imported at each start, so the restart that brings a rotated password sets it.
         f"load_definitions = {FOLDER}/definitions.json\n",
-        # RabbitMQ stops taking messages above this, rather than being ended by the kernel.
+        # Above this RabbitMQ blocks publishers, before the kernel kills it.
         "vm_memory_high_watermark.absolute = ",
         MemoryMib(0.6),
         "MiB\n",
@@ -114,7 +113,7 @@ def password_hash(material: SecretMaterial) -> str:
     """The password as RabbitMQ's `rabbit_password_hashing_sha256` stores it.
 
     Source: RabbitMQ, "Credentials and Passwords": 4 bytes of salt, then SHA-256 of salt and
-    password, in base64. The salt is derived too, so that the same password gives the same file.
+    password, in base64. The salt is derived too, so that the file is always the same.
     """
     salt = material.derive("password-salt", 4)
     digest = hashlib.sha256(salt + material.password.encode()).digest()

@@ -21,9 +21,9 @@ PORT = 6379
 PASSWORD_FILE = "/run/secrets/password"  # noqa: S105 - a path
 CONFIGURATION_FILE = "/run/secrets/redis.conf"
 
-# The password is read by a builtin into the environment of this one workload: it is in no argument
-# list, and not in the environment of the container.
-ASK = f"REDISCLI_AUTH=$(<{PASSWORD_FILE}) redis-cli -h 127.0.0.1 -p {PORT} ping | grep -qx PONG"
+# A builtin reads the password into the environment of this process only: it is in no argument list,
+# and not in the environment of the container.
+HEALTHY = f"REDISCLI_AUTH=$(<{PASSWORD_FILE}) redis-cli -h 127.0.0.1 -p {PORT} ping | grep -qx PONG"
 
 
 def _service(name: str, options: EngineOptions) -> Service:
@@ -38,14 +38,14 @@ def _service(name: str, options: EngineOptions) -> Service:
         memory_mib_minimum=64,
         command=("redis-server", CONFIGURATION_FILE),
         ports=(Port(name="redis", number=PORT),),
-        probe=Probe(check=ExecProbe(command=("bash", "-c", ASK))),
+        probe=Probe(check=ExecProbe(command=("bash", "-c", HEALTHY))),
         volumes=(options.volume("/data"),),
         tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
         files=(
             File(path=PASSWORD_FILE, content=Secret(name)),
             File(path=CONFIGURATION_FILE, content=_configuration(name)),
         ),
-        # It writes its last changes to disk on SIGTERM.
+        # On SIGTERM it writes its last changes to disk.
         stop_grace_seconds=30,
     )
 
@@ -58,7 +58,7 @@ def _configuration(name: str) -> Text:
         "requirepass ",
         Secret(name),
         "\ndir /data\nappendonly yes\nmaxmemory ",
-        # The rest is for the copy-on-write of a snapshot and for buffers of clients.
+        # The rest is for copy-on-write during snapshots and for client buffers.
         MemoryMib(0.6),
         "mb\nmaxmemory-policy allkeys-lru\n",
     )

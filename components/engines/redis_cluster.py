@@ -1,8 +1,8 @@
 """Redis Cluster: six nodes, three primaries with one replica each.
 
-The nodes form the cluster themselves: the first one creates it once all of them answer. A node that
-starts again meets the others again, because its address may have changed. Until the cluster serves
-all slots, no node is healthy, so clients start after it is complete.
+The nodes form the cluster themselves: the first creates it once all of them respond. A restarted
+node meets the others again, because its address may have changed. No node is healthy until the
+cluster serves all slots, so clients start after that.
 """
 
 from strata.components.engines.engine import Engine, EngineOptions
@@ -26,7 +26,7 @@ from strata.model import (
 )
 
 NODES = 6
-REPLICAS_OF_A_PRIMARY = 1
+REPLICAS_PER_PRIMARY = 1
 PORT = 6379
 BUS_PORT = PORT + 10000
 """Redis documentation, "Scale with Redis Cluster": the data port plus 10000."""
@@ -34,19 +34,18 @@ BUS_PORT = PORT + 10000
 FOLDER = "/run/secrets"
 PASSWORD_FILE = f"{FOLDER}/password"
 
-# The password is read into the environment of redis-cli alone: it's in no argument list, and not in
-# the environment of the container. Words of redis-cli's answers end at the line.
-ASK = f"REDISCLI_AUTH=$(<{PASSWORD_FILE}) timeout 5 redis-cli -p {PORT}"
+# The password is in the environment of redis-cli only: in no argument list, and not in the
+# environment of the container.
+CLI = f"REDISCLI_AUTH=$(<{PASSWORD_FILE}) timeout 5 redis-cli -p {PORT}"
 
-HEALTHY = f"{ASK} -h 127.0.0.1 cluster info | tr -d '\\r' | grep -qx cluster_state:ok"
+HEALTHY = f"{CLI} -h 127.0.0.1 cluster info | tr -d '\\r' | grep -qx cluster_state:ok"
 
-# A node announces the address by which its peers know it, which need not be that of its clients. The
-# background job is detached twice, because Redis waits for every child process as if it were one of
-# its own.
+# A node announces its address on the peers' network, which can differ from that for clients. The
+# background job is detached twice, because Redis treats every child process as one of its own.
 START = f"""\
 set -euo pipefail
 
-ask() {{ {ASK} -h "$@"; }}
+ask() {{ {CLI} -h "$@"; }}
 
 address_of() {{
     local address
@@ -60,7 +59,7 @@ create() {{
     local nodes=()
     for peer in $PEERS; do nodes+=("$(address_of "$peer"):{PORT}"); done
     REDISCLI_AUTH=$(<{PASSWORD_FILE}) redis-cli --cluster create "${{nodes[@]}}" \\
-        --cluster-replicas {REPLICAS_OF_A_PRIMARY} --cluster-yes
+        --cluster-replicas {REPLICAS_PER_PRIMARY} --cluster-yes
 }}
 
 join() {{
@@ -86,15 +85,15 @@ def _configuration(name: str) -> Text:
         Secret(name),
         "\nmasterauth ",
         Secret(name),
-        # A cluster keeps data: when it's full it rejects writes, and drops no key. The rest of the
-        # memory is for the copy-on-write of a snapshot, replication and clients' buffers.
+        # A full cluster rejects writes and evicts no keys, because it stores data. The rest of the
+        # memory is for copy-on-write during snapshots, replication and client buffers.
         "\nappendonly yes\nmaxmemory-policy noeviction\nmaxmemory ",
         MemoryMib(0.6),
         "mb\n"
         "cluster-enabled yes\ncluster-config-file /data/nodes.conf\n"
-        # How long a node may be unreachable before its replica takes over, in milliseconds.
+        # After how many milliseconds the replica of an unreachable node takes over.
         "cluster-node-timeout 5000\n"
-        # Clients are sent to host names, which they resolve in their own network.
+        # Redirects clients to host names, which resolve on their own network.
         "cluster-preferred-endpoint-type hostname\n",
     )
 
@@ -120,7 +119,7 @@ def _service(name: str, options: EngineOptions) -> Service:
         },
         ports=(
             Port(name="redis", number=PORT, peers=True),
-            # Redis binds its bus wherever it binds the data port, also where clients are.
+            # Redis binds the bus to the same addresses as the data port, including those for clients.
             Port(name="bus", number=BUS_PORT, peers=True, bound=False),
         ),
         probe=Probe(
@@ -135,7 +134,7 @@ def _service(name: str, options: EngineOptions) -> Service:
             File(path=f"{FOLDER}/redis.conf", content=_configuration(name)),
             File(path=f"{FOLDER}/start", content=START),
         ),
-        # It writes its last changes to disk on SIGTERM.
+        # On SIGTERM it writes its last changes to disk.
         stop_grace_seconds=30,
     )
 

@@ -1,6 +1,6 @@
-"""The plain data of Strata: what a stack consists of, before a platform is chosen.
+"""The model: what a stack consists of, as plain data that no platform is part of.
 
-Nothing here imports Pulumi, so all of it is tested without an engine.
+Nothing here imports Pulumi, so tests need no engine.
 """
 
 from strata.errors import InvalidStackError, Problem, raise_problems

@@ -1,4 +1,4 @@
-"""Whether a stack fits where it is to run: added up before anything is made."""
+"""Whether a stack fits on its host, checked before anything is created."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,8 @@ from strata.model.workload import Workload
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """What there is to share out.
-
-    `reserved_memory_mib` is kept for the system. `gpus` is None where the number of GPUs cannot
-    be known.
-    """
+    """The resources of a host. `reserved_memory_mib` is reserved for the system. `gpus` is None if
+    their number is unknown."""
 
     memory_mib: int
     reserved_memory_mib: int
@@ -28,77 +25,79 @@ class Capacity:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """The sum over all jobs and all replicas of all services, against the capacity."""
+    """The sum over all replicas of all workloads. `granted`: the workloads with GPUs."""
 
     capacity: Capacity
     memory_mib: int
     shared_memory_mib: int
     cpu: float
     gpus: int
-    with_gpu: frozenset[str]
-    """The services that were given their GPUs."""
+    granted: frozenset[str]
 
     @classmethod
     def of(
-        cls, services: Sequence[Workload], with_gpu: frozenset[str], capacity: Capacity
+        cls, workloads: Sequence[Workload], granted: frozenset[str], capacity: Capacity
     ) -> "Budget":
-        """Adds up services and jobs. `with_gpu` names those that were given their GPUs."""
         return cls(
             capacity=capacity,
-            memory_mib=sum(one.resources.memory_mib * one.replicas for one in services),
+            memory_mib=sum(each.resources.memory_mib * each.replicas for each in workloads),
             shared_memory_mib=sum(
-                one.resources.shared_memory_mib * one.replicas for one in services
+                each.resources.shared_memory_mib * each.replicas for each in workloads
             ),
-            cpu=round(sum(one.resources.cpu_budget * one.replicas for one in services), 3),
-            with_gpu=with_gpu,
-            gpus=_gpus([one for one in services if one.name in with_gpu]),
+            cpu=round(sum(each.resources.cpu_budget * each.replicas for each in workloads), 3),
+            granted=granted,
+            gpus=_gpus([each for each in workloads if each.name in granted]),
         )
 
-    def problems(self, services: Sequence[Workload]) -> Iterator[Problem]:
-        has = self.capacity
-        table = _table(services, self.with_gpu)
-        if self.memory_mib > has.usable_memory_mib:
+    def problems(self, workloads: Sequence[Workload]) -> Iterator[Problem]:
+        host = self.capacity
+        table = _table(workloads, self.granted)
+        if self.memory_mib > host.usable_memory_mib:
             yield Problem(
                 "budget: memory",
-                f"the services need {self.memory_mib} MiB, the host has {has.usable_memory_mib} MiB"
-                f" to share out ({has.memory_mib} less {has.reserved_memory_mib} kept for the"
+                f"the stack needs {self.memory_mib} MiB, {host.usable_memory_mib} MiB are available"
+                f" ({host.memory_mib} MiB less {host.reserved_memory_mib} MiB reserved for the"
                 f" system)\n{table}",
-                "lower strata:services.NAME.memoryMib or replicas, or leave a profile out",
+                "lower strata:services.NAME.memoryMib or replicas, or disable a profile",
             )
-        if self.cpu > has.cpu:
+        if self.cpu > host.cpu:
             yield Problem(
                 "budget: cpu",
-                f"the services reserve {self.cpu:g} cores, the host has {has.cpu:g}\n{table}",
-                "lower strata:services.NAME.cpuReserved or replicas, or leave a profile out",
+                f"the stack reserves {self.cpu:g} cores, the host has {host.cpu:g}\n{table}",
+                "lower strata:services.NAME.cpuReserved or replicas, or disable a profile",
             )
-        if has.gpus is not None and self.gpus > has.gpus:
+        if host.gpus is not None and self.gpus > host.gpus:
             yield Problem(
                 "budget: gpu",
-                f"the services need {self.gpus} GPUs, the host has {has.gpus}\n{table}",
+                f"the stack needs {self.gpus} GPUs, the host has {host.gpus}\n{table}",
                 "lower gpu.count, or use mode: prefer",
             )
-        for one in services:
-            if one.resources.cpu > has.cpu:
+        for workload in workloads:
+            if workload.resources.cpu > host.cpu:
                 yield Problem(
-                    f"service {one.name}: cpu",
-                    f"a limit of {one.resources.cpu:g} cores is more than the host's {has.cpu:g}",
-                    f"set strata:services.{one.name}.cpu to at most {has.cpu:g}",
+                    f"{workload.path}: cpu",
+                    f"a limit of {workload.resources.cpu:g} cores is more than the host's"
+                    f" {host.cpu:g}",
+                    f"set strata:services.{workload.name}.cpu to at most {host.cpu:g}",
                 )
 
 
-def _gpus(services: Sequence[Workload]) -> int:
-    """How many GPUs they need at least: those that take turns need one between them."""
-    turns = [one for one in services if one.gpu.sharing is GpuSharing.TIME_SLICING]
-    alone = sum(one.gpu.wanted * one.replicas for one in services if one not in turns)
-    return alone + (1 if turns else 0)
+def _gpus(workloads: Sequence[Workload]) -> int:
+    """The lowest number of GPUs they need: all that time-slice can share one GPU."""
+    time_slicing = [each for each in workloads if each.gpu.sharing is GpuSharing.TIME_SLICING]
+    exclusive = sum(
+        each.gpu.requested * each.replicas for each in workloads if each not in time_slicing
+    )
+    return exclusive + (1 if time_slicing else 0)
 
 
-def _table(services: Sequence[Workload], with_gpu: frozenset[str]) -> str:
-    width = max((len(one.name) for one in services), default=0)
+def _table(workloads: Sequence[Workload], granted: frozenset[str]) -> str:
+    width = max((len(each.name) for each in workloads), default=0)
     rows = [f"      {'service':<{width}}  replicas  MiB each  cores reserved each  GPUs each"]
     rows += [
-        f"      {one.name:<{width}}  {one.replicas:>8}  {one.resources.memory_mib:>8}"
-        f"  {one.resources.cpu_budget:>19.2f}  {one.gpu.wanted if one.name in with_gpu else 0:>9}"
-        for one in sorted(services, key=lambda one: -one.resources.memory_mib * one.replicas)
+        f"      {each.name:<{width}}  {each.replicas:>8}  {each.resources.memory_mib:>8}"
+        f"  {each.resources.cpu_budget:>19.2f}"
+        f"  {each.gpu.requested if each.name in granted else 0:>9}"
+        for each in sorted(workloads, key=lambda each: -each.resources.memory_mib * each.replicas)
     ]
     return "\n".join(rows)

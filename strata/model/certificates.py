@@ -1,7 +1,7 @@
 """The certificate authority of a stack and the certificates it issues.
 
-Keys come from the seed and signatures are deterministic, so that the same stack gives the same
-certificates to the byte, and an update with nothing changed changes nothing.
+Keys are derived from the seed and signatures are deterministic, so a stack always has the same
+certificates, byte for byte, and an update without changes changes nothing.
 """
 
 import hashlib
@@ -19,17 +19,17 @@ AUTHORITY_DAYS = 3650
 CERTIFICATE_DAYS = 800
 """Below the 825 days that Apple's platforms accept (support.apple.com, HT210176)."""
 
-# The order of the group of P-256 (NIST SP 800-186, section 3.2.1.3): a private key is in 1..order-1.
+# The group order of P-256 (NIST SP 800-186, section 3.2.1.3). A private key is in 1..order-1.
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def _start_of_year() -> datetime:
-    # A certificate is renewed by the first update of a year, and is the same until then.
+    # The first update of a year renews the certificates.
     return datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)
 
 
 def _key(seed: bytes) -> ec.EllipticCurvePrivateKey:
-    # SHA-512 gives 512 bits, so that the remainder is as good as uniform (FIPS 186-5, A.2.1).
+    # SHA-512 has 512 bits, so the remainder is practically uniform (FIPS 186-5, A.2.1).
     number = int.from_bytes(hashlib.sha512(seed).digest(), "big") % (_P256_ORDER - 1) + 1
     return ec.derive_private_key(number, ec.SECP256R1())
 
@@ -66,13 +66,13 @@ def _builder(
 
 
 @dataclass(frozen=True)
-class Issued:
+class IssuedCertificate:
     certificate_pem: str
     private_key_pem: str = field(repr=False)
 
 
-class Authority:
-    """The authority of one stack; its private key is never written anywhere."""
+class CertificateAuthority:
+    """The authority of one stack. Its private key is never stored."""
 
     def __init__(self, stack: str, key_seed: bytes) -> None:
         self._key = _key(key_seed)
@@ -92,7 +92,7 @@ class Authority:
         )
         self.certificate_pem = _pem(certificate)
 
-    def issue(self, names: tuple[str, ...], key_seed: bytes) -> Issued:
+    def issue(self, names: tuple[str, ...], key_seed: bytes) -> IssuedCertificate:
         """A server certificate for `names` (host names or addresses), the first one its subject."""
         key = _key(key_seed)
         public = key.public_key()
@@ -117,7 +117,7 @@ class Authority:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        return Issued(_pem(certificate) + self.certificate_pem, private.decode())
+        return IssuedCertificate(_pem(certificate) + self.certificate_pem, private.decode())
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

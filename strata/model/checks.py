@@ -1,4 +1,4 @@
-"""What can be wrong with a workload on its own."""
+"""Checks of a single workload."""
 
 import re
 from collections import Counter
@@ -12,17 +12,17 @@ from strata.model.service import Service
 from strata.model.text import Listen, Peers, names_replica, needs_stateful, parts
 from strata.model.workload import Workload
 
-# RFC 1123: a label of a host name, which every service is.
+# A service is a host name: a label of RFC 1123.
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 NAME_FIX = "use at most 40 of a-z, 0-9 and '-', starting with a letter, not ending with '-'"
-# Only an image knows its users by name; volumes and tmpfs are owned by numbers.
+# Volumes and tmpfs are owned by numbers; only the image knows names of users.
 USER = re.compile(r"\d+(:\d+)?")
-# Five cron fields; the platform checks what each may be.
+# Five cron fields. The platform checks the values.
 SCHEDULE = re.compile(r"[\dA-Za-z*/,?-]+( [\dA-Za-z*/,?-]+){4}")
 
 
 def workload_problems(workload: Workload) -> Iterator[Problem]:
-    """What is wrong with a service or a job on its own."""
+    """The errors of a service or a job, independent of other workloads."""
     path = workload.path
     if NAME.fullmatch(workload.name) is None:
         yield Problem(
@@ -34,7 +34,7 @@ def workload_problems(workload: Workload) -> Iterator[Problem]:
         yield Problem(
             f"{path}: user",
             f"{workload.user!r} is not a numeric user",
-            "give the user's number and, after a ':', the group's, such as 10001:10001",
+            "set the user's number, optionally with the group's: 10001:10001",
         )
     yield from _resource_problems(workload)
     yield from _text_problems(workload)
@@ -46,7 +46,7 @@ def workload_problems(workload: Workload) -> Iterator[Problem]:
     ):
         for key, count in Counter(keys).items():
             if count > 1:
-                yield Problem(f"{path}: {field}", f"{key} is given {count} times", "keep one")
+                yield Problem(f"{path}: {field}", f"{key} is listed {count} times", "list it once")
     if isinstance(workload, Service):
         yield from _service_problems(workload)
     if isinstance(workload, Job):
@@ -85,7 +85,7 @@ def _text_problems(workload: Workload) -> Iterator[Problem]:
 
 
 def _mount_problems(workload: Workload) -> Iterator[Problem]:
-    """What is wrong with the paths in the container."""
+    """The errors of mount paths."""
     folders = {str(PurePosixPath(file.path).parent) for file in workload.files}
     mounts = [
         *((f"volumes.{volume.name}", volume.path) for volume in workload.volumes),
@@ -114,7 +114,7 @@ def _resource_problems(workload: Workload) -> Iterator[Problem]:
         yield Problem(
             f"{path}: memory_mib",
             f"{resources.memory_mib} MiB is less than it needs",
-            f"give it at least {workload.memory_mib_minimum} MiB",
+            f"set at least {workload.memory_mib_minimum} MiB",
         )
     if resources.cpu <= 0:
         yield Problem(f"{path}: cpu", f"{resources.cpu} is not above 0", "use a number above 0")
@@ -154,7 +154,7 @@ def _service_problems(service: Service) -> Iterator[Problem]:
     if most > 1 and has_data and not service.stateful:
         yield Problem(
             f"{path}: replicas",
-            "each replica would have a volume, and so data, of its own",
+            "each replica would have separate data, because each has its own volume",
             "use one replica, keep the data in a Datastore, or set stateful=True if its replicas"
             " form a cluster",
         )
@@ -176,7 +176,7 @@ def _service_problems(service: Service) -> Iterator[Problem]:
             yield Problem(
                 f"{path}: ports.{other.name}",
                 f"{other.label} overlaps {port.label} of {port.name}",
-                "give each port numbers of its own",
+                "use different numbers for each port",
             )
     for volume in service.volumes:
         if NAME.fullmatch(volume.name) is None:
@@ -199,7 +199,7 @@ def _job_problems(job: Job) -> Iterator[Problem]:
         yield Problem(
             f"{path}: schedule",
             f"{job.schedule!r} is not a cron schedule",
-            "give minute, hour, day of the month, month and day of the week: '0 3 * * *'",
+            "set minute, hour, day of the month, month and day of the week: '0 3 * * *'",
         )
     if job.retries < 0:
         yield Problem(f"{path}: retries", f"{job.retries} is less than 0", "use 0 or more")

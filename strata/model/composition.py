@@ -15,7 +15,7 @@ from strata.model.workload import Workload
 
 
 class Composition:
-    """Collects workloads, applies the settings of the stack, and checks the whole."""
+    """Collects workloads, applies the stack's settings to them and checks them together."""
 
     def __init__(self, overrides: Overrides | None = None) -> None:
         self.overrides = overrides or Overrides()
@@ -24,7 +24,7 @@ class Composition:
         self._profiles: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
-        """Whether a workload of this name was added, part of the stack or not."""
+        """Whether a workload of this name was added, even if its profile is disabled."""
         return name in self._workloads or name in self._excluded
 
     def add(self, workload: Workload) -> None:
@@ -37,8 +37,8 @@ class Composition:
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
-        """In the order in which they can start: servers before clients, jobs before the services
-        that wait for them. As they were added, where a circle leaves no order."""
+        """The workloads in start order: servers before clients, jobs before the services that wait
+        for them. If there is a cycle, the order in which they were added."""
         try:
             order = tuple(self._order().static_order())
         except CycleError:
@@ -47,27 +47,27 @@ class Composition:
 
     @property
     def services(self) -> tuple[Service, ...]:
-        """The services in the order in which they can start."""
-        return tuple(one for one in self.workloads if isinstance(one, Service))
+        """The services in start order."""
+        return tuple(each for each in self.workloads if isinstance(each, Service))
 
     @property
     def jobs(self) -> tuple[Job, ...]:
-        """The jobs in the order in which they can start."""
-        return tuple(one for one in self.workloads if isinstance(one, Job))
+        """The jobs in start order."""
+        return tuple(each for each in self.workloads if isinstance(each, Job))
 
     @property
     def links(self) -> tuple[Link, ...]:
-        """All links between workloads of the stack, those between peers included."""
+        """All links between workloads of the stack, including those between peers."""
         links = {
-            Link(client.name, to.service, to.number, to.last, to.protocol)
+            Link(client.name, server.service, server.number, server.last, server.protocol)
             for client in self._workloads.values()
-            for to in client.links
-            if self._serves(to)
+            for server in client.links
+            if self._serves(server)
         }
         peers = {
-            Link(one.name, one.name, port.number, port.last, port.protocol)
-            for one in self._workloads.values()
-            for port in one.ports
+            Link(workload.name, workload.name, port.number, port.last, port.protocol)
+            for workload in self._workloads.values()
+            for port in workload.ports
             if port.peers
         }
         return tuple(
@@ -87,7 +87,7 @@ class Composition:
         )
 
     def problems(self) -> Iterator[Problem]:
-        """What is wrong with the workloads, each on its own and all together."""
+        """The errors of each workload, and of all together."""
         for workload in self._workloads.values():
             yield from workload_problems(workload)
             yield from self._link_problems(workload)
@@ -114,13 +114,13 @@ class Composition:
 
     def _link_problems(self, workload: Workload) -> Iterator[Problem]:
         for index, endpoint in enumerate(workload.links):
-            # A client of an optional server works without it when its profile is off.
+            # A client works without a server whose profile is disabled.
             if endpoint.service in self._excluded or self._serves(endpoint):
                 continue
             path = f"{workload.path}: links[{index}]"
             server = self._workloads.get(endpoint.service)
             if server is None or not isinstance(server, Service):
-                known = sorted(one.name for one in self.services)
+                known = sorted(service.name for service in self.services)
                 yield Problem(
                     path,
                     f"there is no service {endpoint.service}",
@@ -168,7 +168,7 @@ class Composition:
                     yield Problem(
                         f"{service.path}: ports",
                         f"port {port.published} is already published by {published[key]}",
-                        "publish it under another number",
+                        "publish it on another port",
                     )
                 published[key] = service.name
 
@@ -180,7 +180,7 @@ class Composition:
         for name in self.overrides.secret_owners - owners - self._excluded:
             yield Problem(
                 f"strata:secretGenerations.{name}",
-                "nothing in the stack has a secret of this name",
+                "no secret in the stack has this owner",
                 _choose(owners),
             )
         for profile in self.overrides.profiles - self._profiles:
@@ -218,4 +218,4 @@ class Composition:
 
 def _choose(known: object) -> str:
     names = sorted(known) if isinstance(known, dict | set | frozenset) else []
-    return f"use one of: {', '.join(names)}" if names else "remove the key: there are none"
+    return f"use one of: {', '.join(names)}" if names else "remove the key"

@@ -1,4 +1,4 @@
-"""What a service asks of an accelerator."""
+"""GPU requests."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,34 +6,33 @@ from enum import StrEnum
 
 class GpuMode(StrEnum):
     REQUIRE = "require"
-    """Fail before anything is made where no GPU can be had."""
+    """Fail before anything is created if no GPU is available."""
     PREFER = "prefer"
-    """Take a GPU where there is one, else run on the CPU, and say so."""
+    """Use a GPU if one is available, otherwise run on the CPU with a warning."""
     OFF = "off"
     """Run on the CPU."""
 
 
 class GpuSharing(StrEnum):
-    """How a GPU is divided among those that use it."""
+    """How workloads share a GPU."""
 
     EXCLUSIVE = "exclusive"
-    """Nobody else gets it."""
+    """One container has the whole GPU."""
     TIME_SLICING = "time-slicing"
-    """Others get it too, in turns: with no wall between their memories."""
+    """Containers take turns on the GPU. Their memory isn't isolated."""
     MIG = "mig"
-    """A slice of it, with memory and compute of its own (NVIDIA Multi-Instance GPU)."""
+    """A slice with dedicated memory and compute (NVIDIA Multi-Instance GPU)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
     """A request for GPUs.
 
-    Either `count` of any GPUs, or the very ones in `device_ids` (indexes or UUIDs as
-    `nvidia-smi -L` prints them). `memory_mib` is the least memory that each GPU must have.
-    `sharing` says whether others may use them too; with `mig`, `count` is of slices of
-    `mig_profile` (such as `1g.10gb`), and `memory_mib` is that of a slice.
-    `capabilities` are the driver's capabilities the container gets (NVIDIA container toolkit,
-    "Driver Capabilities"). `image` is the logical image that runs when there is a GPU.
+    Either any `count` GPUs, or those in `device_ids` (indexes or UUIDs as `nvidia-smi -L` prints
+    them). `memory_mib` is the minimum memory of each. `sharing`: whether other containers may use
+    them; with `mig`, `count` and `memory_mib` apply to slices of `mig_profile` (such as `1g.10gb`).
+    `capabilities` are the driver capabilities of the container (NVIDIA container toolkit, "Driver
+    Capabilities"). `image` is the logical image that runs on a GPU.
     """
 
     mode: GpuMode = GpuMode.OFF
@@ -46,8 +45,8 @@ class Gpu:
     image: str | None = None
 
     @property
-    def wanted(self) -> int:
-        """How many GPUs this asks for, if it asks at all."""
+    def requested(self) -> int:
+        """The number of requested GPUs."""
         if self.mode is GpuMode.OFF:
             return 0
         return len(self.device_ids) or self.count

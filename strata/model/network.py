@@ -16,8 +16,8 @@ class Port:
     `number` is the port, from 1 to 65535; with `last`, the range is `number` to `last`, inclusive.
     `published` is the port on the host's loopback address (Docker) or on the load balancer
     (Kubernetes) that leads here; None (the default) publishes nothing. `bound` is False for a
-    process that listens on every address whatever it is told: its networks are not shared with
-    other clients. `peers` lets the replicas of the service connect to each other on this port.
+    process that always listens on every address: its networks aren't shared with other clients.
+    `peers` lets the replicas of the service connect to each other on this port.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """The name under which clients resolve the service, the same on every platform."""
+        """The host name of the service, the same on every platform."""
         return self.service
 
     @property
@@ -67,7 +67,7 @@ class Endpoint:
         return f"http://{self.host}:{self.number}"
 
     def without_waiting(self) -> "Endpoint":
-        """The same endpoint, for a client that starts whether or not the server is healthy."""
+        """The same endpoint, for a client that doesn't wait until the server is healthy."""
         return replace(self, waits=False)
 
 
@@ -90,6 +90,6 @@ class Link:
 
 
 def port_label(number: int, last: int | None, protocol: Protocol) -> str:
-    """How messages show a port or a range: `5432`, `8000-8010/UDP`."""
+    """A port or a range in a message: `5432`, `8000-8010/UDP`."""
     numbers = f"{number}-{last}" if last else str(number)
     return numbers if protocol is Protocol.TCP else f"{numbers}/{protocol}"

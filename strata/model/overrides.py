@@ -1,24 +1,24 @@
-"""What the settings of a stack change in a workload, without touching its code."""
+"""Changes that a stack's settings make to workloads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from strata.model.service import Service
-from strata.model.workload import Resources, Volume, Workload
+from strata.model.workload import Resources, Workload
 
 _Workload = TypeVar("_Workload", bound=Workload)
-_RESOURCES = frozenset(one.name for one in fields(Resources))
+_RESOURCES = frozenset(each.name for each in fields(Resources))
 _OF_SERVICES = frozenset({"replicas", "replicas_maximum"})
 
 Changes = Mapping[str, Any]
-"""By the name of a field of `Service` or `Resources`: its value. `environment` is added to what the
-component sets; `volumes` maps the name of a volume to changes of its fields."""
+"""Values by field of `Service` or `Resources`. `environment` is added to the component's;
+`volumes` maps the name of a volume to the values of its fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overrides:
-    """All that the settings of a stack change.
+    """The changes of one stack.
 
     `services`: changes by the name of the service or job. `profiles`: the optional parts of the
     stack. `secret_owners`: the owners whose secrets the settings give a generation.
@@ -45,13 +45,11 @@ class Overrides:
         if isinstance(workload, Service):
             changed |= {name: changes[name] for name in _OF_SERVICES & changes.keys()}
             volumes = changes.get("volumes", {})
-            changed["volumes"] = tuple(_changed(one, volumes) for one in workload.volumes)
+            changed["volumes"] = tuple(
+                replace(volume, **volumes.get(volume.name, {})) for volume in workload.volumes
+            )
         return replace(workload, **changed)
 
     def includes(self, workload: Workload) -> bool:
-        """Whether the stack has the workload at all, by its profiles."""
+        """Whether the workload is part of the stack, by its profiles."""
         return not workload.profiles or not self.profiles.isdisjoint(workload.profiles)
-
-
-def _changed(volume: Volume, changes: Mapping[str, Changes]) -> Volume:
-    return replace(volume, **changes.get(volume.name, {}))

@@ -1,4 +1,4 @@
-"""Secrets derived from one seed: stable, stored nowhere, rotated by raising a number."""
+"""Secrets derived from one seed: stable, never stored, rotated by raising a generation."""
 
 import base64
 import hashlib
@@ -12,17 +12,17 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 if TYPE_CHECKING:
-    from strata.model.certificates import Authority, Issued
+    from strata.model.certificates import CertificateAuthority, IssuedCertificate
 
 AUTHORITY = "authority"
 """The owner of the key of the certificate authority."""
 
 SEED_BYTES_MINIMUM = 16
-"""NIST SP 800-108 asks for a key no weaker than what is derived from it; 128 bits is the floor."""
+"""NIST SP 800-108: a key must be at least as strong as what is derived from it; 128 bits here."""
 
 
 class SecretMaterial:
-    """What an encoder makes a secret of: the key material of one owner, in its generation."""
+    """The input of an encoder: the key material of one owner in its current generation."""
 
     def __init__(self, secrets: "DerivedSecrets", owner: str) -> None:
         self._secrets = secrets
@@ -37,13 +37,13 @@ class SecretMaterial:
         """43 characters of the URL-safe alphabet: 256 bits."""
         return base64.urlsafe_b64encode(self.derive("password", 32)).decode().rstrip("=")
 
-    def issue(self, names: tuple[str, ...]) -> "Issued":
+    def issue(self, names: tuple[str, ...]) -> "IssuedCertificate":
         """A certificate for these host names, issued by the stack's authority, with its key."""
         return self._secrets.authority.issue(names, self.derive("certificate", 32))
 
 
 Encoder = Callable[[SecretMaterial], str]
-"""How a secret is written. An encoder that only one engine needs lives in that engine's file."""
+"""Formats a secret. An encoder that only one engine needs lives in that engine's file."""
 
 
 def password(material: SecretMaterial) -> str:
@@ -52,14 +52,14 @@ def password(material: SecretMaterial) -> str:
 
 @dataclass(frozen=True)
 class IssuedEncoder:
-    """An encoder whose result the stack's authority issues for host names."""
+    """An encoder of something that the stack's authority issues for host names."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class CertificateChain(IssuedEncoder):
-    """The certificate and that of the authority, as PEM."""
+    """The certificate and the authority's certificate, as PEM."""
 
     def __call__(self, material: SecretMaterial) -> str:
         return material.issue(self.names).certificate_pem
@@ -84,7 +84,7 @@ class Secret:
 
     @property
     def is_issued(self) -> bool:
-        """Whether the stack's authority issues it."""
+        """Whether the stack's authority issues the secret."""
         return isinstance(self.encode, IssuedEncoder)
 
 
@@ -116,11 +116,11 @@ class DerivedSecrets:
         return secret.encode(SecretMaterial(self, secret.owner))
 
     @property
-    def authority(self) -> "Authority":
+    def authority(self) -> "CertificateAuthority":
         return _authority(self._stack, self.derive("authority", AUTHORITY, 32))
 
     def fingerprint(self, content: str) -> str:
-        """12 hex digits that change with `content` and reveal nothing of it without the seed."""
+        """12 hex digits that depend on `content` and, without the seed, reveal nothing about it."""
         key = self.derive("fingerprint", "", 32)
         return hmac.new(key, content.encode(), hashlib.sha256).hexdigest()[:12]
 
@@ -133,8 +133,8 @@ class DerivedSecrets:
 
 
 @cache
-def _authority(stack: str, key_seed: bytes) -> "Authority":
-    # Imported here, so that a stack that issues no certificate doesn't pay for X.509.
-    from strata.model.certificates import Authority
+def _authority(stack: str, key_seed: bytes) -> "CertificateAuthority":
+    # Imported late: most stacks issue no certificates, and X.509 is slow to import.
+    from strata.model.certificates import CertificateAuthority
 
-    return Authority(stack, key_seed)
+    return CertificateAuthority(stack, key_seed)

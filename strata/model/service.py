@@ -42,6 +42,6 @@ class Service(ServiceFields, Workload):
 
     @property
     def has_internet_egress(self) -> bool:
-        """Asked for, or a published frontend."""
+        """Whether it may connect to the internet: with `egress`, or as a published frontend."""
         published = any(port.published is not None for port in self.ports)
         return self.egress or (self.zone is Zone.FRONTEND and published)

@@ -1,4 +1,4 @@
-"""Text that is partly known only when a platform plans the service.
+"""Text with parts that only the platform knows.
 
 A command argument, an environment value or the content of a file is a `Text`: a string, or a
 sequence of strings and of the parts below, which the platform fills in.
@@ -23,11 +23,11 @@ def _is_template(template: str, **values: str | int) -> bool:
 class Listen:
     """The addresses that a port is to listen on.
 
-    Each address fills `{address}` of `template` (and its number, from 1, `{index}`), and the
-    results are joined by `separator`. A service that listens only where it is told to cannot be
-    reached over the networks on which it is a client: this is what makes a link one-way on Docker.
-    Loopback is always among the addresses, because the probe asks there. On a platform that has
-    network policies it is the one address 0.0.0.0, because there a policy decides.
+    `template` is formatted once per `{address}` (and its `{index}`, from 1), and the results are
+    joined by `separator`. A service that listens only on these addresses can't be reached over the
+    networks on which it is a client, which makes links one-way on Docker. Loopback is always
+    included, for the probe. On a platform with network policies it is only 0.0.0.0, because the
+    policies restrict access.
     """
 
     port: str
@@ -41,15 +41,15 @@ class Listen:
 
 @dataclass(frozen=True)
 class HostName:
-    """The full name of a service, for a process that asks a DNS server itself (NGINX) and so knows
-    no search domains. Any other resolves the service's own name (`Endpoint.host`)."""
+    """The fully qualified name of a service, for a process that queries DNS itself (NGINX) and so
+    has no search domains. Other processes resolve the short name (`Endpoint.host`)."""
 
     service: str
 
 
 @dataclass(frozen=True)
 class NameServer:
-    """The DNS server that the services of the stack ask: an address, or a name."""
+    """The address or name of the stack's DNS server."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class ReplicaHost:
 class Peers:
     """The stable host names of all replicas of a stateful service, this one included.
 
-    Each name fills `{host}` of `template` (and its ordinal `{ordinal}`); `separator` joins them.
+    `template` is formatted once per `{host}` (and its `{ordinal}`), and the results are joined by
+    `separator`.
     """
 
     template: str = "{host}"
@@ -79,7 +80,7 @@ class Peers:
 
 @dataclass(frozen=True)
 class ByDevice:
-    """`gpu` where the service was given a GPU, `cpu` where it was not."""
+    """`gpu` if the service runs on a GPU, otherwise `cpu`."""
 
     gpu: str
     cpu: str
@@ -87,8 +88,8 @@ class ByDevice:
 
 @dataclass(frozen=True)
 class MemoryMib:
-    """A part of the memory limit of the service, in whole MiB: an engine must know its own limit,
-    whatever the settings of a stack make of it."""
+    """A share of the service's memory limit, in whole MiB: engines are tuned from their limit, which
+    the settings of a stack can change."""
 
     share: float
     at_least: int = 1
@@ -96,7 +97,7 @@ class MemoryMib:
 
 @dataclass(frozen=True)
 class Cores:
-    """The CPU limit of the service, as whole cores, rounded up."""
+    """The service's CPU limit, rounded up to whole cores."""
 
 
 Part = (
@@ -120,12 +121,12 @@ def parts(text: Text) -> Sequence[Part]:
 
 
 def secrets_of(text: Text) -> Iterator[Secret]:
-    """The derived values in a text, public ones (certificates) included."""
+    """The derived values in a text, including public ones (certificates)."""
     return (part for part in parts(text) if isinstance(part, Secret))
 
 
 def is_secret(text: Text) -> bool:
-    """Whether the text contains anything that must not be shown."""
+    """Whether the text contains a secret that isn't public."""
     return any(not secret.public for secret in secrets_of(text))
 
 
@@ -146,23 +147,23 @@ def needs_stateful(text: Text) -> bool:
 
 @dataclass(frozen=True)
 class RenderContext:
-    """What is known of one replica when its texts are filled in."""
+    """The values for the texts of one replica."""
 
     addresses: Callable[[str], Sequence[str]]
-    """The addresses that a port, given by name, listens on."""
+    """The listen addresses of a port, by its name."""
     secrets: DerivedSecrets = field(repr=False)
     host_name: Callable[[str], str]
-    """The full name of a service."""
+    """The fully qualified name of a service."""
     name_server: str
     memory_mib: int
     cpu: float
     has_gpu: bool = False
     ordinal: str = ""
-    """The ordinal of this replica, or what the platform replaces by it."""
+    """The ordinal of this replica, or the platform's placeholder for it."""
     hosts: Sequence[str] = ()
     """The stable host names of all replicas of a stateful service, by ordinal."""
     host: str = ""
-    """The stable host name of this replica, or what the platform replaces by it."""
+    """The stable host name of this replica, or the platform's placeholder for it."""
 
 
 def render(text: Text, context: RenderContext) -> str:

@@ -1,4 +1,4 @@
-"""What services and jobs have in common, without naming a platform."""
+"""What services and jobs share, independent of platforms."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ def _nothing() -> Mapping[str, str]:
 
 
 class Kind(StrEnum):
-    """What a workload is to its operators."""
+    """The role of a workload."""
 
     APPLICATION = "application"
     DATASTORE = "datastore"
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class HttpProbe:
-    """Healthy when `GET path` on `port` answers 200."""
+    """Healthy if `GET path` on `port` returns 200."""
 
     port: int
     path: str = "/health"
@@ -34,18 +34,18 @@ class HttpProbe:
 
 @dataclass(frozen=True, kw_only=True)
 class ExecProbe:
-    """Healthy when the command, run in the container, ends with status 0."""
+    """Healthy if the command exits with status 0 in the container."""
 
     command: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """How to tell whether a service is healthy, which is also when its clients may start.
+    """When a service is healthy, and so when its clients may start.
 
-    A container is unhealthy after `retries` failures in a row, asked every `interval_seconds`;
-    failures in the first `start_period_seconds` do not count. An update waits up to
-    `ready_within_seconds` for the service to become healthy, and fails then.
+    The check runs every `interval_seconds`. A container is unhealthy after `retries` consecutive
+    failures; failures in the first `start_period_seconds` don't count. An update fails if the service
+    isn't healthy within `ready_within_seconds`.
     """
 
     check: HttpProbe | ExecProbe
@@ -58,12 +58,12 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What one replica may use, and what is set aside for it.
+    """The limits and reservations of one replica.
 
-    `memory_mib` is a hard limit with no swap beyond it; `cpu` is a hard limit in cores.
-    `cpu_reserved` (a quarter of `cpu` unless given) is what the budget counts, and the share the
-    replica gets when the host is busy. `cpu_set` pins it to cores ("0-1,4"). `shared_memory_mib`
-    is the size of /dev/shm and lies within `memory_mib`.
+    `memory_mib` is a hard limit, without swap; `cpu` is a hard limit in cores. `cpu_reserved` (by
+    default a quarter of `cpu`) counts against the budget, and is the replica's share on a busy host.
+    `cpu_set` pins it to cores ("0-1,4"). `shared_memory_mib` is the size of /dev/shm, which counts
+    against `memory_mib`.
     """
 
     memory_mib: int
@@ -95,7 +95,7 @@ class Volume:
 
 @dataclass(frozen=True, kw_only=True)
 class Tmpfs:
-    """Storage in memory, within the memory limit, gone with the container."""
+    """Storage in memory. It counts against the memory limit, and is lost with the container."""
 
     path: str
     size_mib: int = 64
@@ -104,10 +104,10 @@ class Tmpfs:
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A read-only file, secret if its content is. All files of a service share one folder each.
+    """A read-only file, secret if its content is.
 
-    A secret belongs under /run/secrets. `path` is absolute; the folder it lies in holds nothing
-    but files of this service.
+    `path` is absolute. Its folder contains only files of this workload. Put secrets into
+    /run/secrets.
     """
 
     path: str
@@ -116,7 +116,7 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class Capability:
-    """A Linux capability that is added back, and why: an exception to hardening is one line."""
+    """A Linux capability that is added back, and the reason for it."""
 
     name: str
     reason: str
@@ -131,7 +131,7 @@ class Ulimit:
 
 @dataclass(frozen=True, kw_only=True)
 class LogRotation:
-    """At most `files` files of `size_mib` each are kept of a container's output."""
+    """Keeps at most `files` log files of `size_mib` each per container."""
 
     size_mib: int = 10
     files: int = 3
@@ -139,10 +139,10 @@ class LogRotation:
 
 NO_GPU = Gpu()
 DEFAULT_USER = "10001:10001"
-"""Above the host's accounts, so that a process that escapes its container has nobody's account."""
+"""Above the ids of the host's accounts, so a process that escapes its container has no account."""
 
-# nofile: what the engines here need at most (RabbitMQ and NGINX hold a descriptor per connection);
-# nproc counts all processes of the user on the host, so it is a ceiling and not a share.
+# nofile: the most that an engine here needs (RabbitMQ and NGINX use a descriptor per connection);
+# nproc counts all processes of the user on the host, so it's a ceiling, not a share.
 DEFAULT_ULIMITS = (
     Ulimit(name="nofile", soft=8192, hard=8192),
     Ulimit(name="nproc", soft=4096, hard=4096),
@@ -190,8 +190,8 @@ class WorkloadFields:
 class Workload(WorkloadFields):
     """A service or a job.
 
-    `links` are the endpoints it opens connections to; it can reach nothing else, and it starts
-    after they are healthy. `memory_mib_minimum` is the least memory that it works with.
+    `links` are the endpoints that it connects to. It can reach nothing else, and it starts after
+    they are healthy. `memory_mib_minimum` is the lowest memory limit that it works with.
     """
 
     name: str
@@ -211,7 +211,7 @@ class Workload(WorkloadFields):
 
     @property
     def path(self) -> str:
-        """How the path of a problem begins: `service api`, `job migrate`."""
+        """The start of a problem's path: `service api`, `job migrate`."""
         return f"{'job' if self.kind is Kind.JOB else 'service'} {self.name}"
 
     @property
@@ -224,7 +224,7 @@ class Workload(WorkloadFields):
 
     @property
     def replicas_at_most(self) -> int:
-        """The most replicas there can be, not counting those of a rolling update."""
+        """The maximum number of replicas, without the extra ones of a rolling update."""
         return self.replicas_maximum or self.replicas
 
     @property

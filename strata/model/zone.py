@@ -1,10 +1,10 @@
-"""Zones: the trust label of a service."""
+"""Zones: the trust levels of services."""
 
 from enum import StrEnum
 
 
 class Zone(StrEnum):
-    """Where a service stands. Only the frontend has a way out to the internet unasked."""
+    """The zone of a service. Only published frontends reach the internet without `egress`."""
 
     FRONTEND = "frontend"
     BACKEND = "backend"

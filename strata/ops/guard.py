@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 from strata import folders
 from strata.errors import InvalidStackError, OpsError, OpsInterruptedError, Problem, reason
-from strata.platforms.docker.names import Names
+from strata.platforms.docker.names import ResourceNames
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def alone(names: Names) -> Iterator[None]:
+def alone(names: ResourceNames) -> Iterator[None]:
     """Rejects a second backup or restore of the stack. The lock ends with the process."""
     path = folders.state() / f"backup-{names.owner}-{names.stack}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from typing import Any
 from strata import config, docker_engine
 from strata.errors import InvalidStackError, Problem, raise_problems
 from strata.images import catalogue
-from strata.platforms.docker.names import BACKUP, OWNER, SERVICE, STACK, Names, owner_of
+from strata.platforms.docker.names import BACKUP, OWNER, SERVICE, STACK, ResourceNames, owner_of
 
 ENGINE_TIMEOUT_SECONDS = 600
 """How long one call may take: Docker answers only once the end of an archive is on the disk."""
@@ -39,7 +39,7 @@ class DataService:
 @dataclass(frozen=True)
 class RunningStack:
     client: Any
-    names: Names
+    names: ResourceNames
 
     def services(self) -> tuple[DataService, ...]:
         """The services with data, by name. Raises `InvalidStackError` if there are none, or the
@@ -167,5 +167,5 @@ def open_stack(stack: str) -> RunningStack:
         raise InvalidStackError([Problem(where, messages[-1], fix)]) from None
     settings = config.load(raw)
     owner = owner_of(config.read_seed(settings))
-    names = Names(project=project, stack=stack, system=settings.system, owner=owner)
+    names = ResourceNames(project=project, stack=stack, system=settings.system, owner=owner)
     return RunningStack(docker_engine.connect(ENGINE_TIMEOUT_SECONDS), names)

@@ -7,7 +7,7 @@ from typing import Any
 from strata.errors import OpsError
 from strata.model import ExecProbe, Probe
 from strata.ops.running_stack import DataService
-from strata.platforms.docker.health import Health
+from strata.platforms.docker.health import HealthWaiter
 
 READY_WITHIN_SECONDS = 300
 KILLED = 137
@@ -60,7 +60,7 @@ class Services:
         asyncio.run(self._wait([each for service in services for each in service.containers]))
 
     async def _wait(self, containers: Sequence[str]) -> None:
-        health = Health(self._client)
+        health = HealthWaiter(self._client)
         waits = []
         for container in containers:
             inspected = self._api.inspect_container(container)

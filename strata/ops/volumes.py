@@ -14,7 +14,7 @@ from strata.ops import scripts
 from strata.ops.content import ROOT
 from strata.ops.running_stack import DataService, DataVolume
 from strata.platforms.docker import leftovers
-from strata.platforms.docker.names import KIND, OWNER, STACK, Names
+from strata.platforms.docker.names import KIND, OWNER, STACK, ResourceNames
 
 BACKUP_KIND = "backup"
 MEMORY_MIB = 128
@@ -29,7 +29,7 @@ FOLDER = "/volume"
 class Volumes:
     """The volumes of one stack."""
 
-    def __init__(self, client: Any, names: Names) -> None:
+    def __init__(self, client: Any, names: ResourceNames) -> None:
         self._client = client
         self._api = client.api
         self._names = names

@@ -13,11 +13,11 @@ def common(
     granted: Collection[str],
     secrets: DerivedSecrets,
 ) -> dict[str, Any]:
-    """`links` and `services`, and the certificate authority where it issues any certificate.
+    """`links`, `services` and, if it issues certificates, the certificate authority.
 
     `images`: by workload, the full reference. `granted`: the workloads that were granted GPUs.
     """
-    shown: dict[str, Any] = {
+    values: dict[str, Any] = {
         "links": [
             {
                 "client": link.client,
@@ -30,16 +30,16 @@ def common(
         ],
         "services": [
             {
-                "name": one.name,
-                "replicas": one.replicas,
-                "image": images[one.name],
-                "memoryMib": one.resources.memory_mib,
-                "cpu": one.resources.cpu,
-                "gpu": one.gpu.wanted if one.name in granted else 0,
+                "name": service.name,
+                "replicas": service.replicas,
+                "image": images[service.name],
+                "memoryMib": service.resources.memory_mib,
+                "cpu": service.resources.cpu,
+                "gpu": service.gpu.requested if service.name in granted else 0,
             }
-            for one in composition.services
+            for service in composition.services
         ],
     }
     if any(secret.is_issued for secret in composition.secrets):
-        shown["certificateAuthority"] = secrets.authority.certificate_pem
-    return shown
+        values["certificateAuthority"] = secrets.authority.certificate_pem
+    return values

@@ -16,15 +16,15 @@ from strata.images.source import Source
 from strata.model import InvalidStackError
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker.host import Host
-from strata.platforms.docker.images import Images
-from strata.platforms.docker.names import Names
+from strata.platforms.docker.images import ImageResolver
+from strata.platforms.docker.names import ResourceNames
 from strata.platforms.docker.platform import DockerPlatform
 from strata.platforms.docker.repair import Hooks
 from strata.stack import Stack
 from tests.loop import own_loop
 
 SEED = b"a seed that only tests use......"
-NAMES = Names(project="strata", stack="test", system="example", owner="tests")
+NAMES = ResourceNames(project="strata", stack="test", system="example", owner="tests")
 HOST = Host(
     memory_mib=16384,
     cpu=8,
@@ -157,7 +157,7 @@ def platform(
         client=engine,
         names=NAMES,
         host=host,
-        images=Images(engine, Source.LOCAL),
+        images=ImageResolver(engine, Source.LOCAL),
         # Mocks have no server for callbacks; tests/docker sees the hooks work.
         hooks=Hooks(),
         secrets=DerivedSecrets(SEED, "test", generations or {}),

@@ -103,7 +103,7 @@ def assert_nothing_was_created(recorded: Recorded) -> None:
         pytest.param(
             gpu(device_ids=("0", "0"), capabilities=("compute",)),
             [
-                "service model: gpu.capabilities: without `utility`, health checks can't see"
+                "service model: gpu.capabilities: health checks need `utility` to see"
                 " whether the container has its GPU",
                 "service model: gpu.deviceIds: a device is listed twice",
             ],
@@ -131,12 +131,12 @@ def assert_nothing_was_created(recorded: Recorded) -> None:
         ),
         pytest.param(
             gateway(names=()),
-            ["service door: names: there are none", "service door: routes: there are none"],
+            ["service door: names: is empty", "service door: routes: is empty"],
             id="neither routes nor names",
         ),
         pytest.param(
             gateway(route("/x"), route("/x/")),
-            ["service door: routes: /x is given 2 times"],
+            ["service door: routes: /x is listed 2 times"],
             id="a path twice",
         ),
         pytest.param(
@@ -190,9 +190,9 @@ def test_the_error_is_one_text_with_the_count_the_paths_and_the_remedies() -> No
     assert str(error) == (
         "2 problems; nothing was changed.\n"
         "  service app: probe: there is no port to probe\n"
-        "    give a probe, for example Probe(check=ExecProbe(command=(...)))\n"
+        "    set a probe, for example Probe(check=ExecProbe(command=(...)))\n"
         "  service app: published: there is no port to publish\n"
-        "    give a port"
+        "    set port"
     )
 
 
@@ -211,17 +211,17 @@ def test_the_error_is_one_text_with_the_count_the_paths_and_the_remedies() -> No
         ),
         pytest.param(
             application(resources=Resources(memory_mib=64, cpu=0.005)),
-            "service app: cpu: 0.005 is less than Docker can give",
+            "service app: cpu: 0.005 is less than Docker accepts",
             id="too little of a core",
         ),
         pytest.param(
             application(resources=Resources(memory_mib=64, cpu_set="0,6-8")),
-            "service app: cpu_set: '0,6-8' names cores that the host has not",
+            "service app: cpu_set: '0,6-8' names cores that the host doesn't have",
             id="cores that are not there",
         ),
         pytest.param(
             application(resources=Resources(memory_mib=20000)),
-            "budget: memory: the services need 20000 MiB, the host has 14746 MiB",
+            "budget: memory: the stack needs 20000 MiB, 14746 MiB are available",
             id="memory",
         ),
         pytest.param(

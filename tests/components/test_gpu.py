@@ -134,21 +134,21 @@ def test_which_gpus(
 @pytest.mark.parametrize(
     ("gpu", "memory_mib", "why"),
     [
-        ({}, (), "1 GPU is asked for and the host has 0"),
-        ({"count": 3}, (80, 80), "3 GPUs are asked for and the host has 2"),
-        ({"replicas": 3}, (80, 80), "3 GPUs are asked for and the host has 2"),
+        ({}, (), "it requests 1 GPU and the host has 0"),
+        ({"count": 3}, (80, 80), "it requests 3 GPUs and the host has 2"),
+        ({"replicas": 3}, (80, 80), "it requests 3 GPUs and the host has 2"),
         ({"device_ids": ("2",)}, (80, 80), "the host has no GPU 2"),
         ({"memory_mib": 90}, (80, 80), "too few GPUs have 90 MiB of memory"),
         ({"count": 2, "memory_mib": 60}, (40, 80), "too few GPUs have 60 MiB of memory"),
         (
             {"device_ids": ("0",), "memory_mib": 60},
             (40, 80),
-            "GPU 0 has 40 MiB of memory, and 60 MiB are asked for",
+            "GPU 0 has 40 MiB of memory, less than the requested 60 MiB",
         ),
         (
             {"device_ids": ("0",), "replicas": 2},
             (80, 80),
-            "its replicas would share the GPUs that it names",
+            "its replicas would share the GPUs in its device ids",
         ),
     ],
 )
@@ -174,8 +174,8 @@ def test_those_that_prefer_yield_when_there_are_too_few(caplog: pytest.LogCaptur
     assert requests(composed(describe, 80, 80)) == {"first-1": ["0"], "second-1": ["1"]}
     (said,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
     assert said.startswith(
-        "third runs on the CPU: 1 GPU is asked for and 0 of the host's 2 left"
-        " (the others are given to first, second)"
+        "third runs on the CPU: it requests 1 GPU and 0 of the host's 2 are available"
+        " (the others are assigned to first, second)"
     )
 
 
@@ -205,7 +205,7 @@ def test_a_gpu_is_given_once(second: dict[str, Any], caplog: pytest.LogCaptureFi
         on_gpu(stack, "second", **second)
 
     assert requests(composed(describe, 80, 80)) == {"first-1": ["0"]}
-    assert f"GPU {second['device_ids'][0]} is given to first" in caplog.text
+    assert f"GPU {second['device_ids'][0]} is assigned to first" in caplog.text
 
 
 def test_a_gpu_that_is_named_or_large_is_left_to_who_needs_it() -> None:
@@ -257,7 +257,10 @@ def test_who_shares_with_nobody_is_left_alone(caplog: pytest.LogCaptureFixture) 
     granted = requests(composed(describe, 80, 80))
     assert granted == {"alone-1": ["0"], "first-1": ["1"], "second-1": ["1"]}
     assert requests(composed(describe, 80)) == {"alone-1": 1}
-    assert "first runs on the CPU: 1 GPU is asked for and 0 of the host's 1 left" in caplog.text
+    assert (
+        "first runs on the CPU: it requests 1 GPU and 0 of the host's 1 are available"
+        in caplog.text
+    )
 
 
 def test_the_budget_counts_a_gpu_in_turns_once() -> None:
@@ -279,7 +282,7 @@ def test_a_slice_is_given_by_its_name(name: str) -> None:
     recorded = compose(describe_one(REQUIRE, device_ids=(name,)), host=host).recorded
     assert requests(recorded) == {"model-1": [name]}
     error, _ = refused(describe_one(REQUIRE), host=host)
-    assert "1 GPU is asked for and the host has 0" in str(error)
+    assert "it requests 1 GPU and the host has 0" in str(error)
     error, _ = refused(describe_one(REQUIRE, device_ids=(name,), memory_mib=20_000), host=host)
     assert "has 10240 MiB of memory" in str(error)
 

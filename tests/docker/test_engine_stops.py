@@ -157,7 +157,7 @@ def test_an_engine_that_stops_half_way(
     assert update.returncode != 0, output
     assert "Traceback" not in output, output
     # The one is said by the provider, the other by the program, whoever needed Docker next.
-    assert "docker.sock" in output or "Docker stopped answering" in output, output
+    assert "docker.sock" in output or "the engine stopped responding" in output, output
 
     client = own_engine.start()
     project.configure(settings)
@@ -188,6 +188,6 @@ def test_an_engine_whose_disk_is_full(tmp_path: Path) -> None:
         refused = project.up()
         assert refused.status != 0, refused.output
         assert "docker: disk: " in refused.output, refused.output
-        assert "MiB are free where Docker keeps its data" in refused.output
+        assert "MiB are free in Docker's data folder" in refused.output
         assert "docker system df" in refused.output
         assert small.start().api.containers(all=True) == []

@@ -307,8 +307,8 @@ def ailing(engine: Any, tmp_path: Path) -> Iterator[Project]:
         pytest.param(
             "ailing.never",
             [
-                "strata-pytest-ailing-server-1 was not healthy within 5 s",
-                "its health check last said: 7 of 9 shards",
+                "strata-pytest-ailing-server-1: was not healthy within 5 s",
+                "last output of its health check: 7 of 9 shards",
                 "waiting for shards",
             ],
             id="never healthy",

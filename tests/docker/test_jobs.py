@@ -13,7 +13,7 @@ import pytest
 
 from strata.model import InvalidStackError
 from strata.ops.running_stack import RunningStack
-from strata.platforms.docker.names import Names
+from strata.platforms.docker.names import ResourceNames
 from tests.docker.conftest import remove
 from tests.project import REPOSITORY, TEST_SYSTEMS, Project
 from tests.wait import until
@@ -109,7 +109,7 @@ def test_a_service_starts_after_its_jobs_and_again_changes_nothing(
     (cache,) = engine.volumes.list(filters={"label": [f"strata.stack={STACK}", "strata.service"]})
     assert "strata.backup" not in cache.attrs["Labels"]
     owner = cache.attrs["Labels"]["strata.owner"]
-    names = Names(project="strata", stack=STACK, system="jobs.well", owner=owner)
+    names = ResourceNames(project="strata", stack=STACK, system="jobs.well", owner=owner)
     with pytest.raises(InvalidStackError, match="has no volume with data"):
         RunningStack(engine, names).services()
 
@@ -159,8 +159,8 @@ def test_a_change_runs_what_it_changes(engine: Any, jobs: Project) -> None:
         pytest.param(
             "failing",
             [
-                f"{MIGRATE} ended with status 3; it is run again",
-                f"{MIGRATE} ended with status 3, at the last of 2 tries",
+                f"{MIGRATE}: exited with status 3; starting it again",
+                f"{MIGRATE}: exited with status 3 (attempt 2 of 2)",
                 "the table is locked",
             ],
             id="fails",
@@ -168,8 +168,8 @@ def test_a_change_runs_what_it_changes(engine: Any, jobs: Project) -> None:
         pytest.param(
             "hanging",
             [
-                f"{MIGRATE} did not end within 3 s, and was killed; it is run again",
-                f"{MIGRATE} did not end within 3 s, and was killed, at the last of 2 tries",
+                f"{MIGRATE}: did not exit within 3 s and was killed; starting it again",
+                f"{MIGRATE}: did not exit within 3 s and was killed (attempt 2 of 2)",
                 "waiting for a lock",
             ],
             id="never ends",

@@ -51,7 +51,7 @@ def test_a_stopped_container_is_started(engine: Any, reference: Project) -> None
     assert "worker" not in containers(engine)
     up = reference.up()
     assert up.status == 0, up.output
-    assert "starting strata-pytest-worker-1, which was exited" in up.output
+    assert "starting strata-pytest-worker-1 (status: exited)" in up.output
     assert "worker" in containers(engine)
 
 
@@ -60,7 +60,8 @@ def test_a_removed_container_is_named_with_the_remedy(engine: Any, reference: Pr
     up = reference.up()
     assert up.status != 0
     assert (
-        "strata-pytest-redis-1 is in the state of the stack, but Docker has it no more" in up.output
+        "strata-pytest-redis-1: is in the stack's state, but no longer exists in Docker"
+        in up.output
     )
     assert "pulumi up --refresh" in up.output
     repaired = reference.run("up", "--yes", "--skip-preview", "--refresh")

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
+from strata import docker_engine
 from tests.package.conftest import Installed
 from tests.wait import until
 
@@ -73,7 +73,7 @@ def test_it_is_planned_on_eks(stranger: Stranger) -> None:
 
 
 def health() -> dict[str, str]:
-    containers = docker.from_env().containers.list(filters={"name": "shop-dev-"})
+    containers = docker_engine.connect().containers.list(filters={"name": "shop-dev-"})
     return {str(one.name).removeprefix("shop-dev-"): one.health for one in containers}
 
 

@@ -130,7 +130,7 @@ def docker(processes: Iterable[Workload]) -> Made:
             gates[name] = asked
 
     with (
-        patch("strata.platforms.docker.platform.Health", Healthy),
+        patch("strata.platforms.docker.platform.HealthWaiter", Healthy),
         patch("strata.platforms.docker.platform.JobWaiter", Ended),
     ):
         made = on_docker.compose(_describe(processes), host=HOST)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import docker
 import pytest
 
+from strata import docker_engine
 from tests.docker.conftest import free_port, remove
 from tests.project import REPOSITORY
 from toolchain.layout import here
@@ -93,7 +93,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 @pytest.fixture
 def cleaned() -> Iterator[None]:
     yield
-    remove(docker.from_env(), STACK)
+    remove(docker_engine.connect(), STACK)
 
 
 def test_the_environment_has_only_the_sdk_whose_plugin_is_there(clone: Clone) -> None:

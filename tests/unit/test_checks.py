@@ -67,7 +67,7 @@ def test_a_valid_service_has_no_problems(fields: dict[str, Any]) -> None:
         ),
         pytest.param(
             {"replicas": 2, "volumes": DATA},
-            "replicas: each replica would have a volume, and so data, of its own",
+            "replicas: each replica would have separate data, because each has its own volume",
             id="data of replicas that are no cluster",
         ),
         pytest.param(
@@ -102,7 +102,7 @@ def test_a_valid_service_has_no_problems(fields: dict[str, Any]) -> None:
         ),
         pytest.param(
             {"ports": (Port(name="x", number=10), Port(name="x", number=11))},
-            "ports: x is given 2 times",
+            "ports: x is listed 2 times",
             id="a port name twice",
         ),
         pytest.param(

@@ -67,7 +67,7 @@ def test_links_are_listed_by_name_and_port() -> None:
         ([service("a", replicas=0)], "service a: replicas: 0 is less than 1"),
         (
             [service("a", replicas=2, volumes=(Volume(name="data", path="/data"),))],
-            "service a: replicas: each replica would have a volume, and so data, of its own",
+            "service a: replicas: each replica would have separate data, because each has its own volume",
         ),
         (
             [
@@ -96,7 +96,7 @@ def test_links_are_listed_by_name_and_port() -> None:
                     volumes=(Volume(name="x", path="/x"), Volume(name="x", path="/y")),
                 )
             ],
-            "service a: volumes: x is given 2 times",
+            "service a: volumes: x is listed 2 times",
         ),
     ],
 )
@@ -127,7 +127,7 @@ def test_all_mistakes_are_found_at_once() -> None:
         "service a: links[1]: c has no port 9",
         "service a: replicas: 0 is less than 1",
         "strata:profiles: the system has no profile more",
-        "strata:secretGenerations.nobody: nothing in the stack has a secret of this name",
+        "strata:secretGenerations.nobody: no secret in the stack has this owner",
         "strata:services.typo: the system has no such service",
     ]
 
@@ -249,7 +249,7 @@ def test_generations_and_profiles_that_nothing_goes_by_are_problems() -> None:
     assert problems(compose(*described, overrides=known)) == []
     unknown = Overrides(secret_owners=frozenset({"authority"}), profiles=frozenset({"more"}))
     assert problems(compose(*described, overrides=unknown)) == [
-        "strata:secretGenerations.authority: nothing in the stack has a secret of this name",
+        "strata:secretGenerations.authority: no secret in the stack has this owner",
         "strata:profiles: the system has no profile more",
     ]
 

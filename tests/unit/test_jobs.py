@@ -83,7 +83,7 @@ def test_a_job_starts_after_its_servers_and_before_who_waits_for_it() -> None:
         ),
         (
             [service("a", replicas_maximum=2, volumes=(Volume(name="data", path="/data"),))],
-            "service a: replicas: each replica would have a volume, and so data, of its own",
+            "service a: replicas: each replica would have separate data, because each has its own volume",
         ),
         (
             [service("a", volumes=(Volume(name="data", path="/data", size_gib=0),))],

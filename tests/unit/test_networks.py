@@ -56,7 +56,7 @@ def test_only_what_is_published_or_asks_for_egress_has_a_way_out() -> None:
         service("out", egress=True),
         service("neither"),
     )
-    ways = {one.server: one.masquerades for one in found.networks if one.has_way_out}
+    ways = {one.server: one.masquerades for one in found.networks if one.is_external}
     assert ways == {"in": True, "dashboard": False, "out": True}
 
 

@@ -68,7 +68,7 @@ def test_an_unknown_volume_is_reported() -> None:
         "strata:services.a.volumes.dta: a has no such volume. use one of: data, logs"
     ]
     assert problems(_job(), changes) == [
-        "strata:services.a.volumes.dta: a has no such volume. remove the key: there are none"
+        "strata:services.a.volumes.dta: a has no such volume. remove the key"
     ]
 
 
@@ -76,7 +76,7 @@ def test_a_volume_of_the_settings_is_checked_as_any_other() -> None:
     assert problems(
         service("a", volumes=VOLUMES), {"replicas": 2, "volumes": {"data": {"size_gib": 0}}}
     ) == [
-        "service a: replicas: each replica would have a volume, and so data, of its own. use one"
+        "service a: replicas: each replica would have separate data, because each has its own volume. use one"
         " replica, keep the data in a Datastore, or set stateful=True if its replicas form a"
         " cluster",
         "service a: volumes.data.size_gib: 0 is less than 1. use 1 or more",

@@ -7,22 +7,24 @@ from strata.images.choose import choose
 from strata.images.source import Source
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker import host, networks, repair, unsupported
-from strata.platforms.docker.images import Images
-from strata.platforms.docker.names import Names, owner_of
+from strata.platforms.docker.images import ImageResolver
+from strata.platforms.docker.names import ResourceNames, owner_of
 from strata.platforms.docker.platform import DockerPlatform
 
 
 def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
-    """The Docker engine that the environment names, with the facts of its host."""
+    """The platform for the Docker engine that the environment selects, with the facts of its host."""
     raise_problems(unsupported.settings_problems(settings))
     seed = read_seed(settings)
     client = docker_engine.connect()
-    names = Names(project=project, stack=stack, system=settings.system, owner=owner_of(seed))
+    names = ResourceNames(
+        project=project, stack=stack, system=settings.system, owner=owner_of(seed)
+    )
     return DockerPlatform(
         client=client,
         names=names,
         host=host.discover(client, names),
-        images=Images(client, image_source(settings)),
+        images=ImageResolver(client, image_source(settings)),
         hooks=repair.hooks(client, names),
         secrets=DerivedSecrets(seed, stack, settings.secret_generations),
         addresses=settings.network.range or networks.default_range(stack),
@@ -31,5 +33,5 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
 
 
 def image_source(settings: Settings) -> Source:
-    """Where the images of the stack come from."""
+    """Where the stack gets its images."""
     return choose(None if settings.images is ImageSource.AUTO else settings.images)[0]

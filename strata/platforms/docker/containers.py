@@ -1,33 +1,43 @@
-"""What each field of a service or a job becomes on Docker."""
+"""The arguments of a container, field by field."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pulumi
 import pulumi_docker as docker
 
-from strata.model import HttpProbe, Probe, RenderContext, Service, Text, Workload, render
-from strata.platforms.docker.gpu import Devices
+from strata.model import (
+    HttpProbe,
+    Probe,
+    RenderContext,
+    Restart,
+    Service,
+    Text,
+    Workload,
+    render,
+)
+from strata.platforms.docker.gpu import DeviceIds
 from strata.platforms.docker.networks import NetworkPlan, PlannedNetwork
 
 CPU_SHARES_OF_A_CORE = 1024
 """Docker's default weight of a container; shares are weights relative to it."""
+RESTARTS_MAXIMUM = 5
+"""How often `Restart.ON_FAILURE` restarts a container."""
 
 
 def health_test(probe: Probe) -> tuple[str, ...]:
-    """The command of a health check. HTTP is asked by bash, which every image has: a client such
-    as curl would be one more thing in each of them."""
+    """The command of a health check. It sends HTTP with bash, which every image has, so that images
+    need no client such as curl."""
     check = probe.check
     if not isinstance(check, HttpProbe):
         return check.command
-    ask = (
+    script = (
         f"exec 3<>/dev/tcp/127.0.0.1/{check.port} &&"
         f" printf 'GET {check.path} HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 &&"
         ' read -r protocol status rest <&3 && echo "answered $status $rest" &&'
         ' [ "$status" = 200 ]'
     )
-    return ("bash", "-c", ask)
+    return ("bash", "-c", script)
 
 
 def healthcheck(probe: Probe) -> docker.ContainerHealthcheckArgs:
@@ -41,20 +51,20 @@ def healthcheck(probe: Probe) -> docker.ContainerHealthcheckArgs:
 
 
 def _duration(seconds: int) -> str:
-    """As Go prints it, so that the provider does not take `60s` and `1m0s` for a difference."""
+    """Formats like Go, because the provider compares strings: `1m0s`, not `60s`."""
     minutes, rest = divmod(seconds, 60)
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
 def cpus(cores: float) -> str:
-    """As the provider reads it back, so that it finds no difference (its
+    """Formats like the provider reads it back, so that it sees no difference (its
     nanoInt64ToDecimalString: `1.0`, `0.25`, and `10.` for ten)."""
     text = f"{cores:.9f}"
     if text.count("0") != 9:
         return text.rstrip("0")
     rounded = f"{cores:.1f}"
-    # It takes 0.05 for a round value too, and reads back 0.1. A billionth more has other digits,
-    # and comes to the same quota, which is counted in microseconds.
+    # The provider also rounds 0.05, and reads back 0.1. A billionth more changes the digits but not
+    # the quota, which counts in microseconds.
     return rounded if float(rounded) == cores else f"{cores + 1e-9:.9f}"
 
 
@@ -62,10 +72,10 @@ def tmpfs(workload: Workload) -> dict[str, str]:
     user, _, group = workload.user.partition(":")
     owner = f",uid={user},gid={group or user}"
     return {
-        # Said either way: Docker's own choice is noexec.
-        one.path: f"rw,nosuid,nodev,{'exec' if one.executable else 'noexec'}"
-        f",size={one.size_mib}m,mode=0700{owner}"
-        for one in workload.tmpfs
+        # Explicit in both cases: Docker's default is noexec.
+        mount.path: f"rw,nosuid,nodev,{'exec' if mount.executable else 'noexec'}"
+        f",size={mount.size_mib}m,mode=0700{owner}"
+        for mount in workload.tmpfs
     }
 
 
@@ -87,43 +97,43 @@ def networks(
     host: str,
     replica: int,
     plan: NetworkPlan,
-    made: Mapping[str, docker.Network],
+    resources: Mapping[str, docker.Network],
 ) -> list[docker.ContainerNetworksAdvancedArgs]:
-    """The networks of a replica, whose own host name is `host`."""
+    """The networks of a replica. `host`: its host name. `resources`: the networks by name."""
     name = workload.name
     aliases = [name, host] if workload.stateful else [name]
     return [
         docker.ContainerNetworksAdvancedArgs(
-            name=made[one.name].name,
-            ipv4_address=one.address(replica) if one.server == name else None,
-            aliases=aliases if one.server == name and one.clients else None,
+            name=resources[network.name].name,
+            ipv4_address=network.address(replica) if network.server == name else None,
+            aliases=aliases if network.server == name and network.clients else None,
         )
-        for one in plan.of(name)
+        for network in plan.of(name)
     ]
 
 
 def client_networks(
-    name: str, plan: NetworkPlan, made: Mapping[str, docker.Network]
+    name: str, plan: NetworkPlan, resources: Mapping[str, docker.Network]
 ) -> list[docker.ContainerNetworksAdvancedArgs]:
-    """The networks over which a service opens connections, for what runs before it."""
+    """The networks over which a service opens connections: those of its `prepare` container."""
     return [
-        docker.ContainerNetworksAdvancedArgs(name=made[one.name].name)
-        for one in plan.of(name)
-        if one.server != name or one.masquerades
+        docker.ContainerNetworksAdvancedArgs(name=resources[network.name].name)
+        for network in plan.of(name)
+        if network.server != name or network.masquerades
     ]
 
 
 def bridge_options(network: PlannedNetwork) -> dict[str, str] | None:
-    """For a network that leads out: whether addresses are translated, without which what leaves
-    finds no way back."""
-    if not network.has_way_out:
+    """Whether an external network masquerades: without it, replies to outgoing connections can't be
+    routed back."""
+    if not network.is_external:
         return None
     masquerade = "com.docker.network.bridge.enable_ip_masquerade"
     return {masquerade: str(network.masquerades).lower()}
 
 
 def device_requests(
-    workload: Workload, devices: Devices
+    workload: Workload, devices: DeviceIds
 ) -> list[docker.ContainerDeviceRequestArgs]:
     return [
         docker.ContainerDeviceRequestArgs(
@@ -136,8 +146,8 @@ def device_requests(
 
 
 def environment(rendered: Mapping[str, str], workload: Workload, has_gpu: bool) -> list[str]:
-    """The environment, sorted. Images built for CUDA ask for every GPU by a variable of their own,
-    which the NVIDIA runtime obeys: a service that was given none says `void`."""
+    """The environment, sorted. Images built for CUDA set NVIDIA_VISIBLE_DEVICES to all GPUs, and the
+    NVIDIA runtime obeys it: without granted GPUs it is overridden with `void`."""
     values = dict(rendered)
     if has_gpu:
         values["NVIDIA_DRIVER_CAPABILITIES"] = ",".join(workload.gpu.capabilities)
@@ -146,38 +156,41 @@ def environment(rendered: Mapping[str, str], workload: Workload, has_gpu: bool) 
     return [f"{name}={value}" for name, value in sorted(values.items())]
 
 
-def labels(labelled: Mapping[str, str]) -> list[docker.ContainerLabelArgs]:
+def labels(values: Mapping[str, str]) -> list[docker.ContainerLabelArgs]:
     return [
         docker.ContainerLabelArgs(label=label, value=value)
-        for label, value in sorted(labelled.items())
+        for label, value in sorted(values.items())
     ]
 
 
-def hosts(names: Mapping[str, str]) -> list[docker.ContainerHostArgs]:
-    return [docker.ContainerHostArgs(host=name, ip=address) for name, address in names.items()]
+def hosts(addresses: Mapping[str, str]) -> list[docker.ContainerHostArgs]:
+    return [docker.ContainerHostArgs(host=name, ip=address) for name, address in addresses.items()]
 
 
 def ulimits(workload: Workload) -> list[docker.ContainerUlimitArgs]:
     return [
-        docker.ContainerUlimitArgs(name=one.name, soft=one.soft, hard=one.hard)
-        for one in workload.ulimits
+        docker.ContainerUlimitArgs(name=ulimit.name, soft=ulimit.soft, hard=ulimit.hard)
+        for ulimit in workload.ulimits
     ]
 
 
 def volume_mounts(
-    service: Service, replica: int, made: Mapping[tuple[str, str, int], docker.Volume]
+    service: Service, replica: int, resources: Mapping[tuple[str, str, int], docker.Volume]
 ) -> list[docker.ContainerMountArgs]:
+    """`resources`: the volumes by service, volume and replica."""
     return [
         docker.ContainerMountArgs(
-            type="volume", source=made[service.name, one.name, replica].name, target=one.path
+            type="volume",
+            source=resources[service.name, volume.name, replica].name,
+            target=volume.path,
         )
-        for one in service.volumes
+        for volume in service.volumes
     ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """One container of a service or a job, and what is its own. `devices` is None without GPUs."""
+class ContainerSpec:
+    """A container of a service or a job. `devices` is None without GPUs."""
 
     workload: Workload
     name: str
@@ -188,51 +201,73 @@ class Run:
     networks: Sequence[docker.ContainerNetworksAdvancedArgs]
     mounts: Sequence[docker.ContainerMountArgs]
     labels: Mapping[str, str]
-    devices: Devices | None = None
+    devices: DeviceIds | None = None
     peers: Mapping[str, str] = field(default_factory=dict)
-    """The addresses of peers by host name. Docker's DNS would give those of any network that they
-    share, and peers listen to each other on one."""
+    """The addresses of peers by host name. Docker's DNS would return addresses of any shared network,
+    and peers listen to each other on only one."""
 
 
-def arguments(run: Run) -> dict[str, Any]:
-    """What any container is asked for, whether it stays or ends."""
-    workload, context = run.workload, run.context
+def service_args(spec: ContainerSpec, service: Service) -> docker.ContainerArgs:
+    """A container that keeps running."""
+    args = _common_args(spec)
+    args.ports = ports(service) or None
+    args.healthcheck = healthcheck(service.probe)
+    args.restart = str(service.restart)
+    if service.restart is Restart.ON_FAILURE:
+        args.max_retry_count = RESTARTS_MAXIMUM
+    args.stop_signal = service.stop_signal
+    args.stop_timeout = service.stop_grace_seconds
+    # Without it the provider kills at once.
+    args.destroy_grace_seconds = service.stop_grace_seconds
+    args.must_run = True
+    return args
+
+
+def job_args(spec: ContainerSpec, *, start: bool = True) -> docker.ContainerArgs:
+    """A container that exits. It isn't created again because it has exited."""
+    args = _common_args(spec)
+    args.start = start
+    args.must_run = False
+    args.restart = str(Restart.NO)
+    return args
+
+
+def _common_args(spec: ContainerSpec) -> docker.ContainerArgs:
+    workload, context = spec.workload, spec.context
     resources = workload.resources
     rendered = {key: render(text, context) for key, text in workload.environment.items()}
-    return {
-        "name": run.name,
-        "hostname": run.host_name,
-        "image": run.image,
-        "command": [render(text, context) for text in run.command] or None,
-        "envs": environment(rendered, workload, context.has_gpu),
-        "user": workload.user,
-        "read_only": workload.read_only_root,
-        "capabilities": docker.ContainerCapabilitiesArgs(
-            drops=["ALL"], adds=[one.name for one in workload.capabilities] or None
+    return docker.ContainerArgs(
+        name=spec.name,
+        hostname=spec.host_name,
+        image=spec.image,
+        command=[render(text, context) for text in spec.command] or None,
+        envs=environment(rendered, workload, context.has_gpu),
+        user=workload.user,
+        read_only=workload.read_only_root,
+        capabilities=docker.ContainerCapabilitiesArgs(
+            drops=["ALL"], adds=[added.name for added in workload.capabilities] or None
         ),
-        "security_opts": ["no-new-privileges:true"],
-        "memory": resources.memory_mib,
-        # Stated, and equal, so that there is no swap: where it is absent Docker fills in twice
-        # the memory, which the next update would take for a change.
-        "memory_swap": resources.memory_mib,
-        "cpus": cpus(resources.cpu),
-        "cpu_shares": max(2, int(resources.cpu_budget * CPU_SHARES_OF_A_CORE)),
-        "cpu_set": resources.cpu_set,
-        "shm_size": resources.shared_memory_mib,
-        "tmpfs": tmpfs(workload) or None,
-        "ulimits": ulimits(workload),
-        "device_requests": (
-            None if run.devices is None else device_requests(workload, run.devices)
-        ),
-        "networks_advanced": list(run.networks),
-        # What has no link at all has no network at all.
-        "network_mode": "bridge" if run.networks else "none",
-        "hosts": hosts({**workload.extra_hosts, **run.peers}) or None,
-        "mounts": list(run.mounts) or None,
-        "log_driver": "json-file",
-        "log_opts": {
+        security_opts=["no-new-privileges:true"],
+        memory=resources.memory_mib,
+        # Equal to the memory, so there is no swap. If it isn't set, Docker fills in twice the memory,
+        # and the next update would show a difference.
+        memory_swap=resources.memory_mib,
+        cpus=cpus(resources.cpu),
+        cpu_shares=max(2, int(resources.cpu_budget * CPU_SHARES_OF_A_CORE)),
+        cpu_set=resources.cpu_set,
+        shm_size=resources.shared_memory_mib,
+        tmpfs=tmpfs(workload) or None,
+        ulimits=ulimits(workload),
+        device_requests=None if spec.devices is None else device_requests(workload, spec.devices),
+        networks_advanced=list(spec.networks),
+        # A workload without links has no network.
+        network_mode="bridge" if spec.networks else "none",
+        hosts=hosts({**workload.extra_hosts, **spec.peers}) or None,
+        mounts=list(spec.mounts) or None,
+        log_driver="json-file",
+        log_opts={
             "max-size": f"{workload.log_rotation.size_mib}m",
             "max-file": str(workload.log_rotation.files),
         },
-        "labels": labels(run.labels),
-    }
+        labels=labels(spec.labels),
+    )

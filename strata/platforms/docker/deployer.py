@@ -1,4 +1,4 @@
-"""Makes what a stack is on Docker: networks, volumes, files, then containers, in order."""
+"""Creates the resources of a stack on Docker: networks, volumes, files, then containers in order."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -7,121 +7,105 @@ from dataclasses import dataclass, field, replace
 import pulumi
 import pulumi_docker as docker
 
-from strata.model import Job, RenderContext, Restart, Service, Workload, render
+from strata.model import Job, RenderContext, Service, Workload, render
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker import containers, files, gpu, networks
-from strata.platforms.docker.containers import Run
-from strata.platforms.docker.health import Health
-from strata.platforms.docker.images import Images
+from strata.platforms.docker.containers import ContainerSpec
+from strata.platforms.docker.engine_client import NotReadyError
+from strata.platforms.docker.health import HealthWaiter
+from strata.platforms.docker.images import ImageResolver
 from strata.platforms.docker.job_waiter import JobWaiter
-from strata.platforms.docker.names import Names
+from strata.platforms.docker.names import PREPARE, ResourceNames
 from strata.platforms.docker.repair import Hooks
-from strata.platforms.docker.watch import NotReadyError
 from strata.platforms.failure import fail
 
 NAME_SERVER = "127.0.0.11"
-"""Docker's own DNS server, the same in every container on a network made by a user."""
-RESTARTS_MAXIMUM = 5
-"""How often `Restart.ON_FAILURE` tries again before it gives up."""
+"""Docker's embedded DNS server, at the same address on every user-defined network."""
 
 Ready = pulumi.Output[pulumi.Resource]
-"""A container, once it is what others wait for: healthy, or ended well."""
+"""A container that resolves once it is healthy, or has exited with status 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployer:
-    """Makes the services and jobs of one stack. `components`: by workload."""
+    """Creates the services and jobs of one stack. `components`: by workload."""
 
-    names: Names
-    images: Images
+    names: ResourceNames
+    images: ImageResolver
     secrets: DerivedSecrets
     hooks: Hooks
-    health: Health
+    health: HealthWaiter
     job_waiter: JobWaiter
     components: Mapping[str, pulumi.Resource]
     network_plan: networks.NetworkPlan
     gpus: gpu.GpuDecision
     ready: dict[str, list[Ready]] = field(default_factory=dict)
-    """By service or job: its containers. One that runs by a schedule is waited for by nobody."""
+    """The containers by service or job. Nothing waits for a job with a schedule."""
 
-    def make(self, workloads: Sequence[Workload], wanted: Mapping[str, str]) -> None:
-        """Makes all of them. `workloads` come in the order in which they can start."""
-        made_networks = {one.name: self._network(one) for one in self.network_plan.networks}
-        made_volumes = self._volumes(workloads)
-        self.images.ensure(wanted.values())
-        images = {name: self.images.of(image) for name, image in wanted.items()}
-        made_files = self._files(workloads, images)
+    def deploy(self, workloads: Sequence[Workload], images: Mapping[str, str]) -> None:
+        """Creates all of them. `workloads` are in start order; `images`: the logical image of each
+        workload."""
+        bridges = {plan.name: self._network(plan) for plan in self.network_plan.networks}
+        volumes = self._volumes(workloads)
+        self.images.ensure(images.values())
+        digests = {name: self.images.digest(image) for name, image in images.items()}
+        file_volumes = self._files(workloads, digests)
         for workload in workloads:
+            # Only workloads with files wait for the container that fills their volumes.
+            writer = [file_volumes.writer] if workload.files and file_volumes.writer else []
             for replica in range(workload.replicas):
-                # Only those that have files wait for whoever writes them.
-                writer = [made_files.writer] if workload.files and made_files.writer else []
-                run = Run(
+                host_name = self.names.replica(workload, replica)
+                spec = ContainerSpec(
                     workload=workload,
                     name=self.names.container(workload, replica),
-                    host_name=self.names.replica(workload, replica),
-                    image=images[workload.name],
+                    host_name=host_name,
+                    image=digests[workload.name],
                     command=workload.command,
                     context=self._context(workload, replica),
                     devices=self.gpus.devices[workload.name][replica]
                     if workload.name in self.gpus.granted
                     else None,
                     networks=containers.networks(
-                        workload,
-                        self.names.replica(workload, replica),
-                        replica,
-                        self.network_plan,
-                        made_networks,
+                        workload, host_name, replica, self.network_plan, bridges
                     ),
-                    mounts=made_files.mounts(workload.name),
+                    mounts=file_volumes.mounts(workload.name),
                     labels=self.names.labels_of(workload),
                     peers=self._peers(workload),
                 )
                 if isinstance(workload, Job):
-                    self._job(workload, run, writer)
+                    self._job(workload, spec, writer)
                 elif isinstance(workload, Service):
-                    volumes = containers.volume_mounts(workload, replica, made_volumes)
-                    run = replace(run, mounts=[*volumes, *run.mounts])
-                    before = containers.client_networks(
-                        workload.name, self.network_plan, made_networks
+                    mounts = containers.volume_mounts(workload, replica, volumes)
+                    spec = replace(spec, mounts=[*mounts, *spec.mounts])
+                    prepare_networks = containers.client_networks(
+                        workload.name, self.network_plan, bridges
                     )
-                    self._service(workload, replica, run, before, writer)
+                    self._service(workload, spec, prepare_networks, writer)
 
     def _service(
         self,
         service: Service,
-        replica: int,
-        run: Run,
-        before: Sequence[docker.ContainerNetworksAdvancedArgs],
+        spec: ContainerSpec,
+        prepare_networks: Sequence[docker.ContainerNetworksAdvancedArgs],
         writer: list[docker.Container],
     ) -> None:
-        # Health is order: a server is an input of nothing here, so it must be named. The files are
-        # in a volume, and who fills it is an input of nothing either.
+        # No input refers to the servers, nor to the container that fills the file volumes.
         depends_on: list[pulumi.Input[pulumi.Resource]] = [*self._awaited(service), *writer]
-        # The provider takes a command that is no longer given for one to keep.
+        # The provider keeps the old command when a command is removed.
         trigger = "command" if service.command else "command of the image"
         if service.prepare:
-            prepare = self._prepare(service, replica, run, before, depends_on)
-            depends_on.append(prepare)
-            # What was prepared otherwise is for a new container: this one has read the other.
-            said = [render(text, prepare_context(run.context)) for text in service.prepare]
-            trigger = f"{trigger}, prepare {self.secrets.fingerprint(json.dumps(said))}"
+            depends_on.append(self._prepare(service, spec, prepare_networks, depends_on))
+            # The running container has read what the old command prepared.
+            command = [render(text, prepare_context(spec.context)) for text in service.prepare]
+            trigger = f"{trigger}, prepare {self.secrets.fingerprint(json.dumps(command))}"
         container = docker.Container(
-            self.names.replica(service, replica),
-            **containers.arguments(run),
-            ports=containers.ports(service) or None,
-            healthcheck=containers.healthcheck(service.probe),
-            restart=str(service.restart),
-            max_retry_count=(RESTARTS_MAXIMUM if service.restart is Restart.ON_FAILURE else None),
-            stop_signal=service.stop_signal,
-            stop_timeout=service.stop_grace_seconds,
-            # Without it the provider kills at once.
-            destroy_grace_seconds=service.stop_grace_seconds,
-            must_run=True,
+            spec.host_name,
+            containers.service_args(spec, service),
             opts=pulumi.ResourceOptions(
                 parent=self.components[service.name],
                 depends_on=depends_on,
                 delete_before_replace=True,
-                # Docker can pin a container that runs, and cannot take that back.
+                # Docker can pin a running container to cores, but can't unpin it.
                 replace_on_changes=["cpuSet"],
                 replacement_trigger=trigger,
                 hooks=self.hooks.container,
@@ -130,51 +114,45 @@ class Deployer:
         test = containers.health_test(service.probe)
         gate = _gate(
             container,
-            lambda identifier: self.health.wait(identifier, run.name, service.probe, test),
+            lambda identifier: self.health.wait(identifier, spec.name, service.probe, test),
         )
         self.ready.setdefault(service.name, []).append(gate)
 
     def _prepare(
         self,
         service: Service,
-        replica: int,
-        run: Run,
-        before: Sequence[docker.ContainerNetworksAdvancedArgs],
+        spec: ContainerSpec,
+        prepare_networks: Sequence[docker.ContainerNetworksAdvancedArgs],
         depends_on: list[pulumi.Input[pulumi.Resource]],
     ) -> Ready:
-        prepared = replace(
-            run,
-            name=self.names.prepare(service, replica),
+        prepare = replace(
+            spec,
+            name=f"{spec.name}-{PREPARE}",
             command=service.prepare,
-            context=prepare_context(run.context),
-            networks=before,
+            context=prepare_context(spec.context),
+            networks=prepare_networks,
             labels=self.names.prepare_labels(service),
             devices=None,
         )
-        container = self._container_that_ends(
-            f"{self.names.replica(service, replica)}-prepare", prepared, [*depends_on]
-        )
+        container = self._run_once(f"{spec.host_name}-{PREPARE}", prepare, [*depends_on])
         return _gate(
             container,
             lambda identifier: self.job_waiter.wait(
                 identifier,
-                prepared.name,
+                prepare.name,
                 retries=Job.retries,
                 timeout_seconds=Job.timeout_seconds,
             ),
         )
 
-    def _job(self, job: Job, run: Run, writer: list[docker.Container]) -> None:
-        container = self._container_that_ends(
-            f"{job.name}-1",
-            run,
-            [*self._awaited(job), *writer],
-            start=job.schedule is None,
+    def _job(self, job: Job, spec: ContainerSpec, writer: list[docker.Container]) -> None:
+        container = self._run_once(
+            f"{job.name}-1", spec, [*self._awaited(job), *writer], start=job.schedule is None
         )
         if job.schedule is not None:
             pulumi.log.info(
-                f"job {job.name} is made, and is yours to run: Docker has no scheduler for"
-                f" {job.schedule!r}. `docker start --attach {run.name}` runs it",
+                f"job {job.name}: created, but not started: Docker has no scheduler for"
+                f" {job.schedule!r}\n    run it with `docker start --attach {spec.name}`",
                 self.components[job.name],
             )
             return
@@ -183,35 +161,31 @@ class Deployer:
                 container,
                 lambda identifier: self.job_waiter.wait(
                     identifier,
-                    run.name,
+                    spec.name,
                     retries=job.retries,
                     timeout_seconds=job.timeout_seconds,
                 ),
             )
         ]
 
-    def _container_that_ends(
+    def _run_once(
         self,
         name: str,
-        run: Run,
+        spec: ContainerSpec,
         depends_on: list[pulumi.Input[pulumi.Resource]],
         *,
         start: bool = True,
     ) -> docker.Container:
         return docker.Container(
             name,
-            **containers.arguments(run),
-            start=start,
-            # It may have ended: that is no reason to make another.
-            must_run=False,
-            restart=str(Restart.NO),
+            containers.job_args(spec, start=start),
             opts=pulumi.ResourceOptions(
-                parent=self.components[run.workload.name],
+                parent=self.components[spec.workload.name],
                 depends_on=depends_on,
                 delete_before_replace=True,
-                # It runs again when it is changed, and a container only runs anew if it is new.
+                # Any change runs it again, which requires a new container.
                 replace_on_changes=["*"],
-                replacement_trigger="command" if run.command else "command of the image",
+                replacement_trigger="command" if spec.command else "command of the image",
                 hooks=self.hooks.container,
             ),
         )
@@ -232,7 +206,7 @@ class Deployer:
         return RenderContext(
             addresses=lambda port: self.network_plan.addresses(workload, port, replica),
             secrets=self.secrets,
-            # A service's own name is an alias of it on its networks.
+            # Docker has no search domains: a service's name is an alias on its networks.
             host_name=lambda service: service,
             name_server=NAME_SERVER,
             memory_mib=workload.resources.memory_mib,
@@ -263,8 +237,8 @@ class Deployer:
 
     def _files(
         self, workloads: Sequence[Workload], images: dict[str, pulumi.Input[str]]
-    ) -> files.Files:
-        return files.Files(
+    ) -> files.FileVolumes:
+        return files.FileVolumes(
             [
                 volume
                 for workload in workloads
@@ -276,18 +250,18 @@ class Deployer:
             self.hooks,
         )
 
-    def _network(self, one: networks.PlannedNetwork) -> docker.Network:
+    def _network(self, plan: networks.PlannedNetwork) -> docker.Network:
         return docker.Network(
-            one.name.removeprefix(f"{self.names.prefix}-"),
-            name=one.name,
+            plan.name.removeprefix(f"{self.names.prefix}-"),
+            name=plan.name,
             driver="bridge",
-            internal=not one.has_way_out,
-            options=containers.bridge_options(one),
+            internal=not plan.is_external,
+            options=containers.bridge_options(plan),
             ipam_configs=[
                 docker.NetworkIpamConfigArgs(
-                    subnet=str(one.subnet),
-                    gateway=str(one.gateway),
-                    ip_range=str(one.client_range),
+                    subnet=str(plan.subnet),
+                    gateway=str(plan.gateway),
+                    ip_range=str(plan.client_range),
                 )
             ],
             labels=[
@@ -295,13 +269,13 @@ class Deployer:
                 for label, value in sorted(self.names.labels().items())
             ],
             opts=pulumi.ResourceOptions(
-                parent=self.components[one.server], hooks=self.hooks.network
+                parent=self.components[plan.server], hooks=self.hooks.network
             ),
         )
 
 
 def _gate(container: docker.Container, wait: Callable[[str], Awaitable[None]]) -> Ready:
-    """The container, once `wait` has seen it ready. A preview waits for nothing."""
+    """The container, once `wait` returns. A preview doesn't wait."""
 
     async def when_ready(identifier: str) -> pulumi.Resource:
         if not pulumi.runtime.is_dry_run():
@@ -315,5 +289,5 @@ def _gate(container: docker.Container, wait: Callable[[str], Awaitable[None]]) -
 
 
 def prepare_context(context: RenderContext) -> RenderContext:
-    """That of what runs before a service: it has no GPU, and listens to nobody."""
+    """The context of a `prepare` command: without a GPU, and listening on loopback only."""
     return replace(context, has_gpu=False, addresses=lambda port: (networks.LOOPBACK,))

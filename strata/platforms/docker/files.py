@@ -1,9 +1,9 @@
-"""Files of services, secret or not, in volumes that the services mount read-only.
+"""Files of workloads, secret or not, in volumes that the workloads mount read-only.
 
-A file cannot be uploaded into a container whose root is read-only. So one container of the stack,
-which never runs and is on no network, has all these volumes mounted writable and takes the
-uploads. A volume is named by a fingerprint of what is in it: changed files mean a new volume, and
-so new containers for just the services that use it.
+Docker can't upload a file into a container with a read-only root. So the files are uploaded into one
+container per stack, which mounts all file volumes writable, never runs and has no network. The name
+of a volume includes a fingerprint of its content: changed files mean a new volume, and new
+containers only for the workloads that mount it.
 """
 
 import json
@@ -17,22 +17,22 @@ import pulumi_docker as docker
 
 from strata.model import RenderContext, Workload, is_secret, render
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.docker.names import FILES, KIND, Names
+from strata.platforms.docker.names import FILES, KIND, ResourceNames
 from strata.platforms.docker.repair import Hooks
 
 WRITER_MEMORY_MIB = 6
-"""Docker's least; the container never runs."""
+"""Docker's minimum; the container never runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileVolume:
-    """A volume with the files of one folder of a service or a job."""
+    """A volume with the files of one folder of a workload."""
 
     workload: str
     folder: str
     fingerprint: str
     contents: Mapping[str, tuple[str, bool]]
-    """File name -> content, and whether it is secret."""
+    """The content of each file, and whether it is secret, by name."""
 
     @property
     def key(self) -> str:
@@ -42,7 +42,7 @@ class FileVolume:
 def plan(
     workload: Workload, context: RenderContext, secrets: DerivedSecrets
 ) -> tuple[FileVolume, ...]:
-    """The volumes that hold the files of a service or a job, one a folder."""
+    """The file volumes of a workload, one per folder."""
     folders: dict[str, dict[str, tuple[str, bool]]] = defaultdict(dict)
     for file in workload.files:
         path = PurePosixPath(file.path)
@@ -59,32 +59,32 @@ def plan(
     )
 
 
-class Files:
-    """The volumes of all files of a stack, and the container that fills them."""
+class FileVolumes:
+    """The file volumes of a stack, and the container that fills them."""
 
     def __init__(
         self,
         volumes: Sequence[FileVolume],
         image: pulumi.Input[str],
-        names: Names,
+        names: ResourceNames,
         parents: Mapping[str, pulumi.Resource],
         hooks: Hooks,
     ) -> None:
         self._volumes: dict[tuple[str, str], docker.Volume] = {}
-        for one in volumes:
-            self._volumes[one.workload, one.folder] = docker.Volume(
-                one.key,
-                name=names.files(one.workload, one.fingerprint),
+        for volume in volumes:
+            self._volumes[volume.workload, volume.folder] = docker.Volume(
+                volume.key,
+                name=names.files(volume.workload, volume.fingerprint),
                 labels=[
                     docker.VolumeLabelArgs(label=label, value=value)
                     for label, value in sorted(names.labels().items())
                 ],
-                opts=pulumi.ResourceOptions(parent=parents[one.workload]),
+                opts=pulumi.ResourceOptions(parent=parents[volume.workload]),
             )
         self.writer = self._writer(volumes, image, names, hooks) if volumes else None
 
     def mounts(self, workload: str) -> list[docker.ContainerMountArgs]:
-        """What a container of the service or job mounts to have its files."""
+        """The mounts of a container of the workload."""
         return [
             docker.ContainerMountArgs(
                 type="volume", source=volume.name, target=folder, read_only=True
@@ -97,7 +97,7 @@ class Files:
         self,
         volumes: Sequence[FileVolume],
         image: pulumi.Input[str],
-        names: Names,
+        names: ResourceNames,
         hooks: Hooks,
     ) -> docker.Container:
         return docker.Container(
@@ -121,19 +121,19 @@ class Files:
             mounts=[
                 docker.ContainerMountArgs(
                     type="volume",
-                    source=self._volumes[one.workload, one.folder].name,
-                    target=f"/{one.key}",
+                    source=self._volumes[volume.workload, volume.folder].name,
+                    target=f"/{volume.key}",
                 )
-                for one in volumes
+                for volume in volumes
             ],
             uploads=[
                 docker.ContainerUploadArgs(
-                    file=f"/{one.key}/{name}",
+                    file=f"/{volume.key}/{name}",
                     content=pulumi.Output.secret(content) if secret else content,
                     permissions="0444",
                 )
-                for one in volumes
-                for name, (content, secret) in sorted(one.contents.items())
+                for volume in volumes
+                for name, (content, secret) in sorted(volume.contents.items())
             ],
             opts=pulumi.ResourceOptions(hooks=hooks.container),
         )

@@ -1,4 +1,4 @@
-"""Which services and jobs get which GPUs of a Docker host."""
+"""Which workloads get which GPUs of a Docker host."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,119 +7,124 @@ from dataclasses import dataclass, field
 from strata.model import GpuMode, GpuSharing, Problem, Workload
 from strata.platforms.docker.host import Host, HostGpu
 
-Devices = tuple[str, ...]
-"""GPUs by index. An empty one leaves the choice to Docker, where there is none to make."""
+DeviceIds = tuple[str, ...]
+"""GPUs by index or UUID. An empty one means all GPUs of the host."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GpuDecision:
-    """`devices` has, for each service that runs on GPUs, those of each of its replicas;
-    `fallen_back` says of those that would rather have had some why they have not."""
+    """`devices`: for each workload that runs on GPUs, those of each replica. `cpu_fallbacks`: why
+    those that prefer GPUs have none."""
 
-    devices: Mapping[str, tuple[Devices, ...]]
-    fallen_back: Mapping[str, str]
+    devices: Mapping[str, tuple[DeviceIds, ...]]
+    cpu_fallbacks: Mapping[str, str]
     problems: tuple[Problem, ...]
 
     @property
     def granted(self) -> frozenset[str]:
-        """The names of the services that run on GPUs."""
+        """The names of the workloads that run on GPUs."""
         return frozenset(self.devices)
 
 
 class _UnavailableError(Exception):
-    """Why a service cannot have what it asks for."""
+    """Why a workload can't have the GPUs that it requests."""
 
 
 @dataclass
-class _Free:
-    """The GPUs of the host, and who has them: one holder, or several that take turns."""
+class _GpuPool:
+    """The GPUs of the host and the workloads that use each: one, or several that time-slice it."""
 
     host: tuple[HostGpu, ...]
     slices: tuple[HostGpu, ...]
-    named: frozenset[str]
-    holders: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    reserved: frozenset[str]
+    """The indexes of the GPUs that workloads request by id."""
+    users: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     shared: set[str] = field(default_factory=set)
-    """The indexes of the GPUs whose holders take turns."""
+    """The indexes of the time-sliced GPUs."""
 
-    def named_by(self, workload: Workload) -> tuple[HostGpu, ...]:
-        """The very GPUs that a service names. Raises `_UnavailableError`."""
-        if workload.replicas > 1 and not _takes_turns(workload):
-            raise _UnavailableError("its replicas would share the GPUs that it names")
-        found = {key: one for one in (*self.host, *self.slices) for key in (one.index, one.uuid)}
+    def select_requested(self, workload: Workload) -> tuple[HostGpu, ...]:
+        """The GPUs that a workload requests by id. Raises `_UnavailableError`."""
+        if workload.replicas > 1 and not _time_slices(workload):
+            raise _UnavailableError("its replicas would share the GPUs in its device ids")
+        gpus = {key: gpu for gpu in (*self.host, *self.slices) for key in (gpu.index, gpu.uuid)}
         for name in workload.gpu.device_ids:
-            if name not in found:
+            if name not in gpus:
                 raise _UnavailableError(f"the host has no GPU {name}")
-            if not self._is_open_to(workload, found[name]):
-                holders = ", ".join(dict.fromkeys(self.holders[found[name].index]))
-                raise _UnavailableError(f"GPU {name} is given to {holders}")
-            if found[name].memory_mib < (workload.gpu.memory_mib or 0):
+            gpu = gpus[name]
+            if not self._is_available(workload, gpu):
+                users = ", ".join(dict.fromkeys(self.users[gpu.index]))
+                raise _UnavailableError(f"GPU {name} is assigned to {users}")
+            if gpu.memory_mib < (workload.gpu.memory_mib or 0):
                 raise _UnavailableError(
-                    f"GPU {name} has {found[name].memory_mib} MiB of memory, and"
-                    f" {workload.gpu.memory_mib} MiB are asked for"
+                    f"GPU {name} has {gpu.memory_mib} MiB of memory, less than the requested"
+                    f" {workload.gpu.memory_mib} MiB"
                 )
-        return tuple(found[name] for name in workload.gpu.device_ids)
+        return tuple(gpus[name] for name in workload.gpu.device_ids)
 
-    def any_for(self, workload: Workload) -> tuple[tuple[HostGpu, ...], ...]:
-        """GPUs for each replica of one that names none. Raises `_UnavailableError`."""
-        each, least = workload.gpu.count, workload.gpu.memory_mib or 0
-        # Those that take turns need one GPU between them, however many they are.
-        wanted = each if _takes_turns(workload) else each * workload.replicas
-        if wanted > len(self.host):
-            raise _UnavailableError(f"{_gpus(wanted)} asked for and the host has {len(self.host)}")
-        if sum(one.memory_mib >= least for one in self.host) < wanted:
-            raise _UnavailableError(f"too few GPUs have {least} MiB of memory")
-        # What others name, and what others may need for its size, is left to them if possible;
-        # those that take turns go where the fewest do.
-        fit = sorted(
+    def select_any(self, workload: Workload) -> tuple[tuple[HostGpu, ...], ...]:
+        """GPUs for each replica of a workload without device ids. Raises `_UnavailableError`."""
+        each, memory_mib = workload.gpu.count, workload.gpu.memory_mib or 0
+        # All replicas of a workload that time-slices fit on one GPU.
+        needed = each if _time_slices(workload) else each * workload.replicas
+        if needed > len(self.host):
+            raise _UnavailableError(
+                f"it requests {_gpus(needed)} and the host has {len(self.host)}"
+            )
+        if sum(gpu.memory_mib >= memory_mib for gpu in self.host) < needed:
+            raise _UnavailableError(f"too few GPUs have {memory_mib} MiB of memory")
+        # GPUs that others request by id, and larger GPUs, are used last; time-slicing workloads are
+        # spread evenly.
+        candidates = sorted(
             (
-                one
-                for one in self.host
-                if self._is_open_to(workload, one) and one.memory_mib >= least
+                gpu
+                for gpu in self.host
+                if self._is_available(workload, gpu) and gpu.memory_mib >= memory_mib
             ),
-            key=lambda one: (
-                one.index in self.named,
-                len(self.holders[one.index]),
-                one.memory_mib,
+            key=lambda gpu: (
+                gpu.index in self.reserved,
+                len(self.users[gpu.index]),
+                gpu.memory_mib,
             ),
         )
-        if len(fit) < wanted:
-            holders = ", ".join(sorted({name for names in self.holders.values() for name in names}))
+        if len(candidates) < needed:
+            users = ", ".join(sorted({name for names in self.users.values() for name in names}))
             raise _UnavailableError(
-                f"{_gpus(wanted)} asked for and {len(fit)} of the host's {len(self.host)} left"
-                f" (the others are given to {holders})"
+                f"it requests {_gpus(needed)} and {len(candidates)} of the host's {len(self.host)}"
+                f" are available (the others are assigned to {users})"
             )
         return tuple(
-            tuple(fit[(replica * each + number) % len(fit)] for number in range(each))
+            tuple(candidates[(replica * each + number) % len(candidates)] for number in range(each))
             for replica in range(workload.replicas)
         )
 
-    def give(self, workload: Workload, gpus: Iterable[HostGpu]) -> None:
-        for one in gpus:
-            self.holders[one.index].append(workload.name)
-            if _takes_turns(workload):
-                self.shared.add(one.index)
+    def assign(self, workload: Workload, gpus: Iterable[HostGpu]) -> None:
+        for gpu in gpus:
+            self.users[gpu.index].append(workload.name)
+            if _time_slices(workload):
+                self.shared.add(gpu.index)
 
-    def _is_open_to(self, workload: Workload, one: HostGpu) -> bool:
-        if not self.holders[one.index]:
+    def _is_available(self, workload: Workload, gpu: HostGpu) -> bool:
+        if not self.users[gpu.index]:
             return True
-        return _takes_turns(workload) and one.index in self.shared
+        return _time_slices(workload) and gpu.index in self.shared
 
 
 def decide(workloads: Sequence[Workload], host: Host) -> GpuDecision:
-    """Shares the host's GPUs out: first to those that require theirs, then to those that would
-    rather have some; in each case those that share with nobody come first."""
-    devices: dict[str, tuple[Devices, ...]] = {}
-    fallen_back: dict[str, str] = {}
+    """Assigns the host's GPUs: first to workloads that require them, then to those that prefer them;
+    in both groups, exclusive use comes before time-slicing."""
+    devices: dict[str, tuple[DeviceIds, ...]] = {}
+    cpu_fallbacks: dict[str, str] = {}
     problems: list[Problem] = []
-    asking = sorted((one for one in workloads if one.gpu.mode is not GpuMode.OFF), key=_precedence)
-    gpus = (*(host.gpus or ()), *host.mig_slices)
-    free = _Free(host=host.gpus or (), slices=host.mig_slices, named=_named(asking, gpus))
-    for workload in asking:
+    requesting = [workload for workload in workloads if workload.gpu.mode is not GpuMode.OFF]
+    pool = _GpuPool(
+        host=host.gpus or (), slices=host.mig_slices, reserved=_requested_ids(requesting, host)
+    )
+    for workload in sorted(requesting, key=_precedence):
         try:
-            devices[workload.name] = _devices(workload, host, free)
+            devices[workload.name] = _devices(workload, host, pool)
         except _UnavailableError as error:
             if workload.gpu.mode is GpuMode.PREFER:
-                fallen_back[workload.name] = str(error)
+                cpu_fallbacks[workload.name] = str(error)
             else:
                 problems.append(
                     Problem(
@@ -128,51 +133,52 @@ def decide(workloads: Sequence[Workload], host: Host) -> GpuDecision:
                         "install the NVIDIA driver and container toolkit and restart Docker, or"
                         " set strata:gpu.mode to prefer or off"
                         if not host.has_gpu_runtime
-                        else "ask for what the host has (`nvidia-smi -L`), or set strata:gpu.mode"
+                        else "request what the host has (`nvidia-smi -L`), or set strata:gpu.mode"
                         " to prefer or off",
                     )
                 )
-    return GpuDecision(devices=devices, fallen_back=fallen_back, problems=tuple(problems))
+    return GpuDecision(devices=devices, cpu_fallbacks=cpu_fallbacks, problems=tuple(problems))
 
 
-def _devices(workload: Workload, host: Host, free: _Free) -> tuple[Devices, ...]:
+def _devices(workload: Workload, host: Host, pool: _GpuPool) -> tuple[DeviceIds, ...]:
     if not host.has_gpu_runtime:
         raise _UnavailableError("Docker has no NVIDIA runtime (`docker info` lists none)")
-    if host.gpus is None:  # Docker is elsewhere: it will say what it lacks.
+    if host.gpus is None:  # A remote engine: it reports missing GPUs itself.
         return (workload.gpu.device_ids,) * workload.replicas
     if workload.gpu.device_ids:
-        free.give(workload, free.named_by(workload))
+        pool.assign(workload, pool.select_requested(workload))
         return (workload.gpu.device_ids,) * workload.replicas
-    chosen = free.any_for(workload)
-    for gpus in chosen:
-        free.give(workload, gpus)
-    if workload.gpu.count == len(host.gpus) and not _takes_turns(workload):
+    selected = pool.select_any(workload)
+    for gpus in selected:
+        pool.assign(workload, gpus)
+    if workload.gpu.count == len(host.gpus) and not _time_slices(workload):
         return ((),)
-    # Docker's count means the first ones, to each container that asks: two would share them while
-    # others lie idle. So they are named.
-    return tuple(tuple(one.index for one in gpus) for gpus in chosen)
+    # A count gives the first GPUs to every container that requests it, so two would share them while
+    # others are idle. Indexes don't.
+    return tuple(tuple(gpu.index for gpu in gpus) for gpus in selected)
 
 
-def _takes_turns(workload: Workload) -> bool:
+def _time_slices(workload: Workload) -> bool:
     return workload.gpu.sharing is GpuSharing.TIME_SLICING
 
 
 def _precedence(workload: Workload) -> tuple[bool, bool, bool, int]:
-    """Who cannot do without, who shares with nobody, who has no choice, and who needs the largest
-    come first."""
+    """Required before preferred, exclusive before time-sliced, by id before by count, and the most
+    memory first."""
     gpu = workload.gpu
     return (
         gpu.mode is GpuMode.PREFER,
-        _takes_turns(workload),
+        _time_slices(workload),
         not gpu.device_ids,
         -(gpu.memory_mib or 0),
     )
 
 
-def _named(workloads: Iterable[Workload], gpus: Iterable[HostGpu]) -> frozenset[str]:
+def _requested_ids(workloads: Iterable[Workload], host: Host) -> frozenset[str]:
     names = {name for workload in workloads for name in workload.gpu.device_ids}
-    return frozenset(one.index for one in gpus if names & {one.index, one.uuid})
+    gpus = (*(host.gpus or ()), *host.mig_slices)
+    return frozenset(gpu.index for gpu in gpus if names & {gpu.index, gpu.uuid})
 
 
 def _gpus(count: int) -> str:
-    return "1 GPU is" if count == 1 else f"{count} GPUs are"
+    return "1 GPU" if count == 1 else f"{count} GPUs"

@@ -1,4 +1,4 @@
-"""The images of a stack: which reference a logical image is, and that the engine has it."""
+"""The images of a stack: resolves logical names to references, and builds or pulls what is missing."""
 
 import asyncio
 from collections.abc import Iterable
@@ -11,8 +11,8 @@ from strata.images.source import Source, resolve
 from strata.model import Problem, Workload
 
 
-class Images:
-    """Resolves logical images by one source, for one engine."""
+class ImageResolver:
+    """Resolves logical images for one engine, from one source."""
 
     def __init__(self, client: Any, source: Source) -> None:
         self._client = client
@@ -20,7 +20,7 @@ class Images:
         self._ids: dict[str, str] | None = None
 
     def reference(self, image: str) -> str:
-        """The reference of a logical image: a tag made here, or a digest upstream."""
+        """The reference of a logical image: the tag of a local build, or an upstream digest."""
         return resolve(image, self._source)
 
     def problems(self, workloads: Iterable[Workload]) -> Iterable[Problem]:
@@ -34,20 +34,20 @@ class Images:
                     )
 
     def ensure(self, images: Iterable[str]) -> None:
-        """Builds or pulls the images that the engine lacks. Does nothing in a preview."""
+        """Builds or pulls the images that the engine lacks. A preview does neither."""
         missing = sorted({image for image in images if self._id(image) is None})
         if not missing or pulumi.runtime.is_dry_run():
             return
         from strata.images.build import build
 
-        def log(name: str, state: str) -> None:
-            pulumi.log.info(f"image {name}: {state or 'ready'}", ephemeral=bool(state))
+        def report(name: str, progress: str) -> None:
+            pulumi.log.info(f"image {name}: {progress or 'ready'}", ephemeral=bool(progress))
 
-        build(self._client, missing, self._source, log)
+        build(self._client, missing, self._source, report)
         self._ids = None
 
-    def of(self, image: str) -> pulumi.Input[str]:
-        """What a container names: the digest upstream, or the id of the local build, which is a
+    def digest(self, image: str) -> pulumi.Input[str]:
+        """What a container references: the upstream digest, or the id of the local build, which is a
         digest too. Unknown in a preview before the first build."""
         reference = self.reference(image)
         if "@sha256:" in reference:
@@ -57,9 +57,9 @@ class Images:
     def _id(self, image: str) -> str | None:
         if self._ids is None:
             self._ids = {
-                reference: str(one["Id"])
-                for one in self._client.api.images()
-                for reference in [*(one["RepoTags"] or ()), *(one["RepoDigests"] or ())]
+                reference: str(listed["Id"])
+                for listed in self._client.api.images()
+                for reference in [*(listed["RepoTags"] or ()), *(listed["RepoDigests"] or ())]
             }
         reference = self.reference(image)
         # The engine shortens the names of its default registry.

@@ -1,7 +1,7 @@
-"""Waits until a job has ended well, which is when the services that name it in `after` may start.
+"""Waits until a job has succeeded, which is when the services that name it in `after` may start.
 
-The same is done for the `prepare` of a service. A container that has ended stays where it is: it
-is how the next update knows that there is nothing to run.
+The same goes for the `prepare` command of a service. An exited container isn't removed: it tells the
+next update that there is nothing to run.
 """
 
 import asyncio
@@ -11,82 +11,83 @@ from typing import Any
 
 import pulumi
 
-from strata.platforms.docker.watch import (
+from strata.platforms.docker.engine_client import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
+    EngineClient,
     NotReadyError,
-    Watch,
 )
 
 FIRST_RETRY_PAUSE_SECONDS = 1.0
 LONGEST_RETRY_PAUSE_SECONDS = 10.0
-"""What it calls is healthy before it starts, so what fails here is seldom cured by waiting long."""
+"""A job's servers are healthy before it starts, so a longer pause would seldom help."""
 
 
 class JobWaiter:
-    """The gate that services wait at for jobs.
+    """Waits for jobs.
 
-    `earlier` has the ids of the containers that were there before this update: one of them that
-    has failed did so in an earlier update, and is run again.
+    `existing` are the ids of the containers that existed before this update: if such a container
+    failed, it failed in an earlier update, and it is started again.
     """
 
-    def __init__(self, client: Any, earlier: frozenset[str]) -> None:
-        self._watch = Watch(client)
-        self._earlier = earlier
+    def __init__(self, client: Any, existing: frozenset[str]) -> None:
+        self._engine = EngineClient(client)
+        self._existing = existing
 
     async def wait(self, container: str, name: str, *, retries: int, timeout_seconds: int) -> None:
-        """Returns when the container has ended with status 0.
+        """Returns when the container has exited with status 0.
 
-        A try that fails, or takes longer than `timeout_seconds` and is killed then, is followed by
-        up to `retries` others. Raises `NotReadyError` where the last one fails too, or the
-        container is gone.
+        An attempt that takes longer than `timeout_seconds` is killed. A failed attempt is retried up
+        to `retries` times. Raises `NotReadyError` if the last attempt fails or the container is
+        gone.
         """
         deadline = time.monotonic() + timeout_seconds
-        tries = 0 if container in self._earlier else 1
+        attempts = 0 if container in self._existing else 1
         pause, retry_pause = FIRST_PAUSE_SECONDS, FIRST_RETRY_PAUSE_SECONDS
-        told = False
+        announced = False
         while True:
-            state = (await self._watch.inspect(container, name))["State"]
+            state = (await self._engine.inspect(container, name))["State"]
             failure = None
             if state["Running"]:
-                tries = max(tries, 1)
-                if not told:
-                    pulumi.log.info(f"waiting for {name} to end", ephemeral=True)
-                    told = True
+                attempts = max(attempts, 1)
+                if not announced:
+                    pulumi.log.info(f"{name}: waiting for it to exit", ephemeral=True)
+                    announced = True
                 if time.monotonic() > deadline:
-                    # Not stopped, which it might answer by ending with 0, as if it were done.
-                    await self._watch.kill(container)
-                    failure = f"did not end within {timeout_seconds} s, and was killed"
+                    # `docker stop` would let it exit with 0, as if it had succeeded.
+                    await self._engine.kill(container)
+                    failure = f"did not exit within {timeout_seconds} s and was killed"
             elif state["Status"] == "exited" and state["ExitCode"] == 0:
                 return
             else:
-                failure = _end(state)
+                failure = _failure(state)
             if failure is None:
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
                 continue
-            if tries > retries:
-                times = "" if tries == 1 else f", at the last of {tries} tries"
-                raise NotReadyError(await self._report(container, name, f"{failure}{times}"))
-            pulumi.log.info(f"{name} {failure}; it is run again")
-            if tries > 0:
+            if attempts > retries:
+                count = "" if attempts == 1 else f" (attempt {attempts} of {attempts})"
+                raise NotReadyError(await self._report(container, name, f"{failure}{count}"))
+            pulumi.log.info(f"{name}: {failure}; starting it again")
+            if attempts > 0:
                 await asyncio.sleep(retry_pause)
                 retry_pause = min(retry_pause * 2, LONGEST_RETRY_PAUSE_SECONDS)
-            await self._watch.start(container, name)
-            tries += 1
+            await self._engine.start(container, name)
+            attempts += 1
             deadline = time.monotonic() + timeout_seconds
             pause = FIRST_PAUSE_SECONDS
 
-    async def _report(self, container: str, name: str, why: str) -> str:
+    async def _report(self, container: str, name: str, reason: str) -> str:
         return (
-            f"{name} {why}\n"
-            f"    the end of its log:\n{await self._watch.end_of_log(container)}\n"
-            f"    see `docker logs {name}`; `pulumi up` again runs it again"
+            f"{name}: {reason}\n"
+            f"    end of its log:\n{await self._engine.end_of_log(container)}\n"
+            f"    see `docker logs {name}`, fix the cause and run `pulumi up` again, which runs it"
+            " again"
         )
 
 
-def _end(state: Mapping[str, Any]) -> str:
+def _failure(state: Mapping[str, Any]) -> str:
     if state["Status"] == "created":
-        return "was made, but not started"
-    memory = ", for lack of memory" if state.get("OOMKilled") else ""
-    return f"ended with status {state['ExitCode']}{memory}"
+        return "was created, but not started"
+    memory = " (out of memory)" if state.get("OOMKilled") else ""
+    return f"exited with status {state['ExitCode']}{memory}"

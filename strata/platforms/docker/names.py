@@ -1,4 +1,4 @@
-"""The names and labels that a stack's things carry on a Docker host."""
+"""The names and labels of a stack's resources on a Docker host."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,26 +14,25 @@ JOB = "strata.job"
 KIND = "strata.kind"
 ZONE = "strata.zone"
 FILES = "files"
-"""The kind of the container that fills the volumes of files, and never runs."""
+"""The kind of the container that fills the file volumes. It never runs."""
 PREPARE = "prepare"
-"""The kind of the container that runs before that of a service."""
+"""The kind of the container that runs a service's `prepare` command."""
 SCHEDULE = "strata.schedule"
-"""When a job is meant to run: a note for people, since Docker starts nothing by itself."""
+"""A job's schedule, for reference: Docker has no scheduler."""
 OWNER = "strata.owner"
 BACKUP = "strata.backup"
 CAPABILITY = "strata.capability."
-"""With the name of a capability that was added back: why."""
+"""The prefix of a label per added capability; its value is the reason."""
 
 
 def owner_of(seed: bytes) -> str:
-    """What tells the things of one checkout from those of another: 12 hex digits that come from
-    its seed, and tell nothing of it."""
+    """Identifies a checkout: 12 hex digits derived from its seed, which they don't reveal."""
     return hashlib.sha256(b"strata owner" + seed).hexdigest()[:12]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Names:
-    """`owner` tells apart two checkouts that both have a stack of this name."""
+class ResourceNames:
+    """`owner` distinguishes two checkouts that both have a stack of this name."""
 
     project: str
     stack: str
@@ -45,11 +44,11 @@ class Names:
         return f"{self.project}-{self.stack}"
 
     def replica(self, workload: Workload, replica: int) -> str:
-        """The name of a replica within the stack, and its host name. Replicas count from 1, as
-        Compose does; those of a stateful service go by their ordinal, from 0, as Kubernetes does.
+        """The name of a replica within the stack, which is also its host name. Numbers start at 1,
+        as in Compose; those of a stateful service are its ordinals and start at 0, as in Kubernetes.
 
-        A host name must not be the name of the service: Docker resolves it on every network of the
-        container, also where the service is only a client and listens to nobody.
+        A host name must differ from the service's name: Docker resolves it on every network of the
+        container, including those on which the service is only a client and doesn't listen.
         """
         return f"{workload.name}-{replica if workload.stateful else replica + 1}"
 
@@ -57,34 +56,30 @@ class Names:
         """The name of the container of a replica, as `docker ps` shows it."""
         return f"{self.prefix}-{self.replica(workload, replica)}"
 
-    def prepare(self, service: Workload, replica: int) -> str:
-        """The name of the container that runs before a replica."""
-        return f"{self.container(service, replica)}-{PREPARE}"
-
     def volume(self, workload: Workload, volume: str, replica: int = 0) -> str:
-        """The name of a volume of a replica. A single replica has the plain name; a '.' keeps the
-        others apart from volumes whose names end in a number."""
+        """The name of a replica's volume. The number follows a '.', because the name of a volume can
+        end in `-` and a number."""
         plain = f"{self.prefix}-{workload.name}-{volume}"
         if workload.stateful:
             return f"{plain}.{replica}"
         return plain if replica == 0 else f"{plain}.{replica + 1}"
 
     def files(self, workload: str, fingerprint: str) -> str:
-        """The name of a volume with files."""
+        """The name of a file volume."""
         return f"{self.prefix}-{workload}-files-{fingerprint}"
 
     def labels(self) -> Mapping[str, str]:
         return {STACK: self.stack, SYSTEM: self.system, OWNER: self.owner}
 
     def labels_of(self, workload: Workload) -> Mapping[str, str]:
-        """The labels of what is made for a service or a job."""
+        """The labels of everything that is created for a service or a job."""
         schedule = {} if workload.schedule is None else {SCHEDULE: workload.schedule}
         return {
             **self.labels(),
             JOB if workload.kind is Kind.JOB else SERVICE: workload.name,
             KIND: str(workload.kind),
             ZONE: str(workload.zone),
-            **{f"{CAPABILITY}{one.name}": one.reason for one in workload.capabilities},
+            **{f"{CAPABILITY}{added.name}": added.reason for added in workload.capabilities},
             **schedule,
         }
 
@@ -92,6 +87,6 @@ class Names:
         return {**self.labels_of(service), KIND: PREPARE}
 
     def volume_labels(self, workload: Workload, volume: Volume) -> Mapping[str, str]:
-        """Of a volume that outlives its container: `ops backup` takes those with data."""
+        """The labels of a volume that outlives its container. `ops backup` includes those with data."""
         labels = self.labels_of(workload)
         return labels if volume.cache else {**labels, BACKUP: "ops"}

@@ -1,8 +1,8 @@
-"""Gives a service the volumes that it writes to.
+"""Assigns the volumes that a workload writes to to its user.
 
-Docker makes the folder of a new volume root's, unless the image has a folder at that path. Here
-nothing runs as root, so before a container is made the folders of its volumes are handed to its
-user. No process does that: Docker unpacks an archive that holds just the folder.
+Docker creates the folder of a new volume as root's, unless the image has a folder at that path.
+Nothing in a stack runs as root, so the folders get their owner before the container is created. No
+process does that: Docker unpacks an archive that contains only the folders.
 """
 
 import asyncio
@@ -18,34 +18,35 @@ from strata.model import Kind
 from strata.platforms.docker.names import FILES, KIND
 
 
-class Ownership:
-    """A hook for before a container is made."""
+class VolumeOwnership:
+    """A hook that runs before a container is created."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    async def give(self, args: pulumi.ResourceHookArgs) -> None:
-        await asyncio.to_thread(self._give, args.new_inputs or {})
+    async def assign(self, args: pulumi.ResourceHookArgs) -> None:
+        await asyncio.to_thread(self._assign, args.new_inputs or {})
 
-    def _give(self, container: Mapping[str, Any]) -> None:
-        labels = {one["label"]: one["value"] for one in container["labels"]}
+    def _assign(self, container: Mapping[str, Any]) -> None:
+        labels = {label["label"]: label["value"] for label in container["labels"]}
         if labels[KIND] in (Kind.DATASTORE, FILES):
-            return  # The image has the folder, which Docker copies with its owner, or nobody writes.
+            # Docker copies the image's folder with its owner; the files' container never writes.
+            return
         volumes = [
             str(mount["source"])
             for mount in container.get("mounts") or ()
             if not mount.get("readOnly")
         ]
         if volumes:
-            self._give_volumes(container, labels, volumes)
+            self._assign_volumes(container, labels, volumes)
 
-    def _give_volumes(
+    def _assign_volumes(
         self, container: Mapping[str, Any], labels: Mapping[str, str], volumes: Sequence[str]
     ) -> None:
         from docker.errors import NotFound
 
         api = self._client.api
-        # Always the same name, so that one that an interrupted update left is found here.
+        # A fixed name, so that a container left by an interrupted update is removed here.
         name = f"{container['name']}-volumes"
         with suppress(NotFound):
             api.remove_container(name, v=True)
@@ -66,7 +67,7 @@ class Ownership:
 
 
 def _archive(folders: Iterable[str], user: int, group: int) -> bytes:
-    """An archive with folders that belong to the user."""
+    """A tar archive of empty folders owned by the user."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
         for name in folders:

@@ -13,11 +13,11 @@ from strata.model.secrets import DerivedSecrets
 from strata.platforms import outputs
 from strata.platforms.docker import gpu, networks, unsupported
 from strata.platforms.docker.deployer import Deployer, Ready
-from strata.platforms.docker.health import Health
+from strata.platforms.docker.health import HealthWaiter
 from strata.platforms.docker.host import Host
-from strata.platforms.docker.images import Images
+from strata.platforms.docker.images import ImageResolver
 from strata.platforms.docker.job_waiter import JobWaiter
-from strata.platforms.docker.names import Names
+from strata.platforms.docker.names import ResourceNames
 from strata.platforms.docker.repair import Hooks
 
 
@@ -38,13 +38,12 @@ class DockerPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class DockerPlatform:
-    """One Docker engine, and what is known of its host. `addresses` is the range that networks are
-    cut from."""
+    """One Docker engine and the facts of its host. `addresses`: the range of the networks."""
 
     client: Any
-    names: Names
+    names: ResourceNames
     host: Host
-    images: Images
+    images: ImageResolver
     hooks: Hooks
     secrets: DerivedSecrets
     addresses: IPv4Network
@@ -57,7 +56,10 @@ class DockerPlatform:
         )
         gpus = gpu.decide(workloads, self.host)
         budget = Budget.of(workloads, gpus.granted, self.host.capacity(self.reserved_memory_mib))
-        images = {one.name: one.image_on(one.name in gpus.granted) for one in workloads}
+        images = {
+            workload.name: workload.image_on(workload.name in gpus.granted)
+            for workload in workloads
+        }
         return DockerPlan(
             composition=composition,
             networks=network_plan,
@@ -79,21 +81,21 @@ class DockerPlatform:
     def make(
         self, plan: DockerPlan, components: Mapping[str, pulumi.Resource]
     ) -> Mapping[str, pulumi.Input[Any]]:
-        for name, reason in plan.gpus.fallen_back.items():
+        for name, reason in plan.gpus.cpu_fallbacks.items():
             pulumi.log.warn(f"{name} runs on the CPU: {reason}", components[name])
         deployer = Deployer(
             names=self.names,
             images=self.images,
             secrets=self.secrets,
             hooks=self.hooks,
-            health=Health(self.client),
+            health=HealthWaiter(self.client),
             job_waiter=JobWaiter(self.client, self.host.own_containers),
             components=components,
             network_plan=plan.networks,
             gpus=plan.gpus,
         )
-        deployer.make(plan.composition.workloads, plan.images)
-        ready = [one for containers in deployer.ready.values() for one in containers]
+        deployer.deploy(plan.composition.workloads, plan.images)
+        ready = [gate for gates in deployer.ready.values() for gate in gates]
         return _when_ready(self._outputs(plan), ready)
 
     def _outputs(self, plan: DockerPlan) -> dict[str, Any]:
@@ -115,12 +117,12 @@ class DockerPlatform:
         }
 
 
-def _when_ready(shown: Mapping[str, Any], ready: Sequence[Ready]) -> Mapping[str, Any]:
-    """Outputs state facts: they wait until services are healthy and jobs have succeeded."""
+def _when_ready(values: Mapping[str, Any], ready: Sequence[Ready]) -> Mapping[str, Any]:
+    """The outputs, once all services are healthy and all jobs have succeeded."""
     if pulumi.runtime.is_dry_run():
-        return shown
+        return values
     all_ready = pulumi.Output.all(*ready)
-    return {name: _after(all_ready, value) for name, value in shown.items()}
+    return {name: _after(all_ready, value) for name, value in values.items()}
 
 
 def _after(gate: pulumi.Output[Any], value: Any) -> pulumi.Output[Any]:
@@ -128,7 +130,7 @@ def _after(gate: pulumi.Output[Any], value: Any) -> pulumi.Output[Any]:
 
 
 def urls(services: Sequence[Service]) -> dict[str, str]:
-    """Where users reach the stack: by service; by service and port from its second port on."""
+    """The URLs of published ports, by service; from a service's second port on, by service and port."""
     published: dict[str, str] = {}
     for service in services:
         for port in service.ports:

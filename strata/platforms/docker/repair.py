@@ -1,9 +1,9 @@
-"""Clears away what an interrupted update left behind.
+"""Removes what an interrupted update left behind.
 
-The engine records a container after it was made. An update that is killed in between leaves a
-container that the state does not know; the next update would fail on its name, its addresses or
-its volume. Just before the engine makes a thing it calls the hook below, and only then is it sure
-that the state has none: whatever of this stack carries the name is such a leftover.
+Pulumi records a container after it was created. An update that is killed in between leaves a
+container that isn't in the state, and the next update would fail on its name, addresses or volume.
+Pulumi calls the hooks below right before it creates a resource, so the state has none of that name:
+a container or network of this stack with the name is a leftover.
 """
 
 import asyncio
@@ -13,27 +13,27 @@ from typing import Any
 import pulumi
 
 from strata.platforms.docker import leftovers
-from strata.platforms.docker.names import OWNER, STACK, Names
-from strata.platforms.docker.ownership import Ownership
+from strata.platforms.docker.names import OWNER, STACK, ResourceNames
+from strata.platforms.docker.ownership import VolumeOwnership
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
-    """What the engine calls before it makes a container or a network."""
+    """Called before Pulumi creates a container or a network."""
 
     container: pulumi.ResourceHookBinding | None = None
     network: pulumi.ResourceHookBinding | None = None
 
 
-def hooks(client: Any, names: Names) -> Hooks:
-    """Hooks that remove leftovers of this stack, and of this stack only, and that hand volumes to
-    who writes to them."""
+def hooks(client: Any, names: ResourceNames) -> Hooks:
+    """Hooks that remove leftovers of this stack only, and assign volumes to the user that writes to
+    them."""
     repair = _Repair(client, names)
     return Hooks(
         container=pulumi.ResourceHookBinding(
             before_create=[
                 pulumi.ResourceHook("remove-leftover-container", repair.container),
-                pulumi.ResourceHook("own-volumes", Ownership(client).give),
+                pulumi.ResourceHook("own-volumes", VolumeOwnership(client).assign),
             ]
         ),
         network=pulumi.ResourceHookBinding(
@@ -43,7 +43,7 @@ def hooks(client: Any, names: Names) -> Hooks:
 
 
 class _Repair:
-    def __init__(self, client: Any, names: Names) -> None:
+    def __init__(self, client: Any, names: ResourceNames) -> None:
         self._client = client
         self._names = names
 

@@ -1,4 +1,4 @@
-"""What Docker can't do of a description or of the settings, by field."""
+"""The fields and settings that Docker doesn't support."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -7,20 +7,20 @@ from strata.errors import Problem
 from strata.model import GpuMode, GpuSharing, Service, Workload, is_secret
 from strata.model.overrides import Changes
 from strata.model.text import listens
-from strata.platforms.docker.names import Names
+from strata.platforms.docker.names import ResourceNames
 
 OTHER_PLATFORMS = ("aws", "kubernetes", "domain", "load_balancer", "image_digests")
 """Settings that have no effect on a stack on Docker."""
 
 MEMORY_MIB_MINIMUM = 6
-"""The least that Docker accepts as the limit of a container."""
+"""The lowest limit that Docker accepts."""
 
 
 def settings_problems(settings: Settings) -> Iterator[Problem]:
-    """Settings that are given and would have no effect."""
+    """Settings that would have no effect."""
     for name in OTHER_PLATFORMS:
         if name in settings.model_fields_set:
-            hint = "; on Docker, strata:images says where images come from"
+            hint = "; on Docker, strata:images selects where images come from"
             yield Problem(
                 f"strata:{type(settings).model_fields[name].alias}",
                 "has no effect on a stack on Docker",
@@ -30,9 +30,9 @@ def settings_problems(settings: Settings) -> Iterator[Problem]:
 
 
 def workload_problems(
-    workloads: Sequence[Workload], changes: Mapping[str, Changes], names: Names
+    workloads: Sequence[Workload], changes: Mapping[str, Changes], names: ResourceNames
 ) -> Iterator[Problem]:
-    """Fields that Docker can't honour. `changes`: what the settings change, by workload."""
+    """Fields that Docker doesn't support. `changes`: what the settings change, by workload."""
     hosts = {
         names.replica(workload, replica): workload
         for workload in workloads
@@ -57,7 +57,7 @@ def workload_problems(
             yield Problem(
                 f"{workload.path}: memory_mib",
                 f"{workload.resources.memory_mib} MiB is less than Docker accepts",
-                f"give it at least {MEMORY_MIB_MINIMUM} MiB",
+                f"set at least {MEMORY_MIB_MINIMUM} MiB",
             )
         if isinstance(workload, Service):
             yield from _replicas(workload, changes.get(workload.name, {}))
@@ -90,7 +90,7 @@ def _replicas(service: Service, changes: Changes) -> Iterator[Problem]:
     if any(port.published is not None for port in service.ports):
         yield Problem(
             f"{service.path}: replicas",
-            "a port of the host leads to one replica only",
+            "a host port can forward to only one replica",
             "use one replica, or put a Gateway in front of it",
         )
     if any(listens(file.content) for file in service.files):

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from strata.model import GpuSharing
 from strata.platforms.kubernetes import api_client
 from strata.platforms.kubernetes.cluster import GPU_PRESENT, GPU_RESOURCE, NodeGroup, Taint
 from strata.platforms.kubernetes.scheduling import GPU_TAINT
+
+if TYPE_CHECKING:
+    from kubernetes.client import CoreV1Api
 
 NODES_A_PAGE = 500
 """How many nodes one query returns: kubectl's default (--chunk-size)."""
@@ -51,6 +54,7 @@ def discover(context: str | None) -> DiscoveredCluster:
     limit = api_client.ANSWER_SECONDS
     version = query(lambda: client.VersionApi(api).get_code(_request_timeout=limit))
     nodes = _nodes(client.CoreV1Api(api), query)
+    # The client types every part of an answer as optional; these are always set.
     storage: Any = query(
         lambda: client.StorageV1Api(api).list_storage_class(_request_timeout=limit)
     )
@@ -66,12 +70,12 @@ def discover(context: str | None) -> DiscoveredCluster:
     )
 
 
-def _nodes(core: Any, query: api_client.ApiClient) -> list[Any]:
+def _nodes(core: "CoreV1Api", query: api_client.ApiClient) -> list[Any]:
     """All nodes, page by page."""
     nodes: list[Any] = []
     following: str | None = None
     while following != "":
-        page = query(
+        page: Any = query(
             partial(
                 core.list_node,
                 limit=NODES_A_PAGE,

@@ -11,10 +11,10 @@ from strata.platforms.kubernetes.fit import Nodes, PodDemand
 @dataclass(frozen=True, kw_only=True)
 class GpuDecision:
     """`groups`: for each service or job that runs on GPUs, the groups where it may run, all of one
-    GPU resource. `fallen_back`: why those that prefer GPUs have none."""
+    GPU resource. `cpu_fallbacks`: why those that prefer GPUs have none."""
 
     groups: Mapping[str, tuple[NodeGroup, ...]]
-    fallen_back: Mapping[str, str]
+    cpu_fallbacks: Mapping[str, str]
     problems: tuple[Problem, ...]
 
     @property
@@ -27,7 +27,7 @@ def decide(workloads: Sequence[Workload], groups: Sequence[NodeGroup]) -> GpuDec
     """Assigns the GPUs of all groups at their maximum: first to workloads that require them, then to
     those that prefer them. Counts only GPUs; `fit` counts the rest."""
     granted: dict[str, tuple[NodeGroup, ...]] = {}
-    fallen_back: dict[str, str] = {}
+    cpu_fallbacks: dict[str, str] = {}
     problems: list[Problem] = []
     nodes = Nodes([one for one in groups if one.gpus])
     asking = [one for one in workloads if one.gpu.mode is not GpuMode.OFF]
@@ -45,7 +45,7 @@ def decide(workloads: Sequence[Workload], groups: Sequence[NodeGroup]) -> GpuDec
             granted[workload.name] = candidates
             continue
         if workload.gpu.mode is GpuMode.PREFER:
-            fallen_back[workload.name] = problem
+            cpu_fallbacks[workload.name] = problem
         else:
             problems.append(
                 Problem(
@@ -55,7 +55,7 @@ def decide(workloads: Sequence[Workload], groups: Sequence[NodeGroup]) -> GpuDec
                     " strata:aws.gpuNodes), or set strata:gpu.mode to prefer or off",
                 )
             )
-    return GpuDecision(groups=granted, fallen_back=fallen_back, problems=tuple(problems))
+    return GpuDecision(groups=granted, cpu_fallbacks=cpu_fallbacks, problems=tuple(problems))
 
 
 def satisfying(gpu: Gpu, groups: Iterable[NodeGroup]) -> tuple[NodeGroup, ...]:

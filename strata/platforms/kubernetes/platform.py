@@ -101,7 +101,7 @@ class KubernetesPlatform:
     ) -> Mapping[str, pulumi.Input[Any]]:
         for problem in plan.not_pushed:
             pulumi.log.warn(str(problem))
-        for name, reason in plan.gpus.fallen_back.items():
+        for name, reason in plan.gpus.cpu_fallbacks.items():
             pulumi.log.warn(f"{name} runs on the CPU: {reason}", components[name])
         connection = self.cluster.connect(plan.workloads)
         deployer = Deployer(

@@ -17,7 +17,7 @@ import yaml
 
 from strata.config import Settings
 from strata.model import GpuSharing, InvalidStackError, LogRotation, Volume
-from strata.model.certificates import Authority
+from strata.model.certificates import CertificateAuthority
 from strata.platforms.kubernetes import api_client
 from strata.platforms.kubernetes.discovery import DiscoveredCluster, discover
 from strata.platforms.kubernetes.kubeconfig import KubeconfigTarget
@@ -26,7 +26,7 @@ from tests.components.kubernetes.stack import compose
 from tests.unit.examples import service
 
 SEED = b"\0" * 32
-AUTHORITY = Authority("tests", SEED)
+AUTHORITY = CertificateAuthority("tests", SEED)
 SERVED = AUTHORITY.issue(("127.0.0.1",), SEED)
 
 Json = dict[str, Any]
@@ -307,7 +307,7 @@ def test_no_answer_in_time(kubeconfig: Kubeconfig, monkeypatch: pytest.MonkeyPat
 
 def test_a_certificate_of_somebody_else(kubeconfig: Kubeconfig) -> None:
     with serving(Answers()) as port:
-        kubeconfig.write(port, Authority("tests", b"\1" * 32).certificate_pem)
+        kubeconfig.write(port, CertificateAuthority("tests", b"\1" * 32).certificate_pem)
         with pytest.raises(InvalidStackError) as caught:
             discover(None)
     assert "a certificate that the kubeconfig doesn't trust" in problem(caught)
