@@ -125,6 +125,8 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.GetSchemaResponse(schema=json.dumps(schema))
 
     def CheckConfig(self, request: Any, context: Any) -> Any:
+        # The engine doesn't call Configure for a provider whose settings are unknown.
+        self.notify()
         return provider_pb2.CheckResponse(inputs=request.news)
 
     def DiffConfig(self, request: Any, context: Any) -> Any:
@@ -133,13 +135,12 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Any, context: Any) -> Any:
         if self.name == "aws":
             self.default_tags = default_tags(json_format.MessageToDict(request.args))
-        self.notify()
         return provider_pb2.ConfigureResponse(
             acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=False
         )
 
     def notify(self) -> None:
-        """Shows the notice, once per run: the engine starts one process for all providers of a kind."""
+        """Shows the notice, once per process."""
         address, self.engine_address = self.engine_address, ""
         if address:
             with grpc.insecure_channel(address) as channel:
