@@ -324,15 +324,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_is_built_under_its_name_and_its_content(folder: Path) -> None:
+    (folder / ".dockerignore").write_text("# notes\n*.md\n")
     first = resolve(str(folder), Source.LOCAL)
     assert first.startswith("strata/model:")
     # What `.dockerignore` excludes is no part of the image.
-    (folder / ".dockerignore").write_text("# notes\n*.md\n.dockerignore\n")
     (folder / "notes.md").write_text("x")
     resolve.cache_clear()
     _tag.cache_clear()
     assert resolve(str(folder), Source.LOCAL) == first
-    assert {file.path for file in content.context(str(folder))} == {"Dockerfile", "app"}
+    paths = {file.path for file in content.context(str(folder))}
+    assert paths == {"Dockerfile", "app", ".dockerignore"}
     todo = plan([str(folder)], Source.LOCAL, set())
     assert [(step.kind, step.needs) for step in todo.steps] == [("build", ())]
 
