@@ -160,7 +160,8 @@ class Restart(StrEnum):
 class WorkloadFields:
     """The fields that the arguments of a component and the workload it describes share.
 
-    `image` is a logical image of the catalogue (strata/images/catalogue.py). `command` replaces
+    `image` is a logical image of the catalogue (strata/images/catalogue.py), a reference by digest,
+    or a folder with a Dockerfile, relative to the program (`./model`). `command` replaces
     what the image runs; its entry point stays, as with Kubernetes' `args`. `user` is `UID:GID`.
     `egress` allows connections to the internet. A workload with `profiles` is part of a stack only
     if `strata:profiles` names one of them.
