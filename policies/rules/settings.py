@@ -9,7 +9,8 @@ REGISTRIES = setting(
 DATASTORES = setting(
     "array",
     list(facts.DATASTORE_IMAGES),
-    "Images (last part of the name) of datastores. The label strata.kind overrides the image.",
+    "Images (last part of the name) of datastores. The label strata.kind (on Kubernetes"
+    " app.kubernetes.io/component, of objects that Strata manages) overrides the image.",
 )
 SECRET_NAMES_ALLOWED = setting(
     "array", [], "Variables that look like a secret but aren't one, such as MAX_TOKEN."

@@ -64,7 +64,11 @@ def named(name: str, **more: Any) -> dict[str, Any]:
 
 
 def workload(kind: str, name: str, body: dict[str, Any], **spec: Any) -> Made:
-    labels = {"app": name, "strata.kind": spec.pop("label", "application")}
+    labels = {
+        "app": name,
+        "app.kubernetes.io/component": spec.pop("label", "application"),
+        "app.kubernetes.io/managed-by": "strata",
+    }
     notes = {"prometheus.io/scrape": "true"}
     template = {"metadata": {"labels": labels, "annotations": notes}, "spec": body}
     group = "batch/v1" if kind in {"Job", "CronJob"} else "apps/v1"
@@ -791,7 +795,10 @@ GPU = [
     bad("gpu-isolation/shared@trainer gpu-isolation/shared@other")(
         {
             f"{TRAINER}.resources.limits": SHARED,
-            "trainer:spec.template.metadata.labels": {"strata.kind": "x", "strata.tenant": "one"},
+            "trainer:spec.template.metadata.labels": {
+                "app.kubernetes.io/component": "x",
+                "strata.tenant": "one",
+            },
             "other": workload(
                 "Deployment",
                 "other",

@@ -30,7 +30,9 @@ MEMORY_UNITS = {
     "G": 10**9,
 }
 
-KIND_LABEL = "strata.kind"
+# Kubernetes, "Recommended Labels". What a component is called is up to who manages the object.
+COMPONENT_LABEL = "app.kubernetes.io/component"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 CACHE_LABEL = "strata.cache"
 BACKUP_LABEL = "strata.backup"
 TENANT_LABEL = "strata.tenant"

@@ -20,8 +20,9 @@ from strata.policies.rules import settings
 from strata.policies.rules.kubernetes.facts import (
     BACKUP_LABEL,
     CACHE_LABEL,
+    COMPONENT_LABEL,
     JOB_KINDS,
-    KIND_LABEL,
+    MANAGED_BY_LABEL,
     MEMORY_UNITS,
     SCRAPE_ANNOTATION,
 )
@@ -50,10 +51,10 @@ def bytes_of(quantity: Any) -> float:
 
 
 def is_datastore(pod: Pod, names: list[str]) -> bool:
-    """Whether a pod is a datastore: by its label, or else by the name of an image."""
-    kind = labels(pod.metadata).get(KIND_LABEL)
-    if kind is not None:
-        return text(kind) == "datastore"
+    """Whether a pod is a datastore: by the label of a pod of Strata, else by the name of an image."""
+    given = labels(pod.metadata)
+    if text(given.get(MANAGED_BY_LABEL)) == "strata":
+        return text(given.get(COMPONENT_LABEL)) == "datastore"
     images = [text(dig(container, "image")) for container in items(pod.spec.get("containers"))]
     return any(is_named_like(image, names) for image in images)
 
