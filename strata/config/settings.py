@@ -126,6 +126,13 @@ class KubernetesSettings(BaseSettings):
     registry: str | None = None
 
 
+class RegistryCredentials(BaseSettings):
+    """The login of a private image registry."""
+
+    username: str
+    password: SecretStr
+
+
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -134,7 +141,8 @@ class Settings(BaseSettings):
 
     `system` names a file of systems/. `platform` is where the stack runs; `aws` and `kubernetes`
     configure these two platforms. `domain` is the public name of a stack on EKS. `image_digests`
-    maps a logical image to the digest that `make push` pushed. `profiles` enables optional
+    maps a logical image to the digest that `make push` pushed. `registries` maps the host of a
+    private registry to the credentials that images are pulled with. `profiles` enables optional
     services. `services` overrides fields by service name. Raising the number of an owner in
     `secret_generations` rotates its secrets. All secrets derive from `seed` (at least 32
     characters); without it, the seed is read from the file that STRATA_SEED_FILE names.
@@ -150,6 +158,7 @@ class Settings(BaseSettings):
     load_balancer: LoadBalancer = LoadBalancer()
     image_digests: dict[str, Digest] = Field(default_factory=dict)
     images: ImageSource = ImageSource.AUTO
+    registries: dict[str, RegistryCredentials] = Field(default_factory=dict)
     ports: Ports = Ports()
     network: Network = Network()
     gpu: GpuSettings = GpuSettings()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from strata import docker_engine
@@ -27,6 +28,17 @@ BUILDS_AT_ONCE = max(2, min(4, os.cpu_count() or 2))
 
 Progress = Callable[[str, str], None]
 """Gets the name of an image and its state; an empty state means that the image is ready."""
+
+
+@dataclass(frozen=True)
+class Login:
+    """The login of a private registry."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+NO_LOGINS: Mapping[str, Login] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -87,9 +99,14 @@ def plan(names: Iterable[str], source: Source, have: Container[str]) -> Plan:
 
 
 def build(
-    client: docker.DockerClient, names: Iterable[str], source: Source, progress: Progress
+    client: docker.DockerClient,
+    names: Iterable[str],
+    source: Source,
+    progress: Progress,
+    logins: Mapping[str, Login] = NO_LOGINS,
 ) -> None:
-    """Builds or pulls those of these images that the engine lacks.
+    """Builds or pulls those of these images that the engine lacks. `logins`: by the host of a private
+    registry; without one, the engine's client uses that of `docker login`.
 
     Raises `ImageError` at the first failure, once the running builds have ended. The images that
     were built stay, so the next run continues there.
@@ -105,7 +122,7 @@ def build(
         while left or running:
             for step in [each for each in left.values() if done.issuperset(each.needs)]:
                 del left[step.reference]
-                running[pool.submit(_build_step, client, step, source, progress)] = step
+                running[pool.submit(_build_step, client, step, source, progress, logins)] = step
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 step = running.pop(future)
@@ -120,7 +137,11 @@ def build(
 
 
 def _build_step(
-    client: docker.DockerClient, step: Step, source: Source, progress: Progress
+    client: docker.DockerClient,
+    step: Step,
+    source: Source,
+    progress: Progress,
+    logins: Mapping[str, Login],
 ) -> None:
     def report(state: str) -> None:
         progress(step.name, state)
@@ -130,18 +151,23 @@ def _build_step(
             if step.kind == "root":
                 root.build(client, step.reference, report)
             elif step.kind == "pull":
-                _pull(client, step, report)
+                _pull(client, step, report, logins.get(step.reference.partition("/")[0]))
             else:
                 _build(step, source, report)
     except DockerError as error:
         raise ImageError(error.message, error.fix) from error
 
 
-def _pull(client: docker.DockerClient, step: Step, report: Callable[[str], None]) -> None:
+def _pull(
+    client: docker.DockerClient, step: Step, report: Callable[[str], None], login: Login | None
+) -> None:
     report("pulling")
+    auth = {"username": login.username, "password": login.password} if login else None
     try:
         with docker_engine.errors(step.reference):
-            for event in client.api.pull(step.reference, stream=True, decode=True):
+            for event in client.api.pull(
+                step.reference, stream=True, decode=True, auth_config=auth
+            ):
                 if "error" in event:
                     raise DockerError(f"{step.reference}: {event['error']}")
                 if event.get("id") and event.get("status"):

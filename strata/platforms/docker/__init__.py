@@ -24,7 +24,7 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
         client=client,
         names=names,
         host=host.discover(client, names),
-        images=ImageResolver(client, image_source(settings)),
+        images=ImageResolver(client, image_source(settings), settings.registries),
         hooks=repair.hooks(client, names),
         secrets=DerivedSecrets(seed, stack, settings.secret_generations),
         addresses=settings.network.range or networks.default_range(stack),

@@ -1,20 +1,28 @@
 """The images of a stack: resolves logical names to references, and builds or pulls what is missing."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pulumi
 
+from strata.config.settings import RegistryCredentials
 from strata.images.source import Source, resolve
 
 
 class ImageResolver:
     """Resolves logical images for one engine, from one source."""
 
-    def __init__(self, client: Any, source: Source) -> None:
+    def __init__(
+        self,
+        client: Any,
+        source: Source,
+        registries: Mapping[str, RegistryCredentials] = MappingProxyType({}),
+    ) -> None:
         self._client = client
         self._source = source
+        self._registries = registries
         self._ids: dict[str, str] | None = None
 
     def reference(self, image: str) -> str:
@@ -26,12 +34,17 @@ class ImageResolver:
         missing = sorted({image for image in images if self._id(image) is None})
         if not missing or pulumi.runtime.is_dry_run():
             return
-        from strata.images.build import build
+        from strata.images.build import Login, build
+
+        logins = {
+            host: Login(one.username, one.password.get_secret_value())
+            for host, one in self._registries.items()
+        }
 
         def report(name: str, progress: str) -> None:
             pulumi.log.info(f"image {name}: {progress or 'ready'}", ephemeral=bool(progress))
 
-        build(self._client, missing, self._source, report)
+        build(self._client, missing, self._source, report, logins)
         self._ids = None
 
     def digest(self, image: str) -> pulumi.Input[str]:

@@ -34,4 +34,5 @@ def assemble(
             *(() if preview else checks.check_seed(settings)),
         ),
         preview=preview,
+        registries=settings.registries,
     )

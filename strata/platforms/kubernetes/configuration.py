@@ -14,9 +14,13 @@ from pathlib import PurePosixPath
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 
+from strata.config.settings import RegistryCredentials
 from strata.model import RenderContext, Workload, is_secret, render
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.kubernetes.objects import Objects
+
+PULL_SECRET = "registries"  # noqa: S105 - a name
+"""The Secret with the logins of private image registries."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,4 +87,26 @@ def make(
         immutable=True,
         data=dict(folder.contents),
         opts=options,
+    )
+
+
+def make_pull_secret(
+    registries: Mapping[str, RegistryCredentials], objects: Objects, namespace: pulumi.Resource
+) -> tuple[pulumi.Resource, ...]:
+    """The Secret with the logins of private registries, by host; none without any."""
+    if not registries:
+        return ()
+    logins = {
+        host: {"username": login.username, "password": login.password.get_secret_value()}
+        for host, login in sorted(registries.items())
+    }
+    return (
+        core.Secret(
+            PULL_SECRET,
+            metadata=objects.metadata(PULL_SECRET),
+            type="kubernetes.io/dockerconfigjson",
+            # The SDK marks it as a secret of the state.
+            string_data={".dockerconfigjson": json.dumps({"auths": logins})},
+            opts=objects.options(namespace, [namespace]),
+        ),
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
+from strata.config.settings import RegistryCredentials
 from strata.model import Job, Link, Service
 from strata.platforms.kubernetes import (
     configuration,
@@ -31,6 +32,7 @@ class Deployer:
     plan: "KubernetesPlan"
     connection: Connection
     components: Mapping[str, pulumi.Resource]
+    registries: Mapping[str, RegistryCredentials] = field(default_factory=dict)
     ready: dict[str, list[pulumi.Resource]] = field(default_factory=dict)
 
     def make(self) -> dict[str, pulumi.Input[str]]:
@@ -38,10 +40,15 @@ class Deployer:
         plan, connection = self.plan, self.connection
         composition = plan.composition
         workloads = composition.workloads
-        objects = Objects(names=self.names, provider=connection.provider)
+        objects = Objects(
+            names=self.names,
+            provider=connection.provider,
+            pull_secret=configuration.PULL_SECRET if self.registries else None,
+        )
         home = namespace.make(workloads, plan.gpus.groups, connection.allowance, objects)
         if connection.in_namespace is not None:
             connection.in_namespace(home.namespace)
+        logins = configuration.make_pull_secret(self.registries, objects, home.namespace)
         clients = network_policies.clients_by_port(composition.links)
         calls: dict[str, list[Link]] = {}
         for link in composition.links:
@@ -63,6 +70,7 @@ class Deployer:
             before: list[pulumi.Resource] = [
                 *connection.ready,
                 *home.ready,
+                *logins,
                 *([policy] if policy else []),
                 controllers.make_account(workload, objects, parent, home.namespace),
                 *(

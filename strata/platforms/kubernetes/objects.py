@@ -18,13 +18,15 @@ SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 class Objects:
     """Objects of a stack by default; `in_namespace` gives those of the cluster's own.
 
-    `component` is the label of objects that belong to no service or job.
+    `component` is the label of objects that belong to no service or job. `pull_secret` names the
+    Secret with the logins of private registries, if there is one.
     """
 
     names: StackNames
     provider: Provider
     other_namespace: str | None = None
     component: str = "stack"
+    pull_secret: str | None = None
 
     @property
     def namespace(self) -> str:
@@ -32,7 +34,7 @@ class Objects:
 
     def in_namespace(self, namespace: str) -> "Objects":
         """For what runs for the cluster's own sake, in another namespace than the workloads."""
-        return replace(self, other_namespace=namespace, component="cluster")
+        return replace(self, other_namespace=namespace, component="cluster", pull_secret=None)
 
     def metadata(
         self,
@@ -67,6 +69,9 @@ class Objects:
             resource_name,
             metadata=self.metadata(name, labels),
             automount_service_account_token=False,
+            image_pull_secrets=[core.LocalObjectReferenceArgs(name=self.pull_secret)]
+            if self.pull_secret
+            else None,
             opts=self.options(parent, depends_on),
         )
 

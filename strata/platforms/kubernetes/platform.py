@@ -1,11 +1,12 @@
 """The Kubernetes platform: services, jobs and links become objects of a cluster."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 
+from strata.config.settings import RegistryCredentials
 from strata.errors import Problem
 from strata.model import Composition, RenderContext, Service, Workload
 from strata.model.secrets import DerivedSecrets
@@ -49,13 +50,14 @@ class KubernetesPlan:
 @dataclass(frozen=True, kw_only=True)
 class KubernetesPlatform:
     """A namespace of a cluster. `settings_problems`: what is wrong with the settings. A `preview`
-    accepts images that were not pushed."""
+    accepts images that were not pushed. `registries`: the logins of private ones, by host."""
 
     names: StackNames
     cluster: ClusterTarget
     secrets: DerivedSecrets
     settings_problems: tuple[Problem, ...] = ()
     preview: bool = False
+    registries: Mapping[str, RegistryCredentials] = field(default_factory=dict)
 
     def plan(self, composition: Composition) -> KubernetesPlan:
         workloads = composition.workloads
@@ -105,7 +107,11 @@ class KubernetesPlatform:
             pulumi.log.warn(f"{name} runs on the CPU: {reason}", components[name])
         connection = self.cluster.connect(plan.workloads)
         deployer = Deployer(
-            names=self.names, plan=plan, connection=connection, components=components
+            names=self.names,
+            plan=plan,
+            connection=connection,
+            components=components,
+            registries=self.registries,
         )
         hosts = deployer.make()
         shown = outputs.of(plan, hosts, self.secrets)

@@ -15,6 +15,7 @@ from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
 from strata.config import Settings
+from strata.config.settings import RegistryCredentials
 from strata.model import InvalidStackError, Job, Problem, Service
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.kubernetes.cluster import (
@@ -225,6 +226,7 @@ def compose(
     generations: Mapping[str, int] | None = None,
     recorded: Recorded | None = None,
     preview: bool = False,
+    registries: Mapping[str, RegistryCredentials] | None = None,
 ) -> Composed:
     """Runs `describe` against the Kubernetes platform. Raises what the program raises."""
     recorded = recorded or Recorded()
@@ -240,6 +242,7 @@ def compose(
             cluster=cluster or FakeCluster(),
             secrets=DerivedSecrets(SEED, "test", generations or {}),
             preview=preview,
+            registries=registries or {},
         )
         stack = Stack(settings)
         describe(stack)

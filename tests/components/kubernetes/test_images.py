@@ -1,12 +1,17 @@
 """Images: every reference has a digest, and what was never pushed is said."""
 
-import pytest
+import json
 
+import pytest
+from pydantic import SecretStr
+
+from strata.config.settings import RegistryCredentials
 from strata.model import Gpu
 from strata.platforms.kubernetes.images import NOT_PUSHED, ImageResolver
 from strata.stack import Stack
 from tests.components.example import application
 from tests.components.kubernetes.stack import DIGEST, FakeCluster, compose, refused
+from tests.components.stack import plain
 from tests.unit.examples import service
 
 PUSHED = ImageResolver(
@@ -64,3 +69,19 @@ def test_names_that_nobody_knows() -> None:
 
 def _describe(stack: Stack) -> None:
     application(stack, "app")
+
+
+def test_a_private_registry_is_pulled_from_with_its_login() -> None:
+    login = RegistryCredentials(username="robot", password=SecretStr("hunter2"))
+    reference = f"registry.example.com/team/app@sha256:{64 * 'a'}"
+    recorded = compose(
+        lambda stack: (application(stack, "app", image=reference), None)[1],
+        registries={"registry.example.com": login},
+    ).recorded
+    assert recorded.container("app")["image"] == reference
+    assert recorded.inputs["ServiceAccount", "app"]["imagePullSecrets"] == [{"name": "registries"}]
+    secret = recorded.inputs["Secret", "registries"]
+    assert secret["type"] == "kubernetes.io/dockerconfigjson"
+    auths = json.loads(secret["stringData"][".dockerconfigjson"])["auths"]
+    assert auths == {"registry.example.com": {"username": "robot", "password": "hunter2"}}
+    assert "hunter2" not in json.dumps(plain(recorded.as_sent["Secret", "registries"]))
