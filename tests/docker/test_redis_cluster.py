@@ -3,12 +3,14 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from strata.components.engines.redis_cluster import NODES, PASSWORD_FILE
 from tests.docker.conftest import remove
+from tests.docker.test_backup import ops
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
@@ -122,3 +124,16 @@ def test_a_replica_takes_over_when_its_primary_is_killed(engine: Any, cluster: P
     until(is_replica, "the killed node is a replica")
     again = cluster.up()
     assert again.status == 0, again.output
+    assert "21 unchanged" in again.output
+
+
+def test_all_nodes_are_backed_up_and_restored(
+    engine: Any, cluster: Project, tmp_path: Path
+) -> None:
+    assert from_client(engine, "set", "key", "kept") == "OK"
+    backup = ops(cluster, "backup", str(tmp_path / "backup"))
+    assert f"{NODES} volumes" in backup.output, backup.output
+    assert from_client(engine, "set", "key", "changed") == "OK"
+    restore = ops(cluster, "restore", str(tmp_path / "backup"))
+    assert restore.status == 0, restore.output
+    assert from_client(engine, "get", "key") == "kept"

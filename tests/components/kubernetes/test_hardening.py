@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from strata.components import AppJob, AppJobArgs
+from strata.components import AppJob, AppJobArgs, Datastore, DatastoreArgs
+from strata.components.engines.redis_cluster import REDIS_CLUSTER
 from strata.model import Capability, GpuMode, Resources, Tmpfs
 from strata.policies.crossguard import resource as judged
 from strata.policies.crossguard.judge import Finding
@@ -49,6 +50,7 @@ def findings(recorded: Recorded) -> list[Finding]:
 def everything(stack: Stack) -> None:
     """Each kind of object that there is."""
     reference(stack)
+    Datastore("store", DatastoreArgs(stack=stack, engine=REDIS_CLUSTER))
     AppJob(
         "migrate",
         AppJobArgs(stack=stack, image="application", command=("true",), resources=SMALL),
