@@ -66,10 +66,13 @@ join() {{
     for peer in $PEERS; do
         until [ "$(ask "$peer" ping 2> /dev/null)" = PONG ]; do sleep 0.5; done
     done
-    if [ "$ORDINAL" = 0 ] && is_new 127.0.0.1; then create && return; fi
-    # Nodes that met before the cluster is created could not be made part of it.
-    first=${{PEERS%% *}}
-    while is_new "$first"; do sleep 0.5; done
+    if [ "$ORDINAL" = 0 ]; then
+        # Fails if the others form a cluster already, because this node lost its volume: it joins.
+        if is_new 127.0.0.1 && create; then return; fi
+    else
+        # Nodes that meet before the cluster is created can't be made part of it.
+        while is_new "${{PEERS%% *}}"; do sleep 0.5; done
+    fi
     for peer in $PEERS; do ask 127.0.0.1 cluster meet "$(address_of "$peer")" {PORT}; done
 }}
 

@@ -41,20 +41,32 @@ def node(engine: Any, ordinal: int) -> Any:
     return engine.containers.get(f"strata-{STACK}-store-{ordinal}")
 
 
-def redis(container: Any, *command: str, password_file: str = PASSWORD_FILE) -> str:
-    """What redis-cli answers in a container, following the cluster's redirections."""
-    words = " ".join(command)
-    status, output = container.exec_run(
-        ["bash", "-c", f"REDISCLI_AUTH=$(<{password_file}) redis-cli --no-auth-warning -c {words}"]
-    )
+def run_cli(container: Any, *command: str, password_file: str = PASSWORD_FILE) -> tuple[int, str]:
+    """Runs redis-cli in a container, following the cluster's redirections."""
+    script = f"REDISCLI_AUTH=$(<{password_file}) redis-cli --no-auth-warning -c {' '.join(command)}"
+    status, output = container.exec_run(["bash", "-c", script])
+    return status, output.decode().strip()
+
+
+def redis(container: Any, *command: str) -> str:
+    status, output = run_cli(container, *command)
     assert status == 0, output
-    return str(output.decode().strip())
+    return output
+
+
+CLIENT_PASSWORD_FILE = "/run/secrets/redis-password"  # a path
+
+
+def run_client(engine: Any, *command: str) -> tuple[int, str]:
+    """The same in the client service, by the name of the datastore."""
+    client = engine.containers.get(f"strata-{STACK}-client-1")
+    return run_cli(client, "-h", "store", *command, password_file=CLIENT_PASSWORD_FILE)
 
 
 def from_client(engine: Any, *command: str) -> str:
-    """The same from the client service, by the name of the datastore."""
-    client = engine.containers.get(f"strata-{STACK}-client-1")
-    return redis(client, "-h", "store", *command, password_file="/run/secrets/redis-password")
+    status, output = run_client(engine, *command)
+    assert status == 0, output
+    return output
 
 
 def test_the_cluster_is_complete_when_the_update_ends(engine: Any, cluster: Project) -> None:
@@ -94,15 +106,7 @@ def test_a_replica_takes_over_when_its_primary_is_killed(engine: Any, cluster: P
     os.kill(primary.attrs["State"]["Pid"], signal.SIGKILL)
 
     def taken_over() -> bool:
-        status, output = engine.containers.get(f"strata-{STACK}-client-1").exec_run(
-            [
-                "bash",
-                "-c",
-                "REDISCLI_AUTH=$(</run/secrets/redis-password) redis-cli --no-auth-warning"
-                " -c -h store get key",
-            ]
-        )
-        return bool(status == 0 and output.decode().strip() == "kept")
+        return run_client(engine, "get", "key") == (0, "kept")
 
     until(taken_over, "the replica has taken over")
     survivor = next(
@@ -119,7 +123,7 @@ def test_a_replica_takes_over_when_its_primary_is_killed(engine: Any, cluster: P
     primary.reload()
 
     def is_replica() -> bool:
-        return "role:slave" in redis(primary, "info", "replication")
+        return "role:slave" in run_cli(primary, "info", "replication")[1]
 
     until(is_replica, "the killed node is a replica")
     again = cluster.up()
