@@ -201,12 +201,12 @@ def test_the_error_is_one_text_with_the_count_the_paths_and_the_remedies() -> No
     [
         pytest.param(
             application(image="nginxx"),
-            "service app: image: the catalogue has no image nginxx",
+            "service app: image: unknown image 'nginxx'",
             id="an image that nobody knows",
         ),
         pytest.param(
             gpu(image="cuda"),
-            "service model: gpu.image: the catalogue has no image cuda",
+            "service model: gpu.image: unknown image 'cuda'",
             id="a GPU image that nobody knows",
         ),
         pytest.param(

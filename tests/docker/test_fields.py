@@ -316,7 +316,7 @@ def ailing(engine: Any, tmp_path: Path) -> Iterator[Project]:
         pytest.param(
             "ailing.crashing",
             [
-                "times, the last time with status 7",
+                "times, most recently with status 7",
                 "the disk is on fire",
             ],
             id="ends again and again",
@@ -324,7 +324,7 @@ def ailing(engine: Any, tmp_path: Path) -> Iterator[Project]:
         pytest.param(
             "ailing.ended",
             [
-                "strata-pytest-ailing-server-1 ended with status 7",
+                "strata-pytest-ailing-server-1: exited with status 7",
                 "the disk is on fire",
             ],
             id="ends and stays so",

@@ -51,7 +51,7 @@ def test_the_plan_is_whole_and_the_packs_find_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(preview, "say", said.append)
+    monkeypatch.setattr(preview, "info", said.append)
     project.configure(settings())
     began = time.monotonic()
     assert preview.preview(Layout(project.folder), project.environment, "prod") == 0

@@ -291,7 +291,7 @@ def test_the_images_of_a_stack_are_those_of_its_services(tmp_path: Path) -> None
 
 def test_an_image_that_nobody_knows_is_refused() -> None:
     assert needed.known(["redis"]) == {"redis"}
-    with pytest.raises(ImageError, match="image rediss: unknown image"):
+    with pytest.raises(ImageError, match="unknown image 'rediss'"):
         needed.known(["redis", "rediss"])
 
 

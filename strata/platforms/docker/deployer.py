@@ -151,7 +151,7 @@ class Deployer:
         )
         if job.schedule is not None:
             pulumi.log.info(
-                f"job {job.name}: created, but not started: Docker has no scheduler for"
+                f"job {job.name}: not started, because Docker has no scheduler for"
                 f" {job.schedule!r}\n    run it with `docker start --attach {spec.name}`",
                 self.components[job.name],
             )
