@@ -3,7 +3,7 @@
 EKS and any kubeconfig are such targets. Nothing of a cluster is created before `connect`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ import pulumi
 import pulumi_kubernetes
 
 from strata.model import GpuSharing, Job, Problem, Service
+from strata.platforms.kubernetes.objects import Objects
 
 GPU_RESOURCE = "nvidia.com/gpu"
 """A whole GPU, by NVIDIA's device plugin; shared ones are `.shared`, slices `mig-PROFILE`."""
@@ -85,9 +86,9 @@ class Connection:
     """A cluster to create objects in.
 
     Storage classes: None is the cluster's default. `backup`: the label `strata.backup` of claims with
-    data; None without backups. `ready` is created before any pod. `in_namespace` is called with the
-    namespace of the workloads, for what the target adds there; `allowance` is what that needs.
-    `outputs` are added to the stack's.
+    data; None without backups. `ready` is created before any pod. `in_namespace` adds the target's own
+    pods beside the workloads: it is called with what their objects have in common, and with what they
+    wait for (the namespace first); `allowance` is what they need. `outputs` are added to the stack's.
     """
 
     provider: pulumi_kubernetes.Provider
@@ -96,7 +97,7 @@ class Connection:
     cache_storage_class: str | None = None
     backup: str | None = None
     ready: tuple[pulumi.Resource, ...] = ()
-    in_namespace: Callable[[pulumi_kubernetes.core.v1.Namespace], None] | None = None
+    in_namespace: Callable[[Objects, Sequence[pulumi.Resource]], None] | None = None
     allowance: Allowance = Allowance()
     outputs: Mapping[str, pulumi.Input[Any]] = field(default_factory=dict)
 

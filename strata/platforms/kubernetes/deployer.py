@@ -46,9 +46,9 @@ class Deployer:
             pull_secret=configuration.PULL_SECRET if self.registries else None,
         )
         home = namespace.make(workloads, plan.gpus.groups, connection.allowance, objects)
-        if connection.in_namespace is not None:
-            connection.in_namespace(home.namespace)
         logins = configuration.make_pull_secret(self.registries, objects, home.namespace)
+        if connection.in_namespace is not None:
+            connection.in_namespace(objects, (home.namespace, *logins))
         clients = network_policies.clients_by_port(composition.links)
         calls: dict[str, list[Link]] = {}
         for link in composition.links:

@@ -213,6 +213,21 @@ def test_images_of_gpu_services_are_there_beforehand(stack: Program) -> None:
         assert {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"} in container["env"]
 
 
+def test_an_image_of_a_private_registry_is_there_beforehand_too() -> None:
+    reference = f"registry.example.com/team/model@sha256:{64 * 'a'}"
+    stack = plan(
+        {
+            "services": {"inference": {"image": reference}},
+            "registries": {"registry.example.com": {"username": "robot", "password": "hunter2"}},
+        }
+    )
+    (pull,) = _objects(stack, "DaemonSet", "strata-prod").values()
+    (container,) = _pod(pull)["initContainers"]
+    assert (container["name"], container["image"]) == ("pull-inference", reference)
+    account = _objects(stack, "ServiceAccount", "strata-prod")["image-pull"]
+    assert account["imagePullSecrets"] == [{"name": "registries"}]
+
+
 def test_a_cpu_fallback_pulls_nothing_onto_gpu_nodes() -> None:
     assert _objects(_plan(WHOLE), "DaemonSet", "strata-prod") == {}
 

@@ -3,7 +3,7 @@
 The twin of tests/components/stack.py, with a plain cluster instead of a real one.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ from strata.platforms.kubernetes.cluster import (
 )
 from strata.platforms.kubernetes.images import ImageResolver
 from strata.platforms.kubernetes.names import StackNames
+from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.platform import KubernetesPlatform
 from strata.stack import Stack
 from tests.loop import own_loop
@@ -72,7 +73,7 @@ class FakeCluster:
     found: tuple[Problem, ...] = ()
     wrong_nodes: tuple[Problem, ...] = ()
     allowance: Allowance = NO_ALLOWANCE
-    in_namespace: Callable[[pulumi_kubernetes.core.v1.Namespace], None] | None = None
+    in_namespace: Callable[[Objects, Sequence[pulumi.Resource]], None] | None = None
 
     @property
     def images(self) -> ImageResolver:

@@ -45,18 +45,18 @@ def test_the_quota_is_the_stack_at_its_largest() -> None:
 
 
 def test_what_the_target_adds_has_room_and_a_place() -> None:
-    told: list[str] = []
+    told: list[tuple[str, str]] = []
     recorded = compose(
         lambda stack: _application(stack),
         cluster=FakeCluster(
             allowance=Allowance(pods=3, cpu=0.5, memory_mib=64),
-            in_namespace=lambda made: told.append(made._name),
+            in_namespace=lambda objects, before: told.append((objects.namespace, before[0]._name)),
         ),
     ).recorded
     hard = recorded.only("ResourceQuota")["spec"]["hard"]
     # One pod, one more while it is updated, and three of the target's.
     assert (hard["pods"], hard["requests.cpu"], hard["requests.memory"]) == ("5", "750m", "192Mi")
-    assert told == [NAMESPACE]
+    assert told == [(NAMESPACE, NAMESPACE)]
 
 
 @pytest.mark.parametrize(

@@ -121,20 +121,23 @@ class ClusterAddOns(pulumi.ComponentResource):
         agent("dcgm-exporter", dcgm_exporter(image(DCGM_EXPORTER), every))
         return plugins
 
-    def pull_images(self, namespace: pulumi.Resource) -> None:
-        """Pre-pulls the images of workloads with GPUs, by pods in the workloads' namespace."""
+    def pull_images(self, objects: Objects, before: Sequence[pulumi.Resource]) -> None:
+        """Pre-pulls the images of workloads with GPUs, by pods in the workloads' namespace, with the
+        same logins."""
         args, reference = self._args, self._args.images.reference
-        names = {args.workloads.images[workload] for workload in args.workloads.gpu_groups}
-        if not names:
+        namespace, *logins = before
+        workloads: dict[str, str] = {}
+        for workload in sorted(args.workloads.gpu_groups):
+            workloads.setdefault(reference(args.workloads.images[workload]), workload)
+        if not workloads:
             return
-        images = {name: reference(name) for name in names}
         NodeAgent(
             f"{self._name}-image-pull",
             NodeAgentArgs(
-                pod=image_pull(reference(PAUSE), images, sorted(self._pull_groups)),
-                objects=self._objects,
+                pod=image_pull(reference(PAUSE), workloads, sorted(self._pull_groups)),
+                objects=objects,
                 namespace=namespace,
-                ready=args.ready,
+                ready=(*args.ready, *logins),
                 # An update doesn't wait for it: it is done when the services are ready.
                 annotations=SKIP_AWAIT,
             ),

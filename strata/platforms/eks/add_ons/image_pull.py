@@ -24,13 +24,14 @@ def allowance(nodes: int) -> Allowance:
 
 
 def image_pull(pause_image: str, images: Mapping[str, str], groups: Sequence[str]) -> Pod:
-    """The pod on the nodes of these groups. `images`: full references, by name."""
+    """The pod on the nodes of these groups. `images`: by full reference, a workload that runs it."""
     return Pod(
         name=NAME,
         component="cluster",
         containers=(_container(PAUSE, pause_image),),
         init_containers=tuple(
-            _container(f"pull-{name}", image, "true") for name, image in sorted(images.items())
+            _container(f"pull-{workload}", image, "true")
+            for image, workload in sorted(images.items(), key=lambda pair: pair[1])
         ),
         grace_seconds=0,
         nodes=on_groups(groups),
