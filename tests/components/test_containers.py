@@ -11,15 +11,19 @@ from strata.model import (
     ExecProbe,
     HttpProbe,
     LogRotation,
+    Port,
     Probe,
+    Protocol,
     Resources,
     Restart,
     Tmpfs,
     Ulimit,
 )
+from strata.platforms.docker.platform import urls
 from strata.stack import Stack
 from tests.components.example import SMALL, alone, application, composed, settings
 from tests.components.stack import compose, plain
+from tests.unit.examples import service
 
 PROBE = Probe(
     check=ExecProbe(command=("test", "-e", "/tmp/ready")),
@@ -206,6 +210,19 @@ def test_a_network_between_services_leads_nowhere_else() -> None:
     (network,) = compose(describe).recorded.of("Network").values()
     assert network["internal"] is True
     assert "options" not in network
+
+
+def test_a_url_names_the_protocol_of_its_port() -> None:
+    ports = (
+        Port(name="http", number=8000, published=18000),
+        Port(name="https", number=8443, published=18443),
+        Port(name="syslog", number=5140, published=15140, protocol=Protocol.UDP),
+    )
+    assert urls([service("app", ports=ports)]) == {
+        "app": "http://127.0.0.1:18000",
+        "app-https": "https://127.0.0.1:18443",
+        "app-syslog": "udp://127.0.0.1:15140",
+    }
 
 
 def test_a_gateway_is_published_on_loopback_and_finds_names_late() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from strata.errors import Problem
-from strata.model import Budget, Composition, Service
+from strata.model import Budget, Composition, Port, Protocol, Service
 from strata.model.secrets import DerivedSecrets
 from strata.platforms import outputs
 from strata.platforms.docker import gpu, networks, unsupported
@@ -138,6 +138,11 @@ def urls(services: Sequence[Service]) -> dict[str, str]:
             if port.published is not None:
                 first = service.name not in published
                 key = service.name if first else f"{service.name}-{port.name}"
-                scheme = "https" if port.name == "https" else "http"
-                published[key] = f"{scheme}://127.0.0.1:{port.published}"
+                published[key] = f"{_scheme(port)}://127.0.0.1:{port.published}"
     return published
+
+
+def _scheme(port: Port) -> str:
+    if port.protocol is Protocol.UDP:
+        return "udp"
+    return "https" if port.name == "https" else "http"
