@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from strata.config import ImageSource, PlatformName, Settings
 from strata.model import LogRotation, Problem, Restart, Service, Workload, is_secret
 from strata.model.text import parts
-from strata.platforms.kubernetes.names import StackNames
+from strata.platforms.kubernetes.names import StackNames, headless, is_stateful_set, public
 
 CAPABILITIES = frozenset({"NET_BIND_SERVICE"})
 """What a container may add under the Pod Security profile `restricted` (Kubernetes documentation,
@@ -63,6 +63,7 @@ def check_workloads(workloads: Sequence[Workload]) -> Iterator[Problem]:
     """What a service or a job can't have, and what the stack can have only once."""
     for workload in workloads:
         yield from _workload(workload.path, workload)
+    yield from _names_in_use(workloads)
     publishing = [
         one.name for one in workloads if any(port.published is not None for port in one.ports)
     ]
@@ -72,6 +73,24 @@ def check_workloads(workloads: Sequence[Workload]) -> Iterator[Problem]:
             f"{publishing[0]} is already published, and a stack has one load balancer",
             f"route from {publishing[0]} to it, or don't publish it",
         )
+
+
+def _names_in_use(workloads: Sequence[Workload]) -> Iterator[Problem]:
+    """Workloads with the name of an object that belongs to another one."""
+    owners: dict[str, str] = {}
+    for one in workloads:
+        if isinstance(one, Service):
+            if is_stateful_set(one):
+                owners[headless(one.name)] = one.name
+            if any(port.published is not None for port in one.ports):
+                owners[public(one.name)] = one.name
+    for workload in workloads:
+        if workload.name in owners:
+            yield Problem(
+                f"{workload.path}: name",
+                f"service {owners[workload.name]} has a Kubernetes Service of this name",
+                "choose another name",
+            )
 
 
 def check_log_rotation(workloads: Iterable[Workload]) -> Iterator[Problem]:

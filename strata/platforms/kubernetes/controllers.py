@@ -11,7 +11,7 @@ from pulumi_kubernetes.policy import v1 as policy
 
 from strata.model import Job, Service, Volume, Workload
 from strata.platforms.kubernetes.cluster import Connection
-from strata.platforms.kubernetes.names import BACKUP, CACHE, headless
+from strata.platforms.kubernetes.names import BACKUP, CACHE, headless, is_stateful_set
 from strata.platforms.kubernetes.objects import SKIP_AWAIT, Objects
 from strata.platforms.kubernetes.pod import Pod
 from strata.platforms.kubernetes.pod_template import pod_labels, template
@@ -60,7 +60,7 @@ def make(
     # An autoscaler owns the number. If it isn't set here, an update doesn't reset it: server-side
     # apply leaves the field to whoever set it last.
     replicas = service.replicas if service.replicas_maximum is None else None
-    if service.volumes or service.stateful:
+    if is_stateful_set(service):
         return apps.StatefulSet(
             service.name,
             metadata=objects.metadata(service.name, objects.names.workload_labels(service)),
@@ -167,7 +167,7 @@ def make_guards(
             spec=autoscaling.HorizontalPodAutoscalerSpecArgs(
                 scale_target_ref=autoscaling.CrossVersionObjectReferenceArgs(
                     api_version="apps/v1",
-                    kind="StatefulSet" if service.volumes or service.stateful else "Deployment",
+                    kind="StatefulSet" if is_stateful_set(service) else "Deployment",
                     name=service.name,
                 ),
                 min_replicas=service.replicas,

@@ -7,7 +7,7 @@ from pulumi_kubernetes.core import v1 as core
 
 from strata.model import Port, Service, Workload
 from strata.platforms.kubernetes.cluster import Exposure
-from strata.platforms.kubernetes.names import headless, public
+from strata.platforms.kubernetes.names import headless, is_stateful_set, public
 from strata.platforms.kubernetes.objects import SKIP_AWAIT, Objects
 
 HTTP, HTTPS = 80, 443
@@ -64,7 +64,7 @@ def make_internal(
     services: list[pulumi.Resource] = []
     if numbers:
         services.append(make(service.name, numbers, headless=False))
-    if service.volumes or service.stateful:
+    if is_stateful_set(service):
         services.append(make(headless(service.name), numbers, headless=True))
     return services
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from strata.model import Workload
+from strata.model import Service, Workload
 
 # Kubernetes documentation, "Recommended Labels".
 NAME = "app.kubernetes.io/name"
@@ -51,6 +51,11 @@ class StackNames:
     def workload_labels(self, workload: Workload) -> Mapping[str, str]:
         """The labels of everything that is created for a service or a job."""
         return {**self.labels(workload.name, str(workload.kind)), ZONE: str(workload.zone)}
+
+
+def is_stateful_set(service: Service) -> bool:
+    """Whether a StatefulSet runs it, whose pods have stable names, and not a Deployment."""
+    return service.stateful or bool(service.volumes)
 
 
 def headless(service: str) -> str:

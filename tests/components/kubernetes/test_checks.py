@@ -10,6 +10,7 @@ from strata.model import (
     File,
     GpuMode,
     LogRotation,
+    Port,
     Problem,
     Resources,
     Restart,
@@ -104,8 +105,6 @@ def test_a_job_is_refused_alike() -> None:
 
 @pytest.mark.parametrize("name", ["UPPER", "1234", "sixteen-letters-x", "a--b", "-a"])
 def test_a_port_has_a_name_of_a_service(name: str) -> None:
-    from strata.model import Port
-
     one = service("app", ports=(Port(name=name, number=8000),))
     (reported,) = checks.check_workloads([one])
     assert reported.path == "service app: ports"
@@ -113,10 +112,19 @@ def test_a_port_has_a_name_of_a_service(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["http", "a", "fifteen-letters", "h2"])
 def test_a_name_that_is_one_is_taken(name: str) -> None:
-    from strata.model import Port
-
     one = service("app", ports=(Port(name=name, number=8000),))
     assert list(checks.check_workloads([one])) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "in_use"),
+    [("store-pods", True), ("door-public", True), ("store-public", False), ("door-pods", False)],
+)
+def test_the_name_of_another_services_object_is_refused(name: str, in_use: bool) -> None:
+    store = service("store", stateful=True)
+    door = service("door", ports=(Port(name="http", number=8000, published=18000),))
+    paths = [one.path for one in checks.check_workloads([store, door, service(name)])]
+    assert paths == ([f"service {name}: name"] if in_use else [])
 
 
 def test_one_service_is_published() -> None:
