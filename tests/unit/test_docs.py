@@ -14,7 +14,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from strata import components, model
+from strata import components, config, model
 from strata.collect import collect
 from strata.components import (
     AppJobArgs,
@@ -26,7 +26,7 @@ from strata.components import (
     Route,
 )
 from strata.config import Settings
-from strata.model import Gpu
+from strata.model import Gpu, InvalidStackError
 from systems import reference
 from tests.components.stack import compose
 
@@ -84,6 +84,15 @@ def nested(annotation: Any) -> tuple[type[BaseModel] | None, str]:
             origin = typing.get_origin(annotation)
             return inner, ".NAME" if origin is dict else "[N]" if origin is tuple else index
     return None, ""
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/settings.md"])
+def test_the_error_for_an_unknown_key_is_shown_as_it_is_printed(page: str) -> None:
+    with pytest.raises(InvalidStackError) as caught:
+        config.load({"strata:prots": "{}"})
+    (problem,) = caught.value.problems
+    shown = f"{problem.path}: {problem.message}\n        {problem.fix}\n"
+    assert shown in (REPOSITORY / page).read_text()
 
 
 def test_every_setting_has_its_row_with_its_default() -> None:
