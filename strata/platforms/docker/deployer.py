@@ -135,15 +135,7 @@ class Deployer:
             devices=None,
         )
         container = self._run_once(f"{spec.host_name}-{PREPARE}", prepare, [*depends_on])
-        return _gate(
-            container,
-            lambda identifier: self.job_waiter.wait(
-                identifier,
-                prepare.name,
-                retries=Job.retries,
-                timeout_seconds=Job.timeout_seconds,
-            ),
-        )
+        return self._finished(container, prepare.name, Job.retries, Job.timeout_seconds)
 
     def _job(self, job: Job, spec: ContainerSpec, writer: list[docker.Container]) -> None:
         container = self._run_once(
@@ -157,16 +149,19 @@ class Deployer:
             )
             return
         self.ready[job.name] = [
-            _gate(
-                container,
-                lambda identifier: self.job_waiter.wait(
-                    identifier,
-                    spec.name,
-                    retries=job.retries,
-                    timeout_seconds=job.timeout_seconds,
-                ),
-            )
+            self._finished(container, spec.name, job.retries, job.timeout_seconds)
         ]
+
+    def _finished(
+        self, container: docker.Container, name: str, retries: int, timeout_seconds: int
+    ) -> Ready:
+        """The container, once it has exited with status 0."""
+        return _gate(
+            container,
+            lambda identifier: self.job_waiter.wait(
+                identifier, name, retries=retries, timeout_seconds=timeout_seconds
+            ),
+        )
 
     def _run_once(
         self,
