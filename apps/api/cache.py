@@ -1,7 +1,5 @@
 """Query embeddings in Redis. A help and no more: every failure here is a miss."""
 
-from __future__ import annotations
-
 import array
 import asyncio
 import hashlib

@@ -1,7 +1,5 @@
 """What clients send, checked. Every mistake is a `BadRequestError` with the reason."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,11 +1,9 @@
 """The routes of the API."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from apps.application.embedder import Embedder
 from apps.application.message import Message
 from apps.application.settings import ApiSettings
 from apps.common import web
-from apps.common.errors import RefusedError, UnavailableError
+from apps.common.errors import RefusedError
 
 LOG = logging.getLogger(__name__)
 
@@ -109,28 +107,13 @@ class Api:
 
     async def health(self, _: Request) -> Response:
         """GET /health: 200 when documents can be taken. Redis is told of, and does not count."""
-        state = dict(
-            await asyncio.gather(
-                _state("postgresql", self._database.ping()),
-                _state("rabbitmq", self._publisher.waiting()),
-                _state("redis", self._cache.ping()),
-            )
+        postgresql, rabbitmq, redis = await asyncio.gather(
+            web.state(self._database.ping()),
+            web.state(self._publisher.waiting()),
+            web.state(self._cache.ping()),
         )
-        healthy = state["postgresql"] == "ok" and state["rabbitmq"] == "ok"
-        content = {
-            "status": "ok" if healthy else "failed",
-            "dependencies": state,
-            "optional": ["redis"],
-        }
-        return web.answer(content, 200 if healthy else 503)
-
-
-async def _state(name: str, question: Awaitable[object]) -> tuple[str, str]:
-    try:
-        await question
-    except UnavailableError as error:
-        return name, str(error)
-    return name, "ok"
+        state = {"postgresql": postgresql, "rabbitmq": rabbitmq, "redis": redis}
+        return web.health(state, optional=("redis",))
 
 
 def _page(file_name: str, kind: str) -> web.Handler:
@@ -149,8 +132,6 @@ def application(settings: ApiSettings) -> Starlette:
         Route("/documents", web.route("post_document", api.post), methods=["POST"]),
         Route("/documents/{id}", web.route("get_document", api.get), methods=["GET"]),
         Route("/search", web.route("search", api.search), methods=["GET"]),
-        Route("/health", api.health),
-        Route("/metrics", web.metrics),
     ]
     routes += [Route(path, web.route("page", _page(*file))) for path, file in PAGE_FILES.items()]
-    return Starlette(routes=routes, exception_handlers=web.ERROR_HANDLERS, lifespan=api.lifespan)
+    return web.application(routes, api.health, api.lifespan)

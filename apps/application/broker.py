@@ -1,8 +1,6 @@
 """The way to RabbitMQ: a connection that reads the password anew, the queues, and publishing that
 is confirmed."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

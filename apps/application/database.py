@@ -1,8 +1,6 @@
 """The way to PostgreSQL: a pool that reads the password anew for every connection, and says when
 the database is down."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

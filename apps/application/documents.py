@@ -1,7 +1,5 @@
 """What is asked of the table of documents."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The way to the inference service."""
 
-from __future__ import annotations
-
 import httpx
 import orjson
 

@@ -1,8 +1,6 @@
 """What is in the queue: an id and a revision. The text stays in the database, where the newest one
 is."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 
@@ -18,7 +16,7 @@ class Message:
         return json.dumps({"id": self.id, "revision": self.revision}).encode()
 
     @staticmethod
-    def decode(body: bytes) -> Message:
+    def decode(body: bytes) -> "Message":
         """Raises `ValueError` for anything that is not such a message."""
         try:
             content = json.loads(body)

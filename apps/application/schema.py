@@ -1,7 +1,5 @@
 """The tables. Made by the API when it starts; making them again changes nothing."""
 
-from __future__ import annotations
-
 import psycopg
 
 DIMENSIONS = 384

@@ -1,7 +1,5 @@
 """The environment of the API and the worker."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import Field

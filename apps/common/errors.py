@@ -1,7 +1,5 @@
 """Errors that services tell apart: what is down comes back, what is refused does not."""
 
-from __future__ import annotations
-
 
 class UnavailableError(Exception):
     """A dependency does not answer now. Worth trying again; never the fault of a document."""

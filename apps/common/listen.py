@@ -1,7 +1,5 @@
 """Sockets for the addresses that a service is told to listen on, and no others."""
 
-from __future__ import annotations
-
 import ipaddress
 import socket
 

@@ -1,8 +1,6 @@
 """Logs: one JSON object a line, on the standard output. Secrets and the text of documents are never
 put in."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

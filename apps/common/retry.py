@@ -1,7 +1,5 @@
 """Waiting longer after each failure, so that what comes back is not met by everyone at once."""
 
-from __future__ import annotations
-
 import random
 
 

@@ -1,7 +1,5 @@
 """Secrets are files, read at each use, so that a rotated one counts from the next connection on."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from apps.common.errors import UnavailableError

@@ -1,19 +1,18 @@
 """Runs a web application on its sockets until it is told to stop."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import TypeVar
 
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
-from apps.common import listen, logs
+from apps.common import listen, logs, settings
 from apps.common.errors import SettingsError
 from apps.common.settings import ListenSettings
 
@@ -22,14 +21,17 @@ from apps.common.settings import ListenSettings
 REQUESTS_END_WITHIN_S = 6
 LOG = logging.getLogger(__name__)
 
+Settings = TypeVar("Settings", bound=ListenSettings)
 
-def run(service: str, make: Callable[[], tuple[ListenSettings, Starlette]]) -> None:
-    """Starts the service that `make` gives, and ends the process with 0 after SIGTERM, 2 after bad
-    settings."""
+
+def run(service: str, kind: type[Settings], make: Callable[[Settings], Starlette]) -> None:
+    """Reads the settings and starts the application that `make` gives for them. Ends the process
+    with 0 after SIGTERM, 2 after bad settings."""
     logs.configure(service)
     try:
-        settings, application = make()
-        sockets = listen.bind(settings.listen_addresses, settings.listen_port)
+        loaded = settings.load(kind)
+        application = make(loaded)
+        sockets = listen.bind(loaded.listen_addresses, loaded.listen_port)
     except SettingsError as error:
         LOG.error("cannot start: %s", error)
         sys.exit(2)
@@ -53,13 +55,8 @@ def run(service: str, make: Callable[[], tuple[ListenSettings, Starlette]]) -> N
 
     signal.signal(signal.SIGTERM, told)
     signal.signal(signal.SIGINT, told)
-    LOG.info(
-        "starting",
-        extra={
-            "addresses": listen.addresses(settings.listen_addresses),
-            "port": settings.listen_port,
-        },
-    )
+    addresses = listen.addresses(loaded.listen_addresses)
+    LOG.info("starting", extra={"addresses": addresses, "port": loaded.listen_port})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve(sockets))
     if not server.started:

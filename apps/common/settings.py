@@ -1,7 +1,5 @@
 """The environment of a service, typed."""
 
-from __future__ import annotations
-
 from typing import TypeVar
 
 from pydantic import Field, ValidationError

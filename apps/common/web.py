@@ -1,21 +1,23 @@
 """Answers, errors and metrics that every service gives in the same form."""
 
-from __future__ import annotations
-
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Lifespan
 
 from apps.common.errors import UnavailableError
 
 RETRY_AFTER_S = 2
 # Not in the standard: what NGINX logs for a request whose client left.
 CLIENT_GONE = 499
+OK = "ok"
 
 REQUESTS = Counter(
     "http_requests_total", "Requests answered, by route and status.", ["route", "status"]
@@ -82,21 +84,50 @@ async def body(request: Request, limit_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-async def metrics(_: Request) -> Response:
+async def state(question: Awaitable[object]) -> str:
+    """The state of a dependency: `OK`, or why it is unavailable."""
+    try:
+        await question
+    except UnavailableError as error:
+        return str(error)
+    return OK
+
+
+def health(dependencies: Mapping[str, str], optional: Sequence[str] = ()) -> Response:
+    """200 if every dependency is `OK`, except for the optional ones."""
+    healthy = all(each == OK or name in optional for name, each in dependencies.items())
+    content: dict[str, object] = {
+        "status": OK if healthy else "failed",
+        "dependencies": dependencies,
+    }
+    if optional:
+        content["optional"] = optional
+    return answer(content, 200 if healthy else 503)
+
+
+async def _metrics(_: Request) -> Response:
     """What Prometheus collects."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def not_found(_: Request, __: Exception) -> Response:
-    return problem("there is nothing at this path", 404)
+ERRORS: Mapping[Any, str] = {
+    404: "there is nothing at this path",
+    405: "this path does not take this method",
+    500: "internal error; the service's log has the place",
+}
 
 
-async def wrong_method(_: Request, __: Exception) -> Response:
-    return problem("this path does not take this method", 405)
+async def _error(_: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    return problem(ERRORS[status], status)
 
 
-async def broken(_: Request, __: Exception) -> Response:
-    return problem("internal error; the service's log has the place", 500)
-
-
-ERROR_HANDLERS: dict[Any, Any] = {404: not_found, 405: wrong_method, 500: broken}
+def application(
+    routes: Sequence[Route], health: Handler, lifespan: Lifespan[Starlette]
+) -> Starlette:
+    """A web application with these routes, and /health and /metrics."""
+    return Starlette(
+        routes=[*routes, Route("/health", health), Route("/metrics", _metrics)],
+        exception_handlers=dict.fromkeys(ERRORS, _error),
+        lifespan=lifespan,
+    )

@@ -5,8 +5,6 @@ long as the oldest, because a batch costs as much as its longest text for every 
 oldest first means that none waits for ever.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence

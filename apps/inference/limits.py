@@ -1,7 +1,5 @@
 """How many processors this process may use: a container's limit, not the host's count."""
 
-from __future__ import annotations
-
 import math
 import os
 from pathlib import Path

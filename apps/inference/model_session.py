@@ -1,7 +1,5 @@
 """The model on its device: token ids in, embeddings out."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

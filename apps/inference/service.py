@@ -1,7 +1,5 @@
 """The web side of the inference service."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging
@@ -109,26 +107,24 @@ class Inference:
 
     async def health(self, _: Request) -> Response:
         """Runs the model where it should run: a device that was lost cannot pass."""
-        device = self._session.device
+        content = {"status": web.OK, "device": self._session.device}
+        if reason := await self._failure():
+            return web.answer(content | {"status": "failed", "reason": reason}, 503)
+        return web.answer(content)
+
+    async def _failure(self) -> str | None:
         expected = self._settings.expect_device
-        if expected and device != expected:
-            return web.answer(
-                {"status": "failed", "device": device, "reason": f"expected to run on {expected}"},
-                503,
-            )
+        if expected and self._session.device != expected:
+            return f"expected to run on {expected}"
         try:
             async with asyncio.timeout(HEALTH_WITHIN_S):
                 (vector,) = await self._run([self._tokens.encode(HEALTH_TEXT)])
         except Exception as error:
-            return web.answer(
-                {"status": "failed", "device": device, "reason": describe(error)}, 503
-            )
+            return describe(error)
         # Not `>`: no comparison is true of a number that is none.
         if not abs(float(np.linalg.norm(vector)) - 1) <= LENGTH_TOLERANCE:
-            return web.answer(
-                {"status": "failed", "device": device, "reason": "the model gives nonsense"}, 503
-            )
-        return web.answer({"status": "ok", "device": device})
+            return "the model gives nonsense"
+        return None
 
 
 def parse(body: bytes) -> list[str]:
@@ -148,12 +144,5 @@ def parse(body: bytes) -> list[str]:
 def application(settings: InferenceSettings) -> Starlette:
     """The web application, with the model loaded."""
     inference = Inference(settings)
-    return Starlette(
-        routes=[
-            Route("/embed", web.route("embed", inference.embed), methods=["POST"]),
-            Route("/health", inference.health),
-            Route("/metrics", web.metrics),
-        ],
-        exception_handlers=web.ERROR_HANDLERS,
-        lifespan=inference.lifespan,
-    )
+    routes = [Route("/embed", web.route("embed", inference.embed), methods=["POST"])]
+    return web.application(routes, inference.health, inference.lifespan)

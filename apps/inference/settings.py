@@ -1,7 +1,5 @@
 """The environment of the inference service."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

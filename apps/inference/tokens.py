@@ -1,7 +1,5 @@
 """Texts to token ids."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

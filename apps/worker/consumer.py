@@ -1,7 +1,5 @@
 """Takes messages from the queue, and acknowledges each after its outcome is committed."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

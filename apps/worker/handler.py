@@ -1,8 +1,6 @@
 """What becomes of one message. Plain decisions over the database and the embedder, so that they can
 be tested without."""
 
-from __future__ import annotations
-
 import asyncio
 import enum
 import logging

@@ -1,7 +1,5 @@
 """The worker's parts put together, with a web side for health and metrics."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
@@ -9,14 +7,12 @@ from collections.abc import AsyncIterator
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from apps.application.broker import Publisher
 from apps.application.database import Database
 from apps.application.embedder import Embedder
 from apps.application.settings import WorkerSettings
 from apps.common import web
-from apps.common.errors import UnavailableError
 from apps.worker.consumer import Consumer
 from apps.worker.handler import Handler
 from apps.worker.store import DatabaseStore
@@ -60,26 +56,15 @@ class Worker:
 
     async def health(self, _: Request) -> Response:
         """200 when it consumes and can store."""
+        consuming = self._consumer.connected
         state = {
-            "rabbitmq": "ok"
-            if self._consumer.connected
-            else "rabbitmq is unavailable: not consuming"
+            "rabbitmq": web.OK if consuming else "rabbitmq is unavailable: not consuming",
+            "postgresql": await web.state(self._database.ping()),
         }
-        try:
-            await self._database.ping()
-            state["postgresql"] = "ok"
-        except UnavailableError as error:
-            state["postgresql"] = str(error)
-        healthy = set(state.values()) == {"ok"}
-        content = {"status": "ok" if healthy else "failed", "dependencies": state}
-        return web.answer(content, 200 if healthy else 503)
+        return web.health(state)
 
 
 def application(settings: WorkerSettings) -> Starlette:
     """The worker as a web application."""
     worker = Worker(settings)
-    return Starlette(
-        routes=[Route("/health", worker.health), Route("/metrics", web.metrics)],
-        exception_handlers=web.ERROR_HANDLERS,
-        lifespan=worker.lifespan,
-    )
+    return web.application([], worker.health, worker.lifespan)

@@ -1,7 +1,5 @@
 """The handler's view of the database."""
 
-from __future__ import annotations
-
 from apps.application import documents
 from apps.application.database import Database
 from apps.application.documents import Document

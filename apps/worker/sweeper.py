@@ -1,8 +1,6 @@
 """Publishes again what has been queued for long with nothing in the queue: a message was lost with
 its broker."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 

@@ -1,7 +1,5 @@
 """`python -m apps.inference.model FOLDER`: writes the graph and the tokenizer there."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from pathlib import Path

@@ -5,8 +5,6 @@ model and a client has nothing left to do. Attention is ONNX Runtime's fused ope
 CPU and a CUDA kernel.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

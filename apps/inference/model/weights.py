@@ -1,7 +1,5 @@
 """The weights of all-MiniLM-L6-v2, from the Python package that carries them."""
 
-from __future__ import annotations
-
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
