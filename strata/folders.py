@@ -1,7 +1,5 @@
 """The folders that Strata uses: a checkout has its own, an installed package those of the user."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

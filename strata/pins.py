@@ -8,8 +8,6 @@ page that the comment names. Python packages are pinned in the *.lock files, Go 
 go.mod files of toolchain/registries/go; tests/unit/test_pins.py checks that they agree with this file.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date
 from types import MappingProxyType

@@ -5,8 +5,6 @@ digest) and to the recipe that builds it here. Nothing in this file calls Docker
 import.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,26 +45,10 @@ class Image:
 _IMAGES = (
     Image(name="base", purpose="Debian 13 with bash and an init", parent=None),
     Image(name="python", purpose="base with Python 3.13"),
-    Image(
-        name="postgres",
-        purpose="PostgreSQL 17 with pgvector",
-        upstream=pins.POSTGRES,
-    ),
-    Image(
-        name="redis",
-        purpose="Redis 8",
-        upstream=pins.REDIS,
-    ),
-    Image(
-        name="rabbitmq",
-        purpose="RabbitMQ 4",
-        upstream=pins.RABBITMQ,
-    ),
-    Image(
-        name="nginx",
-        purpose="NGINX, the gateway",
-        upstream=pins.NGINX,
-    ),
+    Image(name="postgres", purpose="PostgreSQL 17 with pgvector", upstream=pins.POSTGRES),
+    Image(name="redis", purpose="Redis 8", upstream=pins.REDIS),
+    Image(name="rabbitmq", purpose="RabbitMQ 4", upstream=pins.RABBITMQ),
+    Image(name="nginx", purpose="NGINX, the gateway", upstream=pins.NGINX),
     Image(
         name="application",
         purpose="the reference application: API and worker",

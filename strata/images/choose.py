@@ -1,7 +1,5 @@
 """Chooses the source of images: by the setting, or by asking the engine once (`auto`)."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

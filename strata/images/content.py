@@ -5,8 +5,6 @@ application's sources, and, by the parent's own hash, all its ancestors. So an i
 exactly when some of its content changed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import tarfile

@@ -3,8 +3,6 @@
 They never reach a final image: the files go to the folder `.build` of the context, which only
 builder stages copy."""
 
-from __future__ import annotations
-
 import configparser
 import io
 import os

@@ -1,7 +1,5 @@
 """The last lines of a build's log, for its error message."""
 
-from __future__ import annotations
-
 import re
 from collections import deque
 

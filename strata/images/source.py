@@ -1,7 +1,5 @@
 """The source of images, and the reference that an image has by it."""
 
-from __future__ import annotations
-
 import enum
 from functools import lru_cache
 
