@@ -20,8 +20,7 @@ from strata.model import (
     Text,
     Tmpfs,
 )
-from strata.model.service import ServiceFields
-from strata.model.workload import NO_GPU
+from strata.model.workload import NO_GPU, ServiceFields
 from strata.stack import Stack
 
 DEFAULT_TMPFS = (Tmpfs(path="/tmp"),)  # noqa: S108 - a mount in the container, not a file here
@@ -29,7 +28,7 @@ DEFAULT_TMPFS = (Tmpfs(path="/tmp"),)  # noqa: S108 - a mount in the container, 
 
 @dataclass(frozen=True, kw_only=True)
 class AppServiceArgs(ServiceFields):
-    """The arguments of an `AppService`: the fields of `strata.model.service.ServiceFields`, and
+    """The arguments of an `AppService`: the fields of `strata.model.workload.ServiceFields`, and
     those below. Only `stack`, `image` and `resources` are required.
 
     `port`: the HTTP port, which is named `http`; None for an application that only calls

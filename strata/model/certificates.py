@@ -23,19 +23,10 @@ CERTIFICATE_DAYS = 800
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
-def _start_of_year() -> datetime:
-    # The first update of a year renews the certificates.
-    return datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)
-
-
 def _key(seed: bytes) -> ec.EllipticCurvePrivateKey:
     # SHA-512 has 512 bits, so the remainder is practically uniform (FIPS 186-5, A.2.1).
     number = int.from_bytes(hashlib.sha512(seed).digest(), "big") % (_P256_ORDER - 1) + 1
     return ec.derive_private_key(number, ec.SECP256R1())
-
-
-def _pem(certificate: x509.Certificate) -> str:
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _general_name(name: str) -> x509.GeneralName:
@@ -43,26 +34,6 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int
-) -> x509.CertificateBuilder:
-    start = _start_of_year()
-    identity = f"{subject.rfc4514_string()}|{issuer.rfc4514_string()}|{start.isoformat()}".encode()
-    point = key.public_bytes(
-        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
-    )
-    serial = int.from_bytes(hashlib.sha256(identity + point).digest()[:16], "big") | 1
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(serial)
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=days))
-    )
 
 
 @dataclass(frozen=True)
@@ -83,41 +54,64 @@ class CertificateAuthority:
             ]
         )
         public = self._key.public_key()
-        certificate = (
-            _builder(self._name, self._name, public, AUTHORITY_DAYS)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .sign(self._key, SHA256(), ecdsa_deterministic=True)
+        identifier = x509.SubjectKeyIdentifier.from_public_key(public)
+        self.certificate_pem = self._sign(
+            self._name, public, AUTHORITY_DAYS, identifier, is_authority=True
         )
-        self.certificate_pem = _pem(certificate)
 
     def issue(self, names: tuple[str, ...], key_seed: bytes) -> IssuedCertificate:
         """A server certificate for `names` (host names or addresses), the first one its subject."""
         key = _key(key_seed)
-        public = key.public_key()
         # `names` may be empty until the stack reports it: a plan renders files before that.
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in names[:1]])
-        certificate = (
-            _builder(subject, self._name, public, CERTIFICATE_DAYS)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(
-                x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
-            )
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
-                critical=False,
-            )
-            .sign(self._key, SHA256(), ecdsa_deterministic=True)
+        certificate_pem = self._sign(
+            subject,
+            key.public_key(),
+            CERTIFICATE_DAYS,
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+            x509.SubjectAlternativeName([_general_name(name) for name in names]),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+            is_authority=False,
         )
         private = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        return IssuedCertificate(_pem(certificate) + self.certificate_pem, private.decode())
+        return IssuedCertificate(certificate_pem + self.certificate_pem, private.decode())
+
+    def _sign(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        days: int,
+        *extensions: x509.ExtensionType,
+        is_authority: bool,
+    ) -> str:
+        """A certificate as PEM. Clients may ignore `extensions`."""
+        # The first update of a year renews the certificates.
+        start = datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)
+        identity = f"{subject.rfc4514_string()}|{self._name.rfc4514_string()}|{start.isoformat()}"
+        point = key.public_bytes(
+            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+        )
+        serial = int.from_bytes(hashlib.sha256(identity.encode() + point).digest()[:16], "big") | 1
+        constraints = x509.BasicConstraints(is_authority, path_length=0 if is_authority else None)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(serial)
+            .not_valid_before(start)
+            .not_valid_after(start + timedelta(days=days))
+            .add_extension(constraints, critical=True)
+            .add_extension(_usage(signs_certificates=is_authority), critical=True)
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
+        certificate = builder.sign(self._key, SHA256(), ecdsa_deterministic=True)
+        return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

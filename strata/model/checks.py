@@ -7,10 +7,8 @@ from itertools import combinations
 from pathlib import PurePosixPath
 
 from strata.errors import Problem
-from strata.model.job import Job
-from strata.model.service import Service
 from strata.model.text import Listen, Peers, names_replica, needs_stateful, parts
-from strata.model.workload import Workload
+from strata.model.workload import Job, Service, Workload
 
 # A service is a host name: a label of RFC 1123.
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -25,11 +23,7 @@ def workload_problems(workload: Workload) -> Iterator[Problem]:
     """The errors of a service or a job, independent of other workloads."""
     path = workload.path
     if NAME.fullmatch(workload.name) is None:
-        yield Problem(
-            path,
-            "is not a valid host name",
-            NAME_FIX,
-        )
+        yield Problem(path, "is not a valid host name", NAME_FIX)
     if USER.fullmatch(workload.user) is None:
         yield Problem(
             f"{path}: user",
@@ -135,8 +129,7 @@ def _resource_problems(workload: Workload) -> Iterator[Problem]:
 
 def _service_problems(service: Service) -> Iterator[Problem]:
     path = service.path
-    if service.replicas < 1:
-        yield Problem(f"{path}: replicas", f"{service.replicas} is less than 1", "use 1 or more")
+    yield from at_least(f"{path}: replicas", service.replicas, 1)
     most = service.replicas_at_most
     if most < service.replicas:
         yield Problem(
@@ -180,17 +173,8 @@ def _service_problems(service: Service) -> Iterator[Problem]:
             )
     for volume in service.volumes:
         if NAME.fullmatch(volume.name) is None:
-            yield Problem(
-                f"{path}: volumes.{volume.name}",
-                "is not a valid name",
-                NAME_FIX,
-            )
-        if volume.size_gib < 1:
-            yield Problem(
-                f"{path}: volumes.{volume.name}.size_gib",
-                f"{volume.size_gib} is less than 1",
-                "use 1 or more",
-            )
+            yield Problem(f"{path}: volumes.{volume.name}", "is not a valid name", NAME_FIX)
+        yield from at_least(f"{path}: volumes.{volume.name}.size_gib", volume.size_gib, 1)
 
 
 def _job_problems(job: Job) -> Iterator[Problem]:
@@ -201,9 +185,10 @@ def _job_problems(job: Job) -> Iterator[Problem]:
             f"{job.schedule!r} is not a cron schedule",
             "set minute, hour, day of the month, month and day of the week: '0 3 * * *'",
         )
-    if job.retries < 0:
-        yield Problem(f"{path}: retries", f"{job.retries} is less than 0", "use 0 or more")
-    if job.timeout_seconds < 1:
-        yield Problem(
-            f"{path}: timeout_seconds", f"{job.timeout_seconds} is less than 1", "use 1 or more"
-        )
+    yield from at_least(f"{path}: retries", job.retries, 0)
+    yield from at_least(f"{path}: timeout_seconds", job.timeout_seconds, 1)
+
+
+def at_least(path: str, value: int, minimum: int) -> Iterator[Problem]:
+    if value < minimum:
+        yield Problem(path, f"{value} is less than {minimum}", f"use {minimum} or more")

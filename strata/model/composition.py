@@ -5,13 +5,11 @@ from graphlib import CycleError, TopologicalSorter
 
 from strata.errors import Problem
 from strata.model.checks import workload_problems
-from strata.model.job import Job
 from strata.model.network import Endpoint, Link
 from strata.model.overrides import Overrides
 from strata.model.secrets import AUTHORITY, Secret
-from strata.model.service import Service
 from strata.model.text import secrets_of
-from strata.model.workload import Workload
+from strata.model.workload import Job, Service, Workload
 
 
 class Composition:

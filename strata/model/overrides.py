@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from strata.model.service import Service
-from strata.model.workload import Resources, Workload
+from strata.model.workload import Resources, Service, Workload
 
 _Workload = TypeVar("_Workload", bound=Workload)
 _RESOURCES = frozenset(each.name for each in fields(Resources))
@@ -36,10 +35,7 @@ class Overrides:
         resources = {name: value for name, value in changes.items() if name in _RESOURCES}
         changed: dict[str, Any] = {"resources": replace(workload.resources, **resources)}
         if "image" in changes:
-            changed |= {
-                "image": changes["image"],
-                "gpu": replace(workload.gpu, image=None),
-            }
+            changed |= {"image": changes["image"], "gpu": replace(workload.gpu, image=None)}
         if "environment" in changes:
             changed["environment"] = {**workload.environment, **changes["environment"]}
         if isinstance(workload, Service):

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -51,26 +51,14 @@ def password(material: SecretMaterial) -> str:
 
 
 @dataclass(frozen=True)
-class IssuedEncoder:
-    """An encoder of something that the stack's authority issues for host names."""
+class Issued:
+    """The encoder of what the stack's authority issues for host names: one of two PEMs."""
 
     names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class CertificateChain(IssuedEncoder):
-    """The certificate and the authority's certificate, as PEM."""
+    pem: Literal["certificate_pem", "private_key_pem"]
 
     def __call__(self, material: SecretMaterial) -> str:
-        return material.issue(self.names).certificate_pem
-
-
-@dataclass(frozen=True)
-class PrivateKey(IssuedEncoder):
-    """The private key that belongs to `CertificateChain` of the same owner and names, as PEM."""
-
-    def __call__(self, material: SecretMaterial) -> str:
-        return material.issue(self.names).private_key_pem
+        return str(getattr(material.issue(self.names), self.pem))
 
 
 @dataclass(frozen=True)
@@ -85,17 +73,17 @@ class Secret:
     @property
     def is_issued(self) -> bool:
         """Whether the stack's authority issues the secret."""
-        return isinstance(self.encode, IssuedEncoder)
+        return isinstance(self.encode, Issued)
 
 
 def certificate(owner: str, names: tuple[str, ...]) -> Secret:
-    """A certificate chain (PEM) for these host names."""
-    return Secret(owner, CertificateChain(names), public=True)
+    """The certificate for these host names and that of the authority, as PEM."""
+    return Secret(owner, Issued(names, "certificate_pem"), public=True)
 
 
 def private_key(owner: str, names: tuple[str, ...]) -> Secret:
     """The private key (PEM) that belongs to `certificate(owner, names)`."""
-    return Secret(owner, PrivateKey(names))
+    return Secret(owner, Issued(names, "private_key_pem"))
 
 
 class DerivedSecrets:

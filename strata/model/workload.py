@@ -1,18 +1,22 @@
-"""What services and jobs share, independent of platforms."""
+"""Services and jobs, independent of platforms."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 from strata.model.gpu import Gpu
 from strata.model.network import Endpoint, Port
 from strata.model.text import Text
-from strata.model.zone import Zone
 
 
-def _nothing() -> Mapping[str, str]:
-    return MappingProxyType({})
+class Zone(StrEnum):
+    """The zone of a service. Only published frontends reach the internet without `egress`."""
+
+    FRONTEND = "frontend"
+    BACKEND = "backend"
+    DATA = "data"
+    COMPUTE = "compute"
+    MONITORING = "monitoring"
 
 
 class Kind(StrEnum):
@@ -175,14 +179,14 @@ class WorkloadFields:
     zone: Zone = Zone.BACKEND
     user: str = DEFAULT_USER
     command: tuple[Text, ...] = ()
-    environment: Mapping[str, Text] = field(default_factory=_nothing)
+    environment: Mapping[str, Text] = field(default_factory=dict)
     egress: bool = False
     files: tuple[File, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
     profiles: tuple[str, ...] = ()
     read_only_root: bool = True
     capabilities: tuple[Capability, ...] = ()
-    extra_hosts: Mapping[str, str] = field(default_factory=_nothing)
+    extra_hosts: Mapping[str, str] = field(default_factory=dict)
     ulimits: tuple[Ulimit, ...] = DEFAULT_ULIMITS
     log_rotation: LogRotation = LogRotation()
 
@@ -204,11 +208,22 @@ class Workload(WorkloadFields):
         """The logical image that runs, depending on whether GPUs were granted."""
         return self.gpu.image or self.image if has_gpu else self.image
 
-    # Members that only a service has are empty here, so that callers need no isinstance.
+    # What only a service or only a job has is empty here, so that callers need no isinstance.
+    kind = Kind.JOB
+    replicas = 1
+    ports = tuple[Port, ...]()
+    volumes = tuple[Volume, ...]()
+    prepare = tuple[Text, ...]()
+    after = tuple[str, ...]()
+    stateful = False
 
     @property
-    def kind(self) -> Kind:
-        return Kind.JOB
+    def replicas_maximum(self) -> int | None:
+        return None
+
+    @property
+    def schedule(self) -> str | None:
+        return None
 
     @property
     def path(self) -> str:
@@ -216,41 +231,9 @@ class Workload(WorkloadFields):
         return f"{'job' if self.kind is Kind.JOB else 'service'} {self.name}"
 
     @property
-    def replicas(self) -> int:
-        return 1
-
-    @property
-    def replicas_maximum(self) -> int | None:
-        return None
-
-    @property
     def replicas_at_most(self) -> int:
         """The maximum number of replicas, without the extra ones of a rolling update."""
         return self.replicas_maximum or self.replicas
-
-    @property
-    def ports(self) -> tuple[Port, ...]:
-        return ()
-
-    @property
-    def volumes(self) -> tuple[Volume, ...]:
-        return ()
-
-    @property
-    def prepare(self) -> tuple[Text, ...]:
-        return ()
-
-    @property
-    def after(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def stateful(self) -> bool:
-        return False
-
-    @property
-    def schedule(self) -> str | None:
-        return None
 
     def endpoint(self, port: str) -> Endpoint:
         """The endpoint of a port, by name.
@@ -291,3 +274,56 @@ class Workload(WorkloadFields):
         """All texts, by field."""
         yield from self.visible_texts
         yield from ((f"files.{file.path}", file.content) for file in self.files)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceFields(WorkloadFields):
+    """The fields that the arguments of a component and the service it describes share.
+
+    `after` names jobs that must succeed before the service starts. `prepare` is a command that
+    runs before it, in the same image and with the same files, volumes and links, but without a
+    GPU; for example to download a model into a cache.
+
+    `replicas` run at all times; on a platform with an autoscaler, up to `replicas_maximum` when
+    they are busy. With `stateful`, each replica has volumes of its own, an ordinal (from 0) and a
+    stable host name (`Ordinal`, `ReplicaHost`, `Peers`).
+    """
+
+    volumes: tuple[Volume, ...] = ()
+    after: tuple[str, ...] = ()
+    prepare: tuple[Text, ...] = ()
+    replicas: int = 1
+    replicas_maximum: int | None = None
+    stateful: bool = False
+    restart: Restart = Restart.UNLESS_STOPPED
+    stop_signal: str = "SIGTERM"
+    stop_grace_seconds: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service(ServiceFields, Workload):
+    """A long-running workload."""
+
+    probe: Probe
+    kind: Kind = Kind.APPLICATION
+    ports: tuple[Port, ...] = ()
+
+    @property
+    def has_internet_egress(self) -> bool:
+        """Whether it may connect to the internet: with `egress`, or as a published frontend."""
+        published = any(port.published is not None for port in self.ports)
+        return self.egress or (self.zone is Zone.FRONTEND and published)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Workload):
+    """A migration, an import, a report.
+
+    It runs when it is created and whenever it changes; with a `schedule` (five cron fields, in
+    UTC) it runs on that instead, never twice at a time. A failed run is retried up to `retries`
+    times; a run that takes longer than `timeout_seconds` has failed.
+    """
+
+    schedule: str | None = None
+    retries: int = 3
+    timeout_seconds: int = 3600

@@ -8,7 +8,7 @@ PAGE = REPOSITORY / "docs" / "parity.md"
 HEAD = """\
 # What each field becomes
 
-A service or a job is plain data (`strata/model/service.py`, `strata/model/job.py`). Each platform
+A service or a job is plain data (`strata/model/workload.py`). Each platform
 honours every field, or rejects it with an error; it never ignores one. This page has a row for each
 field and for each part of a text.
 
