@@ -1,25 +1,15 @@
 """The components that a stack is composed of."""
 
-from strata.components.app_job import AppJob, AppJobArgs
-from strata.components.app_service import AppService, AppServiceArgs
-from strata.components.connection import Connection
-from strata.components.datastore import Datastore, DatastoreArgs
-from strata.components.engines.engine import Engine
-from strata.components.gateway import Gateway, GatewayArgs, Route
-from strata.components.gpu_service import GpuService, GpuServiceArgs
-
-__all__ = [
-    "AppJob",
-    "AppJobArgs",
-    "AppService",
-    "AppServiceArgs",
-    "Connection",
-    "Datastore",
-    "DatastoreArgs",
-    "Engine",
-    "Gateway",
-    "GatewayArgs",
-    "GpuService",
-    "GpuServiceArgs",
-    "Route",
-]
+from strata.components.app_job import AppJob as AppJob
+from strata.components.app_job import AppJobArgs as AppJobArgs
+from strata.components.app_service import AppService as AppService
+from strata.components.app_service import AppServiceArgs as AppServiceArgs
+from strata.components.connection import Connection as Connection
+from strata.components.datastore import Datastore as Datastore
+from strata.components.datastore import DatastoreArgs as DatastoreArgs
+from strata.components.engines.engine import Engine as Engine
+from strata.components.gateway import Gateway as Gateway
+from strata.components.gateway import GatewayArgs as GatewayArgs
+from strata.components.gateway import Route as Route
+from strata.components.gpu_service import GpuService as GpuService
+from strata.components.gpu_service import GpuServiceArgs as GpuServiceArgs

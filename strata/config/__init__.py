@@ -1,20 +1,14 @@
 """The typed settings of a stack. No other package reads Pulumi's configuration."""
 
-from strata.config.aws import AwsSettings, Capacity, GpuNodes, Nat, NodeImage, SystemNodes
-from strata.config.load import load, read_seed
-from strata.config.settings import GpuSettings, ImageSource, PlatformName, Settings
-
-__all__ = [
-    "AwsSettings",
-    "Capacity",
-    "GpuNodes",
-    "GpuSettings",
-    "ImageSource",
-    "Nat",
-    "NodeImage",
-    "PlatformName",
-    "Settings",
-    "SystemNodes",
-    "load",
-    "read_seed",
-]
+from strata.config.aws import AwsSettings as AwsSettings
+from strata.config.aws import Capacity as Capacity
+from strata.config.aws import GpuNodes as GpuNodes
+from strata.config.aws import Nat as Nat
+from strata.config.aws import NodeImage as NodeImage
+from strata.config.aws import SystemNodes as SystemNodes
+from strata.config.load import load as load
+from strata.config.load import read_seed as read_seed
+from strata.config.settings import GpuSettings as GpuSettings
+from strata.config.settings import ImageSource as ImageSource
+from strata.config.settings import PlatformName as PlatformName
+from strata.config.settings import Settings as Settings
