@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ CHECKOUT_CLI = Path(__file__).resolve().parents[1] / ".toolchain" / "bin" / "pul
 PASSPHRASE = "of a state that is thrown away"  # noqa: S105 - it protects nothing
 COULD_NOT_BE_JUDGED = "could-not-be-judged"
 MAX_OUTPUT = 3000
-STYLES = ("<{%reset%}>", "<{%fg 1%}>", "<{%bold%}>")
+STYLE = re.compile(r"<\{%.*?%\}>")
 
 
 def pulumi() -> str:
@@ -156,16 +158,10 @@ def events(output: str) -> Iterator[dict[str, Any]]:
     """The events in a stream of JSON lines. Skips what the program printed."""
     for line in output.splitlines():
         if line.startswith("{"):
-            try:
-                event = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(event, dict):
-                yield event
+            with suppress(json.JSONDecodeError):
+                yield json.loads(line)
 
 
 def plain(message: str) -> str:
     """A message without the engine's style marks."""
-    for mark in STYLES:
-        message = message.replace(mark, "")
-    return message.strip()
+    return STYLE.sub("", message).strip()

@@ -80,16 +80,9 @@ class Stack:
         self._problems.extend(problems)
         for workload in workloads:
             if workload.name in self.composition:
-                raise_problems(
-                    [
-                        *self._problems,
-                        Problem(
-                            workload.path,
-                            "this name is used twice",
-                            "give each service and job a name that no other has",
-                        ),
-                    ]
-                )
+                fix = "give each service and job a name that no other has"
+                taken = Problem(workload.path, "this name is used twice", fix)
+                raise_problems([*self._problems, taken])
             self.composition.add(workload)
             self._components[workload.name] = component
 

@@ -60,11 +60,7 @@ class SystemNodes(BaseSettings):
     pinned for the Kubernetes version; without a pin, to the one that EKS recommends at creation.
     """
 
-    instance_types: InstanceTypes = (
-        "m7i.xlarge",
-        "m6i.xlarge",
-        "m5.xlarge",
-    )
+    instance_types: InstanceTypes = ("m7i.xlarge", "m6i.xlarge", "m5.xlarge")
     minimum: Annotated[int, Field(ge=1, le=450)] = 3
     maximum: Annotated[int, Field(ge=1, le=450)] = 6
     disk_gib: Annotated[int, Field(ge=20, le=16384)] = 50

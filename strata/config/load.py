@@ -66,12 +66,10 @@ def _no_seed(message: str) -> Problem:
 
 
 def _value(text: str) -> Any:
-    if text[:1] in ("{", "["):
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
-    return text
+    try:
+        return json.loads(text) if text.startswith(("{", "[")) else text
+    except ValueError:
+        return text
 
 
 def _problem(error: ErrorDetails) -> Problem:
