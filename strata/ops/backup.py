@@ -74,8 +74,12 @@ def backup(stack: RunningStack, folder: Path) -> Manifest:
             console.info("The backup failed; starting the services again")
             state = _roll_back(services, volumes, stopped, running, folder, with_data)
         raise failed(error, *state) from error
-    with console.step("Waiting until all services are healthy"):
-        _wait(services, running, folder)
+    try:
+        with console.step("Waiting until all services are healthy"):
+            services.wait(running)
+    except BaseException as error:
+        done = f"the backup in {folder} is complete, but not all services are healthy again"
+        raise failed(error, done, "start them: `pulumi up`") from error
     return result
 
 
@@ -166,11 +170,3 @@ def _roll_back(
             "start them: `pulumi up`",
         )
     return "there is no backup; all services run again", ""
-
-
-def _wait(services: Services, running: Sequence[DataService], folder: Path) -> None:
-    try:
-        services.wait(running)
-    except BaseException as error:
-        state = f"the backup in {folder} is complete, but not all services are healthy again"
-        raise failed(error, state, "start them: `pulumi up`") from error

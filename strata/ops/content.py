@@ -3,7 +3,8 @@
 import hashlib
 import json
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from io import BufferedReader
 from typing import IO, cast
 
 from strata.errors import OpsError
@@ -43,15 +44,10 @@ def read(chunks: Iterable[bytes]) -> Content:
                 tar.members = []  # type: ignore[attr-defined]
     except tarfile.TarError as error:
         raise OpsError(f"the volume was not read to its end: {error}") from None
-    for _ in _rest(stream):  # The padding after the end: the caller writes the stream to a file.
+    while stream.read(CHUNK_BYTES):  # The padding: the caller writes the stream to a file.
         pass
     digest = hashlib.sha256("\n".join(sorted(entries)).encode()).hexdigest()
     return Content(sha256=digest, entries=len(entries), bytes=size_bytes)
-
-
-def _rest(stream: _Chunks) -> Iterator[bytes]:
-    while chunk := stream.read(CHUNK_BYTES):
-        yield chunk
 
 
 def _path(name: str) -> str:
@@ -75,12 +71,6 @@ def _facts(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, int, int
 
 
 def _digest(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
-    file = tar.extractfile(member)
-    digest = hashlib.sha256()
-    left_bytes = member.size
-    while file is not None and (chunk := file.read(CHUNK_BYTES)):
-        digest.update(chunk)
-        left_bytes -= len(chunk)
-    if left_bytes:
-        raise OpsError(f"the volume was not read to its end: {member.name} is incomplete")
-    return digest.hexdigest()
+    # Not None, because it is a regular file. Content that is cut off raises a TarError.
+    file = cast("BufferedReader", tar.extractfile(member))
+    return hashlib.file_digest(file, "sha256").hexdigest()

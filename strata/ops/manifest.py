@@ -80,15 +80,9 @@ def read(folder: Path) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise InvalidStackError(
-            [
-                Problem(
-                    str(path),
-                    f"can't be read: {error.strerror}",
-                    "choose the folder of a complete backup: a failed one has no manifest",
-                )
-            ]
-        ) from None
+        fix = "choose the folder of a complete backup: a failed one has no manifest"
+        problem = Problem(str(path), f"can't be read: {error.strerror}", fix)
+        raise InvalidStackError([problem]) from None
     except ValidationError as error:
         raise InvalidStackError(
             Problem(

@@ -15,7 +15,7 @@ from pathlib import Path
 from strata import console
 from strata.console import Step
 from strata.errors import OpsError, Problem, raise_problems, reason
-from strata.ops import content, manifest
+from strata.ops import content, manifest, scripts
 from strata.ops.content import CHUNK_BYTES
 from strata.ops.guard import attempt, failed, undisturbed
 from strata.ops.manifest import Archive, Manifest
@@ -60,11 +60,11 @@ def restore(stack: RunningStack, folder: Path) -> Manifest:
             with console.step(f"Stopping {service.name}"):
                 services.stop(service, cleanly=False)
         for target in targets:
-            volumes.prepare(target.service, target.volume)
+            volumes.run(target.service, target.volume, scripts.PREPARE)
             prepared.append(target)
             _stage(volumes, target, folder)
         for target in targets:
-            volumes.exchange(target.service, target.volume)
+            volumes.run(target.service, target.volume, scripts.EXCHANGE)
         for service in concerned:
             services.start(service)
         with console.step("Waiting until all services are healthy with the restored data"):
@@ -83,43 +83,29 @@ def match(backed_up: Manifest, with_data: Sequence[DataService]) -> tuple[Target
     """The volume of each archive. Raises `InvalidStackError` if an archive fits none."""
     problems: list[Problem] = []
     targets: list[Target] = []
-    services = {service.name: service for service in with_data}
+    known = {
+        (service.name, volume.name): (service, volume)
+        for service in with_data
+        for volume in service.volumes
+    }
     for archive in backed_up.archives:
-        where = f"service {archive.service}"
-        service = services.get(archive.service)
-        volume = next(
-            (each for each in service.volumes if each.name == archive.volume)
-            if service
-            else iter(()),
-            None,
-        )
+        service, volume = known.get((archive.service, archive.volume), (None, None))
         if service is None or volume is None:
-            problems.append(
-                Problem(
-                    where,
-                    f"the stack has no such service with a volume {archive.volume}",
-                    "run `pulumi up` first, with the system and profiles of the backup"
-                    f" ({backed_up.system})",
-                )
+            message = f"the stack has no such service with a volume {archive.volume}"
+            fix = (
+                "run `pulumi up` first, with the system and profiles of the backup"
+                f" ({backed_up.system})"
             )
         elif service.engine != archive.engine:
-            problems.append(
-                Problem(
-                    where,
-                    f"the backup is of {archive.engine}, the stack runs {service.engine}",
-                    "restore it into a stack of the same engine",
-                )
-            )
+            message = f"the backup is of {archive.engine}, the stack runs {service.engine}"
+            fix = "restore it into a stack of the same engine"
         elif service.user != archive.user:
-            problems.append(
-                Problem(
-                    where,
-                    f"ran as user {archive.user} when it was backed up, and now as {service.user}",
-                    "run the service as that user",
-                )
-            )
+            message = f"ran as user {archive.user} when it was backed up, and now as {service.user}"
+            fix = "run the service as that user"
         else:
             targets.append(Target(archive=archive, service=service, volume=volume))
+            continue
+        problems.append(Problem(f"service {archive.service}", message, fix))
     raise_problems(problems)
     return tuple(targets)
 
@@ -203,7 +189,7 @@ def _roll_back(
             services.stop(service, cleanly=False)
         volumes.remove_leftovers()
         for target in prepared:
-            volumes.undo(target.service, target.volume)
+            volumes.run(target.service, target.volume, scripts.UNDO)
     except Exception as error:
         names = ", ".join(target.volume.docker_name for target in prepared)
         return (
@@ -224,7 +210,7 @@ def _roll_back(
 def _commit(volumes: Volumes, targets: Sequence[Target]) -> None:
     for target in targets:
         try:
-            volumes.commit(target.service, target.volume)
+            volumes.run(target.service, target.volume, scripts.COMMIT)
         except Exception as error:
             raise OpsError(
                 "everything is restored and healthy, but the replaced content could not be removed"

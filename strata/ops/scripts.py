@@ -37,7 +37,8 @@ own() {{ # own FROM TO: gives TO the owner and mode of FROM
 }}
 """
 
-# The folder for the old content appears with the mode and owner of the volume, for an undo.
+# Replaces the content with the staged content, and keeps the old content until COMMIT. The folder for
+# the old content appears with the mode and owner of the volume, for an undo.
 EXCHANGE = f"""{_MOVE}
 mkdir {STAGED}/{REPLACED}
 own . {STAGED}/{REPLACED}
@@ -49,6 +50,7 @@ own {ENTERING} .
 rmdir {ENTERING}
 """
 
+# Rolls the volume back to before it was staged, from any step since.
 UNDO = f"""{_MOVE}
 if [ -e {REPLACED} ]; then
     if [ ! -e {STAGED} ]; then # The old content is all moved: the rest is the backup's.
@@ -62,11 +64,13 @@ fi
 rm -rf {STAGED} {ENTERING}
 """
 
-# A restore that was killed after the exchange left only the old content.
+# Removes what an interrupted restore left. One that was killed after the exchange left only the old
+# content.
 PREPARE = f"""
 if [ -e {REPLACED} ] && [ ! -e {STAGED} ] && [ ! -e {ENTERING} ]; then
     rm -rf {REPLACED}
 fi
 {UNDO}"""
 
+# Removes the old content.
 COMMIT = f"rm -rf {REPLACED}"

@@ -42,44 +42,23 @@ class Volumes:
         """The content that `stage` unpacked, as a tar."""
         return self._output(service, volume, scripts.READ_STAGED, FOLDER, read_only=True)
 
-    def prepare(self, service: DataService, volume: DataVolume) -> None:
-        """Removes what an interrupted restore left."""
-        self._run(service, volume, scripts.PREPARE)
-
     def stage(self, service: DataService, volume: DataVolume, archive: Iterable[bytes]) -> None:
         """Unpacks an archive beside the content of the volume."""
         with self._container(service, volume, "true", FOLDER, read_only=False) as container:
             self._api.put_archive(container, FOLDER, iter(archive))
 
-    def exchange(self, service: DataService, volume: DataVolume) -> None:
-        """Replaces the content with the staged content, and keeps the old until `commit`."""
-        self._run(service, volume, scripts.EXCHANGE)
-
-    def undo(self, service: DataService, volume: DataVolume) -> None:
-        """Rolls the volume back to before `stage`, from any step since."""
-        self._run(service, volume, scripts.UNDO)
-
-    def commit(self, service: DataService, volume: DataVolume) -> None:
-        """Removes the old content."""
-        self._run(service, volume, scripts.COMMIT)
+    def run(self, service: DataService, volume: DataVolume, script: str) -> None:
+        """Runs one of `scripts` in the volume. Raises `OpsError` if it fails."""
+        for _ in self._output(service, volume, script, FOLDER, read_only=False):
+            pass
 
     def remove_leftovers(self) -> None:
         """Removes the containers of an interrupted backup or restore."""
         labels = {STACK: self._names.stack, OWNER: self._names.owner, KIND: BACKUP_KIND}
         leftovers.remove(self._client, labels)
 
-    def _run(self, service: DataService, volume: DataVolume, script: str) -> None:
-        for _ in self._output(service, volume, script, FOLDER, read_only=False):
-            pass
-
     def _output(
-        self,
-        service: DataService,
-        volume: DataVolume,
-        script: str,
-        folder: str,
-        *,
-        read_only: bool,
+        self, service: DataService, volume: DataVolume, script: str, folder: str, *, read_only: bool
     ) -> Generator[bytes, None, None]:
         """The output of the script. Raises `OpsError` at its end if the script failed."""
         with self._container(service, volume, script, folder, read_only=read_only) as container:
@@ -100,17 +79,13 @@ class Volumes:
 
     @contextmanager
     def _container(
-        self,
-        service: DataService,
-        volume: DataVolume,
-        script: str,
-        folder: str,
-        *,
-        read_only: bool,
+        self, service: DataService, volume: DataVolume, script: str, folder: str, *, read_only: bool
     ) -> Iterator[str]:
         from docker.types import LogConfig, Mount
 
         api = self._api
+        # no_copy: an empty volume must not be filled from the image.
+        mount = Mount(folder, volume.docker_name, type="volume", read_only=read_only, no_copy=True)
         container = api.create_container(
             service.image_id,
             name=f"{self._names.prefix}-{BACKUP_KIND}",
@@ -122,16 +97,7 @@ class Volumes:
             environment={"NVIDIA_VISIBLE_DEVICES": "void"},
             healthcheck={"test": ["NONE"]},
             host_config=api.create_host_config(
-                # no_copy: an empty volume must not be filled from the image.
-                mounts=[
-                    Mount(
-                        folder,
-                        volume.docker_name,
-                        type="volume",
-                        read_only=read_only,
-                        no_copy=True,
-                    )
-                ],
+                mounts=[mount],
                 network_mode="none",
                 read_only=True,
                 cap_drop=["ALL"],
