@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from strata.model import Resources, Secret, Volume, Workload
+from strata.model import Kind, Resources, Secret, Tmpfs, Volume, Workload, Zone
+
+TMP = Tmpfs(path="/tmp")  # noqa: S108 - a mount in the container
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +25,19 @@ class EngineOptions:
     def volume(self, path: str) -> Volume:
         """The data volume of a replica, mounted at `path`."""
         return Volume(
-            name="data",
-            path=path,
-            size_gib=self.volume_size_gib,
-            storage_class=self.storage_class,
+            name="data", path=path, size_gib=self.volume_size_gib, storage_class=self.storage_class
         )
+
+    def service_fields(self, data_path: str) -> dict[str, Any]:
+        """The fields of `Service` that all engines share. `data_path`: where the data volume is."""
+        return {
+            "zone": Zone.DATA,
+            "kind": Kind.DATASTORE,
+            "user": "999:999",
+            "resources": self.resources,
+            "profiles": self.profiles,
+            "volumes": (self.volume(data_path),),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

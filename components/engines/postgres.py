@@ -1,10 +1,9 @@
 """PostgreSQL with pgvector."""
 
-from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.engines.engine import TMP, Engine, EngineOptions
 from strata.model import (
     ExecProbe,
     File,
-    Kind,
     Listen,
     MemoryMib,
     Port,
@@ -13,7 +12,6 @@ from strata.model import (
     Secret,
     Service,
     Tmpfs,
-    Zone,
 )
 
 PORT = 5432
@@ -57,11 +55,7 @@ def _service(name: str, options: EngineOptions) -> Service:
     return Service(
         name=name,
         image="postgres",
-        zone=Zone.DATA,
-        kind=Kind.DATASTORE,
-        user="999:999",
-        resources=options.resources,
-        profiles=options.profiles,
+        **options.service_fields("/var/lib/postgresql/data"),
         memory_mib_minimum=128,
         command=(
             "bash",
@@ -88,8 +82,7 @@ def _service(name: str, options: EngineOptions) -> Service:
                 command=("pg_isready", "-q", "-h", "127.0.0.1", "-U", USER, "-d", DATABASE)
             )
         ),
-        volumes=(options.volume("/var/lib/postgresql/data"),),
-        tmpfs=(Tmpfs(path="/tmp"), Tmpfs(path="/var/run/postgresql", size_mib=1)),  # noqa: S108
+        tmpfs=(TMP, Tmpfs(path="/var/run/postgresql", size_mib=1)),
         files=(
             File(path=PASSWORD_FILE, content=Secret(name)),
             File(path=f"{SETUP_FOLDER}/start", content=START),

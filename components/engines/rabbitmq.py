@@ -4,11 +4,10 @@ import base64
 import hashlib
 import json
 
-from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.engines.engine import TMP, Engine, EngineOptions
 from strata.model import (
     ExecProbe,
     File,
-    Kind,
     Listen,
     MemoryMib,
     Port,
@@ -17,8 +16,6 @@ from strata.model import (
     Secret,
     Service,
     Text,
-    Tmpfs,
-    Zone,
 )
 from strata.model.secrets import SecretMaterial
 
@@ -39,11 +36,7 @@ def _service(name: str, options: EngineOptions) -> Service:
     return Service(
         name=name,
         image="rabbitmq",
-        zone=Zone.DATA,
-        kind=Kind.DATASTORE,
-        user="999:999",
-        resources=options.resources,
-        profiles=options.profiles,
+        **options.service_fields("/var/lib/rabbitmq"),
         memory_mib_minimum=256,
         command=("rabbitmq-server",),
         environment={
@@ -63,8 +56,7 @@ def _service(name: str, options: EngineOptions) -> Service:
         },
         ports=(Port(name="amqp", number=PORT),),
         probe=Probe(check=ExecProbe(command=("bash", "-c", HEALTHY)), ready_within_seconds=180),
-        volumes=(options.volume("/var/lib/rabbitmq"),),
-        tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
+        tmpfs=(TMP,),
         files=(
             File(path=f"{FOLDER}/rabbitmq.conf", content=_configuration()),
             File(path=f"{FOLDER}/definitions.json", content=_definitions(name)),

@@ -1,10 +1,9 @@
 """Redis."""
 
-from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.engines.engine import TMP, Engine, EngineOptions
 from strata.model import (
     ExecProbe,
     File,
-    Kind,
     Listen,
     MemoryMib,
     Port,
@@ -13,8 +12,6 @@ from strata.model import (
     Secret,
     Service,
     Text,
-    Tmpfs,
-    Zone,
 )
 
 PORT = 6379
@@ -30,17 +27,12 @@ def _service(name: str, options: EngineOptions) -> Service:
     return Service(
         name=name,
         image="redis",
-        zone=Zone.DATA,
-        kind=Kind.DATASTORE,
-        user="999:999",
-        resources=options.resources,
-        profiles=options.profiles,
+        **options.service_fields("/data"),
         memory_mib_minimum=64,
         command=("redis-server", CONFIGURATION_FILE),
         ports=(Port(name="redis", number=PORT),),
         probe=Probe(check=ExecProbe(command=("bash", "-c", HEALTHY))),
-        volumes=(options.volume("/data"),),
-        tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
+        tmpfs=(TMP,),
         files=(
             File(path=PASSWORD_FILE, content=Secret(name)),
             File(path=CONFIGURATION_FILE, content=_configuration(name)),

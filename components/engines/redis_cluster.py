@@ -5,11 +5,10 @@ node meets the others again, because its address may have changed. No node is he
 cluster serves all slots, so clients start after that.
 """
 
-from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.engines.engine import TMP, Engine, EngineOptions
 from strata.model import (
     ExecProbe,
     File,
-    Kind,
     Listen,
     MemoryMib,
     Ordinal,
@@ -21,8 +20,6 @@ from strata.model import (
     Secret,
     Service,
     Text,
-    Tmpfs,
-    Zone,
 )
 
 NODES = 6
@@ -105,11 +102,7 @@ def _service(name: str, options: EngineOptions) -> Service:
     return Service(
         name=name,
         image="redis",
-        zone=Zone.DATA,
-        kind=Kind.DATASTORE,
-        user="999:999",
-        resources=options.resources,
-        profiles=options.profiles,
+        **options.service_fields("/data"),
         memory_mib_minimum=64,
         replicas=NODES,
         stateful=True,
@@ -130,8 +123,7 @@ def _service(name: str, options: EngineOptions) -> Service:
             timeout_seconds=6,
             ready_within_seconds=180,
         ),
-        volumes=(options.volume("/data"),),
-        tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
+        tmpfs=(TMP,),
         files=(
             File(path=PASSWORD_FILE, content=Secret(name)),
             File(path=f"{FOLDER}/redis.conf", content=_configuration(name)),
