@@ -1,33 +1,28 @@
 """AppJob: a program that exits, for example a migration or a nightly report."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 
 from strata.components.app_service import DEFAULT_TMPFS
 from strata.components.component import WorkloadComponent, shared_fields
-from strata.components.connection import Connection, Dependencies
+from strata.components.connection import Dependencies
 from strata.components.gpu_service import check_gpu
-from strata.model import Endpoint, Gpu, Job, Tmpfs
+from strata.model import Gpu, Job, Tmpfs
 from strata.model.workload import NO_GPU, WorkloadFields
 from strata.stack import Stack
 
 
 @dataclass(frozen=True, kw_only=True)
-class AppJobArgs(WorkloadFields):
-    """The arguments of an `AppJob`: the fields of `strata.model.workload.WorkloadFields`, and those
-    below. Only `stack`, `image` and `resources` are required.
+class AppJobArgs(Dependencies, WorkloadFields):
+    """The arguments of an `AppJob`: the fields of `strata.model.workload.WorkloadFields` and
+    `Dependencies`, and those below. Only `stack`, `image` and `resources` are required.
 
-    `connections`, `calls` and `links` are those of `AppServiceArgs`; `schedule` (cron, in UTC),
-    `retries` and `timeout_seconds` those of `strata.model.Job`. A service waits for a job without a
-    schedule if its `after` names it.
+    `schedule` (cron, in UTC), `retries` and `timeout_seconds` are those of `strata.model.Job`. A
+    service waits for a job without a schedule if its `after` names it.
     """
 
     stack: Stack
-    connections: Mapping[str, Connection] = field(default_factory=dict)
-    calls: Mapping[str, Endpoint] = field(default_factory=dict)
-    links: tuple[Endpoint, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = DEFAULT_TMPFS
     gpu: Gpu = NO_GPU
     schedule: str | None = None
@@ -42,24 +37,20 @@ class AppJob(WorkloadComponent):
         self, name: str, args: AppJobArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         path = f"job {name}"
-        problems = [
-            *Dependencies.of(args).problems(path, args.environment),
-            *check_gpu(path, args.gpu),
-        ]
+        problems = [*args.problems(path, args.environment), *check_gpu(path, args.gpu)]
         super().__init__("AppJob", [describe(name, args)], args.stack, problems, opts)
 
 
 def describe(name: str, args: AppJobArgs) -> Job:
     """The job of an `AppJob`."""
-    dependencies = Dependencies.of(args)
     return Job(
         **{
             **shared_fields(args, WorkloadFields),
-            "environment": {**dependencies.environment, **args.environment},
-            "files": (*args.files, *dependencies.files),
+            "environment": {**args.variables, **args.environment},
+            "files": (*args.files, *args.password_files),
         },
         name=name,
-        links=dependencies.links,
+        links=args.all_links,
         gpu=args.gpu,
         schedule=args.schedule,
         retries=args.retries,

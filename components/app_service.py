@@ -1,15 +1,14 @@
 """AppService: an application in a container."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pulumi
 
 from strata.components.component import WorkloadComponent, shared_fields
-from strata.components.connection import Connection, Dependencies
+from strata.components.connection import Dependencies
 from strata.errors import Problem
 from strata.model import (
-    Endpoint,
     ExecProbe,
     Gpu,
     HttpProbe,
@@ -27,20 +26,15 @@ DEFAULT_TMPFS = (Tmpfs(path="/tmp"),)  # noqa: S108 - a mount in the container, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class AppServiceArgs(ServiceFields):
-    """The arguments of an `AppService`: the fields of `strata.model.workload.ServiceFields`, and
-    those below. Only `stack`, `image` and `resources` are required.
+class AppServiceArgs(Dependencies, ServiceFields):
+    """The arguments of an `AppService`: the fields of `strata.model.workload.ServiceFields` and
+    `Dependencies`, and those below. Only `stack`, `image` and `resources` are required.
 
     `port`: the HTTP port, which is named `http`; None for an application that only calls
     others. `published`: the port on the host's loopback address, or on the load balancer, that
     forwards to it. The variables LISTEN_ADDRESSES (comma-separated) and LISTEN_PORT say where to
     listen; set `honours_listen` to False for a program that always listens on every address.
     `ports`: further ports. `probe`: by default `GET /health` on `port`.
-
-    `connections`: datastores, by the prefix of their variables (see `Connection.environment`).
-    `calls`: endpoints, by the variable that is set to the endpoint's URL. `links`: endpoints that
-    need no variable. All three are links; the application can reach nothing else, unless `egress`
-    allows the internet.
     """
 
     stack: Stack
@@ -49,9 +43,6 @@ class AppServiceArgs(ServiceFields):
     honours_listen: bool = True
     ports: tuple[Port, ...] = ()
     probe: Probe | None = None
-    connections: Mapping[str, Connection] = field(default_factory=dict)
-    calls: Mapping[str, Endpoint] = field(default_factory=dict)
-    links: tuple[Endpoint, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = DEFAULT_TMPFS
 
 
@@ -75,12 +66,11 @@ def check(name: str, args: AppServiceArgs) -> Iterator[Problem]:
         )
     if args.port is None and args.published is not None:
         yield Problem(f"{path}: published", "there is no port to publish", "set port")
-    yield from Dependencies.of(args).problems(path, args.environment)
+    yield from args.problems(path, args.environment)
 
 
 def describe(name: str, args: AppServiceArgs, gpu: Gpu = NO_GPU) -> Service:
     """The service of an application."""
-    dependencies = Dependencies.of(args)
     ports = args.ports
     environment: dict[str, Text] = {}
     # `check` reports arguments without a port and a probe, so this command never runs.
@@ -96,13 +86,13 @@ def describe(name: str, args: AppServiceArgs, gpu: Gpu = NO_GPU) -> Service:
     return Service(
         **{
             **shared_fields(args, ServiceFields),
-            "environment": {**environment, **dependencies.environment, **args.environment},
-            "files": (*args.files, *dependencies.files),
-            "after": (*args.after, *dependencies.after),
+            "environment": {**environment, **args.variables, **args.environment},
+            "files": (*args.files, *args.password_files),
+            "after": (*args.after, *args.jobs_before),
         },
         name=name,
         probe=args.probe or Probe(check=default_check),
         ports=ports,
-        links=dependencies.links,
+        links=args.all_links,
         gpu=gpu,
     )

@@ -1,8 +1,7 @@
 """Connections of applications to datastores: endpoint, user and password."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from strata.errors import Problem
 from strata.model import Endpoint, File, Secret, Text
@@ -40,45 +39,38 @@ class Connection:
         return File(path=_password_path(prefix), content=self.password)
 
 
-class _Args(Protocol):
-    @property
-    def connections(self) -> Mapping[str, Connection]: ...
-    @property
-    def calls(self) -> Mapping[str, Endpoint]: ...
-    @property
-    def links(self) -> tuple[Endpoint, ...]: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Dependencies:
-    """The links, variables and files that a workload needs for the services that it uses."""
+    """What the arguments of a component say of the services that its workload uses.
 
-    connections: Mapping[str, Connection]
-    calls: Mapping[str, Endpoint]
-    others: tuple[Endpoint, ...]
+    `connections`: datastores, by the prefix of their variables (see `Connection.environment`).
+    `calls`: endpoints, by the variable that is set to the endpoint's URL. `links`: endpoints that
+    need no variable. All three are links; the application can reach nothing else, unless `egress`
+    allows the internet.
+    """
 
-    @classmethod
-    def of(cls, args: _Args) -> "Dependencies":
-        return cls(connections=args.connections, calls=args.calls, others=args.links)
+    connections: Mapping[str, Connection] = field(default_factory=dict)
+    calls: Mapping[str, Endpoint] = field(default_factory=dict)
+    links: tuple[Endpoint, ...] = ()
 
     @property
-    def environment(self) -> Mapping[str, Text]:
-        environment: dict[str, Text] = {}
+    def variables(self) -> Mapping[str, Text]:
+        variables: dict[str, Text] = {}
         for prefix, connection in self.connections.items():
-            environment |= connection.environment(prefix)
-        return {**environment, **{name: endpoint.url for name, endpoint in self.calls.items()}}
+            variables |= connection.environment(prefix)
+        return {**variables, **{name: endpoint.url for name, endpoint in self.calls.items()}}
 
     @property
-    def files(self) -> tuple[File, ...]:
+    def password_files(self) -> tuple[File, ...]:
         return tuple(connection.file(prefix) for prefix, connection in self.connections.items())
 
     @property
-    def links(self) -> tuple[Endpoint, ...]:
+    def all_links(self) -> tuple[Endpoint, ...]:
         stores = (connection.endpoint for connection in self.connections.values())
-        return (*stores, *self.calls.values(), *self.others)
+        return (*stores, *self.calls.values(), *self.links)
 
     @property
-    def after(self) -> tuple[str, ...]:
+    def jobs_before(self) -> tuple[str, ...]:
         return tuple(name for connection in self.connections.values() for name in connection.after)
 
     def problems(self, path: str, environment: Mapping[str, Text]) -> Iterator[Problem]:
