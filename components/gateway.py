@@ -1,9 +1,12 @@
 """Gateway: the entry point of a stack (NGINX)."""
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 
 import pulumi
 
@@ -37,6 +40,10 @@ PROBE_PORT = 8081
 CONFIGURATION_FILE = "/run/secrets/nginx.conf"
 CERTIFICATE_FILE = "/run/secrets/certificate.pem"
 PRIVATE_KEY_FILE = "/run/secrets/private-key.pem"
+
+TEMPLATE = Path(__file__).with_name("nginx.conf")
+# `@name@`; alone on a line, it stands for any number of lines.
+PLACEHOLDER = re.compile(r"(?:^ *)?@(\w+)@\n?", re.MULTILINE)
 
 # NGINX's own error responses, so that all errors have the same form.
 ERRORS = {
@@ -144,7 +151,7 @@ def describe(name: str, args: GatewayArgs) -> Service:
 
 
 def _configuration(args: GatewayArgs) -> Text:
-    zones = "".join(
+    limits = "".join(
         f"  limit_req_zone $binary_remote_addr zone=route{index}:1m"
         f" rate={route.requests_per_second}r/s;\n"
         for index, route in enumerate(args.routes)
@@ -155,75 +162,30 @@ def _configuration(args: GatewayArgs) -> Text:
         f" return {status} '{json.dumps({'error': message})}'; }}\n"
         for status, message in ERRORS.items()
     )
-    locations = [
-        part for index, route in enumerate(args.routes) for part in _locations(index, route)
-    ]
-    return (
-        "worker_processes ",
-        Cores(),
-        f"""\
-;
-pid /tmp/nginx.pid;
-error_log /dev/stderr warn;
-events {{ worker_connections 4096; }}
-http {{
-  log_format line escape=json '{{"time":"$time_iso8601","request":"$request_id",'
-    '"method":"$request_method","path":"$uri","status":$status,"bytes":$body_bytes_sent,'
-    '"seconds":$request_time,"client":"$remote_addr"}}';
-  access_log /dev/stdout line;
-  server_tokens off;
-  # The port that clients use is another than the one that is listened on.
-  absolute_redirect off;
-  client_body_temp_path /tmp/body;
-  proxy_temp_path /tmp/proxy;
-  fastcgi_temp_path /tmp/fastcgi;
-  uwsgi_temp_path /tmp/uwsgi;
-  scgi_temp_path /tmp/scgi;
-  client_header_timeout 10s;
-  client_body_timeout 10s;
-  send_timeout 10s;
-  keepalive_timeout 30s;
-  limit_req_status 429;
-  limit_req_log_level warn;
-{zones}  map $http_upgrade $connection_header {{ default upgrade; '' ''; }}
-  # A name is looked up as it is used, so that a service that moved is found and one that is away
-  # does not keep the gateway from starting.
-  resolver """,
-        NameServer(),
-        """\
- valid=2s ipv6=off;
-  resolver_timeout 3s;
-  server {
-""",
-        Listen("probe", template=f"    listen {{address}}:{PROBE_PORT};\n", separator=""),
-        """\
-    access_log off;
-    location = / { return 200 "healthy"; }
-  }
-  server {
-""",
-        Listen("http", template=f"    listen {{address}}:{HTTP_PORT};\n", separator=""),
-        Listen("https", template=f"    listen {{address}}:{HTTPS_PORT} ssl;\n", separator=""),
-        f"""\
-    http2 on;
-    ssl_certificate {CERTIFICATE_FILE};
-    ssl_certificate_key {PRIVATE_KEY_FILE};
-    ssl_protocols TLSv1.2 TLSv1.3;
-    ssl_session_cache shared:tls:1m;
-    proxy_http_version 1.1;
-    proxy_set_header Host $http_host;
-    proxy_set_header X-Request-ID $request_id;
-    proxy_set_header X-Forwarded-For $remote_addr;
-    proxy_set_header X-Forwarded-Proto $scheme;
-    proxy_connect_timeout 3s;
-{error_pages}""",
-        *locations,
-        """\
-    location / { return 404; }
-  }
-}
-""",
+    values: dict[str, Iterable[Part]] = {
+        "processes": [Cores()],
+        "limits": [limits],
+        "resolver": [NameServer()],
+        "listen_probe": [_listen("probe", str(PROBE_PORT))],
+        "listen_http": [_listen("http", str(HTTP_PORT))],
+        "listen_https": [_listen("https", f"{HTTPS_PORT} ssl")],
+        "certificate": [CERTIFICATE_FILE],
+        "private_key": [PRIVATE_KEY_FILE],
+        "error_pages": [error_pages],
+        "locations": [
+            part for index, route in enumerate(args.routes) for part in _locations(index, route)
+        ],
+    }
+    # Text and the names of placeholders take turns.
+    pieces = PLACEHOLDER.split(TEMPLATE.read_text())
+    texts: Iterable[Iterable[Part]] = (
+        values[piece] if index % 2 else [piece] for index, piece in enumerate(pieces)
     )
+    return tuple(chain.from_iterable(texts))
+
+
+def _listen(port: str, arguments: str) -> Listen:
+    return Listen(port, template=f"    listen {{address}}:{arguments};\n", separator="")
 
 
 def _locations(index: int, route: Route) -> Iterator[Part]:
