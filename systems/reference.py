@@ -36,16 +36,7 @@ def compose(stack: Stack) -> None:
                 "EXPECT_DEVICE": ByDevice(gpu="cuda", cpu="cpu"),
                 "DEVICE": ByDevice(gpu="cuda", cpu="cpu"),
             },
-            gpu=Gpu(
-                mode=stack.settings.gpu.mode,
-                count=stack.settings.gpu.count,
-                device_ids=stack.settings.gpu.device_ids,
-                memory_mib=stack.settings.gpu.memory_mib,
-                sharing=stack.settings.gpu.sharing,
-                mig_profile=stack.settings.gpu.mig_profile,
-                capabilities=stack.settings.gpu.capabilities,
-                image="inference-cuda",
-            ),
+            gpu=Gpu(image="inference-cuda", **dict(stack.settings.gpu)),
         ),
     )
     AppService(  # It has no clients: it consumes the queue.
@@ -80,12 +71,9 @@ def compose(stack: Stack) -> None:
             stack=stack,
             http=stack.settings.ports.http,
             https=stack.settings.ports.https,
-            routes=(
-                Route(path="/", endpoint=api.endpoint()),
-                Route(path="/assets/", endpoint=api.endpoint()),
-                Route(path="/documents", endpoint=api.endpoint()),
-                Route(path="/search", endpoint=api.endpoint()),
-                Route(path="/health", endpoint=api.endpoint()),
+            routes=tuple(
+                Route(path=path, endpoint=api.endpoint())
+                for path in ("/", "/assets/", "/documents", "/search", "/health")
             ),
         ),
     )
