@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -143,9 +144,7 @@ def _build_step(
     progress: Progress,
     logins: Mapping[str, Login],
 ) -> None:
-    def report(state: str) -> None:
-        progress(step.name, state)
-
+    report = partial(progress, step.name)
     try:
         with docker_engine.errors(f"image {step.name}: Docker failed"):
             if step.kind == "root":

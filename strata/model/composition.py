@@ -1,6 +1,6 @@
 """All workloads of a stack together."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from graphlib import CycleError, TopologicalSorter
 
 from strata.errors import Problem
@@ -214,6 +214,5 @@ class Composition:
             )
 
 
-def _choose(known: object) -> str:
-    names = sorted(known) if isinstance(known, dict | set | frozenset) else []
-    return f"use one of: {', '.join(names)}" if names else "remove the key"
+def _choose(known: Collection[str]) -> str:
+    return f"use one of: {', '.join(sorted(known))}" if known else "remove the key"
