@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import pulumi
 
-from strata.components.app_service import DEFAULT_TMPFS
 from strata.components.component import WorkloadComponent, shared_fields
 from strata.components.connection import Dependencies
 from strata.components.gpu_service import check_gpu
 from strata.model import Gpu, Job, Tmpfs
-from strata.model.workload import NO_GPU, WorkloadFields
+from strata.model.workload import NO_GPU, TMP, WorkloadFields
 from strata.stack import Stack
 
 
@@ -23,7 +22,7 @@ class AppJobArgs(Dependencies, WorkloadFields):
     """
 
     stack: Stack
-    tmpfs: tuple[Tmpfs, ...] = DEFAULT_TMPFS
+    tmpfs: tuple[Tmpfs, ...] = (TMP,)
     gpu: Gpu = NO_GPU
     schedule: str | None = None
     retries: int = 3

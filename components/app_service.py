@@ -8,21 +8,9 @@ import pulumi
 from strata.components.component import WorkloadComponent, shared_fields
 from strata.components.connection import Dependencies
 from strata.errors import Problem
-from strata.model import (
-    ExecProbe,
-    Gpu,
-    HttpProbe,
-    Listen,
-    Port,
-    Probe,
-    Service,
-    Text,
-    Tmpfs,
-)
-from strata.model.workload import NO_GPU, ServiceFields
+from strata.model import ExecProbe, Gpu, HttpProbe, Listen, Port, Probe, Service, Text, Tmpfs
+from strata.model.workload import NO_GPU, TMP, ServiceFields
 from strata.stack import Stack
-
-DEFAULT_TMPFS = (Tmpfs(path="/tmp"),)  # noqa: S108 - a mount in the container, not a file here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +31,7 @@ class AppServiceArgs(Dependencies, ServiceFields):
     honours_listen: bool = True
     ports: tuple[Port, ...] = ()
     probe: Probe | None = None
-    tmpfs: tuple[Tmpfs, ...] = DEFAULT_TMPFS
+    tmpfs: tuple[Tmpfs, ...] = (TMP,)
 
 
 class AppService(WorkloadComponent):

@@ -12,6 +12,7 @@ import pulumi
 
 from strata.components.component import WorkloadComponent
 from strata.model import (
+    TMP,
     Cores,
     Endpoint,
     File,
@@ -26,7 +27,6 @@ from strata.model import (
     Resources,
     Service,
     Text,
-    Tmpfs,
     Zone,
     certificate,
     private_key,
@@ -140,7 +140,7 @@ def describe(name: str, args: GatewayArgs) -> Service:
         ),
         links=tuple(dict.fromkeys(route.endpoint for route in args.routes)),
         probe=Probe(check=HttpProbe(port=PROBE_PORT, path="/")),
-        tmpfs=(Tmpfs(path="/tmp"),),  # noqa: S108 - a mount in the container
+        tmpfs=(TMP,),
         files=(
             File(path=CONFIGURATION_FILE, content=_configuration(args)),
             File(path=CERTIFICATE_FILE, content=certificate(name, args.names)),

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from strata.model import Kind, Resources, Secret, Tmpfs, Volume, Workload, Zone
-
-TMP = Tmpfs(path="/tmp")  # noqa: S108 - a mount in the container
+from strata.model import Kind, Resources, Secret, Volume, Workload, Zone
 
 
 @dataclass(frozen=True, kw_only=True)

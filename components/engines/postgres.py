@@ -1,7 +1,8 @@
 """PostgreSQL with pgvector."""
 
-from strata.components.engines.engine import TMP, Engine, EngineOptions
+from strata.components.engines.engine import Engine, EngineOptions
 from strata.model import (
+    TMP,
     ExecProbe,
     File,
     Listen,

@@ -4,8 +4,9 @@ import base64
 import hashlib
 import json
 
-from strata.components.engines.engine import TMP, Engine, EngineOptions
+from strata.components.engines.engine import Engine, EngineOptions
 from strata.model import (
+    TMP,
     ExecProbe,
     File,
     Listen,

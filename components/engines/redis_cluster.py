@@ -5,8 +5,9 @@ node meets the others again, because its address may have changed. No node is he
 cluster serves all slots, so clients start after that.
 """
 
-from strata.components.engines.engine import TMP, Engine, EngineOptions
+from strata.components.engines.engine import Engine, EngineOptions
 from strata.model import (
+    TMP,
     ExecProbe,
     File,
     Listen,

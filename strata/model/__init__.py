@@ -33,6 +33,7 @@ from strata.model.text import ReplicaHost as ReplicaHost
 from strata.model.text import Text as Text
 from strata.model.text import is_secret as is_secret
 from strata.model.text import render as render
+from strata.model.workload import TMP as TMP
 from strata.model.workload import Capability as Capability
 from strata.model.workload import ExecProbe as ExecProbe
 from strata.model.workload import File as File

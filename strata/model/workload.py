@@ -142,6 +142,7 @@ class LogRotation:
 
 
 NO_GPU = Gpu()
+TMP = Tmpfs(path="/tmp")  # noqa: S108 - a mount in the container, not a file here
 DEFAULT_USER = "10001:10001"
 """Above the ids of the host's accounts, so a process that escapes its container has no account."""
 
