@@ -7,8 +7,9 @@ from botocore.session import Session
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 
 from strata.config.aws import AwsSettings
+from strata.pins import EKS_END_OF_STANDARD_SUPPORT
+from strata.platforms.eks.checks.settings import supported
 from strata.platforms.eks.facts.regions import REGIONS, zone_letters
-from strata.platforms.eks.facts.versions import END_OF_STANDARD_SUPPORT, supported
 
 # Its load balancers' zone was found in no source.
 LEFT_OUT = {"ap-east-2"}
@@ -55,7 +56,7 @@ def test_the_letters_of_a_stack(
 
 
 def test_versions_end_in_their_order() -> None:
-    ends = list(END_OF_STANDARD_SUPPORT.values())
+    ends = list(EKS_END_OF_STANDARD_SUPPORT.values())
     assert ends == sorted(ends)
 
 
@@ -72,4 +73,4 @@ def test_which_versions_have_support_on_a_day(today: date, versions: tuple[str, 
 
 
 def test_the_version_of_a_stack_that_says_none_is_in_the_table() -> None:
-    assert AwsSettings().kubernetes_version in END_OF_STANDARD_SUPPORT
+    assert AwsSettings().kubernetes_version in EKS_END_OF_STANDARD_SUPPORT

@@ -9,10 +9,10 @@ from ipaddress import IPv4Network
 from strata.config.aws import AwsSettings
 from strata.config.settings import Settings
 from strata.model import Problem
+from strata.pins import EKS_END_OF_STANDARD_SUPPORT
 from strata.platforms.eks.aws import addresses
 from strata.platforms.eks.facts.images import AUTOSCALERS
 from strata.platforms.eks.facts.regions import REGIONS
-from strata.platforms.eks.facts.versions import END_OF_STANDARD_SUPPORT, supported
 
 # No owner has a wider range. Half of the internet (a /1) is as open as all of it.
 WIDEST_PUBLIC_PREFIX = 8
@@ -103,13 +103,18 @@ def _range(
         yield Problem(path, f"{network} is larger than AWS allows", fix)
 
 
+def supported(today: date) -> tuple[str, ...]:
+    """The versions of Kubernetes with standard support on a day, oldest first."""
+    return tuple(version for version, end in EKS_END_OF_STANDARD_SUPPORT.items() if today < end)
+
+
 def _version(aws: AwsSettings, today: date) -> Iterator[Problem]:
     path, version = "strata:aws.kubernetesVersion", aws.kubernetes_version
     known = [one for one in supported(today) if one in AUTOSCALERS]
     fix = f"use a version with standard support: {', '.join(known)}"
     if not known:
         fix = "update Strata: it knows no version that EKS still supports"
-    end = END_OF_STANDARD_SUPPORT.get(version)
+    end = EKS_END_OF_STANDARD_SUPPORT.get(version)
     if end is None:
         yield Problem(path, f"{version} is not a known version of EKS", fix)
     elif end <= today:
