@@ -15,7 +15,7 @@ from strata.platforms.eks.aws.backups import BACKUP_VALUE, Backups, BackupsArgs
 from strata.platforms.eks.aws.control_plane import ControlPlane, ControlPlaneArgs
 from strata.platforms.eks.aws.domain import Domain, DomainArgs
 from strata.platforms.eks.aws.identity import node_role
-from strata.platforms.eks.aws.keys import Keys, KeysArgs
+from strata.platforms.eks.aws.keys import Keys
 from strata.platforms.eks.aws.load_balancer import exposure
 from strata.platforms.eks.aws.location import AwsLocation
 from strata.platforms.eks.aws.network import Network, NetworkArgs
@@ -54,7 +54,7 @@ class EksInfrastructure(pulumi.ComponentResource):
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
         aws, location = args.aws, args.location
-        keys = Keys("eks-keys", KeysArgs(location=location), self._child)
+        keys = Keys("eks-keys", location, self._child)
         network = Network(
             "eks-network",
             NetworkArgs(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from strata.config.aws import AwsSettings
+from strata.pins import EKS_ADD_ONS
 from strata.platforms.eks.add_ons.managed import ADD_ONS, configuration, version_of
 from tests.components.eks.examples import ancestors
 from tests.planned import PUSHED, Planned, Program, plan
@@ -329,7 +330,7 @@ def _all_before(stack: Program, resource: Planned) -> set[str]:
 
 def test_add_ons_are_pinned_and_their_settings_win(stack: Program) -> None:
     for one in stack.of("eks/addon:Addon"):
-        assert one.inputs["addonVersion"] == ADD_ONS[one.inputs["addonName"]].version
+        assert one.inputs["addonVersion"] == EKS_ADD_ONS[one.inputs["addonName"]]
         assert one.inputs["resolveConflictsOnCreate"] == "OVERWRITE"
         assert ancestors(stack, one)[0] == "strata:eks:AddOns"
 
@@ -371,4 +372,4 @@ def test_pins_are_for_one_version_of_kubernetes() -> None:
     assert version_of("kube-proxy", other) is None
     chosen = AwsSettings.model_validate({"addOns": {"kube-proxy": "v1.35.9-eksbuild.1"}})
     assert version_of("kube-proxy", chosen) == "v1.35.9-eksbuild.1"
-    assert version_of("coredns", chosen) == ADD_ONS["coredns"].version
+    assert version_of("coredns", chosen) == EKS_ADD_ONS["coredns"]

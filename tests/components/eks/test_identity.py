@@ -6,9 +6,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from strata.platforms.eks.aws.documents import Statement
 from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs, node_role
-from strata.platforms.eks.aws.keys import Keys, KeysArgs
+from strata.platforms.eks.aws.keys import Keys
 from tests.components.eks.examples import LOCATION, ancestors, make, only
 from tests.planned import Planned, Program
 
@@ -36,7 +35,9 @@ def pod_role() -> Program:
                 namespace="kube-system",
                 service_account="ebs-csi-controller-sa",
                 managed=("service-role/AmazonEBSCSIDriverPolicy",),
-                statements={"key": (Statement(actions="kms:Decrypt", resources="arn:key"),)},
+                statements={
+                    "key": ({"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "arn:key"},)
+                },
             ),
             opts,
         )
@@ -91,7 +92,7 @@ def test_nodes_may_join_and_pull_images_and_no_more() -> None:
 
 @pytest.fixture(scope="module")
 def keys() -> Program:
-    return make(lambda opts: Keys("keys", KeysArgs(location=LOCATION), opts))
+    return make(lambda opts: Keys("keys", LOCATION, opts))
 
 
 def test_every_key_is_rotated(keys: Program) -> None:

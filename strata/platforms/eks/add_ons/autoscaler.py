@@ -108,8 +108,9 @@ def statements(location: AwsLocation) -> tuple[Statement, ...]:
     (cluster-autoscaler/cloudprovider/aws/README.md, "Full Cluster Autoscaler Features Policy")."""
     owned = f"aws:ResourceTag/k8s.io/cluster-autoscaler/{location.cluster}"
     return (
-        Statement(
-            actions=(
+        {
+            "Effect": "Allow",
+            "Action": [
                 "autoscaling:DescribeAutoScalingGroups",
                 "autoscaling:DescribeAutoScalingInstances",
                 "autoscaling:DescribeLaunchConfigurations",
@@ -119,20 +120,25 @@ def statements(location: AwsLocation) -> tuple[Statement, ...]:
                 "ec2:DescribeInstanceTypes",
                 "ec2:DescribeLaunchTemplateVersions",
                 "ec2:GetInstanceTypesFromInstanceRequirements",
-            ),
-        ),
-        Statement(
-            actions=("eks:DescribeNodegroup",),
-            resources=location.arn("eks", f"nodegroup/{location.cluster}/*"),
-        ),
-        Statement(
-            actions=(
+            ],
+            "Resource": "*",
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["eks:DescribeNodegroup"],
+            "Resource": location.arn("eks", f"nodegroup/{location.cluster}/*"),
+        },
+        {
+            "Effect": "Allow",
+            "Action": [
                 "autoscaling:SetDesiredCapacity",
                 "autoscaling:TerminateInstanceInAutoScalingGroup",
+            ],
+            "Resource": location.arn(
+                "autoscaling", "autoScalingGroup:*:autoScalingGroupName/eks-*"
             ),
-            resources=location.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/eks-*"),
-            conditions={"StringEquals": {owned: "owned"}},
-        ),
+            "Condition": {"StringEquals": {owned: "owned"}},
+        },
     )
 
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import pulumi
 from pulumi_aws import eks
@@ -16,9 +15,6 @@ from strata.platforms.eks.aws.keys import DATA as DATA_KEY
 from strata.platforms.eks.aws.keys import alias
 from strata.platforms.eks.aws.location import AwsLocation
 
-VERSIONS_FOR = EKS_KUBERNETES_VERSION
-"""The version of Kubernetes that the versions below are for."""
-
 KUBE_SYSTEM = "kube-system"
 
 
@@ -28,56 +24,31 @@ class AddOn:
     wait for them. `service_account` and `policy`: which of its pods may call AWS, and by which
     managed policy."""
 
-    version: str
-    purpose: str
     before_nodes: bool = False
     service_account: str | None = None
     policy: str | None = None
 
 
-# `strata:aws.addOns` overrides the version of an add-on.
-ADD_ONS: Mapping[str, AddOn] = MappingProxyType(
-    {
-        "vpc-cni": AddOn(
-            version=EKS_ADD_ONS["vpc-cni"],
-            purpose="addresses of pods, and network policies",
-            before_nodes=True,
-            service_account="aws-node",
-            policy="AmazonEKS_CNI_Policy",
-        ),
-        "kube-proxy": AddOn(
-            version=EKS_ADD_ONS["kube-proxy"], purpose="services", before_nodes=True
-        ),
-        "eks-pod-identity-agent": AddOn(
-            version=EKS_ADD_ONS["eks-pod-identity-agent"],
-            purpose="credentials of pods",
-            before_nodes=True,
-        ),
-        "coredns": AddOn(version=EKS_ADD_ONS["coredns"], purpose="names"),
-        "aws-ebs-csi-driver": AddOn(
-            version=EKS_ADD_ONS["aws-ebs-csi-driver"],
-            purpose="volumes",
-            service_account="ebs-csi-controller-sa",
-            policy="service-role/AmazonEBSCSIDriverPolicy",
-        ),
-        "metrics-server": AddOn(
-            version=EKS_ADD_ONS["metrics-server"], purpose="what the pod autoscaler goes by"
-        ),
-        "eks-node-monitoring-agent": AddOn(
-            version=EKS_ADD_ONS["eks-node-monitoring-agent"],
-            purpose="finds nodes and GPUs that fail",
-        ),
-        "snapshot-controller": AddOn(
-            version=EKS_ADD_ONS["snapshot-controller"], purpose="snapshots of volumes"
-        ),
-    }
-)
+# The versions are those of strata/pins.py; `strata:aws.addOns` overrides the version of an add-on.
+ADD_ONS: Mapping[str, AddOn] = {
+    # Addresses of pods, and network policies.
+    "vpc-cni": AddOn(before_nodes=True, service_account="aws-node", policy="AmazonEKS_CNI_Policy"),
+    "kube-proxy": AddOn(before_nodes=True),
+    "eks-pod-identity-agent": AddOn(before_nodes=True),  # credentials of pods
+    "coredns": AddOn(),
+    "aws-ebs-csi-driver": AddOn(
+        service_account="ebs-csi-controller-sa", policy="service-role/AmazonEBSCSIDriverPolicy"
+    ),
+    "metrics-server": AddOn(),  # the HorizontalPodAutoscaler's metrics
+    "eks-node-monitoring-agent": AddOn(),  # detects nodes and GPUs that fail
+    "snapshot-controller": AddOn(),  # snapshots of volumes
+}
 
 
 def version_of(name: str, aws: AwsSettings) -> str | None:
     """The version of an add-on. None, for a version of Kubernetes that nothing is pinned for, means
     EKS's default."""
-    pinned = ADD_ONS[name].version if aws.kubernetes_version == VERSIONS_FOR else None
+    pinned = EKS_ADD_ONS[name] if aws.kubernetes_version == EKS_KUBERNETES_VERSION else None
     return aws.add_ons.get(name, pinned)
 
 
@@ -118,23 +89,25 @@ def volume_key_statements(location: AwsLocation) -> tuple[Statement, ...]:
     keys = location.arn("kms", "key/*")
     of_volumes = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias(location, DATA_KEY)}}
     return (
-        Statement(
-            actions=("kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"),
-            resources=keys,
-            conditions={**of_volumes, "Bool": {"kms:GrantIsForAWSResource": "true"}},
-        ),
-        Statement(
-            actions=(
+        {
+            "Effect": "Allow",
+            "Action": ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"],
+            "Resource": keys,
+            "Condition": {**of_volumes, "Bool": {"kms:GrantIsForAWSResource": "true"}},
+        },
+        {
+            "Effect": "Allow",
+            "Action": [
                 "kms:Decrypt",
                 "kms:DescribeKey",
                 "kms:Encrypt",
                 "kms:GenerateDataKeyWithoutPlaintext",
                 "kms:ReEncryptFrom",
                 "kms:ReEncryptTo",
-            ),
-            resources=keys,
-            conditions=of_volumes,
-        ),
+            ],
+            "Resource": keys,
+            "Condition": of_volumes,
+        },
     )
 
 
@@ -150,24 +123,19 @@ class AddOnsArgs:
 
 
 class AddOns(pulumi.ComponentResource):
-    """The add-ons that nodes need, or those that need nodes. Settings override manual changes.
-    `add_ons` are the resources, by name."""
+    """The add-ons that nodes need, or those that need nodes. Settings override manual changes."""
 
     def __init__(self, name: str, args: AddOnsArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:AddOns", name, {}, opts)
-        self._name = name
-        self._args = args
-        self.add_ons = {
-            add_on: self._make(add_on, record)
-            for add_on, record in ADD_ONS.items()
-            if record.before_nodes is args.before_nodes
-        }
+        self._name, self._args = name, args
+        for add_on, record in ADD_ONS.items():
+            if record.before_nodes is args.before_nodes:
+                self._make(add_on, record)
         self.register_outputs({})
 
     def _make(self, name: str, record: AddOn) -> eks.Addon:
         args = self._args
         values = configuration(name, args.aws, args.tags)
-        role = self._role(name, record)
         return eks.Addon(
             f"{self._name}-{name}",
             cluster_name=args.cluster_name,
@@ -176,16 +144,14 @@ class AddOns(pulumi.ComponentResource):
             configuration_values=json.dumps(values) if values else None,
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="OVERWRITE",
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                # A pod that starts before its role is bound has no credentials until it restarts.
-                depends_on=role.ready if role else (),
-            ),
+            # A pod that starts before its role is bound has no credentials until it restarts.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self._role(name, record)),
         )
 
-    def _role(self, name: str, record: AddOn) -> PodRole | None:
+    def _role(self, name: str, record: AddOn) -> tuple[pulumi.Resource, ...]:
+        """What has to exist before the pods of the add-on may call AWS."""
         if record.service_account is None or record.policy is None:
-            return None
+            return ()
         args = self._args
         volume_key = volume_key_statements(args.location)
         return PodRole(
@@ -199,4 +165,4 @@ class AddOns(pulumi.ComponentResource):
                 statements={"volume-key": volume_key} if name == "aws-ebs-csi-driver" else {},
             ),
             pulumi.ResourceOptions(parent=self),
-        )
+        ).ready

@@ -7,7 +7,7 @@ import pulumi
 from pulumi_aws import backup, s3
 
 from strata.model import Problem
-from strata.platforms.eks.aws.documents import Statement, policy_document
+from strata.platforms.eks.aws.documents import policy_document
 from strata.platforms.eks.aws.identity import Role, RoleArgs, trust
 from strata.platforms.eks.aws.location import AwsLocation
 
@@ -194,12 +194,13 @@ def _expiry(retention_days: int) -> s3.BucketLifecycleConfigurationRuleArgs:
 
 def tls_only(bucket_arn: str) -> str:
     """A bucket policy that rejects requests without TLS."""
-    statement = Statement(
-        sid="TlsOnly",
-        effect="Deny",
-        principal="*",
-        actions="s3:*",
-        resources=(bucket_arn, f"{bucket_arn}/*"),
-        conditions={"Bool": {"aws:SecureTransport": "false"}},
+    return policy_document(
+        {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [bucket_arn, f"{bucket_arn}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
     )
-    return policy_document([statement])

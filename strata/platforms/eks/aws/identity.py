@@ -2,17 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import pulumi
 from pulumi_aws import eks, iam
 
-from strata.platforms.eks.aws.documents import (
-    NO_CONDITIONS,
-    Conditions,
-    Statement,
-    policy_document,
-)
+from strata.platforms.eks.aws.documents import Conditions, Statement, policy_document
 from strata.platforms.eks.aws.location import AwsLocation, managed_policy
 
 
@@ -20,16 +14,13 @@ def trust(
     service: str,
     *,
     actions: Sequence[str] = ("sts:AssumeRole",),
-    conditions: Conditions = NO_CONDITIONS,
+    conditions: Conditions | None = None,
 ) -> str:
     """The trust policy of a role that one service of AWS may assume, under the conditions."""
-    statement = Statement(
-        principal={"Service": service},
-        actions=tuple(actions),
-        resources=None,
-        conditions=conditions,
-    )
-    return policy_document([statement])
+    statement: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": actions}
+    if conditions is not None:
+        statement["Condition"] = conditions
+    return policy_document(statement)
 
 
 def for_account(location: AwsLocation) -> Conditions:
@@ -45,16 +36,18 @@ def for_cluster(location: AwsLocation) -> Conditions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoleArgs:
+class Permissions:
     """`managed`: names of AWS's managed policies. `statements`: those of further policies, by the
     policy's name."""
 
+    managed: tuple[str, ...] = ()
+    statements: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleArgs(Permissions):
     trust: str
     description: str
-    managed: tuple[str, ...] = ()
-    statements: Mapping[str, tuple[Statement, ...]] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
 
 
 class Role(pulumi.ComponentResource):
@@ -67,47 +60,41 @@ class Role(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RoleArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:Role", name, {}, opts)
-        self.role = iam.Role(
-            name,
-            assume_role_policy=args.trust,
-            description=args.description,
-            opts=pulumi.ResourceOptions(parent=self),
+        child = pulumi.ResourceOptions(parent=self)
+        role = iam.Role(
+            name, assume_role_policy=args.trust, description=args.description, opts=child
         )
         attachments = [
             iam.RolePolicyAttachment(
                 f"{name}-{policy.rsplit('/', maxsplit=1)[-1]}",
-                role=self.role.name,
+                role=role.name,
                 policy_arn=managed_policy(policy),
-                opts=pulumi.ResourceOptions(parent=self),
+                opts=child,
             )
             for policy in args.managed
         ]
         policies = [
             iam.RolePolicy(
                 f"{name}-{policy}",
-                role=self.role.name,
-                policy=policy_document(statements),
-                opts=pulumi.ResourceOptions(parent=self),
+                role=role.name,
+                policy=policy_document(*statements),
+                opts=child,
             )
             for policy, statements in args.statements.items()
         ]
-        self.arn = self.role.arn
+        self.arn = role.arn
         self.ready: tuple[pulumi.Resource, ...] = (*attachments, *policies)
         self.register_outputs({"arn": self.arn})
 
 
 @dataclass(frozen=True, kw_only=True)
-class PodRoleArgs:
+class PodRoleArgs(Permissions):
     """`cluster_name`: the output of the cluster, so that the role is bound once it exists."""
 
     location: AwsLocation
     cluster_name: pulumi.Input[str]
     namespace: str
     service_account: str
-    managed: tuple[str, ...] = ()
-    statements: Mapping[str, tuple[Statement, ...]] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
 
 
 class PodRole(pulumi.ComponentResource):
@@ -120,6 +107,7 @@ class PodRole(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PodRoleArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:PodRole", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
         role = Role(
             name,
             RoleArgs(
@@ -133,7 +121,7 @@ class PodRole(pulumi.ComponentResource):
                 managed=args.managed,
                 statements=args.statements,
             ),
-            pulumi.ResourceOptions(parent=self),
+            child,
         )
         association = eks.PodIdentityAssociation(
             name,
@@ -141,7 +129,7 @@ class PodRole(pulumi.ComponentResource):
             namespace=args.namespace,
             service_account=args.service_account,
             role_arn=role.arn,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=child,
         )
         self.arn = role.arn
         self.ready: tuple[pulumi.Resource, ...] = (*role.ready, association)

@@ -1,7 +1,6 @@
 """The encryption keys of a stack."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pulumi
 from pulumi_aws import kms
@@ -16,11 +15,6 @@ DELETION_WINDOW_DAYS = 30
 DATA = "data"
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeysArgs:
-    location: AwsLocation
-
-
 class Keys(pulumi.ComponentResource):
     """Three keys, each rotated every year.
 
@@ -30,9 +24,8 @@ class Keys(pulumi.ComponentResource):
     registry has a key of its own.
     """
 
-    def __init__(self, name: str, args: KeysArgs, opts: pulumi.ResourceOptions) -> None:
+    def __init__(self, name: str, location: AwsLocation, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:Keys", name, {}, opts)
-        location = args.location
         self.secrets = make_key(self, name, "secrets", "Kubernetes Secrets", location)
         self.logs = make_key(self, name, "logs", "log groups", location, [_cloudwatch(location)])
         # Snapshots and archives can't be read without it.
@@ -61,7 +54,7 @@ def make_key(
         description=f"{location.cluster}: {description}",
         enable_key_rotation=True,
         deletion_window_in_days=DELETION_WINDOW_DAYS,
-        policy=policy_document([_by_iam(location), *statements]),
+        policy=policy_document(_by_iam(location), *statements),
         opts=pulumi.ResourceOptions(parent=parent, protect=protect),
     )
     kms.Alias(
@@ -76,26 +69,25 @@ def make_key(
 def _by_iam(location: AwsLocation) -> Statement:
     """Whoever the account's own policies allow, and nobody else. Without this statement a key could
     end up with nobody who may change it."""
-    return Statement(
-        sid="ByPoliciesOfTheAccount",
-        principal={"AWS": location.root_arn},
-        actions="kms:*",
-    )
+    return {
+        "Sid": "ByPoliciesOfTheAccount",
+        "Effect": "Allow",
+        "Principal": {"AWS": location.root_arn},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
 
 
 def _cloudwatch(location: AwsLocation) -> Statement:
     """CloudWatch, for the log groups of this cluster alone (CloudWatch Logs user guide, "Encrypt
     log data using KMS")."""
     groups = location.log_group_arn(f"/aws/eks/{location.cluster}/*")
-    return Statement(
-        sid="ForLogGroupsOfTheStack",
-        principal={"Service": f"logs.{location.region}.amazonaws.com"},
-        actions=(
-            "kms:Encrypt*",
-            "kms:Decrypt*",
-            "kms:ReEncrypt*",
-            "kms:GenerateDataKey*",
-            "kms:Describe*",
-        ),
-        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
-    )
+    uses = ("Encrypt*", "Decrypt*", "ReEncrypt*", "GenerateDataKey*", "Describe*")
+    return {
+        "Sid": "ForLogGroupsOfTheStack",
+        "Effect": "Allow",
+        "Principal": {"Service": f"logs.{location.region}.amazonaws.com"},
+        "Action": [f"kms:{use}" for use in uses],
+        "Resource": "*",
+        "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+    }

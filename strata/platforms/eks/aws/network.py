@@ -198,13 +198,16 @@ class Network(pulumi.ComponentResource):
             retention_in_days=args.log_retention_days,
             opts=self._child,
         )
-        write = Statement(
-            actions=("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
-            resources=f"{location.log_group_arn(group_name)}:*",
-        )
-        describe = Statement(
-            actions="logs:DescribeLogGroups", resources=location.log_group_arn("*")
-        )
+        write: Statement = {
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            "Resource": f"{location.log_group_arn(group_name)}:*",
+        }
+        describe: Statement = {
+            "Effect": "Allow",
+            "Action": "logs:DescribeLogGroups",
+            "Resource": location.log_group_arn("*"),
+        }
         role = Role(
             name,
             RoleArgs(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from strata.config.aws import AwsSettings, Capacity, GpuNodes, NodeImage, SystemNodes
 from strata.model import GpuSharing, Problem
+from strata.pins import EKS_ADD_ONS
 from strata.platforms.eks.add_ons.managed import ADD_ONS
 from strata.platforms.eks.aws.node_groups import SYSTEM
 from strata.platforms.eks.facts.instances import TYPES, InstanceType
@@ -45,7 +46,7 @@ def check_add_ons(versions: Mapping[str, str]) -> Iterator[Problem]:
             hint = f"did you mean {near[0]}? " if near else ""
             yield Problem(path, "unknown add-on", f"{hint}use one of: {', '.join(sorted(ADD_ONS))}")
         elif ADD_ON_VERSION.fullmatch(version) is None:
-            fix = f"use a version such as {ADD_ONS[name].version}"
+            fix = f"use a version such as {EKS_ADD_ONS[name]}"
             yield Problem(path, f"{version} is not a version of an EKS add-on", fix)
 
 
