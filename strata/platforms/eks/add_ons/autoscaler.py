@@ -6,8 +6,10 @@ managed node groups and one Deployment are enough, down to zero GPU nodes.
 """
 
 from dataclasses import dataclass
+from importlib.resources import files
 
 import pulumi
+import yaml
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.rbac import v1 as rbac
@@ -52,55 +54,7 @@ POD_IDENTITY_AGENT = "169.254.170.23/32"
 """The address at which pods get credentials (Amazon EKS User Guide, "EKS Pod Identity agent")."""
 
 PRIORITIES = "cluster-autoscaler-priority-expander"
-STATUS = "cluster-autoscaler-status"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """`verbs` on `resources` of an API group; `names`: only on these objects."""
-
-    group: str
-    resources: tuple[str, ...]
-    verbs: tuple[str, ...]
-    names: tuple[str, ...] = ()
-
-
-_WATCH = ("get", "list", "watch")
-
-# Source: cluster-autoscaler/cloudprovider/aws/examples/cluster-autoscaler-autodiscover.yaml of
-# kubernetes/autoscaler 1.35, without the group `extensions`, which no longer has any of them.
-_CLUSTER_RULES = (
-    Rule("", ("events",), ("create", "patch")),
-    Rule("", ("pods/eviction",), ("create",)),
-    Rule("", ("pods/status",), ("update",)),
-    Rule("", ("nodes",), (*_WATCH, "update")),
-    Rule(
-        "",
-        (
-            *("namespaces", "persistentvolumeclaims", "persistentvolumes", "pods"),
-            *("replicationcontrollers", "services"),
-        ),
-        _WATCH,
-    ),
-    Rule("apps", ("daemonsets", "replicasets", "statefulsets"), _WATCH),
-    Rule("batch", ("jobs",), (*_WATCH, "patch")),
-    Rule("policy", ("poddisruptionbudgets",), ("list", "watch")),
-    Rule("resource.k8s.io", ("deviceclasses", "resourceclaims", "resourceslices"), _WATCH),
-    Rule(
-        "storage.k8s.io",
-        (
-            *("csidrivers", "csinodes", "csistoragecapacities", "storageclasses"),
-            "volumeattachments",
-        ),
-        _WATCH,
-    ),
-)
-_NAMESPACE_RULES = (
-    Rule("", ("configmaps",), ("create", "list", "watch")),
-    Rule("", ("configmaps",), ("get", "update", "delete"), (STATUS, PRIORITIES)),
-    Rule("coordination.k8s.io", ("leases",), ("create",)),
-    Rule("coordination.k8s.io", ("leases",), ("get", "update"), (AUTOSCALER,)),
-)
+RULES = files(__package__).joinpath("autoscaler_rules.yaml")
 
 
 def statements(location: AwsLocation) -> tuple[Statement, ...]:
@@ -282,47 +236,33 @@ class Autoscaler(pulumi.ComponentResource):
     def _rights(
         self, inside: pulumi.ResourceOptions, account: pulumi.Resource
     ) -> list[pulumi.Resource]:
-        objects = self._objects
+        name, objects = self._name, self._objects
+        rules = yaml.safe_load(RULES.read_text())
         everywhere = f"strata-{AUTOSCALER}"
         labels = objects.names.labels(AUTOSCALER, objects.component)
-        subject = rbac.SubjectArgs(
-            kind="ServiceAccount", name=AUTOSCALER, namespace=objects.namespace
-        )
+        cluster_wide = objects.metadata(everywhere, labels, cluster_wide=True)
+        own = objects.metadata(AUTOSCALER)
+        subjects = [
+            rbac.SubjectArgs(kind="ServiceAccount", name=AUTOSCALER, namespace=objects.namespace)
+        ]
         cluster_role = rbac.ClusterRole(
-            self._name,
-            metadata=objects.metadata(everywhere, labels, cluster_wide=True),
-            rules=[_rule(one) for one in _CLUSTER_RULES],
-            opts=objects.options(self),
+            name, metadata=cluster_wide, rules=rules["ClusterRole"], opts=objects.options(self)
         )
-        role = rbac.Role(
-            self._name,
-            metadata=objects.metadata(AUTOSCALER),
-            rules=[_rule(one) for one in _NAMESPACE_RULES],
-            opts=inside,
-        )
+        role = rbac.Role(name, metadata=own, rules=rules["Role"], opts=inside)
         group = "rbac.authorization.k8s.io"
         return [
             rbac.ClusterRoleBinding(
-                self._name,
-                metadata=objects.metadata(everywhere, labels, cluster_wide=True),
+                name,
+                metadata=cluster_wide,
                 role_ref=rbac.RoleRefArgs(api_group=group, kind="ClusterRole", name=everywhere),
-                subjects=[subject],
+                subjects=subjects,
                 opts=objects.options(self, [account, cluster_role]),
             ),
             rbac.RoleBinding(
-                self._name,
-                metadata=objects.metadata(AUTOSCALER),
+                name,
+                metadata=own,
                 role_ref=rbac.RoleRefArgs(api_group=group, kind="Role", name=AUTOSCALER),
-                subjects=[subject],
+                subjects=subjects,
                 opts=objects.options(self, [account, role]),
             ),
         ]
-
-
-def _rule(rule: Rule) -> rbac.PolicyRuleArgs:
-    return rbac.PolicyRuleArgs(
-        api_groups=[rule.group],
-        resources=list(rule.resources),
-        verbs=list(rule.verbs),
-        resource_names=list(rule.names) or None,
-    )
