@@ -7,7 +7,6 @@ import pulumi
 import pulumi_kubernetes
 
 from strata.config import Settings
-from strata.config.aws import AwsSettings
 from strata.platforms.eks.add_ons.cluster_add_ons import ClusterAddOns, ClusterAddOnsArgs
 from strata.platforms.eks.add_ons.managed import AddOns, AddOnsArgs
 from strata.platforms.eks.add_ons.storage_classes import CACHE, DATA
@@ -30,12 +29,9 @@ NODES = "eks-nodes"
 
 @dataclass(frozen=True, kw_only=True)
 class EksInfrastructureArgs:
-    """`aws`: the settings with the letters of the zones filled in. `domain`: the stack's. `tags`: on
-    everything."""
+    """`settings`: with the letters of the zones. `tags`: on everything."""
 
     settings: Settings
-    aws: AwsSettings
-    domain: str
     location: AwsLocation
     names: StackNames
     images: ImageResolver
@@ -53,34 +49,23 @@ class EksInfrastructure(pulumi.ComponentResource):
         super().__init__("strata:eks:EksInfrastructure", name, {}, opts)
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
-        aws, location = args.aws, args.location
+        aws, location = args.settings.aws, args.location
+        host = args.settings.domain or ""  # missing: already reported
         keys = Keys("eks-keys", location, self._child)
         network = Network(
             "eks-network",
-            NetworkArgs(
-                location=location,
-                range=aws.range,
-                zones=aws.zone_letters,
-                nat=aws.nat,
-                log_key_arn=keys.logs.arn,
-                log_retention_days=aws.log_retention_days,
-            ),
+            NetworkArgs(location=location, aws=aws, log_key_arn=keys.logs.arn),
             self._child,
         )
         self._cluster = ControlPlane(
             "eks-cluster",
             ControlPlaneArgs(
                 location=location,
-                version=aws.kubernetes_version,
+                aws=aws,
                 vpc_id=network.vpc_id,
-                vpc_range=aws.range,
                 subnet_ids=network.private_subnet_ids,
-                service_range=aws.service_range,
-                public_access_ranges=aws.public_access_ranges,
-                administrators=aws.administrators,
                 secrets_key_arn=keys.secrets.arn,
                 log_key_arn=keys.logs.arn,
-                log_retention_days=aws.log_retention_days,
             ),
             self._child,
         )
@@ -121,14 +106,14 @@ class EksInfrastructure(pulumi.ComponentResource):
         )
         domain = Domain(
             "eks-domain",
-            DomainArgs(location=location, domain=args.domain, hosted_zone_id=aws.hosted_zone_id),
+            DomainArgs(location=location, domain=host, hosted_zone_id=aws.hosted_zone_id),
             self._child,
         )
         self.connection = Connection(
             provider=provider,
             exposure=exposure(
                 args.settings.load_balancer,
-                domain=args.domain,
+                domain=host,
                 certificate_arn=domain.certificate_arn,
                 published=domain.point_to,
             ),
@@ -150,7 +135,7 @@ class EksInfrastructure(pulumi.ComponentResource):
         nodes = NodeGroups(
             NODES,
             NodeGroupsArgs(
-                aws=args.aws,
+                aws=args.settings.aws,
                 cluster_name=self._cluster.name,
                 cluster_security_group_id=self._cluster.security_group_id,
                 vpc_id=network.vpc_id,
@@ -166,7 +151,7 @@ class EksInfrastructure(pulumi.ComponentResource):
 
     def _make_add_ons(self, name: str, *after: pulumi.Resource, before_nodes: bool) -> AddOns:
         args = AddOnsArgs(
-            aws=self._args.aws,
+            aws=self._args.settings.aws,
             location=self._args.location,
             cluster_name=self._cluster.name,
             before_nodes=before_nodes,

@@ -87,9 +87,7 @@ class EksTarget:
         stack = EksInfrastructure(
             location.cluster,
             EksInfrastructureArgs(
-                settings=self._settings,
-                aws=self._aws,
-                domain=self._settings.domain or "",  # missing: already reported
+                settings=self._settings.model_copy(update={"aws": self._aws}),
                 location=location,
                 names=self._names,
                 images=self._images,

@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from strata.config.aws import AwsSettings
 from strata.platforms.eks.aws.control_plane import ControlPlane, ControlPlaneArgs
 from tests.components.eks.examples import LOCATION, ancestors, make, only
 from tests.planned import Program
@@ -14,15 +15,17 @@ from tests.planned import Program
 ADMINISTRATOR = "arn:aws:iam::111122223333:role/administrator"
 ARGS: dict[str, Any] = {
     "location": LOCATION,
-    "version": "1.35",
     "vpc_id": "vpc-1",
-    "vpc_range": IPv4Network("10.64.0.0/16"),
     "subnet_ids": ("subnet-a", "subnet-b"),
+    "secrets_key_arn": "arn:aws:kms:us-east-1:111122223333:key/secrets",
+    "log_key_arn": "arn:aws:kms:us-east-1:111122223333:key/logs",
+}
+SETTINGS: dict[str, Any] = {
+    "kubernetes_version": "1.35",
+    "range": IPv4Network("10.64.0.0/16"),
     "service_range": IPv4Network("172.20.0.0/16"),
     "public_access_ranges": (),
     "administrators": (ADMINISTRATOR,),
-    "secrets_key_arn": "arn:aws:kms:us-east-1:111122223333:key/secrets",
-    "log_key_arn": "arn:aws:kms:us-east-1:111122223333:key/logs",
     "log_retention_days": 90,
 }
 
@@ -31,7 +34,8 @@ def _cluster(**changes: Any) -> tuple[Program, dict[str, Any]]:
     known: dict[str, Any] = {}
 
     def part(opts: pulumi.ResourceOptions) -> None:
-        cluster = ControlPlane("cluster", ControlPlaneArgs(**{**ARGS, **changes}), opts)
+        aws = AwsSettings().model_copy(update={**SETTINGS, **changes})
+        cluster = ControlPlane("cluster", ControlPlaneArgs(**ARGS, aws=aws), opts)
         pulumi.Output.all(
             kubeconfig=cluster.kubeconfig, security_group_id=cluster.security_group_id
         ).apply(known.update)

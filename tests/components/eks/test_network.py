@@ -6,24 +6,27 @@ from typing import Any
 import pulumi
 import pytest
 
-from strata.config.aws import Nat
+from strata.config.aws import AwsSettings, Nat
 from strata.platforms.eks.aws.network import INTERFACE_ENDPOINTS, Network, NetworkArgs
 from tests.components.eks.examples import LOCATION, ancestors, make, only
 from tests.planned import Planned, Program
 
 ARGS: dict[str, Any] = {
     "location": LOCATION,
-    "range": IPv4Network("10.64.0.0/16"),
-    "zones": ("a", "b", "c"),
-    "nat": Nat.PER_ZONE,
     "log_key_arn": "arn:aws:kms:us-east-1:111122223333:key/logs",
+}
+SETTINGS: dict[str, Any] = {
+    "range": IPv4Network("10.64.0.0/16"),
+    "zone_letters": ("a", "b", "c"),
+    "nat": Nat.PER_ZONE,
     "log_retention_days": 90,
 }
 
 
 def _network(**changes: Any) -> Program:
     def part(opts: pulumi.ResourceOptions) -> Network:
-        return Network("network", NetworkArgs(**{**ARGS, **changes}), opts)
+        aws = AwsSettings().model_copy(update={**SETTINGS, **changes})
+        return Network("network", NetworkArgs(**ARGS, aws=aws), opts)
 
     return make(part)
 

@@ -1,5 +1,6 @@
 """The storage classes of volumes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -31,14 +32,11 @@ class StorageClasses(pulumi.ComponentResource):
     def __init__(self, name: str, args: StorageClassesArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:StorageClasses", name, {}, opts)
         self._args = args
+        backed_up = {"tagSpecification_1": f"{BACKUP_TAG}={BACKUP_VALUE}"}
+        default = {"storageclass.kubernetes.io/is-default-class": "true"}
         self.classes: tuple[pulumi.Resource, ...] = (
-            self._make(DATA, "Retain", {"tagSpecification_1": f"{BACKUP_TAG}={BACKUP_VALUE}"}),
-            self._make(
-                CACHE,
-                "Delete",
-                {},
-                {"storageclass.kubernetes.io/is-default-class": "true"},
-            ),
+            self._make(DATA, "Retain", parameters=backed_up),
+            self._make(CACHE, "Delete", annotations=default),
         )
         self.register_outputs({})
 
@@ -46,17 +44,11 @@ class StorageClasses(pulumi.ComponentResource):
         self,
         name: str,
         reclaim: str,
-        tags: dict[str, str],
-        annotations: dict[str, str] | None = None,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> storage.StorageClass:
         objects = self._args.objects
-        parameters: dict[str, pulumi.Input[str]] = {
-            "type": "gp3",
-            "encrypted": "true",
-            "kmsKeyId": self._args.key_arn,
-            "csi.storage.k8s.io/fstype": "ext4",
-            **tags,
-        }
         return storage.StorageClass(
             name,
             metadata=objects.metadata(name, annotations=annotations, cluster_wide=True),
@@ -65,6 +57,12 @@ class StorageClasses(pulumi.ComponentResource):
             # A volume is in one zone: that of the node which the scheduler chose for the pod.
             volume_binding_mode="WaitForFirstConsumer",
             allow_volume_expansion=True,
-            parameters=parameters,
+            parameters={
+                "type": "gp3",
+                "encrypted": "true",
+                "kmsKeyId": self._args.key_arn,
+                "csi.storage.k8s.io/fstype": "ext4",
+                **(parameters or {}),
+            },
             opts=objects.options(self),
         )

@@ -48,21 +48,18 @@ class Backups(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: BackupsArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:Backups", name, {}, opts)
-        self.vault = backup.Vault(
-            f"{name}-vault", kms_key_arn=args.key_arn, opts=self._options(protect=True)
-        )
+        self._child = pulumi.ResourceOptions(parent=self)
+        protected = pulumi.ResourceOptions(parent=self, protect=True)
+        self.vault = backup.Vault(f"{name}-vault", kms_key_arn=args.key_arn, opts=protected)
         self._plan(name, args)
         self.bucket = s3.Bucket(
             f"{name}-archives",
             # Fixed, so that it is known before the bucket exists and after the stack is lost.
             bucket=bucket_name(args.location),
-            opts=self._options(protect=True),
+            opts=protected,
         )
         self._harden_bucket(name, args)
         self.register_outputs({"vault": self.vault.name, "archives": self.bucket.id})
-
-    def _options(self, protect: bool = False) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self, protect=protect)
 
     def _plan(self, name: str, args: BackupsArgs) -> None:
         plan = backup.Plan(
@@ -77,7 +74,7 @@ class Backups(pulumi.ComponentResource):
                     lifecycle=backup.PlanRuleLifecycleArgs(delete_after=args.retention_days),
                 )
             ],
-            opts=self._options(),
+            opts=self._child,
         )
         role = Role(
             f"{name}-role",
@@ -89,7 +86,7 @@ class Backups(pulumi.ComponentResource):
                     "service-role/AWSBackupServiceRolePolicyForRestores",
                 ),
             ),
-            self._options(),
+            self._child,
         )
         wanted = {BACKUP_TAG: BACKUP_VALUE, **args.volume_tags}
         backup.Selection(
@@ -113,7 +110,7 @@ class Backups(pulumi.ComponentResource):
         )
 
     def _harden_bucket(self, name: str, args: BackupsArgs) -> None:
-        name, bucket, opts = f"{name}-archives", self.bucket.id, self._options()
+        name, bucket, opts = f"{name}-archives", self.bucket.id, self._child
         s3.BucketPublicAccessBlock(
             name,
             bucket=bucket,

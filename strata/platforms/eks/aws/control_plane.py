@@ -2,11 +2,11 @@
 
 import json
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 
 import pulumi
 from pulumi_aws import cloudwatch, eks
 
+from strata.config.aws import AwsSettings
 from strata.platforms.eks.aws.identity import Role, RoleArgs, for_cluster, trust
 from strata.platforms.eks.aws.location import AwsLocation
 from strata.platforms.eks.aws.network import https_from
@@ -18,20 +18,14 @@ ADMINISTRATOR_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterA
 @dataclass(frozen=True, kw_only=True)
 class ControlPlaneArgs:
     """`subnet_ids`: private ones, in at least two zones, for the control plane's interfaces.
-    `vpc_range`: what may reach the private endpoint. `secrets_key_arn`: the key of Secrets;
-    `log_key_arn`: of logs."""
+    `secrets_key_arn`: the key of Secrets; `log_key_arn`: of logs."""
 
     location: AwsLocation
-    version: str
+    aws: AwsSettings
     vpc_id: pulumi.Input[str]
-    vpc_range: IPv4Network
     subnet_ids: tuple[pulumi.Input[str], ...]
-    service_range: IPv4Network
-    public_access_ranges: tuple[IPv4Network, ...]
-    administrators: tuple[str, ...]
     secrets_key_arn: pulumi.Input[str]
     log_key_arn: pulumi.Input[str]
-    log_retention_days: int
 
 
 class ControlPlane(pulumi.ComponentResource):
@@ -54,28 +48,45 @@ class ControlPlane(pulumi.ComponentResource):
     def __init__(self, name: str, args: ControlPlaneArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:ControlPlane", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        location = args.location
-        role = self._role(name, args)
+        location, aws = args.location, args.aws
+        role = Role(
+            f"{name}-role",
+            RoleArgs(
+                trust=trust("eks.amazonaws.com", conditions=for_cluster(location)),
+                description=f"{location.cluster}: the control plane",
+                managed=("AmazonEKSClusterPolicy",),
+            ),
+            child,
+        )
+        # EKS's own group lets in nodes only.
+        api_group = https_from(
+            f"{name}-api",
+            f"{location.cluster}: the API of the cluster",
+            args.vpc_id,
+            str(aws.range),
+            {"Name": f"{location.cluster}-api"},
+            child,
+        )
         logs = cloudwatch.LogGroup(
             f"{name}-logs",
             # EKS writes to this name. If it doesn't exist, EKS creates it, with no key and no
             # retention.
             name=f"/aws/eks/{location.cluster}/cluster",
             kms_key_id=args.log_key_arn,
-            retention_in_days=args.log_retention_days,
+            retention_in_days=aws.log_retention_days,
             opts=child,
         )
-        self.cluster = eks.Cluster(
+        cluster = eks.Cluster(
             name,
             name=location.cluster,
-            version=args.version,
+            version=aws.kubernetes_version,
             role_arn=role.arn,
             vpc_config=eks.ClusterVpcConfigArgs(
                 subnet_ids=list(args.subnet_ids),
-                security_group_ids=[self._api_group(name, args).id],
+                security_group_ids=[api_group.id],
                 endpoint_private_access=True,
-                endpoint_public_access=bool(args.public_access_ranges),
-                public_access_cidrs=[str(one) for one in args.public_access_ranges] or None,
+                endpoint_public_access=bool(aws.public_access_ranges),
+                public_access_cidrs=[str(one) for one in aws.public_access_ranges] or None,
             ),
             access_config=eks.ClusterAccessConfigArgs(
                 authentication_mode="API", bootstrap_cluster_creator_admin_permissions=True
@@ -88,7 +99,7 @@ class ControlPlane(pulumi.ComponentResource):
                 resources=["secrets"],
             ),
             kubernetes_network_config=eks.ClusterKubernetesNetworkConfigArgs(
-                ip_family="ipv4", service_ipv4_cidr=str(args.service_range)
+                ip_family="ipv4", service_ipv4_cidr=str(aws.service_range)
             ),
             # No extended support, which costs six times as much: at the end of standard support
             # AWS upgrades the control plane. checks/settings.py rejects such a version.
@@ -102,42 +113,18 @@ class ControlPlane(pulumi.ComponentResource):
                 depends_on=[*role.ready, logs],
             ),
         )
-        self.name = self.cluster.name
-        self.endpoint = self.cluster.endpoint
-        self.certificate_authority = self.cluster.certificate_authority.apply(
-            lambda authority: authority.data or ""
-        )
-        self.security_group_id = self.cluster.vpc_config.apply(
+        self.name = cluster.name
+        self.security_group_id = cluster.vpc_config.apply(
             lambda config: config.cluster_security_group_id or ""
         )
-        self.kubeconfig = pulumi.Output.all(self.endpoint, self.certificate_authority).apply(
+        self.kubeconfig = pulumi.Output.all(
+            cluster.endpoint, cluster.certificate_authority.apply(lambda one: one.data or "")
+        ).apply(
             lambda known: kubeconfig(location, endpoint=known[0], certificate_authority=known[1])
         )
-        for index, administrator in enumerate(args.administrators):
+        for index, administrator in enumerate(aws.administrators):
             self._administrator(f"{name}-administrator-{index}", administrator)
-        self.register_outputs({"name": self.name, "endpoint": self.endpoint})
-
-    def _role(self, name: str, args: ControlPlaneArgs) -> Role:
-        return Role(
-            f"{name}-role",
-            RoleArgs(
-                trust=trust("eks.amazonaws.com", conditions=for_cluster(args.location)),
-                description=f"{args.location.cluster}: the control plane",
-                managed=("AmazonEKSClusterPolicy",),
-            ),
-            pulumi.ResourceOptions(parent=self),
-        )
-
-    def _api_group(self, name: str, args: ControlPlaneArgs) -> "pulumi.CustomResource":
-        # EKS's own group lets in nodes only.
-        return https_from(
-            f"{name}-api",
-            f"{args.location.cluster}: the API of the cluster",
-            args.vpc_id,
-            str(args.vpc_range),
-            {"Name": f"{args.location.cluster}-api"},
-            pulumi.ResourceOptions(parent=self),
-        )
+        self.register_outputs({"name": self.name, "endpoint": cluster.endpoint})
 
     def _administrator(self, name: str, principal: str) -> None:
         child = pulumi.ResourceOptions(parent=self)

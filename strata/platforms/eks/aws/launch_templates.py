@@ -83,10 +83,8 @@ class LaunchTemplate(pulumi.ComponentResource):
     def _placement_group(self, name: str) -> pulumi.Output[str]:
         """Keeps machines close together, for EFA (strategy `cluster`: Amazon EC2 User Guide, "Placement
         groups")."""
-        group = ec2.PlacementGroup(
-            name, strategy="cluster", opts=pulumi.ResourceOptions(parent=self)
-        )
-        return group.name
+        opts = pulumi.ResourceOptions(parent=self)
+        return ec2.PlacementGroup(name, strategy="cluster", opts=opts).name
 
     def _efa_interfaces(
         self, name: str, args: LaunchTemplateArgs

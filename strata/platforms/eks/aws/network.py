@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 import pulumi
 from pulumi_aws import cloudwatch, ec2, vpc
 
-from strata.config.aws import Nat
+from strata.config.aws import AwsSettings, Nat
 from strata.platforms.eks.aws.addresses import ZoneRanges, cut
 from strata.platforms.eks.aws.documents import Statement
 from strata.platforms.eks.aws.identity import Role, RoleArgs, for_account, trust
@@ -28,14 +28,11 @@ INTERFACE_ENDPOINTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
-    """`range`: a /16 to a /19. `zones`: letters. `log_key_arn`: the key of the flow logs."""
+    """`aws`: the settings, with the letters of the zones. `log_key_arn`: the key of the flow logs."""
 
     location: AwsLocation
-    range: IPv4Network
-    zones: tuple[str, ...]
-    nat: Nat
+    aws: AwsSettings
     log_key_arn: pulumi.Input[str]
-    log_retention_days: int
 
 
 class Network(pulumi.ComponentResource):
@@ -50,10 +47,11 @@ class Network(pulumi.ComponentResource):
         super().__init__("strata:eks:Network", name, {}, opts)
         self._prefix, self._location = name, args.location
         self._child = pulumi.ResourceOptions(parent=self)
-        ranges = cut(args.range, args.zones)
+        aws = args.aws
+        ranges = cut(aws.range, aws.zone_letters)
         self.vpc = ec2.Vpc(
             f"{name}-vpc",
-            cidr_block=str(args.range),
+            cidr_block=str(aws.range),
             # Private names of the cluster's API and of the endpoints need both.
             enable_dns_hostnames=True,
             enable_dns_support=True,
@@ -66,8 +64,8 @@ class Network(pulumi.ComponentResource):
             f"{name}-default", vpc_id=self.vpc_id, tags=self._tags("default"), opts=self._child
         )
         self.public_subnets = self._public_subnets(ranges)
-        self.private_subnets = self._private_subnets(ranges, args.nat)
-        self._endpoints(str(args.range))
+        self.private_subnets = self._private_subnets(ranges, aws.nat)
+        self._endpoints(str(aws.range))
         self._flow_logs(args)
         self.register_outputs({"vpcId": self.vpc_id})
 
@@ -195,7 +193,7 @@ class Network(pulumi.ComponentResource):
             name,
             name=group_name,
             kms_key_id=args.log_key_arn,
-            retention_in_days=args.log_retention_days,
+            retention_in_days=args.aws.log_retention_days,
             opts=self._child,
         )
         write: Statement = {

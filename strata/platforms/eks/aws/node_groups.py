@@ -159,22 +159,20 @@ class NodeGroupsArgs:
 class NodeGroups(pulumi.ComponentResource):
     """The managed node groups of a cluster: `system`, on which the add-ons run, and those with GPUs.
 
-    `groups` are all of them. Each may grow to the `maximum` of its settings in whichever zone has the
+    Each may grow to the `maximum` of its settings in whichever zone has the
     capacity or the volume; the Cluster Autoscaler keeps the whole within the sum of the maxima.
     """
 
     def __init__(self, name: str, args: NodeGroupsArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("strata:eks:NodeGroups", name, {}, opts)
-        self._name = name
-        self._args = args
+        self._name, self._args = name, args
         plain = {one.name: one for one in node_groups(args.aws)}
-        self.system = tuple(self._make(plain[SYSTEM], args.aws.system_nodes))
-        self.groups = self.system + tuple(
-            group for one in args.aws.gpu_nodes for group in self._make(plain[one.name], one)
-        )
+        self._make(plain[SYSTEM], args.aws.system_nodes)
+        for nodes in args.aws.gpu_nodes:
+            self._make(plain[nodes.name], nodes)
         self.register_outputs({})
 
-    def _make(self, plain: NodeGroup, nodes: SystemNodes | GpuNodes) -> list[eks.NodeGroup]:
+    def _make(self, plain: NodeGroup, nodes: SystemNodes | GpuNodes) -> None:
         args = self._args
         template = LaunchTemplate(
             f"{self._name}-{plain.name}",
@@ -190,10 +188,8 @@ class NodeGroups(pulumi.ComponentResource):
         )
         zone = nodes.zone if isinstance(nodes, GpuNodes) else None
         zones = (zone,) if zone else tuple(args.subnets)
-        return [
+        for letter, minimum in zip(zones, shares(nodes.minimum, len(zones)), strict=True):
             self._make_in_zone(plain, nodes, template, letter, minimum)
-            for letter, minimum in zip(zones, shares(nodes.minimum, len(zones)), strict=True)
-        ]
 
     def _make_in_zone(
         self,
@@ -202,14 +198,15 @@ class NodeGroups(pulumi.ComponentResource):
         template: LaunchTemplate,
         letter: str,
         minimum: int,
-    ) -> eks.NodeGroup:
+    ) -> None:
         args, version = self._args, self._args.aws.kubernetes_version
+        name = f"{self._name}-{plain.name}-{letter}"
         capacity = nodes.capacity if isinstance(nodes, GpuNodes) else Capacity.ON_DEMAND
         labels = dict(plain.labels)
         if plain.gpu_resource == GPU_RESOURCE and plain.gpus:
             labels[AUTOSCALER_GPU] = "nvidia"
         group = eks.NodeGroup(
-            f"{self._name}-{plain.name}-{letter}",
+            name,
             cluster_name=args.cluster_name,
             node_role_arn=args.role_arn,
             subnet_ids=[args.subnets[letter]],
@@ -241,8 +238,7 @@ class NodeGroups(pulumi.ComponentResource):
                 ignore_changes=["scalingConfig.desiredSize"],
             ),
         )
-        self._tell_autoscaler(f"{self._name}-{plain.name}-{letter}", group, plain, labels)
-        return group
+        self._tell_autoscaler(name, group, plain, labels)
 
     def _tell_autoscaler(
         self, name: str, group: eks.NodeGroup, plain: NodeGroup, labels: Mapping[str, str]

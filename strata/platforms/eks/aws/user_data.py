@@ -97,66 +97,47 @@ def _all_have_nvme(nodes: GpuNodes) -> bool:
 
 
 def _bottlerocket(nodes: GpuNodes, settings: NodeSettings) -> str:
-    sections: list[tuple[str, dict[str, Json]]] = [
-        (
-            "settings.kubernetes",
-            {
-                "container-log-max-size": f"{settings.log_size_mib}Mi",
-                "container-log-max-files": settings.log_files,
-                "pod-pids-limit": settings.pids,
-            },
-        ),
-        ("settings.container-runtime", {"snapshotter": "soci"}),
-        (
-            "settings.container-runtime-plugins.soci-snapshotter",
-            {"pull-mode": "parallel-pull-unpack"},
-        ),
-    ]
+    sections: dict[str, dict[str, Json]] = {
+        "settings.kubernetes": {
+            "container-log-max-size": f"{settings.log_size_mib}Mi",
+            "container-log-max-files": settings.log_files,
+            "pod-pids-limit": settings.pids,
+        },
+        "settings.container-runtime": {"snapshotter": "soci"},
+        "settings.container-runtime-plugins.soci-snapshotter": {
+            "pull-mode": "parallel-pull-unpack"
+        },
+    }
     if _all_have_nvme(nodes):
         folders = ("containerd", "kubelet", "soci-snapshotter")
-        sections.append(
-            (
-                "settings.bootstrap-commands.instance-storage",
-                {
-                    "commands": [
-                        ["apiclient", "ephemeral-storage", "init"],
-                        ["apiclient", "ephemeral-storage", "bind", "--dirs"]
-                        + [f"/var/lib/{one}" for one in folders]
-                        + ["/var/log/pods"],
-                    ],
-                    "mode": "always",
-                    "essential": True,
-                },
-            )
-        )
+        sections["settings.bootstrap-commands.instance-storage"] = {
+            "commands": [
+                ["apiclient", "ephemeral-storage", "init"],
+                ["apiclient", "ephemeral-storage", "bind", "--dirs"]
+                + [f"/var/lib/{one}" for one in folders]
+                + ["/var/log/pods"],
+            ],
+            "mode": "always",
+            "essential": True,
+        }
     plugin = "settings.kubelet-device-plugins.nvidia"
     if nodes.sharing is GpuSharing.TIME_SLICING:
-        sections += [
-            (plugin, {"device-sharing-strategy": "time-slicing"}),
-            (
-                f"{plugin}.time-slicing",
-                {
-                    "replicas": nodes.time_slices,
-                    "rename-by-default": True,
-                    "fail-requests-greater-than-one": True,
-                },
-            ),
-        ]
+        sections[plugin] = {"device-sharing-strategy": "time-slicing"}
+        sections[f"{plugin}.time-slicing"] = {
+            "replicas": nodes.time_slices,
+            "rename-by-default": True,
+            "fail-requests-greater-than-one": True,
+        }
     if nodes.sharing is GpuSharing.MIG:
         products = [TYPES[name].gpu for name in nodes.instance_types]
-        sections += [
-            (plugin, {"device-partitioning-strategy": "mig"}),
-            (
-                f"{plugin}.mig.profile",
-                {
-                    f'"{one.bottlerocket}"': nodes.mig_profile
-                    for one in products
-                    if one is not None and one.bottlerocket is not None
-                },
-            ),
-        ]
+        sections[plugin] = {"device-partitioning-strategy": "mig"}
+        sections[f"{plugin}.mig.profile"] = {
+            f'"{one.bottlerocket}"': nodes.mig_profile
+            for one in products
+            if one is not None and one.bottlerocket is not None
+        }
     # These strings, numbers, booleans and lists are the same in TOML and JSON.
     return "\n\n".join(
         "\n".join([f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())])
-        for name, keys in sections
+        for name, keys in sections.items()
     )
