@@ -9,8 +9,9 @@ import pytest
 
 from strata.config.aws import AwsSettings
 from strata.model import GpuSharing
+from strata.pins import EKS_NODE_RELEASES
 from strata.platforms.eks.add_ons.autoscaler import priorities
-from strata.platforms.eks.aws.node_groups import RELEASES, node_groups, shares
+from strata.platforms.eks.aws.node_groups import node_groups, shares
 from strata.platforms.kubernetes.cluster import NodeGroup, Taint
 from tests.planned import Planned, Program, plan
 
@@ -165,8 +166,8 @@ def test_images_are_pinned_and_have_the_driver(stack: Program) -> None:
         for name in ("system-a", "small-a", "rocket-a")
     }
     assert kinds == {
-        "system-a": ("AL2023_x86_64_STANDARD", RELEASES["1.35"]),
-        "small-a": ("AL2023_x86_64_NVIDIA", RELEASES["1.35"]),
+        "system-a": ("AL2023_x86_64_STANDARD", EKS_NODE_RELEASES["1.35"]),
+        "small-a": ("AL2023_x86_64_NVIDIA", EKS_NODE_RELEASES["1.35"]),
         # Its releases are named by a commit: EKS takes its own default.
         "rocket-a": ("BOTTLEROCKET_x86_64_NVIDIA", None),
     }

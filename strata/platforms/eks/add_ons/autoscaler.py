@@ -110,13 +110,9 @@ def priorities(aws: AwsSettings, prefix: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def nodes_maximum(aws: AwsSettings) -> int:
-    """How many nodes there can be together."""
-    return aws.system_nodes.maximum + sum(one.maximum for one in aws.gpu_nodes)
-
-
 def autoscaler(image: str, aws: AwsSettings, location: AwsLocation) -> Pod:
     """One Cluster Autoscaler: while it is away, only the number of nodes stands still."""
+    nodes_maximum = aws.system_nodes.maximum + sum(one.maximum for one in aws.gpu_nodes)
     tags = ",".join(f"k8s.io/cluster-autoscaler/{tag}" for tag in ("enabled", location.cluster))
     probe = ContainerProbe(
         check=HttpCheck(path="/health-check", port=METRICS_PORT),
@@ -137,7 +133,7 @@ def autoscaler(image: str, aws: AwsSettings, location: AwsLocation) -> Pod:
             "--expander=priority",
             # The groups of one name differ only by zone.
             "--balance-similar-node-groups=true",
-            f"--max-nodes-total={nodes_maximum(aws)}",
+            f"--max-nodes-total={nodes_maximum}",
             f"--scale-down-unneeded-time={UNNEEDED_MINUTES}m",
             # What runs on every node is no reason to keep a node.
             "--ignore-daemonsets-utilization=true",

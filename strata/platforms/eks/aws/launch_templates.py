@@ -57,11 +57,7 @@ class LaunchTemplate(pulumi.ComponentResource):
             # A template with interfaces names security groups there.
             vpc_security_group_ids=None if efa else [args.cluster_security_group_id],
             network_interfaces=self._efa_interfaces(name, args) if efa else None,
-            placement=(
-                ec2.LaunchTemplatePlacementArgs(group_name=self._placement_group(name))
-                if efa
-                else None
-            ),
+            placement=self._placement(name) if efa else None,
             # EKS reads the type of a capacity block here.
             instance_type=nodes.instance_types[0] if block else None,
             instance_market_options=(
@@ -80,11 +76,12 @@ class LaunchTemplate(pulumi.ComponentResource):
         self.version = template.latest_version.apply(str)
         self.register_outputs({"id": self.id, "version": self.version})
 
-    def _placement_group(self, name: str) -> pulumi.Output[str]:
+    def _placement(self, name: str) -> ec2.LaunchTemplatePlacementArgs:
         """Keeps machines close together, for EFA (strategy `cluster`: Amazon EC2 User Guide, "Placement
         groups")."""
         opts = pulumi.ResourceOptions(parent=self)
-        return ec2.PlacementGroup(name, strategy="cluster", opts=opts).name
+        group = ec2.PlacementGroup(name, strategy="cluster", opts=opts)
+        return ec2.LaunchTemplatePlacementArgs(group_name=group.name)
 
     def _efa_interfaces(
         self, name: str, args: LaunchTemplateArgs
@@ -111,11 +108,12 @@ class LaunchTemplate(pulumi.ComponentResource):
     def _efa_security_group(self, name: str, args: LaunchTemplateArgs) -> pulumi.Output[str]:
         """EFA bypasses IP: it needs a group that allows all traffic from and to itself (Amazon EC2 User
         Guide, "Get started with EFA and MPI", step 1)."""
+        child = pulumi.ResourceOptions(parent=self)
         group = ec2.SecurityGroup(
             f"{name}-efa",
             description="EFA between the nodes of one group",
             vpc_id=args.vpc_id,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=child,
         )
         vpc.SecurityGroupIngressRule(
             f"{name}-efa-in",
@@ -123,7 +121,7 @@ class LaunchTemplate(pulumi.ComponentResource):
             referenced_security_group_id=group.id,
             ip_protocol="-1",
             description="from the other nodes of the group",
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=child,
         )
         vpc.SecurityGroupEgressRule(
             f"{name}-efa-out",
@@ -131,7 +129,7 @@ class LaunchTemplate(pulumi.ComponentResource):
             referenced_security_group_id=group.id,
             ip_protocol="-1",
             description="to the other nodes of the group",
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=child,
         )
         return group.id
 

@@ -42,8 +42,6 @@ GPU_TAINT = Taint(key=GPU_RESOURCE, value="true", effect="NoSchedule")
 # doesn't start another one meanwhile (cluster-autoscaler, processors/customresources/gpu_processor).
 AUTOSCALER_GPU = "k8s.amazonaws.com/accelerator"
 
-RELEASES = EKS_NODE_RELEASES
-
 # EKS has its own spelling of the effects of taints.
 _EFFECTS = {
     "NoSchedule": "NO_SCHEDULE",
@@ -67,7 +65,7 @@ def release_of(group: SystemNodes | GpuNodes, version: str) -> str | None:
         return group.release
     if isinstance(group, GpuNodes) and group.image is NodeImage.BOTTLEROCKET:
         return None
-    return RELEASES.get(version)
+    return EKS_NODE_RELEASES.get(version)
 
 
 def node_groups(aws: AwsSettings) -> tuple[NodeGroup, ...]:

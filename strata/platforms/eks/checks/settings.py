@@ -9,9 +9,8 @@ from ipaddress import IPv4Network
 from strata.config.aws import AwsSettings
 from strata.config.settings import Settings
 from strata.model import Problem
-from strata.pins import EKS_END_OF_STANDARD_SUPPORT
+from strata.pins import CLUSTER_AUTOSCALERS, EKS_END_OF_STANDARD_SUPPORT
 from strata.platforms.eks.aws import addresses
-from strata.platforms.eks.facts.images import AUTOSCALERS
 from strata.platforms.eks.facts.regions import REGIONS
 
 # No owner has a wider range. Half of the internet (a /1) is as open as all of it.
@@ -110,7 +109,7 @@ def supported(today: date) -> tuple[str, ...]:
 
 def _version(aws: AwsSettings, today: date) -> Iterator[Problem]:
     path, version = "strata:aws.kubernetesVersion", aws.kubernetes_version
-    known = [one for one in supported(today) if one in AUTOSCALERS]
+    known = [one for one in supported(today) if one in CLUSTER_AUTOSCALERS]
     fix = f"use a version with standard support: {', '.join(known)}"
     if not known:
         fix = "update Strata: it knows no version that EKS still supports"
@@ -119,7 +118,7 @@ def _version(aws: AwsSettings, today: date) -> Iterator[Problem]:
         yield Problem(path, f"{version} is not a known version of EKS", fix)
     elif end <= today:
         yield Problem(path, f"EKS's standard support for {version} ended on {end}", fix)
-    elif version not in AUTOSCALERS:
+    elif version not in CLUSTER_AUTOSCALERS:
         # Each release is for one version, and may not know what another asks for.
         yield Problem(path, f"no Cluster Autoscaler is known for {version}", fix)
 

@@ -5,28 +5,22 @@ can name one that was pushed to the stack's own registry, which is then used.
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from strata import pins
-
-AUTOSCALERS = pins.CLUSTER_AUTOSCALERS
 
 AUTOSCALER = "cluster-autoscaler"
 DEVICE_PLUGIN = "nvidia-device-plugin"
 DCGM_EXPORTER = "dcgm-exporter"
 PAUSE = "pause"
 
-OTHERS: Mapping[str, str] = MappingProxyType(
-    {
-        DEVICE_PLUGIN: pins.NVIDIA_DEVICE_PLUGIN,
-        DCGM_EXPORTER: pins.DCGM_EXPORTER,
-        PAUSE: pins.PAUSE,
-    }
-)
-
 
 def references(kubernetes_version: str) -> Mapping[str, str]:
     """The upstream references by name. For a version of Kubernetes without an autoscaler, which the
     checks reject, it is the newest one."""
-    newest = list(AUTOSCALERS.values())[-1]
-    return {AUTOSCALER: AUTOSCALERS.get(kubernetes_version, newest), **OTHERS}
+    newest = list(pins.CLUSTER_AUTOSCALERS.values())[-1]
+    return {
+        AUTOSCALER: pins.CLUSTER_AUTOSCALERS.get(kubernetes_version, newest),
+        DEVICE_PLUGIN: pins.NVIDIA_DEVICE_PLUGIN,
+        DCGM_EXPORTER: pins.DCGM_EXPORTER,
+        PAUSE: pins.PAUSE,
+    }
