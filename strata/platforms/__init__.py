@@ -15,7 +15,20 @@ SDKS = ("boto3", "botocore", "kubernetes", "pulumi_aws", "pulumi_docker", "pulum
 def choose(settings: Settings, project: str, stack: str) -> "Platform[Any]":
     """The platform that the settings name. Raises `InvalidStackError` if its SDK isn't installed."""
     try:
-        return _create(settings, project, stack)
+        # Each branch imports only the SDK of its platform.
+        match settings.platform:
+            case PlatformName.DOCKER:
+                from strata.platforms import docker
+
+                return docker.create(settings, project, stack)
+            case PlatformName.EKS:
+                from strata.platforms import eks
+
+                return eks.create(settings, project, stack)
+            case PlatformName.KUBERNETES:
+                from strata.platforms import kubernetes
+
+                return kubernetes.create(settings, project, stack)
     except ModuleNotFoundError as error:
         if error.name not in SDKS:
             raise
@@ -28,20 +41,3 @@ def choose(settings: Settings, project: str, stack: str) -> "Platform[Any]":
                 )
             ]
         ) from None
-
-
-def _create(settings: Settings, project: str, stack: str) -> "Platform[Any]":
-    """Imports only the SDK of the platform."""
-    match settings.platform:
-        case PlatformName.DOCKER:
-            from strata.platforms import docker
-
-            return docker.create(settings, project, stack)
-        case PlatformName.EKS:
-            from strata.platforms import eks
-
-            return eks.create(settings, project, stack)
-        case PlatformName.KUBERNETES:
-            from strata.platforms import kubernetes
-
-            return kubernetes.create(settings, project, stack)

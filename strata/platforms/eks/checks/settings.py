@@ -2,7 +2,7 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date
 from ipaddress import IPv4Network
 
@@ -133,11 +133,7 @@ def _public_access(aws: AwsSettings) -> Iterator[Problem]:
         elif addresses.is_private(network):
             message = f"{network} is private, and the public endpoint sees public addresses"
             yield Problem(f"{path}[{index}]", message, fix)
-    yield from _joined(path, networks, fix)
-
-
-def _joined(path: str, networks: Sequence[IPv4Network], fix: str) -> Iterator[Problem]:
-    """Many ranges that together are as open as one that is too wide."""
+    # Many ranges that together are as open as one that is too wide.
     narrow = [one for one in networks if one.prefixlen >= WIDEST_PUBLIC_PREFIX]
     total = sum(one.num_addresses for one in narrow)
     if total > IPv4Network(f"0.0.0.0/{WIDEST_PUBLIC_PREFIX}").num_addresses:
