@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -45,18 +46,13 @@ const (
 type languageHost struct {
 	pulumirpc.UnimplementedLanguageRuntimeServer
 
-	runner string // path of pulumi-language-python-exec
-
-	mutex         sync.Mutex
+	runner        string // path of pulumi-language-python-exec
 	engineAddress string
-	running       map[*exec.Cmd]struct{}
+	canceled      context.Context // ends what runs when the engine cancels the update
+	cancel        context.CancelFunc
 }
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == "--version" {
-		fmt.Println(version)
-		return
-	}
 	if err := serve(); err != nil {
 		fmt.Fprintf(os.Stderr, "pulumi-language-python: %v\n", err)
 		os.Exit(1)
@@ -64,55 +60,37 @@ func main() {
 }
 
 func serve() error {
+	parent := os.Getppid()
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding its own path: %w", err)
 	}
-	host := &languageHost{runner: self + "-exec", running: map[*exec.Cmd]struct{}{}}
-	if len(os.Args) > 1 {
-		// The engine's address comes last. Newer engines send it in the handshake as well.
-		host.engineAddress = os.Args[len(os.Args)-1]
-	}
+	// The engine's address comes last.
+	host := &languageHost{runner: self + "-exec", engineAddress: os.Args[len(os.Args)-1]}
+	host.canceled, host.cancel = context.WithCancel(context.Background())
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("listening on loopback: %w", err)
 	}
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessageBytes), grpc.MaxSendMsgSize(maxMessageBytes))
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessageBytes), grpc.WaitForHandlers(true))
 	pulumirpc.RegisterLanguageRuntimeServer(server, host)
 
-	// The engine stops its plugins with SIGINT and waits up to 10 seconds for each: exit at once.
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	// The engine stops its plugins with SIGINT and waits up to 10 seconds for each. A CLI that was killed can't.
+	signaled, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-signals
-		host.stopAll()
-		os.Exit(0)
+		for signaled.Err() == nil && os.Getppid() == parent {
+			select {
+			case <-signaled.Done():
+			case <-time.After(parentCheckInterval):
+			}
+		}
+		server.Stop() // it cancels the calls, and waits until what they run has ended
 	}()
-
-	go host.endWithParent(os.Getppid())
 
 	// The engine reads the port from the first line.
 	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
 	return server.Serve(listener)
-}
-
-// endWithParent ends this process and the program it runs if the CLI was killed and couldn't end them itself.
-func (host *languageHost) endWithParent(parent int) {
-	for os.Getppid() == parent {
-		time.Sleep(parentCheckInterval)
-	}
-	host.stopAll()
-	os.Exit(1)
-}
-
-func (host *languageHost) Handshake(
-	_ context.Context, request *pulumirpc.LanguageHandshakeRequest,
-) (*pulumirpc.LanguageHandshakeResponse, error) {
-	host.mutex.Lock()
-	defer host.mutex.Unlock()
-	host.engineAddress = request.GetEngineAddress()
-	return &pulumirpc.LanguageHandshakeResponse{}, nil
 }
 
 func (host *languageHost) GetPluginInfo(context.Context, *emptypb.Empty) (*pulumirpc.PluginInfo, error) {
@@ -125,11 +103,7 @@ func (host *languageHost) GetPluginInfo(context.Context, *emptypb.Empty) (*pulum
 func (host *languageHost) GetRequiredPackages(
 	_ context.Context, request *pulumirpc.GetRequiredPackagesRequest,
 ) (*pulumirpc.GetRequiredPackagesResponse, error) {
-	environment, err := findPython(request.GetInfo())
-	if err != nil {
-		return nil, err
-	}
-	files, err := filepath.Glob(filepath.Join(environment.sitePackages(), "*", "pulumi-plugin.json"))
+	files, err := sitePackages(request.GetInfo(), "*/pulumi-plugin.json")
 	if err != nil {
 		return nil, err
 	}
@@ -140,10 +114,8 @@ func (host *languageHost) GetRequiredPackages(
 			return nil, err
 		}
 		var plugin struct {
-			Resource bool   `json:"resource"`
-			Name     string `json:"name"`
-			Version  string `json:"version"`
-			Server   string `json:"server"`
+			Resource              bool
+			Name, Version, Server string
 		}
 		if err := json.Unmarshal(content, &plugin); err != nil {
 			return nil, fmt.Errorf("reading %s: %w", file, err)
@@ -162,11 +134,7 @@ func (host *languageHost) GetRequiredPackages(
 func pluginInstalled(name, version string) bool {
 	home := os.Getenv("PULUMI_HOME")
 	if home == "" {
-		userHome, err := os.UserHomeDir()
-		if err != nil {
-			return false
-		}
-		home = filepath.Join(userHome, ".pulumi")
+		home = filepath.Join(os.Getenv("HOME"), ".pulumi")
 	}
 	folder := fmt.Sprintf("resource-%s-v%s", name, strings.TrimPrefix(version, "v"))
 	_, err := os.Stat(filepath.Join(home, "plugins", folder))
@@ -176,11 +144,7 @@ func pluginInstalled(name, version string) bool {
 func (host *languageHost) GetProgramDependencies(
 	_ context.Context, request *pulumirpc.GetProgramDependenciesRequest,
 ) (*pulumirpc.GetProgramDependenciesResponse, error) {
-	environment, err := findPython(request.GetInfo())
-	if err != nil {
-		return nil, err
-	}
-	folders, err := filepath.Glob(filepath.Join(environment.sitePackages(), "*.dist-info"))
+	folders, err := sitePackages(request.GetInfo(), "*.dist-info")
 	if err != nil {
 		return nil, err
 	}
@@ -201,12 +165,6 @@ func (host *languageHost) About(
 		return nil, err
 	}
 	return &pulumirpc.AboutResponse{Executable: environment.executable, Version: environment.version()}, nil
-}
-
-func (host *languageHost) RuntimeOptionsPrompts(
-	context.Context, *pulumirpc.RuntimeOptionsRequest,
-) (*pulumirpc.RuntimeOptionsResponse, error) {
-	return &pulumirpc.RuntimeOptionsResponse{}, nil
 }
 
 // InstallDependencies does what `pulumi install` does with the toolchain pip: it creates the virtual environment and
@@ -249,7 +207,7 @@ func (host *languageHost) InstallDependencies(
 }
 
 func (host *languageHost) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
-	host.stopAll()
+	host.cancel()
 	return &emptypb.Empty{}, nil
 }
 
@@ -260,16 +218,30 @@ func (host *languageHost) Run(
 	if err != nil {
 		return nil, err
 	}
-	configuration, err := json.Marshal(orEmpty(request.GetConfig()))
-	if err != nil {
-		return nil, fmt.Errorf("writing the configuration as JSON: %w", err)
+	// Neither may be JSON's null.
+	values := map[string]string{}
+	maps.Copy(values, request.GetConfig())
+	configuration, _ := json.Marshal(values)
+	secretKeys, _ := json.Marshal(append([]string{}, request.GetConfigSecretKeys()...))
+	program := request.GetInfo().GetEntryPoint()
+	if program == "" {
+		program = "."
 	}
-	secretKeys, err := json.Marshal(append([]string{}, request.GetConfigSecretKeys()...))
-	if err != nil {
-		return nil, fmt.Errorf("writing the secret keys as JSON: %w", err)
+	arguments := []string{
+		"-u", host.runner,
+		"--monitor", request.GetMonitorAddress(),
+		"--engine", host.engineAddress,
+		"--project", request.GetProject(),
+		"--root_directory", request.GetInfo().GetRootDirectory(),
+		"--stack", request.GetStack(),
+		"--pwd", request.GetPwd(),
+		"--dry_run", strconv.FormatBool(request.GetDryRun()),
+		"--parallel", strconv.Itoa(int(request.GetParallel())),
+		"--organization", request.GetOrganization(),
+		program,
 	}
 
-	command := environment.command(ctx, append([]string{"-u", host.runner}, host.runnerArguments(request)...)...)
+	command := environment.command(ctx, append(arguments, request.GetArgs()...)...)
 	command.Env = append(command.Env,
 		"PULUMI_CONFIG="+string(configuration), "PULUMI_CONFIG_SECRET_KEYS="+string(secretKeys))
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
@@ -286,34 +258,6 @@ func (host *languageHost) Run(
 		}, nil
 	}
 	return &pulumirpc.RunResponse{}, nil
-}
-
-func (host *languageHost) runnerArguments(request *pulumirpc.RunRequest) []string {
-	host.mutex.Lock()
-	engineAddress := host.engineAddress
-	host.mutex.Unlock()
-
-	var arguments []string
-	option := func(name, value string) {
-		if value != "" {
-			arguments = append(arguments, "--"+name, value)
-		}
-	}
-	option("monitor", request.GetMonitorAddress())
-	option("engine", engineAddress)
-	option("project", request.GetProject())
-	option("root_directory", request.GetInfo().GetRootDirectory())
-	option("stack", request.GetStack())
-	option("pwd", request.GetPwd())
-	option("dry_run", strconv.FormatBool(request.GetDryRun()))
-	option("parallel", strconv.Itoa(int(request.GetParallel())))
-	option("organization", request.GetOrganization())
-
-	program := request.GetInfo().GetEntryPoint()
-	if program == "" {
-		program = "."
-	}
-	return append(append(arguments, program), request.GetArgs()...)
 }
 
 // RunPlugin starts a policy pack. The engine ends it by cancelling the call.
@@ -353,34 +297,13 @@ func (host *languageHost) run(command *exec.Cmd) (int, error) {
 	if err := command.Start(); err != nil {
 		return 0, err
 	}
-	host.mutex.Lock()
-	host.running[command] = struct{}{}
-	host.mutex.Unlock()
-	defer func() {
-		host.mutex.Lock()
-		delete(host.running, command)
-		host.mutex.Unlock()
-	}()
-
+	defer context.AfterFunc(host.canceled, func() { _ = command.Cancel() })()
 	err := command.Wait()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.Exited() {
 		return exit.ExitCode(), nil
 	}
 	return 0, err
-}
-
-func (host *languageHost) stopAll() {
-	host.mutex.Lock()
-	defer host.mutex.Unlock()
-	for command := range host.running {
-		_ = stop(command)
-	}
-}
-
-// stop signals the command and the processes it started: each command leads its own process group.
-func stop(command *exec.Cmd) error {
-	return syscall.Kill(-command.Process.Pid, syscall.SIGTERM)
 }
 
 // streams returns writers for stdout and stderr that share one stream: two goroutines copy to them.
@@ -399,10 +322,3 @@ func streams(send func(chunk []byte, isError bool) error) (stdout, stderr io.Wri
 type writerFunc func(chunk []byte) (int, error)
 
 func (write writerFunc) Write(chunk []byte) (int, error) { return write(chunk) }
-
-func orEmpty(configuration map[string]string) map[string]string {
-	if configuration == nil {
-		return map[string]string{}
-	}
-	return configuration
-}

@@ -5,7 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"syscall"
 
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
@@ -64,25 +64,28 @@ func (environment python) command(ctx context.Context, arguments ...string) *exe
 			"PATH="+filepath.Join(environment.virtualEnvironment, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
 	}
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	command.Cancel = func() error { return stop(command) }
+	// To its process group: a program starts others.
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGTERM) }
 	command.WaitDelay = stopGrace
 	return command
 }
 
-// sitePackages returns a pattern: the folder's name contains Python's version.
-func (environment python) sitePackages() string {
-	return filepath.Join(environment.virtualEnvironment, "lib", "python3*", "site-packages")
+// sitePackages returns the paths in the program's virtual environment that match a pattern.
+func sitePackages(info *pulumirpc.ProgramInfo, pattern string) ([]string, error) {
+	environment, err := findPython(info)
+	if err != nil {
+		return nil, err
+	}
+	// A folder's name contains Python's version.
+	return filepath.Glob(filepath.Join(environment.virtualEnvironment, "lib", "python3*", "site-packages", pattern))
 }
 
+var versionLine = regexp.MustCompile(`(?m)^version *= *(\S+)`)
+
 func (environment python) version() string {
-	content, err := os.ReadFile(filepath.Join(environment.virtualEnvironment, "pyvenv.cfg"))
-	if err != nil {
-		return "unknown"
-	}
-	for line := range strings.Lines(string(content)) {
-		if key, value, found := strings.Cut(line, "="); found && strings.TrimSpace(key) == "version" {
-			return strings.TrimSpace(value)
-		}
+	content, _ := os.ReadFile(filepath.Join(environment.virtualEnvironment, "pyvenv.cfg"))
+	if match := versionLine.FindSubmatch(content); match != nil {
+		return string(match[1])
 	}
 	return "unknown"
 }
