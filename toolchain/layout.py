@@ -7,111 +7,53 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
 # The stack that `make up` brings up, on this machine's Docker engine.
 DEV = "dev"
 
 
-@dataclass(frozen=True)
 class Layout:
     """The paths of one clone."""
 
-    root: Path
-
-    @property
-    def folder(self) -> Path:
-        return self.root / ".toolchain"
-
-    @property
-    def environment_file(self) -> Path:
-        return self.folder / "env"
-
-    @property
-    def bin(self) -> Path:
-        return self.folder / "bin"
-
-    @property
-    def pulumi_folder(self) -> Path:
-        """The CLI and its language hosts. `bin/pulumi` is a wrapper of the CLI."""
-        return self.folder / "lib" / "pulumi"
-
-    @property
-    def pulumi_home(self) -> Path:
-        return self.folder / "pulumi-home"
-
-    @property
-    def state(self) -> Path:
-        return self.folder / "state"
-
-    @property
-    def passphrase(self) -> Path:
-        return self.folder / "passphrase"
-
-    @property
-    def seed(self) -> Path:
-        return self.folder / "seed"
-
-    @property
-    def salts(self) -> Path:
-        return self.folder / "encryption-salts"
-
-    def salt(self, stack: str) -> Path:
-        """The line that Pulumi needs in the stack file and git's filter removes. The filter finds it by this name."""
-        return self.salts / self.stack_file(stack).name
-
-    @property
-    def source_file(self) -> Path:
-        return self.folder / "source"
-
-    @property
-    def installed_packages(self) -> Path:
-        """The Debian packages that this clone installed, one per line."""
-        return self.folder / "installed-packages"
-
-    @property
-    def logs(self) -> Path:
-        return self.folder / "logs"
-
-    @property
-    def stamps(self) -> Path:
-        return self.folder / "stamps"
-
-    @property
-    def downloads(self) -> Path:
-        return self.folder / "downloads"
-
-    @property
-    def build(self) -> Path:
-        return self.folder / "build"
-
-    @property
-    def go(self) -> Path:
-        return self.folder / "go"
-
-    @property
-    def docker(self) -> Path:
-        """The log and the process id of a Docker engine that this clone started."""
-        return self.folder / "docker"
-
-    @property
-    def venv(self) -> Path:
-        """The environment of the Pulumi program and of set-up, which Pulumi.yaml names."""
-        return self.folder / "venv"
-
-    @property
-    def test_venv(self) -> Path:
-        """The environment of tests and development tools."""
-        return self.folder / "venv-test"
-
-    def stack_file(self, stack: str) -> Path:
-        return self.root / f"Pulumi.{stack}.yaml"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = folder = root / ".toolchain"
+        self.environment_file = folder / "env"
+        self.bin = folder / "bin"
+        # The CLI and its language hosts. `bin/pulumi` is a wrapper of the CLI.
+        self.pulumi_folder = folder / "lib" / "pulumi"
+        self.pulumi_home = folder / "pulumi-home"
+        self.state = folder / "state"
+        self.passphrase = folder / "passphrase"
+        self.seed = folder / "seed"
+        self.salts = folder / "encryption-salts"
+        self.source_file = folder / "source"
+        # The Debian packages that this clone installed, one per line.
+        self.installed_packages = folder / "installed-packages"
+        self.logs = folder / "logs"
+        self.stamps = folder / "stamps"
+        self.downloads = folder / "downloads"
+        self.build = folder / "build"
+        self.go = folder / "go"
+        # The log and the process id of a Docker engine that this clone started.
+        self.docker = folder / "docker"
+        # The environment of the Pulumi program and of set-up, which Pulumi.yaml names.
+        self.venv = folder / "venv"
+        # The environment of tests and development tools.
+        self.test_venv = folder / "venv-test"
 
     @property
     def stacks(self) -> list[str]:
         """The stacks that have a file of settings."""
         return sorted(path.name.split(".")[1] for path in self.root.glob("Pulumi.*.yaml"))
+
+    def stack_file(self, stack: str) -> Path:
+        return self.root / f"Pulumi.{stack}.yaml"
+
+    def salt(self, stack: str) -> Path:
+        """The line that Pulumi needs in the stack file and git's filter removes. The filter finds it by this name."""
+        return self.salts / self.stack_file(stack).name
 
     def plugin(self, name: str, version: str) -> Path:
         """The folder where Pulumi looks for the plugin of a provider."""
