@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from strata.console import info
 from strata.errors import exit_on_error
-from toolchain import checks, clean, layers, locks, repair, stack, steps
+from toolchain import checks, clean, locks, repair, stack, steps
 from toolchain import preview as previews
 from toolchain.layout import DEV, here
 from toolchain.registries import golang
@@ -125,12 +125,12 @@ def test(layer: Layer = "") -> None:  # noqa: PT028 (a command, not a test)
         with steps.background(layout, steps.TEST_ENVIRONMENT, dict(os.environ)):
             ready = steps.ensure(layout)
         if layer:
-            layers.ensure(layout, layer)
+            checks.ensure_parts(layout, layer)
         else:
             # Before what takes minutes.
             checks.lint(layout, ready.environment)
             with steps.background(layout, steps.IMAGES, ready.environment):
-                layers.ensure(layout)
+                checks.ensure_parts(layout)
     checks.become_pytest(layout, ready.environment, *folder)
 
 

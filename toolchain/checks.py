@@ -9,7 +9,9 @@ from pathlib import Path
 
 from strata.console import heading
 from strata.errors import SetupError
+from toolchain import plugins, source
 from toolchain.layout import Layout
+from toolchain.registries import control_plane
 
 
 def _tool(layout: Layout, *command: str) -> list[str]:
@@ -46,6 +48,14 @@ def layer_folder(layout: Layout, layer: str) -> Path:
             f"choose one of: {', '.join(dict.fromkeys(known))}",
         )
     return folder
+
+
+def ensure_parts(layout: Layout, layer: str = "") -> None:
+    """Installs what one layer of the tests needs besides set-up, or what all layers need."""
+    if layer in ("", "engine", "foreign", "package", "policies", "toolchain"):
+        plugins.ensure_cluster(layout, source.remembered(layout))
+    if layer in ("", "kubernetes"):
+        control_plane.ensure(layout)
 
 
 def become_pytest(layout: Layout, environment: dict[str, str], *paths: str) -> None:

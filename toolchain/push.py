@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+import systems
+from strata.collect import collect
 from strata.config import Settings, load
 from strata.console import info
 from strata.errors import MissingRepositoryError, SetupError
 from strata.images import catalogue
-from strata.model import InvalidStackError
-from toolchain import needed, steps
+from strata.model import GpuMode, InvalidStackError
+from toolchain import steps
 from toolchain.files import write
 from toolchain.layout import Layout
 
@@ -35,7 +40,7 @@ def push(layout: Layout, stack: str, more: list[str]) -> None:
             f"stack {stack}: there is no file {file.name}",
             f"choose one of: {', '.join(layout.stacks)}",
         )
-    settings = settings_of(file, project)
+    settings = settings_of(file)
     if settings.platform != "eks" or settings.aws.account is None:
         raise SetupError(
             f"stack {stack}: it has no registry to push to",
@@ -43,7 +48,7 @@ def push(layout: Layout, stack: str, more: list[str]) -> None:
             "`make push STACK=prod`",
         )
     try:
-        names = sorted({*needed.own_images(settings), *needed.known(more)})
+        names = sorted({*own_images(settings), *known(more)})
     except InvalidStackError as error:
         raise SetupError(str(error), f"correct {file.name}") from error
     ready = steps.ensure(layout, stack)
@@ -113,7 +118,24 @@ def _make_repositories(
         sys.exit(done.returncode)
 
 
-def settings_of(file: Path, project: str) -> Settings:
+def own_images(settings: Settings) -> set[str]:
+    """The images of a stack that no public registry has. Raises `InvalidStackError`."""
+    names: set[str] = set()
+    for workload in collect(systems.find(settings.system), settings).workloads:
+        gpu = workload.gpu
+        if gpu.mode is not GpuMode.REQUIRE or gpu.image is None:
+            names.add(workload.image)
+        if gpu.mode is not GpuMode.OFF and gpu.image is not None:
+            names.add(gpu.image)
+    return {name for name in names if catalogue.get(name).upstream is None}
+
+
+def known(names: Iterable[str]) -> set[str]:
+    """Images by name. Raises `ImageError` for an unknown one."""
+    return {catalogue.get(name).name for name in names}
+
+
+def settings_of(file: Path) -> Settings:
     """Returns the settings of a stack without its encrypted secrets."""
     # Strings only, as Pulumi reads them: this library's YAML 1.1 takes `off` for false.
     read = yaml.load(file.read_text(), Loader=yaml.BaseLoader)  # noqa: S506 - it creates only strings
@@ -139,7 +161,8 @@ def with_digests(text: str, digests: dict[str, str]) -> str:
     merged = {**(settings.get(KEY) or {}), **digests}
     if merged == settings.get(KEY):
         return text
-    lines = _without_block(text.splitlines())
+    # Without the block of earlier digests: its lines are indented more.
+    lines = re.sub(rf"^  {KEY}:.*\n?(?:   .*\n?)*", "", text, flags=re.MULTILINE).splitlines()
     start = next((n for n, line in enumerate(lines) if line.startswith("config:")), None)
     block = [f"  {KEY}:", *(f"    {name}: {digest}" for name, digest in sorted(merged.items()))]
     if start is not None:
@@ -148,28 +171,10 @@ def with_digests(text: str, digests: dict[str, str]) -> str:
             end += 1
         lines[end:end] = block
         made = "\n".join(lines) + "\n"
-        if _read(made) == {**before, "config": {**settings, KEY: merged}}:
-            return made
+        with suppress(yaml.YAMLError):
+            if yaml.safe_load(made) == {**before, "config": {**settings, KEY: merged}}:
+                return made
     raise SetupError(
         "the digests can't be added to the stack file: its `config:` isn't a block",
         f"add them by hand under {KEY}: {json.dumps(digests)}",
     )
-
-
-def _read(text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return None
-
-
-def _without_block(lines: list[str]) -> list[str]:
-    kept: list[str] = []
-    inside = False
-    for line in lines:
-        if line.startswith(f"  {KEY}:"):
-            inside = True
-        elif not inside or not line.startswith("   "):
-            inside = False
-            kept.append(line)
-    return kept

@@ -24,8 +24,8 @@ from strata.images import push
 from strata.images.source import Source
 from strata.platforms.eks import registry_alone
 from tests.toolchain.image_registry import ImageRegistry, serving
-from toolchain import needed, steps
 from toolchain import push as command
+from toolchain import steps
 from toolchain.layout import Layout
 
 ACCOUNT = "123456789012"  # moto's own
@@ -281,7 +281,7 @@ def test_the_images_of_a_stack_are_those_of_its_services(tmp_path: Path) -> None
         file.write_text(
             f"config:\n  strata:platform: eks\n{secret}  strata:gpu: {{mode: {mode}}}\n"
         )
-        return needed.own_images(command.settings_of(file, "strata"))
+        return command.own_images(command.settings_of(file))
 
     # The engines of its datastores are upstream's.
     assert of("require") == {"application", "inference-cuda"}
@@ -290,9 +290,9 @@ def test_the_images_of_a_stack_are_those_of_its_services(tmp_path: Path) -> None
 
 
 def test_an_image_that_nobody_knows_is_refused() -> None:
-    assert needed.known(["redis"]) == {"redis"}
+    assert command.known(["redis"]) == {"redis"}
     with pytest.raises(ImageError, match="unknown image 'rediss'"):
-        needed.known(["redis", "rediss"])
+        command.known(["redis", "rediss"])
 
 
 @pytest.mark.parametrize(
