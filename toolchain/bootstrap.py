@@ -9,6 +9,7 @@ Uses only the standard library: it runs before there is an environment.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -78,7 +79,7 @@ def make_environment(group: str) -> None:
     log = layout.logs / f"python-{group}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     if not _holds(created, wanted):
-        if not has_ensurepip():
+        if importlib.util.find_spec("ensurepip") is None:  # a package of its own on Debian
             _install_ensurepip(layout)
         if folder.is_symlink():
             folder.unlink()  # `--clear` would empty its target, which isn't ours
@@ -121,14 +122,6 @@ def _install_ensurepip(layout: Layout) -> None:
         )
     print("    installing the Debian package python3-venv", flush=True)
     debian.install(["python3-venv"], layout.installed_packages, layout.logs / "apt.log")
-
-
-def has_ensurepip() -> bool:
-    try:
-        import ensurepip  # noqa: F401 (a package of its own on Debian)
-    except ImportError:
-        return False
-    return True
 
 
 def run(command: list[str], log: Path, doing: str, extra: dict[str, str] | None = None) -> None:

@@ -41,15 +41,8 @@ def _apt(arguments: list[str], log: Path) -> subprocess.CompletedProcess[str]:
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     # Wait for another apt (unattended upgrades) rather than fail.
-    command = [
-        "apt-get",
-        "-y",
-        "-o",
-        "DPkg::Lock::Timeout=300",
-        "-o",
-        "Acquire::Retries=3",
-        *arguments,
-    ]
+    options = "-y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3"
+    command = ["apt-get", *options.split(), *arguments]
     done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
     with log.open("a") as file:
         file.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}")
@@ -90,12 +83,9 @@ def remove(record: Path, log: Path) -> str | None:
     if not ours:
         return None
     planned = _apt(["--simulate", "purge", *sorted(ours)], log)
-    doomed = {
-        line.split()[1]
-        for line in planned.stdout.splitlines()
-        if line.startswith(("Purg ", "Remv "))
-    }
-    others = {name.partition(":")[0] for name in doomed} - {name.partition(":")[0] for name in ours}
+    lines = [line.split() for line in planned.stdout.splitlines()]
+    doomed = {words[1].partition(":")[0] for words in lines if words[:1] in (["Purg"], ["Remv"])}
+    others = doomed - {name.partition(":")[0] for name in ours}
     if planned.returncode or others:
         return f"other packages need them: {', '.join(sorted(others)) or 'see ' + str(log)}"
     done = _apt(["purge", *sorted(ours)], log)

@@ -41,16 +41,18 @@ def checksum_of(listing: str, name: str) -> str:
 
 def matches(path: Path, checksum: str) -> bool:
     """Whether the file has the checksum (SHA-256 or SHA-1, in hexadecimal)."""
-    algorithm = _ALGORITHMS.get(len(checksum))
-    if algorithm is None:
-        raise ValueError(f"{checksum}: neither SHA-256 nor SHA-1")
     with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest() == checksum.lower()
+        return hashlib.file_digest(file, _ALGORITHMS[len(checksum)]).hexdigest() == checksum.lower()
 
 
-def read(url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
+def read(url: str) -> str:
     """Returns the text at a URL. Retries transient errors."""
-    return _retried(url, lambda: _get(url, timeout_seconds))
+
+    def get() -> str:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 (our own https addresses)
+            return str(response.read(), "utf-8")
+
+    return _retried(url, get)
 
 
 def fetch(
@@ -75,12 +77,6 @@ def fetch(
             "STRATA_SOURCE=registries",
         )
     part.replace(target)
-
-
-def _get(url: str, timeout_seconds: float) -> str:
-    with urllib.request.urlopen(url, timeout=timeout_seconds) as response:  # noqa: S310 (our own https addresses)
-        body: bytes = response.read()
-    return body.decode()
 
 
 def _append(url: str, part: Path, report: Report) -> None:
@@ -113,9 +109,8 @@ def _retried(url: str, attempt: Callable[[], Result]) -> Result:
         try:
             return attempt()
         except (OSError, http.client.HTTPException) as error:
-            final = (
-                isinstance(error, urllib.error.HTTPError) and error.code not in _TRANSIENT_STATUS
-            )
+            status = error.code if isinstance(error, urllib.error.HTTPError) else None
+            final = status is not None and status not in _TRANSIENT_STATUS
             if final or not remaining:
                 raise SetupError(
                     f"{url}: the download failed: {error}",

@@ -16,6 +16,7 @@ from strata.errors import DockerError, SetupError
 from toolchain import debian
 from toolchain.files import write
 from toolchain.layout import Layout
+from toolchain.locks import is_running
 
 START_LIMIT_SECONDS = 90.0
 POLL_SECONDS = 0.1
@@ -58,7 +59,7 @@ def _start(layout: Layout, progress: Step) -> None:
     if Path("/run/systemd/system").is_dir():
         # Installing the package may have started it already.
         subprocess.run(["systemctl", "start", "docker"], check=False, capture_output=True)
-        _wait(progress, alive=lambda: True, log_hint="`journalctl -u docker`")
+        _wait(progress, alive=lambda: True, hint="`journalctl -u docker`")
         write(layout.docker / "started-by", "systemd\n")
         return
     log = layout.docker / "dockerd.log"
@@ -69,15 +70,10 @@ def _start(layout: Layout, progress: Step) -> None:
         )
     # Before the wait: an interrupted set-up must still know that the engine is its own.
     write(layout.docker / "dockerd.pid", f"{process.pid}\n")
-    _wait(progress, alive=lambda: process.poll() is None, log_hint=str(log), log=log)
+    _wait(progress, alive=lambda: process.poll() is None, hint=str(log), log=log)
 
 
-def _wait(
-    progress: Step,
-    alive: Callable[[], bool],
-    log_hint: str,
-    log: Path | None = None,
-) -> None:
+def _wait(progress: Step, alive: Callable[[], bool], hint: str, log: Path | None = None) -> None:
     """Waits until the engine answers. Raises `SetupError` if it ends or the time is over."""
     while progress.seconds < START_LIMIT_SECONDS and alive():
         try:
@@ -90,26 +86,25 @@ def _wait(
     last = "\n    ".join(log.read_text().splitlines()[-LAST_LINES:]) if log else ""
     raise SetupError(
         f"the Docker engine did not start in {progress.seconds:.0f} s\n    {last}".rstrip(),
-        f"see {log_hint}; Docker can't run in an unprivileged container",
+        f"see {hint}; Docker can't run in an unprivileged container",
     )
 
 
 def stop(layout: Layout) -> bool:
     """Stops the engine if this clone started it; returns whether it did."""
     if (layout.docker / "started-by").is_file():
-        subprocess.run(
-            ["systemctl", "stop", "docker.socket", "docker"], check=False, capture_output=True
-        )
+        units = ["docker.socket", "docker"]
+        subprocess.run(["systemctl", "stop", *units], check=False, capture_output=True)
         return True
     pid_file = layout.docker / "dockerd.pid"
     if not pid_file.is_file():
         return False
     pid = int(pid_file.read_text())
-    if not is_dockerd(pid):
+    if not is_running(pid, "dockerd"):
         return False
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_LIMIT_SECONDS
-    while is_dockerd(pid):
+    while is_running(pid, "dockerd"):
         if time.monotonic() > deadline:
             raise SetupError(
                 f"the Docker engine (process {pid}) did not stop in {STOP_LIMIT_SECONDS:.0f} s",
@@ -117,13 +112,3 @@ def stop(layout: Layout) -> bool:
             )
         time.sleep(POLL_SECONDS)
     return True
-
-
-def is_dockerd(pid: int) -> bool:
-    """Whether the process runs and is a Docker engine: its id may belong to another process by now."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    name, _, rest = state.partition("(")[2].rpartition(")")
-    return name == "dockerd" and not rest.strip().startswith("Z")

@@ -18,7 +18,7 @@ def remove_stale(state: Path) -> tuple[list[int], bool]:
     for lock in folder.glob("locks/*/*/*/*.json"):
         try:
             holder = json.loads(lock.read_text())
-            stale = holder["hostname"] == host and not is_pulumi(int(holder["pid"]))
+            stale = holder["hostname"] == host and not is_running(int(holder["pid"]), "pulumi")
         except FileNotFoundError:
             continue  # its run just ended
         except (ValueError, KeyError, TypeError):
@@ -36,8 +36,8 @@ def remove_stale(state: Path) -> tuple[list[int], bool]:
     return killed, held
 
 
-def is_pulumi(pid: int) -> bool:
-    """Whether the process runs, and runs Pulumi: its number may belong to another process by now."""
+def is_running(pid: int, program: str) -> bool:
+    """Whether the process runs, and runs this program: its number may belong to another process by now."""
     process = Path("/proc") / str(pid)
     if Path("/proc/self").exists():
         try:
@@ -45,7 +45,7 @@ def is_pulumi(pid: int) -> bool:
             name, line = (process / "comm").read_text().strip(), (process / "cmdline").read_bytes()
         except OSError:
             return False
-        return name == "pulumi" and bool(line.strip(b"\0"))
+        return name == program and bool(line.strip(b"\0"))
     command = ["ps", "-p", str(pid), "-o", "comm="]
     done = subprocess.run(command, text=True, capture_output=True, check=False)
-    return Path(done.stdout.strip()).name == "pulumi"
+    return Path(done.stdout.strip()).name == program

@@ -26,7 +26,7 @@ def living(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     (tmp_path / "pulumi").symlink_to(sleep)
     process = subprocess.Popen([str(tmp_path / "pulumi"), "60"])
     # Popen may return before the new program has its name.
-    until(lambda: locks.is_pulumi(process.pid), "the process is named pulumi")
+    until(lambda: locks.is_running(process.pid, "pulumi"), "the process is named pulumi")
     yield process
     process.kill()
     process.wait()
