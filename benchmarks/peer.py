@@ -24,36 +24,25 @@ def ensure(layout: Layout) -> Path:
     if stamp.valid():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    if chosen == source.OFFICIAL:
-        _fetch(target)
-    else:
-        _build(layout, module, target)
+    how = "official release" if chosen == source.OFFICIAL else "building it from its Go module"
+    with step(f"Docker Compose {COMPOSE}: {how}, for the benchmarks") as progress:
+        if chosen == source.OFFICIAL:
+            _fetch(target)
+        else:
+            what = golang.Build(module, _PACKAGE, target, {_VERSION_VARIABLE: f"v{COMPOSE}"})
+            golang.build(layout, what, progress)
     stamp.set()
     return target
 
 
-def _release() -> Release:
+def _fetch(target: Path) -> None:
     processors = {"amd64": "x86_64", "arm64": "aarch64"}
     machine = platform.machine().lower()
-    return Release(
+    release = Release(
         folder=f"https://github.com/docker/compose/releases/download/v{COMPOSE}",
         archive=f"docker-compose-{platform.system().lower()}-{processors.get(machine, machine)}",
         checksums="checksums.txt",
     )
-
-
-def _fetch(target: Path) -> None:
-    release = _release()
-    with step(f"Docker Compose {COMPOSE}: official release, for the benchmarks"):
-        checksum = download.checksum_of(download.read(release.checksums_url), release.archive)
-        download.fetch(release.archive_url, target, checksum)
-        target.chmod(0o755)
-
-
-def _build(layout: Layout, module: Path, target: Path) -> None:
-    log = layout.logs / "compose.log"
-    with step(
-        f"Docker Compose {COMPOSE}: building it from its Go module, for the benchmarks, minutes the first time"
-    ) as progress:
-        what = golang.Build(module, _PACKAGE, target, {_VERSION_VARIABLE: f"v{COMPOSE}"})
-        golang.build(layout, what, log, progress)
+    checksum = download.checksum_of(download.read(release.checksums_url), release.archive)
+    download.fetch(release.archive_url, target, checksum)
+    target.chmod(0o755)

@@ -27,17 +27,15 @@ _RUNNER = "pulumi-language-python-exec"
 
 def install_cli(layout: Layout) -> None:
     """Builds the CLI and the Python language host if they are missing."""
-    with golang.caches(layout):
-        _build_cli(layout)
-        _build_language_host(layout)
+    _build_cli(layout)
+    _build_language_host(layout)
 
 
 def install_plugin(layout: Layout, name: str, version: str) -> None:
     """Builds the Docker plugin, or installs the plan-only provider in another plugin's place."""
     folder = layout.plugin(name, version)
     if name == "docker":
-        with golang.caches(layout):
-            _build_docker_plugin(layout, folder / f"pulumi-resource-{name}")
+        _build_docker_plugin(layout, folder / f"pulumi-resource-{name}")
     else:
         install_plan_provider(folder, name, layout.stamps)
 
@@ -61,11 +59,10 @@ def _build_cli(layout: Layout) -> None:
     stamp = Stamp(layout.stamps, "pulumi", digest("registries", PULUMI, module), [target])
     if stamp.valid():
         return
-    with step(
-        f"Pulumi CLI {PULUMI}: building it from Go modules (takes minutes, once)"
-    ) as progress:
+    title = f"Pulumi CLI {PULUMI}: building it from Go modules (takes minutes, once)"
+    with step(title) as progress:
         build = golang.Build(module, _CLI_PACKAGE, target, {_CLI_VERSION: f"v{PULUMI}"})
-        golang.build(layout, build, layout.logs / "pulumi.log", progress)
+        golang.build(layout, build, progress)
         stamp.set()
 
 
@@ -77,11 +74,10 @@ def _build_language_host(layout: Layout) -> None:
     stamp = Stamp(layout.stamps, "language-python", wanted, [target, runner])
     if stamp.valid():
         return
-    log = layout.logs / "language-python.log"
     with step(f"Python language host {PULUMI}: building it") as progress:
         build = golang.Build(module, ".", target, {"main.version": PULUMI})
-        golang.build(layout, build, log, progress)
-        sdk = golang.download(layout, _SDK_MODULE, f"v{PULUMI}", log)
+        golang.build(layout, build, progress)
+        sdk = golang.download(layout, _SDK_MODULE, f"v{PULUMI}")
         write(runner, (sdk / "python" / "cmd" / _RUNNER).read_text(), 0o755)
         stamp.set()
 
@@ -93,12 +89,10 @@ def _build_docker_plugin(layout: Layout, target: Path) -> None:
     stamp = Stamp(layout.stamps, "docker-plugin", wanted, [target])
     if stamp.valid():
         return
-    log = layout.logs / "docker-plugin.log"
-    with step(
-        f"Docker plugin {DOCKER_PLUGIN}: building it from Go modules (takes minutes, once)"
-    ) as progress:
-        folder = docker_plugin.prepare(layout, log)
+    title = f"Docker plugin {DOCKER_PLUGIN}: building it from Go modules (takes minutes, once)"
+    with step(title) as progress:
+        folder = docker_plugin.prepare(layout)
         build = golang.Build(folder, ".", target, {"main.version": DOCKER_PLUGIN})
-        golang.build(layout, build, log, progress)
+        golang.build(layout, build, progress)
         shutil.rmtree(folder)
         stamp.set()

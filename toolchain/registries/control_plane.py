@@ -32,13 +32,13 @@ def ensure(layout: Layout) -> None:
     stamp = Stamp(layout.stamps, "kubernetes", digest(*modules.values()), targets.values())
     if stamp.valid():
         return
-    log = layout.logs / "kubernetes.log"
     # Most packages are compiled for the first program and reused by the others.
     with golang.caches(layout):
         for name, (module, package) in _PACKAGES.items():
-            with step(
+            title = (
                 f"{name}: building it from Go modules, for tests/kubernetes (takes minutes, once)"
-            ) as progress:
+            )
+            with step(title) as progress:
                 build = golang.Build(modules[module], package, targets[name])
-                golang.build(layout, build, log, progress)
+                golang.build(layout, build, progress)
     stamp.set()

@@ -48,43 +48,30 @@ class Edit:
 
 
 # Delays before the first poll and between polls. A local engine creates these resources at once.
-EDITS = (
-    Edit(
-        f"{_PROVIDER}/resource_docker_network_funcs.go",
-        "networkReadRefreshWaitBeforeRefreshes   = 5 * time.Second",
-        "networkReadRefreshWaitBeforeRefreshes   = 20 * time.Millisecond",
+_DELAYS = {
+    "resource_docker_network_funcs.go": (
+        ("networkReadRefreshWaitBeforeRefreshes   = ", "5 * time.Second", "20 * time.Millisecond"),
+        ("networkReadRefreshDelay                 = ", "2 * time.Second", "0"),
+        ("networkRemoveRefreshWaitBeforeRefreshes = ", "5 * time.Second", "50 * time.Millisecond"),
+        ("networkRemoveRefreshDelay               = ", "2 * time.Second", "0"),
     ),
-    Edit(
-        f"{_PROVIDER}/resource_docker_network_funcs.go",
-        "networkReadRefreshDelay                 = 2 * time.Second",
-        "networkReadRefreshDelay                 = 0",
-    ),
-    Edit(
-        f"{_PROVIDER}/resource_docker_network_funcs.go",
-        "networkRemoveRefreshWaitBeforeRefreshes = 5 * time.Second",
-        "networkRemoveRefreshWaitBeforeRefreshes = 50 * time.Millisecond",
-    ),
-    Edit(
-        f"{_PROVIDER}/resource_docker_network_funcs.go",
-        "networkRemoveRefreshDelay               = 2 * time.Second",
-        "networkRemoveRefreshDelay               = 0",
-    ),
-    Edit(
-        f"{_PROVIDER}/resource_docker_volume.go",
-        "volumeReadRefreshWaitBeforeRefreshes = 5 * time.Second",
-        "volumeReadRefreshWaitBeforeRefreshes = 20 * time.Millisecond",
-    ),
-    Edit(
-        f"{_PROVIDER}/resource_docker_volume.go",
-        "volumeReadRefreshDelay               = 2 * time.Second",
-        "volumeReadRefreshDelay               = 0",
+    "resource_docker_volume.go": (
+        ("volumeReadRefreshWaitBeforeRefreshes = ", "5 * time.Second", "20 * time.Millisecond"),
+        ("volumeReadRefreshDelay               = ", "2 * time.Second", "0"),
     ),
     # The interval of health polls. Services that link to this one start after it.
-    Edit(
-        f"{_PROVIDER}/resource_docker_container_funcs.go",
-        'log.Printf("[DEBUG] waiting for container healthy state")\n\t\t\t\t\ttime.Sleep(time.Second)',
-        'log.Printf("[DEBUG] waiting for container healthy state")\n\t\t\t\t\ttime.Sleep(100 * time.Millisecond)',
+    "resource_docker_container_funcs.go": (
+        (
+            'log.Printf("[DEBUG] waiting for container healthy state")\n\t\t\t\t\ttime.Sleep(',
+            "time.Second)",
+            "100 * time.Millisecond)",
+        ),
     ),
+}
+EDITS = tuple(
+    Edit(f"{_PROVIDER}/{file}", start + old, start + new)
+    for file, delays in _DELAYS.items()
+    for start, old, new in delays
 )
 
 
@@ -102,9 +89,9 @@ def apply(edits: tuple[Edit, ...], folder: Path) -> None:
         path.write_text(text.replace(edit.old, edit.new))
 
 
-def prepare(layout: Layout, log: Path) -> Path:
+def prepare(layout: Layout) -> Path:
     """Returns the folder to build the plugin in: our module with the edited copy of the upstream provider."""
-    upstream = golang.download(layout, UPSTREAM_MODULE, UPSTREAM_VERSION, log)
+    upstream = golang.download(layout, UPSTREAM_MODULE, UPSTREAM_VERSION)
     folder = layout.build / "pulumi-resource-docker"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(golang.SOURCES / "pulumi-resource-docker", folder)

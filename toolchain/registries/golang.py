@@ -92,9 +92,10 @@ def check(layout: Layout) -> None:
         raise SetupError(f"{go} is too old: {done.stdout.strip() or done.stderr.strip()}", remedy)
 
 
-def build(layout: Layout, what: Build, log: Path, progress: Step) -> None:
+def build(layout: Layout, what: Build, progress: Step) -> None:
     """Builds one program. An interrupted build resumes from the caches."""
     check(layout)
+    log = layout.logs / f"{what.target.name}.log"
     with caches(layout):
         settings = environment(layout)
         progress.update("reading the modules")
@@ -109,18 +110,14 @@ def build(layout: Layout, what: Build, log: Path, progress: Step) -> None:
         temporary.replace(what.target)
 
 
-def download(layout: Layout, module: str, module_version: str, log: Path) -> Path:
+def download(layout: Layout, module: str, module_version: str) -> Path:
     """Returns the folder of one module, verified against Go's checksum database."""
     command = ["go", "mod", "download", "-json", f"{module}@{module_version}"]
     # Outside any module: inside one, Go would check its go.sum.
     layout.build.mkdir(parents=True, exist_ok=True)
+    settings, log = environment(layout), layout.logs / "go-mod-download.log"
     done = subprocess.run(
-        command,
-        cwd=layout.build,
-        env=environment(layout),
-        text=True,
-        capture_output=True,
-        check=False,
+        command, cwd=layout.build, env=settings, text=True, capture_output=True, check=False
     )
     with log.open("a") as file:
         file.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}")
@@ -141,7 +138,7 @@ def _run(
     """Runs Go with its output in the log. Returns the number of packages it lists."""
     log.parent.mkdir(parents=True, exist_ok=True)
     last: deque[str] = deque(maxlen=LAST_LINES)
-    count = 0
+    count, of = 0, f" of at most {expected}" if expected else ""
     with log.open("a") as file:
         file.write(f"$ {' '.join(command)}\n")
         with subprocess.Popen(
@@ -155,14 +152,11 @@ def _run(
             for line in process.stdout or ():
                 file.write(line)
                 last.append(line.rstrip())
-                downloading = line.startswith("go: downloading ")
-                count += not downloading
-                of = f" of at most {expected}" if expected else ""
-                progress.update(
-                    line.strip().removeprefix("go: ")
-                    if downloading
-                    else f"{doing} {count}{of} packages"
-                )
+                if line.startswith("go: downloading "):
+                    progress.update(line.strip().removeprefix("go: "))
+                else:
+                    count += 1
+                    progress.update(f"{doing} {count}{of} packages")
     if process.returncode:
         raise _failure(command, list(last), log)
     return count
