@@ -13,7 +13,6 @@ import json
 import re
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -39,7 +38,7 @@ REGION = "eu-central-1"
 KUBERNETES_WITHOUT_NAMES = ("helm.sh/", "yaml:", "kustomize:")
 
 
-def policy_document(arguments: dict[str, Any]) -> dict[str, Any]:
+def policy_document(arguments: dict[str, Any]) -> str:
     """Returns the JSON of a policy from its statements, as the real function writes it."""
     statements = []
     for given in arguments.get("statements", []):
@@ -57,44 +56,44 @@ def policy_document(arguments: dict[str, Any]) -> dict[str, Any]:
             condition = statement.setdefault("Condition", {}).setdefault(entry["test"], {})
             condition[entry["variable"]] = entry["values"]
         statements.append(statement)
-    return {**arguments, "json": json.dumps({"Version": "2012-10-17", "Statement": statements})}
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-ANSWERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "aws:index/getCallerIdentity:getCallerIdentity": lambda _: {
+FUNCTIONS: dict[str, dict[str, Any]] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": {
         "accountId": ACCOUNT,
         "arn": f"arn:aws:iam::{ACCOUNT}:user/plan",
         "userId": "plan",
         "id": ACCOUNT,
     },
-    "aws:index/getRegion:getRegion": lambda _: {
+    "aws:index/getRegion:getRegion": {
         "name": REGION,
         "region": REGION,
         "id": REGION,
         "endpoint": f"ec2.{REGION}.amazonaws.com",
         "description": "plan",
     },
-    "aws:index/getPartition:getPartition": lambda _: {
+    "aws:index/getPartition:getPartition": {
         "partition": "aws",
         "dnsSuffix": "amazonaws.com",
         "reverseDnsPrefix": "com.amazonaws",
         "id": "aws",
     },
-    "aws:index/getAvailabilityZones:getAvailabilityZones": lambda _: {
+    "aws:index/getAvailabilityZones:getAvailabilityZones": {
         "names": [f"{REGION}{letter}" for letter in "abc"],
         "zoneIds": [f"euc1-az{number}" for number in (1, 2, 3)],
         "groupNames": [REGION],
         "id": REGION,
     },
-    "aws:iam/getPolicyDocument:getPolicyDocument": policy_document,
-    "aws:ssm/getParameter:getParameter": lambda arguments: {
-        **arguments,
+    "aws:ssm/getParameter:getParameter": {
         "value": "ami-00000000000000000",
         "type": "String",
         "arn": f"arn:aws:ssm:{REGION}::parameter/plan",
-        "id": arguments.get("name", ""),
+        "id": "plan",
     },
 }
+"""The fixed results of functions, besides their arguments."""
+POLICY_DOCUMENT = "aws:iam/getPolicyDocument:getPolicyDocument"
 
 
 class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
@@ -143,13 +142,11 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
         """Shows the notice, once per process."""
         address, self.engine_address = self.engine_address, ""
         if address:
+            notice = engine_pb2.LogRequest(
+                severity=engine_pb2.INFO, message=NOTICE.format(name=self.name)
+            )
             with grpc.insecure_channel(address) as channel:
-                engine = engine_pb2_grpc.EngineStub(channel)
-                engine.Log(
-                    engine_pb2.LogRequest(
-                        severity=engine_pb2.INFO, message=NOTICE.format(name=self.name)
-                    )
-                )
+                engine_pb2_grpc.EngineStub(channel).Log(notice)
 
     def Check(self, request: Any, context: Any) -> Any:
         inputs = struct_pb2.Struct()
@@ -191,7 +188,9 @@ class PlanProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Invoke(self, request: Any, context: Any) -> Any:
         arguments = json_format.MessageToDict(request.args)
-        answer = ANSWERS[request.tok](arguments) if request.tok in ANSWERS else arguments
+        answer = {**arguments, **FUNCTIONS.get(request.tok, {})}
+        if request.tok == POLICY_DOCUMENT:
+            answer["json"] = policy_document(arguments)
         response = provider_pb2.InvokeResponse()
         getattr(response, "return").update(answer)
         return response
