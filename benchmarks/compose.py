@@ -5,18 +5,47 @@ mounted from a file of the host.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from benchmarks.description import Description
+from strata.collect import collect
+from strata.config import Settings
+from strata.errors import raise_problems
 from strata.images.source import Source, resolve
 from strata.model import RenderContext, Service, is_secret, render
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.docker import containers
+from strata.platforms.docker import containers, networks
 from strata.platforms.docker.deployer import NAME_SERVER
 from strata.platforms.docker.networks import NetworkPlan, PlannedNetwork
+from strata.stack import Stack
+
+System = Callable[[Stack], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """The services in start order, and the networks of their links."""
+
+    services: tuple[Service, ...]
+    networks: NetworkPlan
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        return tuple(sorted({service.image for service in self.services}))
+
+
+def describe(
+    system: System, settings: Settings, prefix: str, addresses: IPv4Network
+) -> Description:
+    """Composes `system` on mocks, so that nothing is created. Raises `InvalidStackError`."""
+    composition = collect(system, settings)
+    raise_problems(composition.problems())
+    plan = networks.plan(composition.workloads, composition.links, prefix, addresses)
+    raise_problems(plan.problems)
+    return Description(services=composition.services, networks=plan)
 
 
 def write(
@@ -33,15 +62,20 @@ def write(
 
     `owner`: labels of all resources. `probe_interval_seconds` overrides the services' intervals.
     """
-    files = _Files(folder)
     services = {}
+    sources: dict[str, dict[str, Any]] = {"configs": {}, "secrets": {}}
     for service in description.services:
         if service.replicas != 1:
             raise ValueError(f"{service.name}: Compose can't assign addresses to replicas")
         if probe_interval_seconds is not None:
             probe = replace(service.probe, interval_seconds=probe_interval_seconds)
             service = replace(service, probe=probe)
-        services[service.name] = _service(service, description, images, secrets, files, owner)
+        context = _context(service, description.networks, secrets)
+        services[service.name] = {
+            **_service(service, description.networks, images, context),
+            **_files(service, context, folder / "files", sources),
+            "labels": dict(owner),
+        }
     content = {
         "name": project,
         "services": services,
@@ -53,52 +87,32 @@ def write(
             for service in description.services
             for volume in service.volumes
         },
-        "configs": files.configs,
-        "secrets": files.secrets,
+        **sources,
     }
     path = folder / "compose.yaml"
     path.write_text(json.dumps(_escaped(content), indent=1))
     return path
 
 
-class _Files:
-    """The files of all services, on the host."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "files"
-        self.configs: dict[str, dict[str, str]] = {}
-        self.secrets: dict[str, dict[str, str]] = {}
-
-    def mounts(
-        self, service: Service, context: RenderContext, *, secret: bool
-    ) -> list[dict[str, str]]:
-        """Writes the files of a service and returns their mounts."""
-        sources = self.secrets if secret else self.configs
-        mounts = []
-        for index, file in enumerate(service.files):
-            if is_secret(file.content) != secret:
-                continue
-            name = f"{service.name}-{index}"
-            path = self._folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(render(file.content, context))
-            # The process in the container has another user. The project's folder is private.
-            path.chmod(0o444)
-            sources[name] = {"file": str(path)}
-            mounts.append({"source": name, "target": file.path})
-        return mounts
+def _files(
+    service: Service, context: RenderContext, folder: Path, sources: dict[str, dict[str, Any]]
+) -> dict[str, list[dict[str, str]]]:
+    """Writes the files of a service, adds them to `sources`, and returns their mounts."""
+    mounts: dict[str, list[dict[str, str]]] = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, file in enumerate(service.files):
+        kind = "secrets" if is_secret(file.content) else "configs"
+        path = folder / f"{service.name}-{index}"
+        path.write_text(render(file.content, context))
+        # The process in the container has another user. The project's folder is private.
+        path.chmod(0o444)
+        sources[kind][path.name] = {"file": str(path)}
+        mounts.setdefault(kind, []).append({"source": path.name, "target": file.path})
+    return mounts
 
 
-def _service(
-    service: Service,
-    description: Description,
-    images: Source,
-    secrets: DerivedSecrets,
-    files: _Files,
-    owner: Mapping[str, str],
-) -> dict[str, Any]:
-    plan = description.networks
-    context = RenderContext(
+def _context(service: Service, plan: NetworkPlan, secrets: DerivedSecrets) -> RenderContext:
+    return RenderContext(
         addresses=lambda port: plan.addresses(service, port, 0),
         secrets=secrets,
         host_name=lambda name: name,
@@ -106,6 +120,11 @@ def _service(
         memory_mib=service.resources.memory_mib,
         cpu=service.resources.cpu,
     )
+
+
+def _service(
+    service: Service, plan: NetworkPlan, images: Source, context: RenderContext
+) -> dict[str, Any]:
     environment = {name: render(text, context) for name, text in service.environment.items()}
     resources, probe, rotation = service.resources, service.probe, service.log_rotation
     fields: dict[str, Any] = {
@@ -139,8 +158,6 @@ def _service(
             {"type": "volume", "source": f"{service.name}-{volume.name}", "target": volume.path}
             for volume in service.volumes
         ],
-        "configs": files.mounts(service, context, secret=False),
-        "secrets": files.mounts(service, context, secret=True),
         "healthcheck": {
             "test": ["CMD", *containers.health_test(probe)],
             "interval": f"{probe.interval_seconds}s",
@@ -159,42 +176,32 @@ def _service(
             server: {"condition": "service_healthy"}
             for server in sorted({link.service for link in service.links})
         },
-        "labels": dict(owner),
     }
-    networks = _networks(service, plan)
-    fields["networks" if networks else "network_mode"] = networks or "none"
-    return {key: value for key, value in fields.items() if value not in (None, [], {})}
-
-
-def _networks(service: Service, plan: NetworkPlan) -> dict[str, Any]:
-    return {
+    connected = {
         network.name: {"ipv4_address": network.address(0), "aliases": [service.name]}
         if network.server == service.name
         else {}
         for network in plan.of(service.name)
     }
+    fields["networks" if connected else "network_mode"] = connected or "none"
+    return {key: value for key, value in fields.items() if value not in (None, [], {})}
 
 
 def _network(network: PlannedNetwork, owner: Mapping[str, str]) -> dict[str, Any]:
-    fields: dict[str, Any] = {
+    pool = {
+        "subnet": str(network.subnet),
+        "gateway": str(network.gateway),
+        "ip_range": str(network.client_range),
+    }
+    options = containers.bridge_options(network)
+    return {
         "name": network.name,
         "driver": "bridge",
         "internal": not network.is_external,
-        "ipam": {
-            "config": [
-                {
-                    "subnet": str(network.subnet),
-                    "gateway": str(network.gateway),
-                    "ip_range": str(network.client_range),
-                }
-            ]
-        },
+        "ipam": {"config": [pool]},
         "labels": dict(owner),
+        **({} if options is None else {"driver_opts": options}),
     }
-    options = containers.bridge_options(network)
-    if options is not None:
-        fields["driver_opts"] = options
-    return fields
 
 
 def _escaped(value: object) -> object:

@@ -9,7 +9,6 @@ counts against the service.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import random
@@ -18,11 +17,16 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Annotated
 
 import docker
+import typer
 from docker.models.containers import Container
 
+from benchmarks.meter import median_ratio
 from strata import docker_engine
+from strata.errors import BenchmarkError, exit_on_error
 from strata.images.source import Source, resolve
 
 PORT = 8000
@@ -57,6 +61,11 @@ print(json.dumps({"rate": done / (time.perf_counter() - started), "device": sess
 """
 
 
+class Device(StrEnum):
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 @dataclass(frozen=True)
 class Load:
     """The parameters of both sides. `cpus`: the limit of each container. `seconds`: of a round."""
@@ -65,7 +74,7 @@ class Load:
     cpus: float
     clients: int
     seconds: float
-    device: str
+    device: Device
     texts: list[str]
 
 
@@ -90,7 +99,7 @@ def limits(load: Load) -> dict[str, object]:
         "tmpfs": {"/tmp": ""},  # noqa: S108  (the container's own)
         "detach": True,
     }
-    if load.device == "cuda":
+    if load.device is Device.CUDA:
         options["device_requests"] = [docker.types.DeviceRequest(count=1, capabilities=[["gpu"]])]
     return options
 
@@ -113,7 +122,9 @@ def start_service(client: docker.DockerClient, load: Load) -> tuple[Container, s
             time.sleep(0.1)
     log = container.logs(tail=5).decode()
     container.remove(force=True)
-    raise SystemExit(f"the inference service was not healthy within {STARTS_WITHIN_S} s:\n{log}")
+    raise BenchmarkError(
+        f"the inference service was not healthy within {STARTS_WITHIN_S} s:\n{log}"
+    )
 
 
 async def run_client(address: str, number: int, load: Load, until: float) -> int:
@@ -131,7 +142,7 @@ async def run_client(address: str, number: int, load: Load, until: float) -> int
         )
         await reader.readexactly(int(fields[b"content-length"]))
         if not answer.startswith(b"HTTP/1.1 200"):
-            raise SystemExit(f"the service answered {answer.splitlines()[0].decode()}")
+            raise BenchmarkError(f"the service answered {answer.splitlines()[0].decode()}")
         done += 1
     writer.close()
     return done
@@ -170,34 +181,30 @@ def measure_loop(client: docker.DockerClient, load: Load) -> float:
         status = container.wait(timeout=load.seconds + STARTS_WITHIN_S)["StatusCode"]
         output = container.logs().decode()
         if status != 0:
-            raise SystemExit(f"the direct loop failed:\n{output}")
+            raise BenchmarkError(f"the direct loop failed:\n{output}")
         return float(json.loads(output.splitlines()[-1])["rate"])
     finally:
         container.remove(force=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--image", help="default: the local build of `inference`")
-    parser.add_argument("--cpus", type=float, default=2.0, help="CPU limit of each container")
-    parser.add_argument("--clients", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=6.0, help="length of a round")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    arguments = parser.parse_args()
-    name = "inference-cuda" if arguments.device == "cuda" else "inference"
-    load = Load(
-        image=arguments.image or resolve(name, Source.LOCAL),
-        cpus=arguments.cpus,
-        clients=arguments.clients,
-        seconds=arguments.seconds,
-        device=arguments.device,
-        texts=texts(),
+@exit_on_error()
+def main(
+    image: Annotated[str, typer.Option(help="Default: the local build of `inference`.")] = "",
+    cpus: Annotated[float, typer.Option(help="CPU limit of each container.")] = 2.0,
+    clients: int = 32,
+    seconds: Annotated[float, typer.Option(help="Length of a round.")] = 6.0,
+    rounds: int = 5,
+    device: Device = Device.CPU,
+) -> None:
+    """Compare the throughput of the inference service with its model in a loop, one text after the other."""
+    image = image or resolve(
+        "inference-cuda" if device is Device.CUDA else "inference", Source.LOCAL
     )
+    load = Load(image, cpus, clients, seconds, device, texts())
     client = docker_engine.connect()
     service: list[float] = []
     direct: list[float] = []
-    for number in range(arguments.rounds):
+    for number in range(rounds):
         # One at a time, so that they don't disturb each other, and each first in turn, so that a host
         # that gets busier favours neither.
         if number % 2:
@@ -206,16 +213,12 @@ def main() -> None:
         if not number % 2:
             direct.append(measure_loop(client, load))
         print(f"round {number + 1}: service {service[-1]:.0f}/s, direct {direct[-1]:.0f}/s")
-    # Per round, because the load of the host is about the same within a round.
-    ratio = statistics.median(
-        served / looped for served, looped in zip(service, direct, strict=True)
-    )
     print(
         f"inference: {statistics.median(service):.0f} texts/s through the service with "
-        f"{load.clients} clients, {statistics.median(direct):.0f} texts/s directly in a loop, "
-        f"ratio {ratio:.2f} ({load.device}, {load.cpus:g} CPUs each, {arguments.rounds} rounds)"
+        f"{clients} clients, {statistics.median(direct):.0f} texts/s directly in a loop, "
+        f"ratio {median_ratio(service, direct):.2f} ({device}, {cpus:g} CPUs each, {rounds} rounds)"
     )
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

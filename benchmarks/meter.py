@@ -1,11 +1,13 @@
 """Runs a command and measures its wall time and the memory of all its processes."""
 
 import os
+import re
 import signal
+import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,10 +29,25 @@ class Measurement:
     peak_memory_mib: float | None
 
 
+Run = Callable[..., Measurement]
+"""Measures a program with the arguments that it is called with."""
+
+
+def median_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of the rounds' ratios: other load on the machine affects both sides of a round."""
+    return statistics.median(our / their for our, their in zip(ours, theirs, strict=True))
+
+
 def measure(
-    command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path
+    program: Sequence[str],
+    *arguments: str,
+    folder: Path,
+    environment: Mapping[str, str],
+    log: Path,
 ) -> Measurement:
-    """Runs a command with its output in `log`. Raises `BenchmarkError` if it fails."""
+    """Runs a program with its output in `log`. Raises `BenchmarkError` if it fails."""
+    command = [*program, *arguments]
+    shown = " ".join([Path(command[0]).name, *command[1:]])
     with log.open("w") as output:
         begin = time.monotonic()
         # A new session, so that Ctrl-C reaches the command only through `_end`.
@@ -49,14 +66,14 @@ def measure(
             status = process.wait(LIMIT_SECONDS)
         except subprocess.TimeoutExpired:
             raise BenchmarkError(
-                f"{_shown(command)} did not end in {LIMIT_SECONDS:.0f} s{_tail(log)}"
+                f"{shown} did not end in {LIMIT_SECONDS:.0f} s{_tail(log)}"
             ) from None
         finally:
             seconds = time.monotonic() - begin
             memory.stop()
             _end(process)
     if status:
-        raise BenchmarkError(f"{_shown(command)} ended with status {status}{_tail(log)}")
+        raise BenchmarkError(f"{shown} ended with status {status}{_tail(log)}")
     return Measurement(seconds=seconds, peak_memory_mib=memory.peak_mib)
 
 
@@ -73,21 +90,14 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         return
 
 
-def _shown(command: Sequence[str]) -> str:
-    return " ".join([Path(command[0]).name, *command[1:]])
-
-
 def _tail(log: Path) -> str:
     lines = log.read_text(errors="replace").rstrip().splitlines()[-LAST_LINES:]
     return "".join(f"\n    {line}" for line in lines)
 
 
 class _Memory(threading.Thread):
-    """Samples a process and its descendants until it is stopped.
-
-    The kernel keeps each process's peak, so samples miss only what a process allocates right before
-    it exits.
-    """
+    """Samples a process and its descendants until it is stopped. The kernel keeps each process's peak, so
+    samples miss only what a process allocates right before it exits."""
 
     def __init__(self, root: int) -> None:
         super().__init__(daemon=True)
@@ -127,8 +137,6 @@ def _peak_kib(process: int) -> int | None:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:
         return None
-    # "VmHWM:    12345 kB"; a process that is exiting has no such line.
-    for line in status.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1])
-    return None
+    # A process that is exiting has no such line.
+    match = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(match[1]) if match else None

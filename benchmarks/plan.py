@@ -7,20 +7,21 @@ the same run, so the ratio is the overhead of composing, checking and rendering.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+
+from strata import engine
+from strata.errors import BenchmarkError, exit_on_error
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".toolchain" / "venv"
-SIZES = (10, 100, 1000)
-TIERS = 3
+SIZES = "10,100,1000"
 SEED = "a seed that only the benchmarks use"
 # The time per additional service in the last step, at most, as a multiple of that in the first. Two
 # runs on a shared machine differ by up to a quarter.
@@ -32,11 +33,11 @@ import sys
 
 sys.path.insert(0, os.environ["BENCH_ROOT"])
 
-from benchmarks.plan import compose
+from benchmarks.tiers import add_small_services
 from strata.stack import open_stack
 
 with open_stack() as stack:
-    compose(stack, int(os.environ["BENCH_SERVICES"]))
+    add_small_services(stack, int(os.environ["BENCH_SERVICES"]))
 """
 
 PEER = """\
@@ -64,28 +65,6 @@ STACK_FILE: dict[str, Any] = {
 }
 
 
-def compose(stack: Any, services: int) -> None:
-    """Small services in three tiers, each of which calls one of the tier below."""
-    from strata.components import AppService, AppServiceArgs
-    from strata.model import Resources
-
-    components: list[AppService] = []
-    tier_size = -(-services // TIERS)
-    for index in range(services):
-        calls = {"NEXT_URL": components[index - tier_size].endpoint()} if index >= tier_size else {}
-        components.append(
-            AppService(
-                f"service-{index}",
-                AppServiceArgs(
-                    stack=stack,
-                    image="probe-server",
-                    resources=Resources(memory_mib=64, cpu=0.2),
-                    calls=calls,
-                ),
-            )
-        )
-
-
 def preview(program: str, services: int, resources: list[Any]) -> tuple[float, list[Any]]:
     """The seconds of a preview, and its resources."""
     with tempfile.TemporaryDirectory(prefix="strata-bench-") as temporary:
@@ -98,22 +77,20 @@ def preview(program: str, services: int, resources: list[Any]) -> tuple[float, l
         (folder / "Pulumi.bench.yaml").write_text(json.dumps(STACK_FILE))
         (folder / "__main__.py").write_text(program)
         (folder / "resources.json").write_text(json.dumps(resources))
-        (folder / "state").mkdir()
         environment = {
-            **os.environ,
+            **engine.throwaway_environment(folder),
             "BENCH_ROOT": str(ROOT),
             "BENCH_SERVICES": str(services),
-            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE": "of a temporary state",
+            "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "false",
         }
-        environment.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
-        run(["stack", "init", "bench"], folder, environment)
+        engine.run(["stack", "init", "bench"], folder, environment)
         began = time.perf_counter()
-        output = run(["preview", "--json", "--stack", "bench"], folder, environment)
+        done = engine.run(["preview", "--json", "--stack", "bench"], folder, environment)
         seconds = time.perf_counter() - began
-        steps = json.loads(output)["steps"]
-        states = [step["newState"] for step in steps]
-        return seconds, [registration(state) for state in states if is_planned(state)]
+    if done.returncode:
+        raise BenchmarkError(f"the preview failed: {(done.stdout + done.stderr)[-3000:]}")
+    states = [step["newState"] for step in json.loads(done.stdout)["steps"]]
+    return seconds, [registration(state) for state in states if is_planned(state)]
 
 
 def is_planned(state: dict[str, Any]) -> bool:
@@ -126,35 +103,19 @@ def registration(state: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
     return state["type"], str(state["urn"]), dict(state.get("inputs", {}))
 
 
-def run(arguments: list[str], folder: Path, environment: dict[str, str]) -> str:
-    pulumi = ROOT / ".toolchain" / "bin" / "pulumi"
-    result = subprocess.run(
-        [str(pulumi), *arguments, "--non-interactive"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        sys.exit(f"error: pulumi {arguments[0]} failed: {(result.stdout + result.stderr)[-3000:]}")
-    return result.stdout
-
-
-def main() -> int:
-    """Prints the table. Returns 1 if the time grows worse than linearly."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--sizes", default=",".join(map(str, SIZES)), help="numbers of services, comma-separated"
-    )
-    sizes = [int(size) for size in parser.parse_args().sizes.split(",")]
+@exit_on_error()
+def main(
+    sizes: Annotated[str, typer.Option(help="Numbers of services, comma-separated.")] = SIZES,
+) -> None:
+    """Preview prod stacks of several sizes with and without Strata. Fails if the time grows worse than linearly."""
+    counts = [int(size) for size in sizes.split(",")]
     print(f"{os.cpu_count()} processors")
     print(
         f"{'services':>10}{'resources':>11}{'preview, s':>12}{'ms/service':>14}"
         f"{'peer, s':>10}{'ratio':>8}"
     )
     durations: list[float] = []
-    for services in sizes:
+    for services in counts:
         seconds, resources = preview(STRATA, services, [])
         peer, _ = preview(PEER, services, resources)
         durations.append(seconds)
@@ -164,12 +125,13 @@ def main() -> int:
             flush=True,
         )
     increments = [
-        (durations[step + 1] - durations[step]) * 1000 / (sizes[step + 1] - sizes[step])
-        for step in range(len(sizes) - 1)
+        (durations[step + 1] - durations[step]) * 1000 / (counts[step + 1] - counts[step])
+        for step in range(len(counts) - 1)
     ]
     print("each additional service: " + ", then ".join(f"{each:.1f} ms" for each in increments))
-    return 0 if all(each <= LINEAR * increments[0] for each in increments) else 1
+    if any(each > LINEAR * increments[0] for each in increments):
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(main)

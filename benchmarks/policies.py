@@ -5,36 +5,36 @@ previews of 20, 200 and 2,000 containers with and without the docker-hardening p
 the plan-only provider: they measure the engine and the pack, not Docker.
 """
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Annotated
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+import grpc
+import typer
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
-import grpc  # noqa: E402 - the path above comes first
-from google.protobuf import empty_pb2  # noqa: E402
-from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc  # noqa: E402
+from strata import engine
+from strata.errors import BenchmarkError, exit_on_error
+from strata.policies.crossguard.server import Analyzer
+from strata.policies.packs import FOLDER
+from tests.policies.docker_cases import FIXTURE, SUITE
+from tests.policies.engine_stacks import write_program
+from tests.policies.policy_suites import SUITES
+from tests.policies.policy_testing import Suite
+from tests.policies.wire import message, request
+from toolchain.registries import PLAN_PROVIDER
 
-from strata import engine  # noqa: E402
-from strata.policies.crossguard.server import Analyzer  # noqa: E402
-from strata.policies.packs import FOLDER  # noqa: E402
-from tests.policies.docker_cases import FIXTURE, SUITE  # noqa: E402
-from tests.policies.engine_stacks import write_program  # noqa: E402
-from tests.policies.policy_suites import SUITES  # noqa: E402
-from tests.policies.wire import message, request  # noqa: E402
-from toolchain.registries import PLAN_PROVIDER  # noqa: E402
-
-SIZES = (20, 200, 2000)
+SIZES = "20,200,2000"
 VERSION = "0.0.1"
 RUNS = 3
 
 
-def start_seconds(platform: str) -> tuple[float, float]:
+def start_seconds(suite: Suite) -> tuple[float, float]:
     """Seconds from the start of a pack's process until it answers, and its processor time.
 
     The process starts as the language host starts it. Its processor time doesn't depend on what else
@@ -43,7 +43,7 @@ def start_seconds(platform: str) -> tuple[float, float]:
     best = processor = float("inf")
     for _ in range(RUNS):
         began = time.perf_counter()
-        folder = str(FOLDER / f"{platform}-hardening")
+        folder = str(FOLDER / suite.pack.name)
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", folder],
             stdout=subprocess.PIPE,
@@ -59,9 +59,8 @@ def start_seconds(platform: str) -> tuple[float, float]:
     return best, processor
 
 
-def resource_milliseconds(platform: str) -> float:
+def resource_milliseconds(suite: Suite) -> float:
     """Milliseconds of processor time per resource for all rules, over a pack's fixture."""
-    suite = next(suite for suite in SUITES if suite.pack.platform == platform)
     analyzer = Analyzer(suite.pack)
     requests = [request(name, suite.fixture) for name in suite.fixture]
     messages = [message(name, suite.fixture) for name in suite.fixture]
@@ -90,40 +89,34 @@ def preview_seconds(count: int, with_pack: bool, home: Path) -> float:
         seconds = time.perf_counter() - began
         # With the pack, the preview fails: the containers exceed the memory budget of one host.
         if process.returncode and not with_pack:
-            raise SystemExit(f"the preview failed: {process.stderr or process.stdout[-1000:]}")
+            raise BenchmarkError(f"the preview failed: {process.stderr or process.stdout[-1000:]}")
         return seconds
 
 
-def main() -> int:
-    """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--sizes", default=",".join(map(str, SIZES)), help="numbers of containers, comma-separated"
-    )
-    sizes = [int(size) for size in parser.parse_args().sizes.split(",")]
+@exit_on_error()
+def main(
+    sizes: Annotated[str, typer.Option(help="Numbers of containers, comma-separated.")] = SIZES,
+) -> None:
+    """Measure how long the policy packs take."""
     print(f"{os.cpu_count()} processors; the best of {RUNS} starts")
     print(f"{'pack':24}{'start, s':>10}{'processor, s':>14}{'ms a resource':>16}")
-    for platform in (suite.pack.platform for suite in SUITES):
-        (seconds, processor), milliseconds = (
-            start_seconds(platform),
-            resource_milliseconds(platform),
+    for suite in SUITES:
+        seconds, processor = start_seconds(suite)
+        milliseconds = resource_milliseconds(suite)
+        print(
+            f"{suite.pack.name:24}{seconds:10.2f}{processor:14.2f}{milliseconds:16.3f}", flush=True
         )
-        name = f"{platform}-hardening"
-        print(f"{name:24}{seconds:10.2f}{processor:14.2f}{milliseconds:16.3f}", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
-        plugin = ["plugin", "install", "resource", "docker", VERSION]
-        where = ["--file", str(PLAN_PROVIDER)]
-        environment = engine.throwaway_environment(home, home)
-        engine.run([*plugin, *where], home, environment)
+        plugin = ["resource", "docker", VERSION, "--file", str(PLAN_PROVIDER)]
+        engine.run(["plugin", "install", *plugin], home, engine.throwaway_environment(home, home))
         print(f"{'containers':>12}{'without, s':>12}{'with, s':>10}{'ms a resource more':>20}")
-        for count in sizes:
+        for count in map(int, sizes.split(",")):
             without = preview_seconds(count, False, home)
             with_pack = preview_seconds(count, True, home)
             more = (with_pack - without) * 1000 / count
             print(f"{count:12}{without:12.2f}{with_pack:10.2f}{more:20.2f}", flush=True)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(main)

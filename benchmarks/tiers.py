@@ -1,9 +1,11 @@
-"""A stack of twenty small services in three tiers, for the benchmarks.
+"""Stacks of small services in three tiers, for the benchmarks. All run the image `probe-server`.
 
-4 servers; 8 middles, each calling two servers; 8 clients, each calling two middles. All run the
-image `probe-server`, which starts in tens of milliseconds, so that the benchmark measures the tool
-that brings the stack up. `benchmarks.project` adds it to the systems of the program.
+`compose` adds twenty: 4 servers; 8 middles, each calling two servers; 8 clients, each calling two
+middles. They start in tens of milliseconds, so that the benchmark measures the tool that brings the
+stack up. `benchmarks.project` adds it to the systems of the program.
 """
+
+from functools import partial
 
 from strata.components import AppService, AppServiceArgs
 from strata.model import HttpProbe, Probe, Resources
@@ -13,6 +15,7 @@ PORT = 8000
 SERVERS = 4
 MIDDLES = 8
 CLIENTS = 8
+TIERS = 3
 PROBE_INTERVAL_SECONDS = 1
 """Docker Compose's best case: it waits for Docker's health check, which first runs after one interval.
 Twenty checks a second take most of two cores, with both tools; `benchmarks.tiers_5s` avoids that."""
@@ -23,9 +26,7 @@ def compose(stack: Stack) -> None:
 
 
 def describe(stack: Stack, probe_interval_seconds: int) -> None:
-    def service(name: str, *calls: AppService) -> AppService:
-        return _service(stack, name, calls, probe_interval_seconds)
-
+    service = partial(_service, stack, probe_interval_seconds)
     servers = [service(f"server-{number}") for number in range(1, SERVERS + 1)]
     middles = [
         service(f"middle-{number + 1}", servers[number % SERVERS], servers[(number + 1) % SERVERS])
@@ -36,21 +37,29 @@ def describe(stack: Stack, probe_interval_seconds: int) -> None:
 
 
 def _service(
-    stack: Stack, name: str, calls: tuple[AppService, ...], probe_interval_seconds: int
+    stack: Stack, probe_interval_seconds: int, name: str, *calls: AppService
 ) -> AppService:
-    return AppService(
-        name,
-        AppServiceArgs(
+    args = AppServiceArgs(
+        stack=stack,
+        image="probe-server",
+        port=PORT,
+        resources=Resources(memory_mib=64, cpu=0.25),
+        probe=Probe(check=HttpProbe(port=PORT), interval_seconds=probe_interval_seconds),
+        calls={f"CALLS_{index}": server.endpoint() for index, server in enumerate(calls, start=1)},
+    )
+    return AppService(name, args)
+
+
+def add_small_services(stack: Stack, count: int) -> None:
+    """For previews of any size. Each service calls one of the tier below."""
+    services: list[AppService] = []
+    tier_size = -(-count // TIERS)
+    for index in range(count):
+        calls = {"NEXT_URL": services[index - tier_size].endpoint()} if index >= tier_size else {}
+        args = AppServiceArgs(
             stack=stack,
             image="probe-server",
-            port=PORT,
-            resources=Resources(memory_mib=64, cpu=0.25),
-            probe=Probe(
-                check=HttpProbe(port=PORT),
-                interval_seconds=probe_interval_seconds,
-            ),
-            calls={
-                f"CALLS_{index}": server.endpoint() for index, server in enumerate(calls, start=1)
-            },
-        ),
-    )
+            resources=Resources(memory_mib=64, cpu=0.2),
+            calls=calls,
+        )
+        services.append(AppService(f"service-{index}", args))

@@ -5,27 +5,25 @@ tool and then with the other, several rounds, and prints the medians and their r
 is its own (state, seed, ports, range of addresses) and is removed at the end, also on Ctrl-C.
 """
 
-import argparse
 import fcntl
 import os
 import signal
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Annotated
 
-import benchmarks.tiers
-import benchmarks.tiers_5s
-import systems.reference
-from benchmarks import compose, peer
-from benchmarks.description import System, describe
-from benchmarks.meter import Measurement, measure
-from benchmarks.project import Project
+import typer
+
+from benchmarks import compose, peer, project, tiers, tiers_5s
+from benchmarks.meter import Measurement, Run, measure, median_ratio
 from strata import docker_engine
 from strata.config import GpuSettings, Settings
 from strata.config.settings import Ports
@@ -35,13 +33,15 @@ from strata.images.choose import choose
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker import leftovers
 from strata.platforms.docker.names import OWNER, owner_of
+from systems import reference
 from toolchain.files import ensure_secret
 from toolchain.layout import Layout, here
 
 ROUNDS = 3
-FIRST_AT_MOST = 1.2
-AGAIN_AT_MOST = 1.5
-"""The goals, as multiples of Docker Compose's time."""
+PHASES = {"first": ("first up", 1.2), "again": ("up, nothing changed", 1.5), "down": ("down", None)}
+"""The label of each phase, and its goal as a multiple of Docker Compose's time."""
+Times = dict[str, list[Measurement]]
+"""The measurements of one tool by phase, one per round."""
 ADDRESSES = IPv4Network("10.127.0.0/16")
 """Outside of the default ranges of stacks (10.128.0.0/9)."""
 PORTS = {"http": 28080, "https": 28443}
@@ -49,79 +49,35 @@ STACK = "bench"
 PREFIX = f"strata-{STACK}-compose"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Subject:
-    """A stack to measure. `probe_interval_seconds` applies only to Compose."""
+    """A stack to measure. `module`: its system. `probe_interval_seconds` applies only to Compose."""
 
     title: str
-    system: str
-    compose: System
-    file: Path
+    module: ModuleType
     probe_interval_seconds: int | None = None
+
+    @property
+    def file(self) -> Path:
+        return Path(str(self.module.__file__))
 
 
 SUBJECTS = {
-    "reference": Subject(
-        title="the reference system, 7 services",
-        system="reference",
-        compose=systems.reference.compose,
-        file=Path(systems.reference.__file__),
-    ),
-    "reference-1s": Subject(
-        title="the reference system, probed by Compose every second",
-        system="reference",
-        compose=systems.reference.compose,
-        file=Path(systems.reference.__file__),
-        probe_interval_seconds=1,
-    ),
-    "tiers": Subject(
-        title="20 small services in 3 tiers, probed every second",
-        system="tiers",
-        compose=benchmarks.tiers.compose,
-        file=Path(benchmarks.tiers.__file__),
-    ),
-    "tiers-5s": Subject(
-        title="20 small services in 3 tiers, probed every 5 seconds",
-        system="tiers_5s",
-        compose=benchmarks.tiers_5s.compose,
-        file=Path(benchmarks.tiers_5s.__file__),
-    ),
+    "reference": Subject("the reference system, 7 services", reference),
+    "reference-1s": Subject("the reference system, probed by Compose every second", reference, 1),
+    "tiers": Subject("20 small services in 3 tiers, probed every second", tiers),
+    "tiers-5s": Subject("20 small services in 3 tiers, probed every 5 seconds", tiers_5s),
 }
-
-
-@dataclass
-class Times:
-    """The measurements of one tool, one per round."""
-
-    first: list[Measurement] = field(default_factory=list)
-    again: list[Measurement] = field(default_factory=list)
-    down: list[Measurement] = field(default_factory=list)
-
-    def seconds(self, phase: str) -> float:
-        measures: list[Measurement] = getattr(self, phase)
-        return statistics.median(measured.seconds for measured in measures)
-
-    def ratio(self, other: "Times", phase: str) -> float:
-        """The median of the rounds' ratios: other load on the machine affects both tools of a round."""
-        ours: list[Measurement] = getattr(self, phase)
-        theirs: list[Measurement] = getattr(other, phase)
-        return statistics.median(
-            our.seconds / their.seconds for our, their in zip(ours, theirs, strict=True)
-        )
-
-    def memory_mib(self, phase: str) -> float | None:
-        measures: list[Measurement] = getattr(self, phase)
-        peaks = [each.peak_memory_mib for each in measures if each.peak_memory_mib is not None]
-        return statistics.median(peaks) if peaks else None
 
 
 @dataclass(frozen=True)
 class Tool:
-    """How one tool brings a stack up and down."""
+    """How one tool brings a stack up and down: the arguments of its program."""
 
     name: str
-    up: Callable[[], Measurement]
-    down: Callable[[], Measurement]
+    run: Run
+    up: tuple[str, ...]
+    down: tuple[str, ...]
 
 
 class Bench:
@@ -143,39 +99,43 @@ class Bench:
     def run(self, subject: Subject, rounds: int, folder: Path) -> dict[str, Times]:
         """Measures both tools in turn, `rounds` times."""
         tools = (self._strata(subject, folder), self._compose(subject, folder))
-        times = {tool.name: Times() for tool in tools}
+        times: dict[str, Times] = {tool.name: {phase: [] for phase in PHASES} for tool in tools}
         for number in range(1, rounds + 1):
             for tool in tools:
                 _log(f"{subject.title}: round {number} of {rounds}, {tool.name}")
-                measures = times[tool.name]
-                measures.first.append(tool.up())
-                measures.again.append(tool.up())
-                measures.down.append(tool.down())
+                for phase, arguments in zip(PHASES, (tool.up, tool.up, tool.down), strict=True):
+                    times[tool.name][phase].append(tool.run(*arguments))
                 # Leftovers would disturb the other tool.
                 self.clear()
         return times
 
     def _strata(self, subject: Subject, folder: Path) -> Tool:
-        project = Project(
+        run = project.create(
             self._layout,
             folder / "strata",
             stack=STACK,
             seed_file=self._seed_file,
-            systems={subject.system: subject.file},
+            system=subject.file,
             settings={
-                "system": subject.system,
+                "system": subject.file.stem,
                 "ports": PORTS,
                 "network": {"range": str(ADDRESSES)},
                 "gpu": {"mode": "off"},
                 "images": str(self._images),
             },
         )
-        return Tool("pulumi", project.up, project.down)
+        options = ("--yes", "--skip-preview", "--stack", STACK)
+        return Tool("pulumi", run, ("up", *options), ("destroy", *options))
 
     def _compose(self, subject: Subject, folder: Path) -> Tool:
         settings = Settings(ports=Ports(**PORTS), gpu=GpuSettings.model_validate({"mode": "off"}))
-        description = describe(subject.compose, settings, PREFIX, ADDRESSES)
-        build(self._client, description.images, self._images, _log_image)
+        description = compose.describe(subject.module.compose, settings, PREFIX, ADDRESSES)
+        build(
+            self._client,
+            description.images,
+            self._images,
+            lambda name, state: _log(f"image {name}: {state or 'ready'}"),
+        )
         place = folder / "compose"
         place.mkdir()
         file = compose.write(
@@ -188,50 +148,36 @@ class Bench:
             probe_interval_seconds=subject.probe_interval_seconds,
         )
 
-        def run(*arguments: str) -> Measurement:
-            return measure(
-                [str(self._program), "--file", str(file), *arguments],
-                folder=place,
-                environment=os.environ,
-                log=place / "log",
-            )
-
-        return Tool(
-            "compose",
-            lambda: run("up", "--wait", "--quiet-pull"),
-            lambda: run("down", "--volumes"),
-        )
+        program = [str(self._program), "--file", str(file)]
+        run = partial(measure, program, folder=place, environment=os.environ, log=place / "log")
+        return Tool("compose", run, ("up", "--wait", "--quiet-pull"), ("down", "--volumes"))
 
 
 def table(title: str, times: Mapping[str, Times]) -> str:
     """The medians of both tools, their ratio and the goal, as text."""
     strata, other = times["pulumi"], times["compose"]
-    rounds = len(strata.first)
     lines = [
-        f"{title} (medians of {rounds} rounds and of their ratios)",
+        f"{title} (medians of {len(strata['first'])} rounds and of their ratios)",
         f"  {'':<22}{'pulumi':>10}{'compose':>10}{'ratio':>8}  goal",
     ]
-    for label, phase, goal in (
-        ("first up", "first", FIRST_AT_MOST),
-        ("up, nothing changed", "again", AGAIN_AT_MOST),
-        ("down", "down", None),
-    ):
-        ratio = strata.ratio(other, phase)
+    each = []
+    for phase, (label, goal) in PHASES.items():
+        ours, theirs = ([measured.seconds for measured in tool[phase]] for tool in (strata, other))
+        ratio = median_ratio(ours, theirs)
         verdict = "" if goal is None else f"at most {goal}: {'met' if ratio <= goal else 'missed'}"
-        lines.append(
-            f"  {label:<22}{strata.seconds(phase):>8.1f} s{other.seconds(phase):>8.1f} s{ratio:>8.2f}  {verdict}"
-        )
+        medians = f"{statistics.median(ours):>8.1f} s{statistics.median(theirs):>8.1f} s"
+        lines.append(f"  {label:<22}{medians}{ratio:>8.2f}  {verdict}")
+        rounds = (", ".join(f"{seconds:.1f}" for seconds in tool) for tool in (ours, theirs))
+        each.append("  each {}, in seconds: pulumi {}; compose {}".format(label, *rounds))
     for label, phase in (("memory, first up", "first"), ("memory, no change", "again")):
-        ours, theirs = strata.memory_mib(phase), other.memory_mib(phase)
-        if ours is not None and theirs is not None:
-            lines.append(f"  {label:<22}{ours:>6.0f} MiB{theirs:>6.0f} MiB{ours / theirs:>8.1f}")
-    for label, phase in (("first up", "first"), ("no change", "again")):
-        each = "; ".join(
-            f"{tool} {', '.join(f'{each.seconds:.1f}' for each in getattr(measured, phase))}"
-            for tool, measured in times.items()
-        )
-        lines.append(f"  each {label}, in seconds: {each}")
-    return "\n".join(lines)
+        peaks = [
+            [measured.peak_memory_mib for measured in tool[phase] if measured.peak_memory_mib]
+            for tool in (strata, other)
+        ]
+        if all(peaks):
+            our, their = (statistics.median(tool) for tool in peaks)
+            lines.append(f"  {label:<22}{our:>6.0f} MiB{their:>6.0f} MiB{our / their:>8.1f}")
+    return "\n".join([*lines, *each])
 
 
 @contextmanager
@@ -251,10 +197,6 @@ def _exclusive(layout: Layout) -> Iterator[None]:
 
 def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def _log_image(name: str, state: str) -> None:
-    _log(f"image {name}: {state or 'ready'}")
 
 
 def run(subjects: list[str], rounds: int) -> Iterator[str]:
@@ -277,20 +219,20 @@ def run(subjects: list[str], rounds: int) -> Iterator[str]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.up", description=__doc__)
-    parser.add_argument(
-        "subjects", nargs="*", metavar="STACK", help=f"any of: {', '.join(SUBJECTS)}"
-    )
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often (default {ROUNDS})")
-    arguments: Any = parser.parse_args()
-    unknown = sorted(set(arguments.subjects) - set(SUBJECTS))
-    if unknown or arguments.rounds < 1:
-        parser.error(f"no stack {', '.join(unknown)}" if unknown else "--rounds must be 1 or more")
-    with exit_on_error("Interrupted; everything that the benchmark created is removed."):
-        for text in run(arguments.subjects or list(SUBJECTS), arguments.rounds):
-            print(text, flush=True)
+@exit_on_error("Interrupted; everything that the benchmark created is removed.")
+def main(
+    subjects: Annotated[
+        list[str] | None, typer.Argument(metavar="STACK", help=f"Any of: {', '.join(SUBJECTS)}.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="How often.")] = ROUNDS,
+) -> None:
+    """Compare `pulumi up` with `docker compose up --wait`."""
+    unknown = sorted(set(subjects or ()) - set(SUBJECTS))
+    if unknown:
+        raise typer.BadParameter(f"no stack {', '.join(unknown)}")
+    for text in run(subjects or list(SUBJECTS), rounds):
+        print(text, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)
