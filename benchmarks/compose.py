@@ -22,8 +22,6 @@ from strata.platforms.docker.deployer import NAME_SERVER
 from strata.platforms.docker.networks import NetworkPlan, PlannedNetwork
 from strata.stack import Stack
 
-System = Callable[[Stack], None]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
@@ -32,13 +30,9 @@ class Description:
     services: tuple[Service, ...]
     networks: NetworkPlan
 
-    @property
-    def images(self) -> tuple[str, ...]:
-        return tuple(sorted({service.image for service in self.services}))
-
 
 def describe(
-    system: System, settings: Settings, prefix: str, addresses: IPv4Network
+    system: Callable[[Stack], None], settings: Settings, prefix: str, addresses: IPv4Network
 ) -> Description:
     """Composes `system` on mocks, so that nothing is created. Raises `InvalidStackError`."""
     composition = collect(system, settings)

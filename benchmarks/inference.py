@@ -46,7 +46,7 @@ from apps.inference.limits import processors
 from apps.inference.model_session import ModelSession
 from apps.inference.tokens import Tokens
 
-parameters = json.loads(sys.stdin.readline())
+parameters = json.loads(sys.argv[1])
 folder = Path("/opt/model")
 tokens = Tokens(folder / "tokenizer.json", 256)
 session = ModelSession(folder / "model.onnx", processors(), parameters["device"])
@@ -171,10 +171,9 @@ def measure_service(client: docker.DockerClient, load: Load) -> float:
 def measure_loop(client: docker.DockerClient, load: Load) -> float:
     """Texts per second in a plain loop, in a new container."""
     parameters = json.dumps({"texts": load.texts, "seconds": load.seconds, "device": load.device})
-    script = f"import io, sys\nsys.stdin = io.StringIO({parameters!r})\n{DIRECT}"
     container = client.containers.run(
         load.image,
-        ["python3", "-c", script],
+        ["python3", "-c", DIRECT, parameters],
         **limits(load),  # type: ignore[call-overload]
     )
     try:
@@ -204,15 +203,14 @@ def main(
     client = docker_engine.connect()
     service: list[float] = []
     direct: list[float] = []
-    for number in range(rounds):
+    sides = [(service, measure_service), (direct, measure_loop)]
+    for number in range(1, rounds + 1):
         # One at a time, so that they don't disturb each other, and each first in turn, so that a host
         # that gets busier favours neither.
-        if number % 2:
-            direct.append(measure_loop(client, load))
-        service.append(measure_service(client, load))
-        if not number % 2:
-            direct.append(measure_loop(client, load))
-        print(f"round {number + 1}: service {service[-1]:.0f}/s, direct {direct[-1]:.0f}/s")
+        for rates, measure in sides:
+            rates.append(measure(client, load))
+        sides.reverse()
+        print(f"round {number}: service {service[-1]:.0f}/s, direct {direct[-1]:.0f}/s")
     print(
         f"inference: {statistics.median(service):.0f} texts/s through the service with "
         f"{clients} clients, {statistics.median(direct):.0f} texts/s directly in a loop, "

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,15 +80,11 @@ def measure(
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Stops a running command and its child processes."""
-    if process.poll() is not None:
-        return
     for each in (signal.SIGINT, signal.SIGKILL):
-        os.killpg(process.pid, each)
-        try:
-            process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-        return
+        if process.poll() is None:
+            os.killpg(process.pid, each)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_SECONDS)
 
 
 def _tail(log: Path) -> str:
@@ -112,9 +109,11 @@ class _Memory(threading.Thread):
     def run(self) -> None:
         while not self._stopped.wait(SAMPLE_SECONDS):
             for process in _tree(self._root):
-                peak = _peak_kib(process)
-                if peak is not None:
-                    self._peaks_kib[process] = peak
+                with suppress(OSError):  # It has ended.
+                    status = Path(f"/proc/{process}/status").read_text()
+                    # A process that is exiting has no such line.
+                    if peak := re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE):
+                        self._peaks_kib[process] = int(peak[1])
 
     def stop(self) -> None:
         self._stopped.set()
@@ -125,18 +124,6 @@ def _tree(root: int) -> list[int]:
     processes = [root]
     for process in processes:  # The list grows during the loop.
         for thread in Path(f"/proc/{process}/task").glob("*/children"):
-            try:
+            with suppress(OSError):  # The thread has ended.
                 processes.extend(int(child) for child in thread.read_text().split())
-            except OSError:  # The thread has ended.
-                continue
     return processes
-
-
-def _peak_kib(process: int) -> int | None:
-    try:
-        status = Path(f"/proc/{process}/status").read_text()
-    except OSError:
-        return None
-    # A process that is exiting has no such line.
-    match = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
-    return int(match[1]) if match else None

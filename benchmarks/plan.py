@@ -66,7 +66,7 @@ STACK_FILE: dict[str, Any] = {
 
 
 def preview(program: str, services: int, resources: list[Any]) -> tuple[float, list[Any]]:
-    """The seconds of a preview, and its resources."""
+    """The seconds of a preview, and the type, name and inputs of what its providers plan."""
     with tempfile.TemporaryDirectory(prefix="strata-bench-") as temporary:
         folder = Path(temporary)
         project = {
@@ -90,17 +90,11 @@ def preview(program: str, services: int, resources: list[Any]) -> tuple[float, l
     if done.returncode:
         raise BenchmarkError(f"the preview failed: {(done.stdout + done.stderr)[-3000:]}")
     states = [step["newState"] for step in json.loads(done.stdout)["steps"]]
-    return seconds, [registration(state) for state in states if is_planned(state)]
-
-
-def is_planned(state: dict[str, Any]) -> bool:
-    """Whether a provider plans the resource."""
-    return bool(state.get("custom")) and not str(state["type"]).startswith("pulumi:")
-
-
-def registration(state: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
-    """How the peer registers a resource: its type, name and planned inputs."""
-    return state["type"], str(state["urn"]), dict(state.get("inputs", {}))
+    return seconds, [
+        (state["type"], state["urn"], state.get("inputs", {}))
+        for state in states
+        if state.get("custom") and not state["type"].startswith("pulumi:")
+    ]
 
 
 @exit_on_error()

@@ -132,7 +132,7 @@ class Bench:
         description = compose.describe(subject.module.compose, settings, PREFIX, ADDRESSES)
         build(
             self._client,
-            description.images,
+            sorted({service.image for service in description.services}),
             self._images,
             lambda name, state: _log(f"image {name}: {state or 'ready'}"),
         )
@@ -199,26 +199,6 @@ def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def run(subjects: list[str], rounds: int) -> Iterator[str]:
-    """Yields the table of each subject once it is measured."""
-    layout = here()
-    with _exclusive(layout):
-        bench = Bench(layout)
-        bench.clear()
-        try:
-            for name in subjects:
-                place = layout.folder / "bench"
-                with tempfile.TemporaryDirectory(prefix="run-", dir=place) as folder:
-                    yield table(
-                        SUBJECTS[name].title, bench.run(SUBJECTS[name], rounds, Path(folder))
-                    )
-        finally:
-            # A second Ctrl-C must not interrupt the removal.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            bench.clear()
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 @exit_on_error("Interrupted; everything that the benchmark created is removed.")
 def main(
     subjects: Annotated[
@@ -230,8 +210,21 @@ def main(
     unknown = sorted(set(subjects or ()) - set(SUBJECTS))
     if unknown:
         raise typer.BadParameter(f"no stack {', '.join(unknown)}")
-    for text in run(subjects or list(SUBJECTS), rounds):
-        print(text, flush=True)
+    layout = here()
+    with _exclusive(layout):
+        bench = Bench(layout)
+        bench.clear()
+        try:
+            for subject in (SUBJECTS[name] for name in subjects or SUBJECTS):
+                place = layout.folder / "bench"
+                with tempfile.TemporaryDirectory(prefix="run-", dir=place) as folder:
+                    times = bench.run(subject, rounds, Path(folder))
+                print(table(subject.title, times), flush=True)
+        finally:
+            # A second Ctrl-C must not interrupt the removal.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            bench.clear()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 if __name__ == "__main__":

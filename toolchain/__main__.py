@@ -128,7 +128,7 @@ def test(layer: Layer = "") -> None:  # noqa: PT028 (a command, not a test)
             checks.ensure_parts(layout, layer)
         else:
             # Before what takes minutes.
-            checks.lint(layout, ready.environment)
+            checks.lint(layout)
             with steps.background(layout, steps.IMAGES, ready.environment):
                 checks.ensure_parts(layout)
     checks.become_pytest(layout, ready.environment, *folder)
@@ -137,13 +137,13 @@ def test(layer: Layer = "") -> None:  # noqa: PT028 (a command, not a test)
 @application.command()
 def lint() -> None:
     """Check format, lint and types."""
-    checks.lint(here(), dict(os.environ))
+    checks.lint(here())
 
 
 @application.command("format")
 def format_code() -> None:
     """Format all files."""
-    checks.format_code(here(), dict(os.environ))
+    checks.format_code(here())
 
 
 @application.command("clean")

@@ -18,7 +18,7 @@ def _tool(layout: Layout, *command: str) -> list[str]:
     return [str(layout.test_venv / "bin" / "python"), "-m", *command]
 
 
-def lint(layout: Layout, environment: dict[str, str]) -> None:
+def lint(layout: Layout) -> None:
     """Checks format, lint and types. Raises `SetupError` at the first failure."""
     for title, remedy, command in (
         ("ruff format", "run `make format`", ("ruff", "format", "--check", ".")),
@@ -26,16 +26,13 @@ def lint(layout: Layout, environment: dict[str, str]) -> None:
         ("mypy --strict", "see the lines above", ("mypy", ".")),
     ):
         heading(title)
-        done = subprocess.run(
-            _tool(layout, *command), cwd=layout.root, env=environment, check=False
-        )
-        if done.returncode:
+        if subprocess.run(_tool(layout, *command), cwd=layout.root, check=False).returncode:
             raise SetupError(f"{title} failed", remedy)
 
 
-def format_code(layout: Layout, environment: dict[str, str]) -> None:
+def format_code(layout: Layout) -> None:
     for command in (("ruff", "check", "--fix", "."), ("ruff", "format", ".")):
-        subprocess.run(_tool(layout, *command), cwd=layout.root, env=environment, check=True)
+        subprocess.run(_tool(layout, *command), cwd=layout.root, check=True)
 
 
 def layer_folder(layout: Layout, layer: str) -> Path:

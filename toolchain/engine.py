@@ -34,11 +34,10 @@ def ensure(layout: Layout) -> None:
     """Returns once an engine answers; installs and starts one on this machine, as root, if there is none."""
     try:
         docker_engine.connect()
+        return
     except DockerError:
         if docker_host() is not None or os.geteuid() != 0:
             raise
-    else:
-        return
     if shutil.which("dockerd") is None:
         if not debian.can_install():
             raise SetupError(
@@ -78,11 +77,10 @@ def _wait(progress: Step, alive: Callable[[], bool], hint: str, log: Path | None
     while progress.seconds < START_LIMIT_SECONDS and alive():
         try:
             docker_engine.connect()
+            return
         except DockerError:
             progress.update("waiting until it answers")
             time.sleep(POLL_SECONDS)
-        else:
-            return
     last = "\n    ".join(log.read_text().splitlines()[-LAST_LINES:]) if log else ""
     raise SetupError(
         f"the Docker engine did not start in {progress.seconds:.0f} s\n    {last}".rstrip(),

@@ -48,20 +48,17 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
 def main(before_file: str, after_file: str) -> int:
     before = resources(json.loads(Path(before_file).read_text()))
     after = resources(json.loads(Path(after_file).read_text()))
-    for name in sorted(before.keys() - after.keys()):
-        print(f"- {name}")
-    for name in sorted(after.keys() - before.keys()):
-        print(f"+ {name}")
-    changed = 0
-    for name in sorted(before.keys() & after.keys()):
-        lines = list(differences(before[name], after[name]))
-        if lines:
-            changed += 1
-            print(f"~ {name}", *(f"    {line}" for line in lines), sep="\n")
-    same = len(before.keys() & after.keys()) - changed
+    removed, added = before.keys() - after.keys(), after.keys() - before.keys()
+    changed = {name for name in before.keys() & after.keys() if before[name] != after[name]}
+    for sign, names in (("-", removed), ("+", added), ("~", changed)):
+        for name in sorted(names):
+            print(f"{sign} {name}")
+            for line in differences(before[name], after[name]) if name in changed else ():
+                print(f"    {line}")
+    same = len(before) - len(removed) - len(changed)
     print(
-        f"{same} resources unchanged, {changed} changed,"
-        f" {len(after.keys() - before.keys())} added, {len(before.keys() - after.keys())} removed"
+        f"{same} resources unchanged, {len(changed)} changed,"
+        f" {len(added)} added, {len(removed)} removed"
     )
     return 0 if before == after else 1
 

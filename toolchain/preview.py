@@ -27,13 +27,10 @@ def preview(layout: Layout, environment: dict[str, str], stack: str) -> int:
         status = _run([*command, "--event-log", str(log), *packs], layout, environment)
         summary = Summary.of(log.read_text())
     seconds = time.monotonic() - begin
-    note = "; plan-only providers" if _planned(layout, stack, summary) else ""
+    planned = summary.steps and not on_docker(layout, stack) and plugins.plan_only(layout)
+    note = "; plan-only providers" if planned else ""
     info(f"{stack}: {summary.line()}; {seconds:.1f} s{note}")
     return status
-
-
-def _planned(layout: Layout, stack: str, summary: Summary) -> bool:
-    return bool(summary.steps) and not on_docker(layout, stack) and bool(plugins.plan_only(layout))
 
 
 def _run(command: list[str], layout: Layout, environment: dict[str, str]) -> int:

@@ -21,6 +21,7 @@ from strata.console import info
 from strata.errors import MissingRepositoryError, SetupError
 from strata.images import catalogue
 from strata.model import GpuMode, InvalidStackError
+from toolchain import stack as stacks
 from toolchain import steps
 from toolchain.files import write
 from toolchain.layout import Layout
@@ -104,18 +105,14 @@ def _make_repositories(
 ) -> None:
     """Updates only the registry of the stack: pods need its images first."""
     info(f"Creating the image repositories of {stack}")
-    command = [str(layout.bin / "pulumi"), "up", "--yes", "--skip-preview", "--stack", stack]
+    command = ["up", "--yes", "--skip-preview"]
     for kind in ("strata:eks:Registry**", "pulumi:providers:aws::**"):
         command += ["--target", f"**{kind}"]
-    done = subprocess.run(
-        command,
-        cwd=layout.root,
-        env={**environment, REPOSITORIES: " ".join(catalogue.get(name).name for name in names)},
-        check=False,
-    )
-    if done.returncode:
+    repositories = {REPOSITORIES: " ".join(catalogue.get(name).name for name in names)}
+    status = stacks.run(layout, {**environment, **repositories}, stack, *command)
+    if status:
         # It printed the error.
-        sys.exit(done.returncode)
+        sys.exit(status)
 
 
 def own_images(settings: Settings) -> set[str]:
