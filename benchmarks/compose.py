@@ -7,6 +7,7 @@ mounted from a file of the host.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,14 @@ def write(
         if probe_interval_seconds is not None:
             probe = replace(service.probe, interval_seconds=probe_interval_seconds)
             service = replace(service, probe=probe)
-        context = _context(service, description.networks, secrets)
+        context = RenderContext(
+            addresses=partial(description.networks.addresses, service, replica=0),
+            secrets=secrets,
+            host_name=lambda name: name,
+            name_server=NAME_SERVER,
+            memory_mib=service.resources.memory_mib,
+            cpu=service.resources.cpu,
+        )
         services[service.name] = {
             **_service(service, description.networks, images, context),
             **_files(service, context, folder / "files", sources),
@@ -103,17 +111,6 @@ def _files(
         sources[kind][path.name] = {"file": str(path)}
         mounts.setdefault(kind, []).append({"source": path.name, "target": file.path})
     return mounts
-
-
-def _context(service: Service, plan: NetworkPlan, secrets: DerivedSecrets) -> RenderContext:
-    return RenderContext(
-        addresses=lambda port: plan.addresses(service, port, 0),
-        secrets=secrets,
-        host_name=lambda name: name,
-        name_server=NAME_SERVER,
-        memory_mib=service.resources.memory_mib,
-        cpu=service.resources.cpu,
-    )
 
 
 def _service(

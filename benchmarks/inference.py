@@ -17,8 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import docker
 import typer
@@ -61,9 +60,7 @@ print(json.dumps({"rate": done / (time.perf_counter() - started), "device": sess
 """
 
 
-class Device(StrEnum):
-    CPU = "cpu"
-    CUDA = "cuda"
+Device = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True)
@@ -88,9 +85,9 @@ def texts(seed: int = 7) -> list[str]:
     ]
 
 
-def limits(load: Load) -> dict[str, object]:
+def limits(load: Load) -> dict[str, Any]:
     """The options of both containers."""
-    options: dict[str, object] = {
+    options: dict[str, Any] = {
         "nano_cpus": int(load.cpus * 1e9),
         "mem_limit": "1g",
         "read_only": True,
@@ -99,18 +96,15 @@ def limits(load: Load) -> dict[str, object]:
         "tmpfs": {"/tmp": ""},  # noqa: S108  (the container's own)
         "detach": True,
     }
-    if load.device is Device.CUDA:
+    if load.device == "cuda":
         options["device_requests"] = [docker.types.DeviceRequest(count=1, capabilities=[["gpu"]])]
     return options
 
 
 def start_service(client: docker.DockerClient, load: Load) -> tuple[Container, str]:
     """Starts the service. Returns its container and address once it is healthy."""
-    container = client.containers.run(
-        load.image,
-        environment={"LISTEN_ADDRESSES": "0.0.0.0", "DEVICE": load.device},  # noqa: S104
-        **limits(load),  # type: ignore[call-overload]
-    )
+    environment = {"LISTEN_ADDRESSES": "0.0.0.0", "DEVICE": load.device}  # noqa: S104
+    container = client.containers.run(load.image, environment=environment, **limits(load))
     deadline = time.monotonic() + STARTS_WITHIN_S
     while time.monotonic() < deadline:
         container.reload()
@@ -171,11 +165,8 @@ def measure_service(client: docker.DockerClient, load: Load) -> float:
 def measure_loop(client: docker.DockerClient, load: Load) -> float:
     """Texts per second in a plain loop, in a new container."""
     parameters = json.dumps({"texts": load.texts, "seconds": load.seconds, "device": load.device})
-    container = client.containers.run(
-        load.image,
-        ["python3", "-c", DIRECT, parameters],
-        **limits(load),  # type: ignore[call-overload]
-    )
+    command = ["python3", "-c", DIRECT, parameters]
+    container = client.containers.run(load.image, command, **limits(load))
     try:
         status = container.wait(timeout=load.seconds + STARTS_WITHIN_S)["StatusCode"]
         output = container.logs().decode()
@@ -193,12 +184,11 @@ def main(
     clients: int = 32,
     seconds: Annotated[float, typer.Option(help="Length of a round.")] = 6.0,
     rounds: int = 5,
-    device: Device = Device.CPU,
+    device: Device = "cpu",
 ) -> None:
     """Compare the throughput of the inference service with its model in a loop, one text after the other."""
-    image = image or resolve(
-        "inference-cuda" if device is Device.CUDA else "inference", Source.LOCAL
-    )
+    name = "inference-cuda" if device == "cuda" else "inference"
+    image = image or resolve(name, Source.LOCAL)
     load = Load(image, cpus, clients, seconds, device, texts())
     client = docker_engine.connect()
     service: list[float] = []

@@ -15,8 +15,10 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toolchain.layout import Layout
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 OLDEST_PYTHON = (3, 11)
-LAST_LINES = 15
+LAST_LINES = 20
 LOCKS = {"docker": ("docker",), "eks": ("eks",), "test": ("test", "weights")}
 PROGRAM = ("docker", "eks")
 
@@ -57,7 +59,7 @@ def identity(locks: list[Path], folder: Path) -> str:
 
 def make_environment(group: str) -> None:
     """Creates the environment of a group, or adds the group to it. Does nothing if it's there."""
-    from toolchain.files import write
+    from toolchain.files import holds, write
     from toolchain.layout import here
 
     layout = here()
@@ -69,7 +71,7 @@ def make_environment(group: str) -> None:
     # Over all locks of the environment: none keeps a package that was removed from one.
     wanted = identity([lock for group_locks in locks.values() for lock in group_locks], folder)
     created, finished = folder / "strata-created", folder / f"strata-{group}"
-    if _holds(finished, wanted):
+    if holds(finished, wanted):
         return
 
     begin = time.monotonic()
@@ -77,8 +79,7 @@ def make_environment(group: str) -> None:
     count = sum("==" in line and not line.startswith(" ") for line in lines)
     print(f"==> Python environment ({group}): {count} packages from a hashed lock", flush=True)
     log = layout.logs / f"python-{group}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    if not _holds(created, wanted):
+    if not holds(created, wanted):
         if importlib.util.find_spec("ensurepip") is None:  # a package of its own on Debian
             _install_ensurepip(layout)
         if folder.is_symlink():
@@ -107,10 +108,6 @@ def make_environment(group: str) -> None:
     print(f"    ready in {time.monotonic() - begin:.0f} s", flush=True)
 
 
-def _holds(stamp: Path, wanted: str) -> bool:
-    return stamp.is_file() and stamp.read_text() == wanted
-
-
 def _install_ensurepip(layout: Layout) -> None:
     from strata.errors import SetupError
     from toolchain import debian
@@ -121,34 +118,42 @@ def _install_ensurepip(layout: Layout) -> None:
             "install it (on Debian: apt-get install python3-venv)",
         )
     print("    installing the Debian package python3-venv", flush=True)
-    debian.install(["python3-venv"], layout.installed_packages, layout.logs / "apt.log")
+    debian.install(layout, "python3-venv")
 
 
 def run(command: list[str], log: Path, doing: str, extra: dict[str, str] | None = None) -> None:
     """Runs a command with its output in the log, and shows the package that pip works on."""
     from strata.errors import SetupError
 
-    lines: list[str] = []
-    with log.open("a") as file:
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, **(extra or {})},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        for line in process.stdout or ():
-            file.write(line)
-            lines.append(line.rstrip())
-            if line.startswith(("Collecting ", "Installing collected")):
-                show(line.split(" (from")[0].strip())
+    def show_package(line: str) -> None:
+        if line.startswith(("Collecting ", "Installing collected")):
+            show(line.split(" (from")[0].strip())
+
+    status, last = run_logged(command, log, show_package, env={**os.environ, **(extra or {})})
     show("")
-    if process.wait():
-        last = "\n    ".join(lines[-LAST_LINES:])
+    if status:
         raise SetupError(
             f"{doing} failed:\n    {last}",
             f"see {log}; check that this machine reaches PyPI (or configure pip), then run the command again",
         )
+
+
+def run_logged(
+    command: list[str], log: Path, on_line: Callable[[str], None], **options: Any
+) -> tuple[int, str]:
+    """Runs a command with its output in the log. Returns its status and its last lines, indented."""
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file:
+        file.write(f"$ {' '.join(command)}\n")
+        process: subprocess.Popen[str] = subprocess.Popen(
+            command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
+        )
+        for line in process.stdout or ():
+            file.write(line)
+            last.append(line.rstrip())
+            on_line(line)
+        return process.wait(), "\n    ".join(last)
 
 
 def show(text: str) -> None:

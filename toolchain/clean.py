@@ -9,7 +9,7 @@ import sys
 from strata import docker_engine
 from strata.console import info, step
 from strata.errors import DockerError, SetupError
-from toolchain import debian, engine, repair, stack
+from toolchain import debian, engine, repair, source, stack
 from toolchain.files import write
 from toolchain.layout import DEV, Layout, process_environment
 
@@ -18,8 +18,7 @@ def clean(layout: Layout) -> None:
     """Destroys the stack, then removes the labelled Docker objects, the engine and packages that set-up installed, and
     the folder."""
     refuse_to_orphan(layout)
-    source = layout.source_file.read_text().strip() if layout.source_file.is_file() else ""
-    environment = process_environment(layout, source, engine.docker_host())
+    environment = process_environment(layout, source.remembered(layout), engine.docker_host())
     if stack.exists(layout, DEV) and (layout.pulumi_folder / "pulumi").is_file():
         _destroy(layout, environment)
     if layout.seed.is_file():
@@ -28,7 +27,7 @@ def clean(layout: Layout) -> None:
         info("Stopped the Docker engine that set-up had started.")
     if layout.installed_packages.is_file():
         with step("Removing the Debian packages that set-up had installed"):
-            left = debian.remove(layout.installed_packages, layout.logs / "apt.log")
+            left = debian.remove(layout)
         if left:
             info(f"These Debian packages stay: {left}")
     stack.unconfigure_git(layout)

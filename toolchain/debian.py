@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 
 from strata.errors import SetupError
 from toolchain.files import write
+from toolchain.layout import Layout
 
 _OS_RELEASE = Path("/etc/os-release")
 
@@ -37,14 +37,14 @@ def can_install() -> bool:
     )
 
 
-def _apt(arguments: list[str], log: Path) -> subprocess.CompletedProcess[str]:
-    log.parent.mkdir(parents=True, exist_ok=True)
+def _apt(layout: Layout, *arguments: str) -> subprocess.CompletedProcess[str]:
+    layout.logs.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     # Wait for another apt (unattended upgrades) rather than fail.
     options = "-y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3"
     command = ["apt-get", *options.split(), *arguments]
     done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
-    with log.open("a") as file:
+    with layout.apt_log.open("a") as file:
         file.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}")
     return done
 
@@ -56,18 +56,17 @@ def installed() -> set[str]:
     return {line.split()[1] for line in lines if line.startswith("ii")}
 
 
-def install(packages: Iterable[str], record: Path, log: Path) -> None:
+def install(layout: Layout, *packages: str) -> None:
     """Installs packages, and adds them and their new dependencies to the record."""
-    names = list(packages)
-    before = installed()
+    record, before = layout.installed_packages, installed()
     try:
-        for arguments in (["update"], ["install", "--no-install-recommends", *names]):
-            done = _apt(arguments, log)
+        for arguments in (["update"], ["install", "--no-install-recommends", *packages]):
+            done = _apt(layout, *arguments)
             if done.returncode:
                 last = "\n    ".join((done.stderr or done.stdout).strip().splitlines()[-5:])
                 raise SetupError(
                     f"`apt-get {' '.join(arguments)}` failed:\n    {last}",
-                    f"see {log}, fix the cause and run the same command again",
+                    f"see {layout.apt_log}, fix the cause and run the same command again",
                 )
     finally:
         # Also after a failure: what it installed must be removed later.
@@ -77,16 +76,16 @@ def install(packages: Iterable[str], record: Path, log: Path) -> None:
             write(record, "\n".join([*known, *added]) + "\n")
 
 
-def remove(record: Path, log: Path) -> str | None:
+def remove(layout: Layout) -> str | None:
     """Removes the recorded packages. Returns the reason if it keeps them."""
-    ours = set(record.read_text().split()) & installed()
+    ours = sorted(set(layout.installed_packages.read_text().split()) & installed())
     if not ours:
         return None
-    planned = _apt(["--simulate", "purge", *sorted(ours)], log)
+    planned = _apt(layout, "--simulate", "purge", *ours)
     lines = [line.split() for line in planned.stdout.splitlines()]
     doomed = {words[1].partition(":")[0] for words in lines if words[:1] in (["Purg"], ["Remv"])}
     others = doomed - {name.partition(":")[0] for name in ours}
     if planned.returncode or others:
-        return f"other packages need them: {', '.join(sorted(others)) or 'see ' + str(log)}"
-    done = _apt(["purge", *sorted(ours)], log)
-    return None if done.returncode == 0 else f"apt-get purge failed: see {log}"
+        return f"other packages need them: {', '.join(sorted(others)) or f'see {layout.apt_log}'}"
+    done = _apt(layout, "purge", *ours)
+    return None if done.returncode == 0 else f"apt-get purge failed: see {layout.apt_log}"

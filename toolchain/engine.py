@@ -45,11 +45,10 @@ def ensure(layout: Layout) -> None:
                 "install it: https://docs.docker.com/engine/install/",
             )
         with step("Docker engine: installing the Debian package docker.io"):
-            packages = ["docker.io", "iptables", "ca-certificates"]
-            debian.install(packages, layout.installed_packages, layout.logs / "apt.log")
+            debian.install(layout, "docker.io", "iptables", "ca-certificates")
             # From Debian 13 on, the client is a package of its own.
             if shutil.which("docker") is None:
-                debian.install(["docker-cli"], layout.installed_packages, layout.logs / "apt.log")
+                debian.install(layout, "docker-cli")
     with step("Docker engine: starting it") as progress:
         _start(layout, progress)
 

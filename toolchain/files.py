@@ -22,6 +22,10 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
     temporary.replace(path)
 
 
+def holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text() == text
+
+
 def ensure_secret(path: Path) -> None:
     """Creates a random secret. Never replaces it: the state couldn't be read any more."""
     if not path.is_file() or not path.read_text().strip():

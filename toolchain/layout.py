@@ -32,6 +32,7 @@ class Layout:
         # The Debian packages that this clone installed, one per line.
         self.installed_packages = folder / "installed-packages"
         self.logs = folder / "logs"
+        self.apt_log = self.logs / "apt.log"
         self.stamps = folder / "stamps"
         self.downloads = folder / "downloads"
         self.build = folder / "build"

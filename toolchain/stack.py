@@ -36,8 +36,6 @@ def with_salt(text: str, salt: str) -> str:
 
 def configure_git(layout: Layout) -> None:
     """Defines the filter of .gitattributes: `git add` removes the salt, a checkout restores it."""
-    if not _in_git(layout):
-        return
     # Git replaces %f by the quoted name of the stack file.
     kept = f"{shlex.quote(str(layout.salts.relative_to(layout.root)))}/%f"
     for name, command in (
@@ -48,27 +46,21 @@ def configure_git(layout: Layout) -> None:
 
 
 def unconfigure_git(layout: Layout) -> None:
-    if _in_git(layout):
-        _git(layout, "config", "--remove-section", FILTER)
+    _git(layout, "config", "--remove-section", FILTER)
 
 
 def refresh_index(layout: Layout, stack: str) -> None:
     """Tells git that a stack file is unchanged: by its size, git takes it for modified."""
     name = layout.stack_file(stack).name
-    if (
-        _in_git(layout)
-        and _git(layout, "diff", "--quiet", "--", name)
-        and _git(layout, "ls-files", "--error-unmatch", name)
-    ):
+    unchanged = _git(layout, "diff", "--quiet", "--", name)
+    if unchanged and _git(layout, "ls-files", "--error-unmatch", name):
         _git(layout, "update-index", "--", name)
-
-
-def _in_git(layout: Layout) -> bool:
-    return shutil.which("git") is not None and (layout.root / ".git").exists()
 
 
 def _git(layout: Layout, *arguments: str) -> bool:
     """Runs git and returns whether it succeeded. If it fails, only `git status` is affected."""
+    if shutil.which("git") is None or not (layout.root / ".git").exists():
+        return False
     command = ["git", "-C", str(layout.root), *arguments]
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 

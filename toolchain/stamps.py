@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from toolchain.files import write
+from toolchain.files import holds, write
 
 
 def digest(*inputs: str | Path) -> str:
@@ -33,11 +33,7 @@ class Stamp:
 
     def valid(self) -> bool:
         """Whether the step finished with these inputs and its outputs exist."""
-        return (
-            self._path.is_file()
-            and self._path.read_text() == self._wanted
-            and all(output.exists() for output in self._outputs)
-        )
+        return holds(self._path, self._wanted) and all(map(Path.exists, self._outputs))
 
     def set(self) -> None:
         write(self._path, self._wanted)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from strata.console import step
 from strata.errors import SetupError
 from toolchain import debian, engine, plugins, registries, releases, source, stack
-from toolchain.files import write
+from toolchain.files import holds, write
 from toolchain.layout import DEV, Layout, process_environment, shell_file
 from toolchain.registries import golang
 
@@ -102,7 +102,7 @@ def _check(command: list[str], status: int) -> None:
 def _install_wrapper(layout: Layout) -> None:
     text = (layout.root / "toolchain" / "pulumi-wrapper.sh").read_text()
     target = layout.bin / "pulumi"
-    if not target.is_file() or target.read_text() != text:
+    if not holds(target, text):
         write(target, text, 0o755)
 
 
@@ -116,4 +116,4 @@ def _install_mmdebstrap(layout: Layout) -> None:
             "install it (on Debian: apt-get install mmdebstrap), or use a machine that reaches an image registry",
         )
     with step("Base image: installing the Debian package mmdebstrap"):
-        debian.install(["mmdebstrap"], layout.installed_packages, layout.logs / "apt.log")
+        debian.install(layout, "mmdebstrap")

@@ -42,7 +42,7 @@ def install_plugin(layout: Layout, name: str, version: str) -> None:
 
 def install_plan_provider(folder: Path, name: str, stamps: Path) -> None:
     """Copies the plan-only provider to a plugin's folder. Never replaces a real plugin."""
-    stamp = Stamp(stamps, f"{name}-plugin", digest(*sorted(PLAN_PROVIDER.glob("p*"))), [folder])
+    stamp = Stamp(stamps, f"{name}-plugin", digest(*sorted(PLAN_PROVIDER.glob("[!_]*"))), [folder])
     if stamp.valid():
         return
     if not folder.is_dir() or (folder / PLAN_PROVIDER_FILE).is_file():

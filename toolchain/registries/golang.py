@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,10 +16,10 @@ from pathlib import Path
 from strata.console import Step, step
 from strata.errors import SetupError
 from strata.pins import NEEDED_GO, OLDEST_GO
+from toolchain.bootstrap import LAST_LINES, run_logged
 from toolchain.layout import Layout
 
 SOURCES = Path(__file__).resolve().parent / "go"
-LAST_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,8 @@ def download(layout: Layout, module: str, module_version: str) -> Path:
     with log.open("a") as file:
         file.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}")
     if done.returncode:
-        raise _failure(command, (done.stdout + done.stderr).splitlines(), log)
+        last = (done.stdout + done.stderr).splitlines()[-LAST_LINES:]
+        raise _failure(command, "\n    ".join(last), log)
     return Path(json.loads(done.stdout)["Dir"])
 
 
@@ -136,36 +136,25 @@ def _run(
     expected: int | None = None,
 ) -> int:
     """Runs Go with its output in the log. Returns the number of packages it lists."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    last: deque[str] = deque(maxlen=LAST_LINES)
     count, of = 0, f" of at most {expected}" if expected else ""
-    with log.open("a") as file:
-        file.write(f"$ {' '.join(command)}\n")
-        with subprocess.Popen(
-            command,
-            cwd=folder,
-            env=settings,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        ) as process:
-            for line in process.stdout or ():
-                file.write(line)
-                last.append(line.rstrip())
-                if line.startswith("go: downloading "):
-                    progress.update(line.strip().removeprefix("go: "))
-                else:
-                    count += 1
-                    progress.update(f"{doing} {count}{of} packages")
-    if process.returncode:
-        raise _failure(command, list(last), log)
+
+    def show(line: str) -> None:
+        nonlocal count
+        if line.startswith("go: downloading "):
+            progress.update(line.strip().removeprefix("go: "))
+        else:
+            count += 1
+            progress.update(f"{doing} {count}{of} packages")
+
+    status, last = run_logged(command, log, show, cwd=folder, env=settings)
+    if status:
+        raise _failure(command, last, log)
     return count
 
 
-def _failure(command: list[str], lines: list[str], log: Path) -> SetupError:
-    shown = "\n    ".join(lines[-LAST_LINES:])
+def _failure(command: list[str], last: str, log: Path) -> SetupError:
     return SetupError(
-        f"`{' '.join(command[:3])} ...` failed:\n    {shown}",
+        f"`{' '.join(command[:3])} ...` failed:\n    {last}",
         f"see {log}; check that this machine reaches the Go module proxy and has free disk space, then run the same "
         "command again: it resumes where it stopped",
     )

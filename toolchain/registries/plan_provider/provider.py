@@ -33,8 +33,6 @@ REFUSAL = (
     "Install the real plugin: pulumi plugin install resource {name}"
 )
 NOTICE = "plan-only {name} provider: nothing is checked that the real {name} provider would check"
-ACCOUNT = "111122223333"
-REGION = "eu-central-1"
 KUBERNETES_WITHOUT_NAMES = ("helm.sh/", "yaml:", "kustomize:")
 
 
@@ -59,39 +57,7 @@ def policy_document(arguments: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-FUNCTIONS: dict[str, dict[str, Any]] = {
-    "aws:index/getCallerIdentity:getCallerIdentity": {
-        "accountId": ACCOUNT,
-        "arn": f"arn:aws:iam::{ACCOUNT}:user/plan",
-        "userId": "plan",
-        "id": ACCOUNT,
-    },
-    "aws:index/getRegion:getRegion": {
-        "name": REGION,
-        "region": REGION,
-        "id": REGION,
-        "endpoint": f"ec2.{REGION}.amazonaws.com",
-        "description": "plan",
-    },
-    "aws:index/getPartition:getPartition": {
-        "partition": "aws",
-        "dnsSuffix": "amazonaws.com",
-        "reverseDnsPrefix": "com.amazonaws",
-        "id": "aws",
-    },
-    "aws:index/getAvailabilityZones:getAvailabilityZones": {
-        "names": [f"{REGION}{letter}" for letter in "abc"],
-        "zoneIds": [f"euc1-az{number}" for number in (1, 2, 3)],
-        "groupNames": [REGION],
-        "id": REGION,
-    },
-    "aws:ssm/getParameter:getParameter": {
-        "value": "ami-00000000000000000",
-        "type": "String",
-        "arn": f"arn:aws:ssm:{REGION}::parameter/plan",
-        "id": "plan",
-    },
-}
+FUNCTIONS = json.loads((Path(__file__).parent / "functions.json").read_text())
 """The fixed results of functions, besides their arguments."""
 POLICY_DOCUMENT = "aws:iam/getPolicyDocument:getPolicyDocument"
 

@@ -157,9 +157,7 @@ func (host *languageHost) GetProgramDependencies(
 }
 
 // About is called at every run, for the metadata of the update: it must not start a process.
-func (host *languageHost) About(
-	_ context.Context, request *pulumirpc.AboutRequest,
-) (*pulumirpc.AboutResponse, error) {
+func (host *languageHost) About(_ context.Context, request *pulumirpc.AboutRequest) (*pulumirpc.AboutResponse, error) {
 	environment, err := findPython(request.GetInfo())
 	if err != nil {
 		return nil, err
@@ -211,9 +209,7 @@ func (host *languageHost) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empt
 	return &emptypb.Empty{}, nil
 }
 
-func (host *languageHost) Run(
-	ctx context.Context, request *pulumirpc.RunRequest,
-) (*pulumirpc.RunResponse, error) {
+func (host *languageHost) Run(ctx context.Context, request *pulumirpc.RunRequest) (*pulumirpc.RunResponse, error) {
 	environment, err := findPython(request.GetInfo())
 	if err != nil {
 		return nil, err
