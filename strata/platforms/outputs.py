@@ -1,7 +1,9 @@
 """The outputs of a stack that are the same on every platform."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
+
+import pulumi
 
 from strata.model import Composition
 from strata.model.secrets import DerivedSecrets
@@ -43,3 +45,16 @@ def common(
     if any(secret.is_issued for secret in composition.secrets):
         values["certificateAuthority"] = secrets.authority.certificate_pem
     return values
+
+
+def when_ready(
+    values: Mapping[str, Any], ready: Iterable[pulumi.Output[Any]]
+) -> Mapping[str, pulumi.Input[Any]]:
+    """Outputs state facts: they wait until all services are healthy and all jobs have succeeded."""
+    if pulumi.runtime.is_dry_run():
+        return values
+    all_ready = pulumi.Output.all(*ready)
+    return {
+        key: pulumi.Output.all(all_ready, value).apply(lambda both: both[1])
+        for key, value in values.items()
+    }

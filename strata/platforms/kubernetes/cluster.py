@@ -5,7 +5,6 @@ EKS and any kubeconfig are such targets. Nothing of a cluster is created before 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Protocol
 
 import pulumi
@@ -20,10 +19,6 @@ GPU_PRESENT = "nvidia.com/gpu.present"
 """The label of a node with GPUs, which the device plugin's own affinity uses."""
 NODE_GROUP = "strata.node-group"
 """The label with the name of a node's group, on clusters of ours."""
-
-
-def _no_labels() -> Mapping[str, str]:
-    return MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +47,7 @@ class NodeGroup:
     gpu_resource: str = GPU_RESOURCE
     gpu_memory_mib: int = 0
     sharing: GpuSharing = GpuSharing.EXCLUSIVE
-    labels: Mapping[str, str] = field(default_factory=_no_labels)
+    labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
 
 
@@ -66,7 +61,7 @@ class Exposure:
     """
 
     source_ranges: tuple[str, ...]
-    annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=_no_labels)
+    annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     public: bool = False
     host: str | None = None
     published: Callable[[pulumi.Output[str]], None] | None = None

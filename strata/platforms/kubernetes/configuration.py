@@ -17,7 +17,7 @@ from pulumi_kubernetes.core import v1 as core
 from strata.config.settings import RegistryCredentials
 from strata.model import RenderContext, Workload, is_secret, render
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.kubernetes.objects import Objects
+from strata.platforms.kubernetes.objects import Objects, WorkloadObjects
 
 PULL_SECRET = "registries"  # noqa: S105 - a name
 """The Secret with the logins of private image registries."""
@@ -38,54 +38,46 @@ def folders(
     workload: Workload, context: RenderContext, secrets: DerivedSecrets
 ) -> tuple[Folder, ...]:
     """The folders with files of a service or a job."""
+    owner = workload.name
     contents_by_path: dict[str, dict[str, str]] = defaultdict(dict)
     secret: set[str] = set()
     for file in workload.files:
-        path = PurePosixPath(file.path)
-        contents_by_path[str(path.parent)][path.name] = render(file.content, context)
+        location = PurePosixPath(file.path)
+        contents_by_path[str(location.parent)][location.name] = render(file.content, context)
         if is_secret(file.content):
-            secret.add(str(path.parent))
-    return tuple(
-        _folder(workload.name, path, contents, path in secret, secrets)
-        for path, contents in sorted(contents_by_path.items())
-    )
-
-
-def _folder(
-    owner: str, path: str, contents: Mapping[str, str], secret: bool, secrets: DerivedSecrets
-) -> Folder:
-    key = f"{owner}-{re.sub(r'[^a-z0-9]+', '-', path.lower()).strip('-')}"
-    fingerprint = secrets.fingerprint(json.dumps([path, contents], sort_keys=True))
-    # Names end at 253 characters (RFC 1123 subdomain).
-    name = f"{key[:240].rstrip('-')}-{fingerprint}"
-    return Folder(path=path, name=name, key=f"{owner}{path}", secret=secret, contents=contents)
-
-
-def make(
-    workload: Workload,
-    folder: Folder,
-    objects: Objects,
-    parent: pulumi.Resource,
-    namespace: pulumi.Resource,
-) -> pulumi.Resource:
-    """The Secret or ConfigMap of a folder."""
-    metadata = objects.metadata(folder.name, objects.names.workload_labels(workload))
-    options = objects.options(parent, [namespace])
-    if folder.secret:
-        return core.Secret(
-            folder.key,
-            metadata=metadata,
-            immutable=True,
-            type="Opaque",
-            # The SDK marks it as a secret of the state (test_a_secret_is_nowhere_in_the_clear).
-            string_data=dict(folder.contents),
-            opts=options,
+            secret.add(str(location.parent))
+    found = []
+    for path, contents in sorted(contents_by_path.items()):
+        key = f"{owner}-{re.sub(r'[^a-z0-9]+', '-', path.lower()).strip('-')}"
+        fingerprint = secrets.fingerprint(json.dumps([path, contents], sort_keys=True))
+        found.append(
+            Folder(
+                path=path,
+                # Names end at 253 characters (RFC 1123 subdomain).
+                name=f"{key[:240].rstrip('-')}-{fingerprint}",
+                key=f"{owner}{path}",
+                secret=path in secret,
+                contents=contents,
+            )
         )
-    return core.ConfigMap(
+    return tuple(found)
+
+
+def make(folder: Folder, own: WorkloadObjects) -> pulumi.Resource:
+    """The Secret or ConfigMap of a folder."""
+    metadata, options = own.metadata(folder.name), own.options()
+    contents = dict(folder.contents)
+    if not folder.secret:
+        return core.ConfigMap(
+            folder.key, metadata=metadata, immutable=True, data=contents, opts=options
+        )
+    return core.Secret(
         folder.key,
         metadata=metadata,
         immutable=True,
-        data=dict(folder.contents),
+        type="Opaque",
+        # The SDK marks it as a secret of the state (test_a_secret_is_nowhere_in_the_clear).
+        string_data=contents,
         opts=options,
     )
 

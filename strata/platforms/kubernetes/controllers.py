@@ -1,22 +1,25 @@
-"""The controller of a service: a Deployment, or a StatefulSet if it is stateful or has volumes."""
+"""The controller of a service: a Deployment, or a StatefulSet if it is stateful or has volumes; and of
+a job: a Job, or a CronJob if it has a schedule."""
 
 from collections.abc import Sequence
 
 import pulumi
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.autoscaling import v2 as autoscaling
+from pulumi_kubernetes.batch import v1 as batch
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 from pulumi_kubernetes.policy import v1 as policy
 
-from strata.model import Job, Service, Volume, Workload
+from strata.model import Job, Service, Volume
 from strata.platforms.kubernetes.cluster import Connection
+from strata.platforms.kubernetes.formatting import mebibytes
+from strata.platforms.kubernetes.lifecycle import start_seconds
 from strata.platforms.kubernetes.names import BACKUP, CACHE, headless, is_stateful_set
-from strata.platforms.kubernetes.objects import SKIP_AWAIT, Objects
+from strata.platforms.kubernetes.objects import SKIP_AWAIT, Objects, WorkloadObjects
 from strata.platforms.kubernetes.pod import Pod
 from strata.platforms.kubernetes.pod_template import pod_labels, template
 from strata.platforms.kubernetes.pods import Placed, describe
-from strata.platforms.kubernetes.quantities import mebibytes
 
 NODE_SECONDS = 300
 """For an image to be pulled and, if the nodes are full, for a node to join: on EKS that takes one to
@@ -36,24 +39,31 @@ BUSY_PERCENT = 70
 replica is ready."""
 
 
+BACK_OFF_SECONDS, BACK_OFF_MAXIMUM_SECONDS = 10, 360
+"""Between a failed pod and the next: doubled each time, up to six minutes (Kubernetes documentation,
+"Jobs", pod backoff failure policy)."""
+
+REPLACE_FAILED = {"pulumi.com/replaceUnready": "true"}
+"""The next update runs a failed job again, instead of waiting for it."""
+
+
 def make(
     placed: Placed,
     service: Service,
     connection: Connection,
-    objects: Objects,
-    parent: pulumi.Resource,
+    own: WorkloadObjects,
     depends_on: Sequence[pulumi.Resource],
     is_cramped: bool,
 ) -> pulumi.Resource:
     """The controller. The provider waits until it is ready. `is_cramped`: there is no room for
     another pod, so an update removes one before it adds one."""
     deadline = ready_seconds(placed, service)
-    claims = _data_claims(service, connection, objects, parent, depends_on)
-    options = objects.options(
-        parent,
+    has_data = any(not volume.cache for volume in service.volumes)
+    claims = _data_claims(service, connection, own, depends_on)
+    options = own.options(
         [*depends_on, *claims],
         # Removing a line from a program must not delete data.
-        protect=True if _has_data(service) else None,
+        protect=has_data or None,
         # An update replaces pods one at a time.
         timeout_seconds=deadline * max(1, service.replicas),
     )
@@ -61,24 +71,30 @@ def make(
     # apply leaves the field to whoever set it last.
     replicas = service.replicas if service.replicas_maximum is None else None
     if is_stateful_set(service):
+        # Claims with data outlive the StatefulSet. Caches are deleted with it, and with their replica.
+        kept = "Retain" if has_data else "Delete"
         return apps.StatefulSet(
             service.name,
-            metadata=objects.metadata(service.name, objects.names.workload_labels(service)),
+            metadata=own.metadata(),
             spec=apps.StatefulSetSpecArgs(
                 replicas=replicas,
-                selector=objects.selector(service.name),
+                selector=own.selector,
                 service_name=headless(service.name),
                 # Peers find each other only if all of them start; and in order, a pod that doesn't
                 # start would block the update that fixes it.
                 pod_management_policy="Parallel",
                 update_strategy=apps.StatefulSetUpdateStrategyArgs(type="RollingUpdate"),
-                persistent_volume_claim_retention_policy=_retention(service),
-                template=template(describe(placed), objects),
+                persistent_volume_claim_retention_policy=(
+                    apps.StatefulSetPersistentVolumeClaimRetentionPolicyArgs(
+                        when_deleted=kept, when_scaled=kept
+                    )
+                ),
+                template=template(describe(placed), own.objects),
                 volume_claim_templates=[
                     core.PersistentVolumeClaimArgs(
                         metadata=meta.ObjectMetaArgs(
                             name=volume.name,
-                            labels=_claim_labels(volume, service, connection, objects),
+                            labels=_claim_labels(volume, service, connection, own),
                         ),
                         spec=_claim_spec(
                             volume, connection, volume.size_gib if volume.cache else TEMPLATE_GIB
@@ -97,7 +113,7 @@ def make(
     return deployment(
         service.name,
         describe(placed),
-        objects,
+        own.objects,
         options,
         replicas=replicas,
         strategy=apps.DeploymentStrategyArgs(type="RollingUpdate", rolling_update=update),
@@ -130,40 +146,25 @@ def deployment(
     )
 
 
-def make_account(
-    workload: Workload, objects: Objects, parent: pulumi.Resource, namespace: pulumi.Resource
-) -> pulumi.Resource:
-    """The service account of a service or a job."""
-    labels = objects.names.workload_labels(workload)
-    return objects.account(workload.name, workload.name, labels, parent, [namespace])
-
-
-def make_guards(
-    service: Service,
-    objects: Objects,
-    parent: pulumi.Resource,
-    namespace: pulumi.Resource,
-    controller: pulumi.Resource,
-) -> None:
+def make_guards(service: Service, own: WorkloadObjects, controller: pulumi.Resource) -> None:
     """What maintains the number of replicas: a disruption budget and the autoscaler."""
-    labels = objects.names.workload_labels(service)
     if service.replicas_at_most > 1:
         policy.PodDisruptionBudget(
             service.name,
-            metadata=objects.metadata(service.name, labels),
+            metadata=own.metadata(),
             spec=policy.PodDisruptionBudgetSpecArgs(
                 max_unavailable=1,
-                selector=objects.selector(service.name),
+                selector=own.selector,
                 # A broken pod must not keep a node from being drained.
                 unhealthy_pod_eviction_policy="AlwaysAllow",
             ),
-            opts=objects.options(parent, [namespace]),
+            opts=own.options(),
         )
     if service.replicas_maximum is not None:
         target = autoscaling.MetricTargetArgs(type="Utilization", average_utilization=BUSY_PERCENT)
         autoscaling.HorizontalPodAutoscaler(
             service.name,
-            metadata=objects.metadata(service.name, labels),
+            metadata=own.metadata(),
             spec=autoscaling.HorizontalPodAutoscalerSpecArgs(
                 scale_target_ref=autoscaling.CrossVersionObjectReferenceArgs(
                     api_version="apps/v1",
@@ -179,36 +180,71 @@ def make_guards(
                     )
                 ],
             ),
-            opts=objects.options(parent, [controller]),
+            opts=own.options([controller]),
         )
+
+
+def make_job(
+    placed: Placed, job: Job, own: WorkloadObjects, depends_on: Sequence[pulumi.Resource]
+) -> pulumi.Resource:
+    """The Job, whose creation ends when it succeeds; or the CronJob.
+
+    A finished Job is kept (no `ttlSecondsAfterFinished`): if it were deleted, the next update with
+    `--refresh` would create it again, and so run it again. A CronJob keeps as many as by default.
+    """
+    metadata = own.metadata(annotations=None if job.schedule else REPLACE_FAILED)
+    longest = _job_seconds(placed, job)
+    spec = batch.JobSpecArgs(
+        backoff_limit=job.retries,
+        # Of all attempts together; the pod has that of each. It ends a job whose pod finds no node.
+        active_deadline_seconds=longest,
+        completions=1,
+        parallelism=1,
+        template=template(describe(placed), own.objects),
+    )
+    if job.schedule is None:
+        return batch.Job(
+            job.name,
+            metadata=metadata,
+            spec=spec,
+            opts=own.options(depends_on, timeout_seconds=longest + NODE_SECONDS),
+        )
+    return batch.CronJob(
+        job.name,
+        metadata=metadata,
+        spec=batch.CronJobSpecArgs(
+            schedule=job.schedule,
+            time_zone="Etc/UTC",
+            concurrency_policy="Forbid",
+            job_template=batch.JobTemplateSpecArgs(
+                metadata=meta.ObjectMetaArgs(labels=dict(sorted(own.labels.items()))),
+                spec=spec,
+            ),
+        ),
+        opts=own.options(depends_on),
+    )
+
+
+def _job_seconds(placed: Placed, job: Job) -> int:
+    """All attempts, with the pauses between them, and a new node for each."""
+    node = GPU_NODE_SECONDS if placed.groups else NODE_SECONDS
+    pauses = sum(
+        min(BACK_OFF_SECONDS << index, BACK_OFF_MAXIMUM_SECONDS) for index in range(job.retries)
+    )
+    return (job.retries + 1) * (job.timeout_seconds + node) + pauses
 
 
 def ready_seconds(placed: Placed, service: Service) -> int:
     """How long a pod may take to become ready. Preparing may take as long as a job, as on Docker."""
     node = GPU_NODE_SECONDS if placed.groups else NODE_SECONDS
     prepare = Job.timeout_seconds if service.prepare else 0
-    return (
-        node + prepare + max(service.probe.ready_within_seconds, service.probe.start_period_seconds)
-    )
-
-
-def _has_data(service: Service) -> bool:
-    return any(not volume.cache for volume in service.volumes)
-
-
-def _retention(service: Service) -> apps.StatefulSetPersistentVolumeClaimRetentionPolicyArgs:
-    """Claims with data outlive the StatefulSet. Caches are deleted with it, and with their replica."""
-    kept = "Retain" if _has_data(service) else "Delete"
-    return apps.StatefulSetPersistentVolumeClaimRetentionPolicyArgs(
-        when_deleted=kept, when_scaled=kept
-    )
+    return node + prepare + start_seconds(service.probe)
 
 
 def _data_claims(
     service: Service,
     connection: Connection,
-    objects: Objects,
-    parent: pulumi.Resource,
+    own: WorkloadObjects,
     depends_on: Sequence[pulumi.Resource],
 ) -> list[pulumi.Resource]:
     """A claim for each replica and volume with data, under the name by which the StatefulSet's pods
@@ -217,14 +253,14 @@ def _data_claims(
     return [
         core.PersistentVolumeClaim(
             f"{volume.name}-{service.name}-{ordinal}",
-            metadata=objects.metadata(
+            metadata=own.objects.metadata(
                 f"{volume.name}-{service.name}-{ordinal}",
-                _claim_labels(volume, service, connection, objects),
+                _claim_labels(volume, service, connection, own),
                 # It's bound once its pod has a node.
                 SKIP_AWAIT,
             ),
             spec=_claim_spec(volume, connection, volume.size_gib),
-            opts=objects.options(parent, depends_on, protect=True),
+            opts=own.options(depends_on, protect=True),
         )
         for volume in service.volumes
         if not volume.cache
@@ -233,10 +269,10 @@ def _data_claims(
 
 
 def _claim_labels(
-    volume: Volume, service: Service, connection: Connection, objects: Objects
+    volume: Volume, service: Service, connection: Connection, own: WorkloadObjects
 ) -> dict[str, str]:
     # Without the zone: a changed label would replace the StatefulSet.
-    labels = dict(objects.names.labels(service.name, str(service.kind)))
+    labels = dict(own.objects.names.labels(service.name, str(service.kind)))
     if volume.cache:
         labels[CACHE] = "true"
     elif connection.backup is not None:

@@ -1,24 +1,23 @@
 """Creates what a stack is in a cluster, servers before clients."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pulumi
 
 from strata.config.settings import RegistryCredentials
-from strata.model import Job, Link, Service
+from strata.model import Job, Service
 from strata.platforms.kubernetes import (
     configuration,
     controllers,
     exposure,
-    jobs,
     namespace,
     network_policies,
 )
 from strata.platforms.kubernetes.cluster import Connection
 from strata.platforms.kubernetes.names import StackNames
-from strata.platforms.kubernetes.objects import Objects
+from strata.platforms.kubernetes.objects import Objects, WorkloadObjects
 
 if TYPE_CHECKING:
     from strata.platforms.kubernetes.platform import KubernetesPlan
@@ -38,82 +37,63 @@ class Deployer:
     def make(self) -> dict[str, pulumi.Input[str]]:
         """Creates everything. Returns the host of each published service."""
         plan, connection = self.plan, self.connection
-        composition = plan.composition
-        workloads = composition.workloads
+        workloads, links = plan.composition.workloads, plan.composition.links
         objects = Objects(
             names=self.names,
             provider=connection.provider,
             pull_secret=configuration.PULL_SECRET if self.registries else None,
         )
-        home = namespace.make(workloads, plan.gpus.groups, connection.allowance, objects)
-        logins = configuration.make_pull_secret(self.registries, objects, home.namespace)
+        home, ready = namespace.make(workloads, plan.gpus.groups, connection.allowance, objects)
+        logins = configuration.make_pull_secret(self.registries, objects, home)
         if connection.in_namespace is not None:
-            connection.in_namespace(objects, (home.namespace, *logins))
-        clients = network_policies.clients_by_port(composition.links)
-        calls: dict[str, list[Link]] = {}
-        for link in composition.links:
-            calls.setdefault(link.client, []).append(link)
+            connection.in_namespace(objects, (home, *logins))
         hosts: dict[str, pulumi.Input[str]] = {}
         for workload in workloads:
-            parent = self.components[workload.name]
-            policy = network_policies.make(
-                workload,
-                clients.get(workload.name, {}),
-                calls.get(workload.name, ()),
-                connection.exposure,
-                objects,
-                parent,
-                home.namespace,
+            own = WorkloadObjects(
+                objects=objects,
+                workload=workload,
+                parent=self.components[workload.name],
+                namespace=home,
             )
+            placed = plan.placed[workload.name]
+            policy = network_policies.make(links, connection.exposure, own)
             # A pod names these as plain text, so they must be listed: what it mounts, its account,
             # what it may reach before it runs, and the servers and jobs it waits for.
-            before: list[pulumi.Resource] = [
+            before = [
                 *connection.ready,
-                *home.ready,
+                *ready,
                 *logins,
                 *([policy] if policy else []),
-                controllers.make_account(workload, objects, parent, home.namespace),
+                objects.account(workload.name, workload.name, own.labels, own.parent, [home]),
+                *(configuration.make(folder, own) for folder in placed.folders),
                 *(
-                    configuration.make(workload, folder, objects, parent, home.namespace)
-                    for folder in plan.placed[workload.name].folders
-                ),
-                *(
-                    ready
+                    server
                     for name in dict.fromkeys(workload.waits_for)
-                    for ready in self.ready.get(name, ())
+                    for server in self.ready.get(name, ())
                 ),
             ]
             if isinstance(workload, Job):
-                placed = plan.placed[workload.name]
-                self.ready[workload.name] = [jobs.make(placed, workload, objects, parent, before)]
+                self.ready[workload.name] = [controllers.make_job(placed, workload, own, before)]
             elif isinstance(workload, Service):
-                host = self._service(workload, objects, home.namespace, before)
-                if host is not None:
-                    hosts[workload.name] = host
+                controller = self._service(workload, own, before)
+                if exposure.ports(workload):
+                    reached = exposure.make_public(workload, connection.exposure, own, controller)
+                    hosts[workload.name] = connection.exposure.host or reached
         return hosts
 
     def _service(
-        self,
-        service: Service,
-        objects: Objects,
-        home: pulumi.Resource,
-        before: list[pulumi.Resource],
-    ) -> pulumi.Input[str] | None:
-        """Creates a service. Returns its host where it is published."""
-        connection, parent = self.connection, self.components[service.name]
-        names = exposure.make_internal(service, objects, parent, home)
+        self, service: Service, own: WorkloadObjects, before: Sequence[pulumi.Resource]
+    ) -> pulumi.Resource:
+        """Creates a service, without its load balancer. Returns its controller."""
+        names = exposure.make_internal(service, own)
         controller = controllers.make(
             self.plan.placed[service.name],
             service,
-            connection,
-            objects,
-            parent,
+            self.connection,
+            own,
             before,
             service.name in self.plan.cramped,
         )
-        controllers.make_guards(service, objects, parent, home, controller)
+        controllers.make_guards(service, own, controller)
         self.ready[service.name] = [controller, *names]
-        if not exposure.ports(service):
-            return None
-        reached = exposure.make_public(service, connection.exposure, objects, parent, [controller])
-        return connection.exposure.host or reached
+        return controller

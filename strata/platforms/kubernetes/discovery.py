@@ -123,15 +123,13 @@ def _describe(node: Any, taints: tuple[Taint, ...]) -> NodeGroup:
     memory_mib = int(_quantity(has.get("memory", "0")) // 2**20)
     resource, gpus = _gpus(has)
     name = labels.get(INSTANCE_TYPE) or f"{cpu:g}-cores-{memory_mib}-mib"
+    described = NodeGroup(name=name, nodes_maximum=1, cpu=cpu, memory_mib=memory_mib, taints=taints)
     if not gpus:
-        return NodeGroup(name=name, nodes_maximum=1, cpu=cpu, memory_mib=memory_mib, taints=taints)
+        return described
     # A slice has a label of its own (nvidia.com/mig-1g.10gb.memory).
     memory = labels.get(f"{resource}.memory") or labels.get(GPU_MEMORY) or "0"
-    return NodeGroup(
-        name=name,
-        nodes_maximum=1,
-        cpu=cpu,
-        memory_mib=memory_mib,
+    return replace(
+        described,
         gpus=gpus,
         gpu_resource=resource,
         gpu_memory_mib=_number(memory),
@@ -139,7 +137,6 @@ def _describe(node: Any, taints: tuple[Taint, ...]) -> NodeGroup:
         labels={
             key: labels[key] for key in (GPU_PRESENT, GPU_PRODUCT, GPU_MEMORY) if key in labels
         },
-        taints=taints,
     )
 
 

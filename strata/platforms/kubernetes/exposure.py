@@ -1,6 +1,6 @@
 """How services are reached: by name inside the stack, by a load balancer from outside."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pulumi
 from pulumi_kubernetes.core import v1 as core
@@ -8,7 +8,7 @@ from pulumi_kubernetes.core import v1 as core
 from strata.model import Port, Service, Workload
 from strata.platforms.kubernetes.cluster import Exposure
 from strata.platforms.kubernetes.names import headless, is_stateful_set, public
-from strata.platforms.kubernetes.objects import SKIP_AWAIT, Objects
+from strata.platforms.kubernetes.objects import SKIP_AWAIT, WorkloadObjects
 
 HTTP, HTTPS = 80, 443
 
@@ -37,23 +37,21 @@ def url(service: Service, host: str) -> str:
     return f"{scheme}://{host}" if usual else f"{scheme}://{host}:{number}"
 
 
-def make_internal(
-    service: Service, objects: Objects, parent: pulumi.Resource, namespace: pulumi.Resource
-) -> list[pulumi.Resource]:
+def make_internal(service: Service, own: WorkloadObjects) -> list[pulumi.Resource]:
     """The name by which clients reach the service; if it is stateful or has volumes, so do its pods."""
 
     def make(name: str, ports: list[core.ServicePortArgs] | None, headless: bool) -> core.Service:
         return core.Service(
             name,
-            metadata=objects.metadata(name, objects.names.workload_labels(service), SKIP_AWAIT),
+            metadata=own.metadata(name, SKIP_AWAIT),
             spec=core.ServiceSpecArgs(
                 type="ClusterIP",
                 cluster_ip="None" if headless else None,
-                selector=objects.names.selector(service.name),
+                selector=own.selector.match_labels,
                 ports=ports,
                 publish_not_ready_addresses=True if headless else None,
             ),
-            opts=objects.options(parent, [namespace]),
+            opts=own.options(),
         )
 
     numbers = [
@@ -70,28 +68,23 @@ def make_internal(
 
 
 def make_public(
-    service: Service,
-    exposure: Exposure,
-    objects: Objects,
-    parent: pulumi.Resource,
-    depends_on: Sequence[pulumi.Resource],
+    service: Service, exposure: Exposure, own: WorkloadObjects, controller: pulumi.Resource
 ) -> pulumi.Output[str]:
     """The load balancer of a published service. Returns its host name or address."""
     name = public(service.name)
-    labels = objects.names.workload_labels(service)
     balancer = core.Service(
         name,
-        metadata=objects.metadata(name, labels, exposure.annotations),
+        metadata=own.metadata(name, exposure.annotations),
         spec=core.ServiceSpecArgs(
             type="LoadBalancer",
-            selector=objects.names.selector(service.name),
+            selector=own.selector.match_labels,
             ports=[_port(number, port.number, port.name, port) for number, port in ports(service)],
             load_balancer_source_ranges=list(exposure.source_ranges),
             # Preserves the client's address, which the NetworkPolicy checks.
             external_traffic_policy="Local",
         ),
         # It has an address once there is a pod to forward to.
-        opts=objects.options(parent, depends_on),
+        opts=own.options([controller]),
     )
     host = balancer.status.apply(_first)
     if exposure.published is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from strata.model import Problem, Workload
 from strata.platforms.kubernetes.cluster import NodeGroup
-from strata.platforms.kubernetes.quantities import cores
+from strata.platforms.kubernetes.formatting import cores
 
 # What the DaemonSets of a cluster request of each node. Those of EKS: kube-proxy 100m (add-on
 # default), aws-node 50m (25m for the CNI and 25m for its policy agent), ebs-csi-node 30m and 120 MiB,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from strata.errors import ImageError
 from strata.images import catalogue
@@ -15,10 +14,6 @@ NO_REGISTRY = "registry.invalid"
 """A registry that is not set, in a preview (RFC 2606: no host has such a name)."""
 
 
-def _none() -> Mapping[str, str]:
-    return MappingProxyType({})
-
-
 @dataclass(frozen=True, kw_only=True)
 class ImageResolver:
     """`registry`: where pushed images are (`registry/NAME@digest`); None if it isn't set. `digests`:
@@ -27,7 +22,7 @@ class ImageResolver:
 
     registry: str | None
     digests: Mapping[str, str]
-    others: Mapping[str, str] = field(default_factory=_none)
+    others: Mapping[str, str] = field(default_factory=dict)
 
     def reference(self, name: str) -> str:
         """What a pod names: the pushed image, else the upstream one, else (in a preview of a stack

@@ -1,5 +1,6 @@
 """Namespaces: with a Pod Security profile, a quota, and closed to all traffic but DNS requests."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,10 @@ from pulumi_kubernetes.scheduling import v1 as scheduling
 from strata.model import Kind, Workload
 from strata.pins import POD_SECURITY_VERSION
 from strata.platforms.kubernetes.cluster import Allowance, NodeGroup
+from strata.platforms.kubernetes.formatting import cores, mebibytes
 from strata.platforms.kubernetes.names import NAME
 from strata.platforms.kubernetes.network_policies import policy, to_name_servers
 from strata.platforms.kubernetes.objects import Objects
-from strata.platforms.kubernetes.quantities import cores, mebibytes
 
 POD_SECURITY = "restricted"
 
@@ -67,14 +68,6 @@ class Namespace(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-@dataclass(frozen=True, kw_only=True)
-class WorkloadNamespace:
-    """The namespace of the workloads. Pods depend on all of `ready`."""
-
-    namespace: core.Namespace
-    ready: tuple[pulumi.Resource, ...]
-
-
 def priority_class(namespace: str, workload: Workload) -> str:
     kind = Kind.APPLICATION if workload.kind is Kind.JOB else workload.kind
     return f"{namespace}-{kind}"
@@ -85,17 +78,14 @@ def make(
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
     allowance: Allowance,
     objects: Objects,
-) -> WorkloadNamespace:
-    """The namespace of the workloads, with its priority classes. It is protected if it has data:
-    deleting a namespace deletes its claims."""
+) -> tuple[core.Namespace, list[pulumi.Resource]]:
+    """The namespace of the workloads, and what pods depend on besides: its quota, policies and
+    priority classes. It is protected if it has data: deleting a namespace deletes its claims."""
     name = objects.namespace
     has_data = any(not volume.cache for one in workloads for volume in one.volumes)
     made = Namespace(
         name,
-        NamespaceArgs(
-            objects=objects,
-            quota=bounds(workloads, gpu_groups, allowance),
-        ),
+        NamespaceArgs(objects=objects, quota=bounds(workloads, gpu_groups, allowance)),
         pulumi.ResourceOptions(protect=has_data or None),
     )
     classes = [
@@ -109,7 +99,7 @@ def make(
         )
         for kind, value in PRIORITIES.items()
     ]
-    return WorkloadNamespace(namespace=made.namespace, ready=(*made.ready, *classes))
+    return made.namespace, [*made.ready, *classes]
 
 
 def bounds(
@@ -119,32 +109,32 @@ def bounds(
 ) -> dict[str, str]:
     """The sum for all pods: as many as the autoscaler may start, one more for each Deployment while
     it is updated, and those that the target adds."""
-    total = {"cpu": 0.0, "cpu_limit": 0.0}
-    memory_mib, pods, claims, storage_gib = allowance.memory_mib, allowance.pods, 0, 0
-    gpus: dict[str, int] = {}
-    for workload in workloads:
-        replicas = workload.replicas_at_most
-        volumes = workload.volumes
-        surge = 0 if volumes or workload.kind is Kind.JOB else 1
-        most = replicas + surge
-        total["cpu"] += most * workload.resources.cpu_budget
-        total["cpu_limit"] += most * workload.resources.cpu
-        memory_mib += most * workload.resources.memory_mib
-        pods += most
-        claims += replicas * len(volumes)
-        storage_gib += replicas * sum(volume.size_gib for volume in volumes)
-        for group in gpu_groups.get(workload.name, ())[:1]:
-            key = f"requests.{group.gpu_resource}"
-            gpus[key] = gpus.get(key, 0) + most * workload.gpu.count
+    pods = [
+        (one, one.replicas_at_most + (0 if one.volumes or one.kind is Kind.JOB else 1))
+        for one in workloads
+    ]
+    memory_mib = allowance.memory_mib + sum(most * one.resources.memory_mib for one, most in pods)
+    claims_gib = [
+        volume.size_gib
+        for one in workloads
+        for volume in one.volumes
+        for _ in range(one.replicas_at_most)
+    ]
+    gpus: Counter[str] = Counter()
+    for one, most in pods:
+        for group in gpu_groups.get(one.name, ())[:1]:
+            gpus[f"requests.{group.gpu_resource}"] += most * one.gpu.count
     published = any(port.published is not None for one in workloads for port in one.ports)
     return {
-        "requests.cpu": cores(total["cpu"] + allowance.cpu),
-        "limits.cpu": cores(total["cpu_limit"] + allowance.cpu),
+        "requests.cpu": cores(
+            sum(most * one.resources.cpu_budget for one, most in pods) + allowance.cpu
+        ),
+        "limits.cpu": cores(sum(most * one.resources.cpu for one, most in pods) + allowance.cpu),
         "requests.memory": mebibytes(memory_mib),
         "limits.memory": mebibytes(memory_mib),
-        "pods": str(pods),
-        "persistentvolumeclaims": str(claims),
-        "requests.storage": mebibytes(storage_gib * 1024),
+        "pods": str(allowance.pods + sum(most for _, most in pods)),
+        "persistentvolumeclaims": str(len(claims_gib)),
+        "requests.storage": mebibytes(sum(claims_gib) * 1024),
         "services.loadbalancers": str(int(published)),
         **{key: str(count) for key, count in sorted(gpus.items())},
     }
@@ -152,8 +142,8 @@ def bounds(
 
 def _pod_security(profile: str) -> dict[str, str]:
     """The labels by which a namespace enforces a Pod Security profile, and warns."""
-    labels: dict[str, str] = {}
-    for mode in ("enforce", "audit", "warn"):
-        labels[f"pod-security.kubernetes.io/{mode}"] = profile
-        labels[f"pod-security.kubernetes.io/{mode}-version"] = POD_SECURITY_VERSION
-    return labels
+    return {
+        f"pod-security.kubernetes.io/{mode}{suffix}": value
+        for mode in ("enforce", "audit", "warn")
+        for suffix, value in (("", profile), ("-version", POD_SECURITY_VERSION))
+    }

@@ -1,15 +1,16 @@
 """Links become NetworkPolicies: everything else is denied, in both directions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 import pulumi
 from pulumi_kubernetes.meta import v1 as meta
 from pulumi_kubernetes.networking import v1 as networking
 
-from strata.model import Link, Protocol, Workload
+from strata.model import Link, Protocol
 from strata.platforms.kubernetes.cluster import Exposure
 from strata.platforms.kubernetes.exposure import ports
-from strata.platforms.kubernetes.objects import Objects
+from strata.platforms.kubernetes.objects import Objects, WorkloadObjects
 
 NOT_THE_INTERNET = (
     "10.0.0.0/8",  # RFC 1918
@@ -77,23 +78,22 @@ def to_name_servers() -> networking.NetworkPolicyEgressRuleArgs:
 
 
 def make(
-    workload: Workload,
-    ingress: Mapping[LinkPort, Sequence[str]],
-    egress: Sequence[Link],
-    exposure: Exposure,
-    objects: Objects,
-    parent: pulumi.Resource,
-    namespace: pulumi.Resource,
+    links: Sequence[Link], exposure: Exposure, own: WorkloadObjects
 ) -> networking.NetworkPolicy | None:
-    """The connections that one service or job may receive (`ingress`: port -> clients) and open
-    (`egress`). None if there are none: the namespace's default policy covers that."""
+    """The connections that one service or job may receive and open. None if there are none: the
+    namespace's default policy covers that."""
+    workload, objects = own.workload, own.objects
+    clients: dict[LinkPort, list[str]] = defaultdict(list)
+    for link in links:
+        if link.server == workload.name:
+            clients[_link_port(link)].append(link.client)
     incoming = [
         networking.NetworkPolicyIngressRuleArgs(
-            from_=[_pods(client, objects) for client in clients], ports=[_port(*port)]
+            from_=[_pods(client, objects) for client in names], ports=[_port(*port)]
         )
-        for port, clients in sorted(ingress.items(), key=lambda rule: str(rule[0]))
+        for port, names in sorted(clients.items(), key=lambda rule: str(rule[0]))
     ]
-    published = published_ports(workload)
+    published = [port.number for _, port in ports(workload)]
     if published:
         incoming.append(
             networking.NetworkPolicyIngressRuleArgs(
@@ -105,7 +105,8 @@ def make(
         networking.NetworkPolicyEgressRuleArgs(
             to=[_pods(link.server, objects)], ports=[_port(*_link_port(link))]
         )
-        for link in egress
+        for link in links
+        if link.client == workload.name
     ]
     if workload.has_internet_egress:
         outgoing.append(to_addresses(["0.0.0.0/0"], excluded=NOT_THE_INTERNET))
@@ -113,26 +114,12 @@ def make(
         return None
     return policy(
         workload.name,
-        objects.metadata(workload.name, objects.names.workload_labels(workload)),
-        objects.options(parent, [namespace]),
-        pods=objects.selector(workload.name),
+        own.metadata(),
+        own.options(),
+        pods=own.selector,
         ingress=incoming,
         egress=outgoing,
     )
-
-
-def published_ports(workload: Workload) -> tuple[int, ...]:
-    """The container's ports that the load balancer forwards to: see `exposure.ports`."""
-    return tuple(port.number for _, port in ports(workload))
-
-
-def clients_by_port(links: Iterable[Link]) -> dict[str, dict[LinkPort, list[str]]]:
-    """By server and port, the workloads that may connect to it."""
-    clients: dict[str, dict[LinkPort, list[str]]] = {}
-    for link in links:
-        by_port = clients.setdefault(link.server, {})
-        by_port.setdefault(_link_port(link), []).append(link.client)
-    return clients
 
 
 def _link_port(link: Link) -> LinkPort:

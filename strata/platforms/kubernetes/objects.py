@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pulumi
 from pulumi_kubernetes import Provider
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
+from strata.model import Workload
 from strata.platforms.kubernetes.names import StackNames
 
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
@@ -93,3 +95,34 @@ class Objects:
                 None if timeout is None else pulumi.CustomTimeouts(create=timeout, update=timeout)
             ),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadObjects:
+    """Objects of one service or job: children of its component, with its labels. They have its name
+    and wait for the namespace only, unless a caller says otherwise."""
+
+    objects: Objects
+    workload: Workload
+    parent: pulumi.Resource
+    namespace: pulumi.Resource
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.objects.names.workload_labels(self.workload)
+
+    @property
+    def selector(self) -> meta.LabelSelectorArgs:
+        return self.objects.selector(self.workload.name)
+
+    def metadata(
+        self, name: str | None = None, annotations: Mapping[str, pulumi.Input[str]] | None = None
+    ) -> meta.ObjectMetaArgs:
+        return self.objects.metadata(name or self.workload.name, self.labels, annotations)
+
+    def options(
+        self, depends_on: Sequence[pulumi.Resource] | None = None, **more: Any
+    ) -> pulumi.ResourceOptions:
+        """`more`: see `Objects.options`."""
+        after = [self.namespace] if depends_on is None else depends_on
+        return self.objects.options(self.parent, after, **more)

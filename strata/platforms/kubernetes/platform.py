@@ -10,19 +10,20 @@ from strata.config.settings import RegistryCredentials
 from strata.errors import Problem
 from strata.model import Composition, RenderContext, Service, Workload
 from strata.model.secrets import DerivedSecrets
+from strata.platforms import outputs
 from strata.platforms.kubernetes import (
     checks,
     configuration,
+    exposure,
     fit,
     gpu,
     images,
+    lifecycle,
     namespace,
-    outputs,
-    stopping,
 )
 from strata.platforms.kubernetes.cluster import ClusterTarget, NodeGroup, WorkloadSummary
 from strata.platforms.kubernetes.deployer import Deployer
-from strata.platforms.kubernetes.escaping import reference
+from strata.platforms.kubernetes.formatting import reference
 from strata.platforms.kubernetes.names import StackNames, headless
 from strata.platforms.kubernetes.pods import ORDINAL_VARIABLE, POD_VARIABLE, Placed
 
@@ -113,9 +114,46 @@ class KubernetesPlatform:
             components=components,
             registries=self.registries,
         )
-        hosts = deployer.make()
-        shown = outputs.of(plan, hosts, self.secrets)
-        return _when_ready({**shown, **connection.outputs}, deployer.ready)
+        values = {**self._outputs(plan, deployer.make()), **connection.outputs}
+        return outputs.when_ready(
+            values, [one.urn for resources in deployer.ready.values() for one in resources]
+        )
+
+    def _outputs(
+        self, plan: KubernetesPlan, hosts: Mapping[str, pulumi.Input[str]]
+    ) -> dict[str, Any]:
+        """`hosts`: by published service."""
+        composition, granted = plan.composition, plan.gpus.granted
+        images_by_workload = {name: one.image for name, one in plan.placed.items()}
+        # The sum over all pods, at the autoscaler's largest.
+        pods = [one for one in composition.workloads for _ in range(one.replicas_at_most)]
+        return {
+            "urls": {
+                one.name: _url(one, hosts[one.name])
+                for one in composition.services
+                if one.name in hosts
+            },
+            **outputs.common(composition, images_by_workload, granted, self.secrets),
+            "budget": {
+                "nodeGroups": [
+                    {
+                        "name": group.name,
+                        "nodesMaximum": group.nodes_maximum,
+                        "memoryMib": group.memory_mib,
+                        "cpu": group.cpu,
+                        "gpu": group.gpus,
+                    }
+                    for group in plan.groups
+                ],
+                "reserved": {"memoryMib": fit.DAEMON_MEMORY_MIB, "cpu": fit.DAEMON_CPU},
+                "used": {
+                    "memoryMib": sum(one.resources.memory_mib for one in pods),
+                    "sharedMemoryMib": sum(one.resources.shared_memory_mib for one in pods),
+                    "cpu": round(sum(one.resources.cpu_budget for one in pods), 3),
+                    "gpu": sum(one.gpu.count for one in pods if one.name in granted),
+                },
+            },
+        }
 
     def _placed(
         self, workload: Workload, image: str, gpus: gpu.GpuDecision, has_clients: bool
@@ -143,21 +181,12 @@ class KubernetesPlatform:
             folders=configuration.folders(workload, context, self.secrets),
             priority_class=namespace.priority_class(self.names.namespace, workload),
             drain_seconds=(
-                stopping.drain_seconds(workload, has_clients)
+                lifecycle.drain_seconds(workload, has_clients)
                 if isinstance(workload, Service)
                 else 0
             ),
         )
 
 
-def _when_ready(
-    shown: Mapping[str, Any], ready: Mapping[str, Sequence[pulumi.Resource]]
-) -> Mapping[str, Any]:
-    """Outputs state facts: they wait until everything is there."""
-    if pulumi.runtime.is_dry_run():
-        return shown
-    all_ready = pulumi.Output.all(*(one.urn for resources in ready.values() for one in resources))
-    return {
-        key: pulumi.Output.all(all_ready, value).apply(lambda both: both[1])
-        for key, value in shown.items()
-    }
+def _url(service: Service, host: pulumi.Input[str]) -> pulumi.Output[str]:
+    return pulumi.Output.from_input(host).apply(lambda known: exposure.url(service, known))

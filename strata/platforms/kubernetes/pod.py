@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from pulumi_kubernetes.core import v1 as core
+
 from strata.model import Capability
 
 NOBODY = 65534
@@ -14,10 +16,6 @@ NOBODY = 65534
 
 NO_GPU: Mapping[str, str] = MappingProxyType({"NVIDIA_VISIBLE_DEVICES": "void"})
 """Images built for CUDA request every GPU by this variable, and NVIDIA's runtime obeys it."""
-
-
-def _nothing() -> Mapping[str, str]:
-    return MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,23 +79,6 @@ class PodField:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HttpCheck:
-    path: str
-    port: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContainerProbe:
-    """`check`: an HTTP request, or a command. `failures`: Kubernetes' default is 3."""
-
-    check: HttpCheck | tuple[str, ...]
-    period_seconds: int
-    timeout_seconds: int
-    failures: int | None = None
-    initial_delay_seconds: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class ContainerResources:
     """Requests in cores and MiB, and limits where they are higher. `gpus`: by resource name."""
 
@@ -105,26 +86,26 @@ class ContainerResources:
     memory_mib: int
     cpu_limit: float | None = None
     memory_limit_mib: int | None = None
-    gpus: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    gpus: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
     """`command` replaces the image's entry point, `args` its command. `before_stop` runs before the
-    container gets SIGTERM: a pause in seconds, or a command."""
+    container gets SIGTERM. See `lifecycle` for it and the probes."""
 
     name: str
     image: str
     resources: ContainerResources
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
-    environment: Mapping[str, str | PodField] = field(default_factory=_nothing)
+    environment: Mapping[str, str | PodField] = field(default_factory=dict)
     ports: tuple[ContainerPort, ...] = ()
     mounts: tuple[Mount, ...] = ()
-    startup: ContainerProbe | None = None
-    readiness: ContainerProbe | None = None
-    liveness: ContainerProbe | None = None
-    before_stop: int | tuple[str, ...] = 0
+    startup: core.ProbeArgs | None = None
+    readiness: core.ProbeArgs | None = None
+    liveness: core.ProbeArgs | None = None
+    before_stop: core.LifecycleArgs | None = None
     read_only_root: bool = True
     capabilities: tuple[Capability, ...] = ()
 
@@ -137,7 +118,7 @@ NodeTerm = tuple[tuple[str, tuple[str, ...]], ...]
 class NodeSelection:
     """Nodes with all of `labels` for which one of `terms` holds, if there are any."""
 
-    labels: Mapping[str, str] = field(default_factory=_nothing)
+    labels: Mapping[str, str] = field(default_factory=dict)
     terms: tuple[NodeTerm, ...] = ()
     tolerates_gpu_taint: bool = False
 
@@ -155,8 +136,8 @@ class Pod:
     component: str
     containers: tuple[Container, ...]
     init_containers: tuple[Container, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=_nothing)
-    annotations: Mapping[str, str] = field(default_factory=_nothing)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     user: int = NOBODY
     group: int | None = None
     owns_volumes: bool = False
@@ -167,9 +148,7 @@ class Pod:
     grace_seconds: int | None = None
     nodes: NodeSelection = NodeSelection()
     spread: bool = False
-    host_aliases: Mapping[str, tuple[str, ...]] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
+    host_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def mounts(self) -> tuple[Mount, ...]:

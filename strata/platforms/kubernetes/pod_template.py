@@ -5,23 +5,20 @@ from collections.abc import Iterator, Mapping
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
-from strata.platforms.kubernetes.escaping import escape
+from strata.platforms.kubernetes.formatting import cores, escape, mebibytes
 from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.pod import (
     ApiToken,
     Claim,
     Container,
-    ContainerProbe,
     ContainerResources,
     EmptyDir,
     Files,
     HostPath,
-    HttpCheck,
     NodeSelection,
     Pod,
     PodField,
 )
-from strata.platforms.kubernetes.quantities import cores, mebibytes
 from strata.platforms.kubernetes.scheduling import GPU_TAINT
 
 TOPOLOGY_KEYS = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
@@ -119,10 +116,10 @@ def _container(container: Container) -> core.ContainerArgs:
             for one in container.mounts
         ]
         or None,
-        startup_probe=_probe(container.startup),
-        readiness_probe=_probe(container.readiness),
-        liveness_probe=_probe(container.liveness),
-        lifecycle=_lifecycle(container.before_stop),
+        startup_probe=container.startup,
+        readiness_probe=container.readiness,
+        liveness_probe=container.liveness,
+        lifecycle=container.before_stop,
     )
 
 
@@ -145,34 +142,6 @@ def _resources(resources: ContainerResources) -> core.ResourceRequirementsArgs:
             **gpus,
         },
     )
-
-
-def _probe(probe: ContainerProbe | None) -> core.ProbeArgs | None:
-    if probe is None:
-        return None
-    rendered = core.ProbeArgs(
-        initial_delay_seconds=probe.initial_delay_seconds,
-        period_seconds=probe.period_seconds,
-        timeout_seconds=probe.timeout_seconds,
-        failure_threshold=probe.failures,
-        success_threshold=1,
-    )
-    match probe.check:
-        case HttpCheck(path=path, port=port):
-            rendered.http_get = core.HTTPGetActionArgs(path=path, port=port, scheme="HTTP")
-        case command:
-            rendered.exec_ = core.ExecActionArgs(command=[escape(one) for one in command])
-    return rendered
-
-
-def _lifecycle(before_stop: int | tuple[str, ...]) -> core.LifecycleArgs | None:
-    if not before_stop:
-        return None
-    if isinstance(before_stop, int):
-        handler = core.LifecycleHandlerArgs(sleep=core.SleepActionArgs(seconds=before_stop))
-    else:
-        handler = core.LifecycleHandlerArgs(exec_=core.ExecActionArgs(command=list(before_stop)))
-    return core.LifecycleArgs(pre_stop=handler)
 
 
 def _volumes(pod: Pod) -> Iterator[core.VolumeArgs]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from strata.model import Job, RenderContext, Service, Text, Workload, render
-from strata.platforms.kubernetes import scheduling, stopping
+from strata.platforms.kubernetes import lifecycle, scheduling
 from strata.platforms.kubernetes.cluster import NodeGroup
 from strata.platforms.kubernetes.configuration import Folder
 from strata.platforms.kubernetes.exposure import numbered
@@ -22,7 +22,6 @@ from strata.platforms.kubernetes.pod import (
     Pod,
     PodField,
 )
-from strata.platforms.kubernetes.probes import probes
 
 LOOPBACK = "127.0.0.1"
 
@@ -43,7 +42,7 @@ SHARED_MEMORY_MIB = 64
 class Placed:
     """A service or a job with all that is known of it once the stack is checked.
 
-    `groups`: where it runs on GPUs; empty: on the CPU. `drain_seconds`: see `stopping`.
+    `groups`: where it runs on GPUs; empty: on the CPU. `drain_seconds`: see `lifecycle`.
     """
 
     workload: Workload
@@ -90,7 +89,7 @@ def _container(placed: Placed) -> Container:
         container = replace(container, resources=replace(container.resources, gpus=gpus))
     if not isinstance(workload, Service):
         return container
-    checks = probes(workload.probe)
+    startup, readiness, liveness = lifecycle.probes(workload.probe)
     return replace(
         container,
         ports=tuple(
@@ -98,10 +97,10 @@ def _container(placed: Placed) -> Container:
             for port in workload.ports
             for name, number in numbered(port)
         ),
-        startup=checks.startup,
-        readiness=checks.readiness,
-        liveness=checks.liveness,
-        before_stop=stopping.before_stop(workload, placed.drain_seconds),
+        startup=startup,
+        readiness=readiness,
+        liveness=liveness,
+        before_stop=lifecycle.before_stop(workload, placed.drain_seconds),
     )
 
 

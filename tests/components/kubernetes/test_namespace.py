@@ -6,7 +6,7 @@ from strata.components import Datastore, DatastoreArgs
 from strata.components.engines.redis import REDIS
 from strata.model import GpuMode
 from strata.platforms.kubernetes.cluster import Allowance
-from strata.platforms.kubernetes.quantities import cores, mebibytes
+from strata.platforms.kubernetes.formatting import cores, mebibytes
 from strata.stack import Stack
 from tests.components.example import SMALL, application, on_gpu
 from tests.components.kubernetes.example import composed, job

@@ -133,7 +133,7 @@ def test_text_reaches_the_container_as_it_is_written() -> None:
 
 @pytest.mark.parametrize("text", ["$$", "$(", "$$(A)", "a$b$", "$$$(x)$$$", "$(A) $$(B)", "none"])
 def test_escaping_is_undone_by_kubernetes(text: str) -> None:
-    from strata.platforms.kubernetes.escaping import escape
+    from strata.platforms.kubernetes.formatting import escape
 
     assert expand(escape(text), {"A": "expanded", "x": "expanded"}) == text
 

@@ -15,6 +15,7 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.rbac import v1 as rbac
 
 from strata.config.aws import AwsSettings
+from strata.model import HttpProbe
 from strata.platforms.eks.aws.documents import Statement
 from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs
 from strata.platforms.eks.aws.location import AwsLocation
@@ -22,6 +23,7 @@ from strata.platforms.eks.aws.node_groups import SYSTEM
 from strata.platforms.eks.facts.images import AUTOSCALER
 from strata.platforms.kubernetes.cluster import NODE_GROUP
 from strata.platforms.kubernetes.controllers import deployment
+from strata.platforms.kubernetes.lifecycle import probe
 from strata.platforms.kubernetes.namespace import Namespace, NamespaceArgs
 from strata.platforms.kubernetes.network_policies import policy, to_addresses
 from strata.platforms.kubernetes.objects import Objects
@@ -30,9 +32,7 @@ from strata.platforms.kubernetes.pod import (
     ApiToken,
     Container,
     ContainerPort,
-    ContainerProbe,
     ContainerResources,
-    HttpCheck,
     Mount,
     NodeSelection,
     Pod,
@@ -114,8 +114,8 @@ def autoscaler(image: str, aws: AwsSettings, location: AwsLocation) -> Pod:
     """One Cluster Autoscaler: while it is away, only the number of nodes stands still."""
     nodes_maximum = aws.system_nodes.maximum + sum(one.maximum for one in aws.gpu_nodes)
     tags = ",".join(f"k8s.io/cluster-autoscaler/{tag}" for tag in ("enabled", location.cluster))
-    probe = ContainerProbe(
-        check=HttpCheck(path="/health-check", port=METRICS_PORT),
+    check = probe(
+        HttpProbe(path="/health-check", port=METRICS_PORT),
         initial_delay_seconds=30,
         period_seconds=30,
         timeout_seconds=5,
@@ -144,8 +144,8 @@ def autoscaler(image: str, aws: AwsSettings, location: AwsLocation) -> Pod:
         # 600 MiB: the example of kubernetes/autoscaler, for up to 1,000 nodes.
         resources=ContainerResources(cpu=0.1, memory_mib=600, cpu_limit=1),
         ports=(ContainerPort(name="metrics", number=METRICS_PORT),),
-        readiness=probe,
-        liveness=probe,
+        readiness=check,
+        liveness=check,
         mounts=(Mount(name="token", path=token, source=ApiToken(), read_only=True),),
     )
     return Pod(

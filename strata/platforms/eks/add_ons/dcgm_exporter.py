@@ -7,15 +7,15 @@ there the node monitoring agent checks the health of GPUs.
 
 from collections.abc import Sequence
 
+from strata.model import HttpProbe
 from strata.platforms.eks.facts.images import DCGM_EXPORTER
+from strata.platforms.kubernetes.lifecycle import probe
 from strata.platforms.kubernetes.pod import (
     Container,
     ContainerPort,
-    ContainerProbe,
     ContainerResources,
     EmptyDir,
     HostPath,
-    HttpCheck,
     Mount,
     Pod,
     PodField,
@@ -35,8 +35,8 @@ POD_RESOURCES = "/var/lib/kubelet/pod-resources"
 
 def dcgm_exporter(image: str, groups: Sequence[str]) -> Pod:
     """The exporter on the nodes of these groups."""
-    probe = ContainerProbe(
-        check=HttpCheck(path="/health", port=PORT),
+    check = probe(
+        HttpProbe(path="/health", port=PORT),
         # The chart's own number: the exporter reads all GPUs first.
         initial_delay_seconds=45,
         period_seconds=INTERVAL_SECONDS,
@@ -59,8 +59,8 @@ def dcgm_exporter(image: str, groups: Sequence[str]) -> Pod:
         },
         ports=(ContainerPort(name="metrics", number=PORT),),
         resources=ContainerResources(cpu=0.05, memory_mib=128, cpu_limit=0.5, memory_limit_mib=512),
-        readiness=probe,
-        liveness=probe,
+        readiness=check,
+        liveness=check,
         mounts=(
             Mount(name="pod-resources", path=POD_RESOURCES, source=pod_resources, read_only=True),
             Mount(name="log", path="/var/log", source=EmptyDir(size_mib=64)),
