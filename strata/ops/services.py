@@ -7,7 +7,7 @@ from typing import Any
 from strata.errors import OpsError
 from strata.model import ExecProbe, Probe
 from strata.ops.running_stack import DataService
-from strata.platforms.docker.health import HealthWaiter
+from strata.platforms.docker.waiters import HealthWaiter
 
 READY_WITHIN_SECONDS = 300
 KILLED = 137

@@ -15,11 +15,11 @@ from strata.config import Settings
 from strata.images.source import Source
 from strata.model import InvalidStackError
 from strata.model.secrets import DerivedSecrets
+from strata.platforms.docker.hooks import Hooks
 from strata.platforms.docker.host import Host
 from strata.platforms.docker.images import ImageResolver
 from strata.platforms.docker.names import ResourceNames
 from strata.platforms.docker.platform import DockerPlatform
-from strata.platforms.docker.repair import Hooks
 from strata.stack import Stack
 from tests.loop import own_loop
 

@@ -4,9 +4,9 @@ from strata import docker_engine
 from strata.config import ImageSource, Settings, read_seed
 from strata.errors import raise_problems
 from strata.images.choose import choose
-from strata.images.source import Source
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.docker import host, networks, repair, unsupported
+from strata.platforms.docker import host, networks, unsupported
+from strata.platforms.docker.hooks import hooks
 from strata.platforms.docker.images import ImageResolver
 from strata.platforms.docker.names import ResourceNames, owner_of
 from strata.platforms.docker.platform import DockerPlatform
@@ -17,6 +17,7 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
     raise_problems(unsupported.settings_problems(settings))
     seed = read_seed(settings)
     client = docker_engine.connect()
+    source, _ = choose(None if settings.images is ImageSource.AUTO else settings.images)
     names = ResourceNames(
         project=project, stack=stack, system=settings.system, owner=owner_of(seed)
     )
@@ -24,14 +25,9 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
         client=client,
         names=names,
         host=host.discover(client, names),
-        images=ImageResolver(client, image_source(settings), settings.registries),
-        hooks=repair.hooks(client, names),
+        images=ImageResolver(client, source, settings.registries),
+        hooks=hooks(client, names),
         secrets=DerivedSecrets(seed, stack, settings.secret_generations),
         addresses=settings.network.range or networks.default_range(stack),
         reserved_memory_mib=settings.host.reserved_memory_mib,
     )
-
-
-def image_source(settings: Settings) -> Source:
-    """Where the stack gets its images."""
-    return choose(None if settings.images is ImageSource.AUTO else settings.images)[0]

@@ -1,7 +1,8 @@
 """The arguments of a container, field by field."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import pulumi
 import pulumi_docker as docker
@@ -18,6 +19,8 @@ from strata.model import (
 )
 from strata.platforms.docker.gpu import DeviceIds
 from strata.platforms.docker.networks import NetworkPlan, PlannedNetwork
+
+T = TypeVar("T")
 
 CPU_SHARES_OF_A_CORE = 1024
 """Docker's default weight of a container; shares are weights relative to it."""
@@ -38,16 +41,6 @@ def health_test(probe: Probe) -> tuple[str, ...]:
         ' [ "$status" = 200 ]'
     )
     return ("bash", "-c", script)
-
-
-def healthcheck(probe: Probe) -> docker.ContainerHealthcheckArgs:
-    return docker.ContainerHealthcheckArgs(
-        tests=["CMD", *health_test(probe)],
-        interval=_duration(probe.interval_seconds),
-        timeout=_duration(probe.timeout_seconds),
-        start_period=_duration(probe.start_period_seconds),
-        retries=probe.retries,
-    )
 
 
 def _duration(seconds: int) -> str:
@@ -77,19 +70,6 @@ def tmpfs(workload: Workload) -> dict[str, str]:
         f",size={mount.size_mib}m,mode=0700{owner}"
         for mount in workload.tmpfs
     }
-
-
-def ports(service: Service) -> list[docker.ContainerPortArgs]:
-    return [
-        docker.ContainerPortArgs(
-            internal=port.number,
-            external=port.published,
-            ip="127.0.0.1",
-            protocol=port.protocol.lower(),
-        )
-        for port in service.ports
-        if port.published is not None
-    ]
 
 
 def networks(
@@ -132,9 +112,11 @@ def bridge_options(network: PlannedNetwork) -> dict[str, str] | None:
     return {masquerade: str(network.masquerades).lower()}
 
 
-def device_requests(
-    workload: Workload, devices: DeviceIds
-) -> list[docker.ContainerDeviceRequestArgs]:
+def _device_requests(
+    workload: Workload, devices: DeviceIds | None
+) -> list[docker.ContainerDeviceRequestArgs] | None:
+    if devices is None:
+        return None
     return [
         docker.ContainerDeviceRequestArgs(
             driver="nvidia",
@@ -156,36 +138,9 @@ def environment(rendered: Mapping[str, str], workload: Workload, has_gpu: bool) 
     return [f"{name}={value}" for name, value in sorted(values.items())]
 
 
-def labels(values: Mapping[str, str]) -> list[docker.ContainerLabelArgs]:
-    return [
-        docker.ContainerLabelArgs(label=label, value=value)
-        for label, value in sorted(values.items())
-    ]
-
-
-def hosts(addresses: Mapping[str, str]) -> list[docker.ContainerHostArgs]:
-    return [docker.ContainerHostArgs(host=name, ip=address) for name, address in addresses.items()]
-
-
-def ulimits(workload: Workload) -> list[docker.ContainerUlimitArgs]:
-    return [
-        docker.ContainerUlimitArgs(name=ulimit.name, soft=ulimit.soft, hard=ulimit.hard)
-        for ulimit in workload.ulimits
-    ]
-
-
-def volume_mounts(
-    service: Service, replica: int, resources: Mapping[tuple[str, str, int], docker.Volume]
-) -> list[docker.ContainerMountArgs]:
-    """`resources`: the volumes by service, volume and replica."""
-    return [
-        docker.ContainerMountArgs(
-            type="volume",
-            source=resources[service.name, volume.name, replica].name,
-            target=volume.path,
-        )
-        for volume in service.volumes
-    ]
+def label_args(kind: Callable[..., T], labels: Mapping[str, str]) -> list[T]:
+    """The labels of a container, a network or a volume. `kind`: the SDK's class for one of them."""
+    return [kind(label=label, value=value) for label, value in sorted(labels.items())]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,8 +165,24 @@ class ContainerSpec:
 def service_args(spec: ContainerSpec, service: Service) -> docker.ContainerArgs:
     """A container that keeps running."""
     args = _common_args(spec)
-    args.ports = ports(service) or None
-    args.healthcheck = healthcheck(service.probe)
+    args.ports = [
+        docker.ContainerPortArgs(
+            internal=port.number,
+            external=port.published,
+            ip="127.0.0.1",
+            protocol=port.protocol.lower(),
+        )
+        for port in service.ports
+        if port.published is not None
+    ] or None
+    probe = service.probe
+    args.healthcheck = docker.ContainerHealthcheckArgs(
+        tests=["CMD", *health_test(probe)],
+        interval=_duration(probe.interval_seconds),
+        timeout=_duration(probe.timeout_seconds),
+        start_period=_duration(probe.start_period_seconds),
+        retries=probe.retries,
+    )
     args.restart = str(service.restart)
     if service.restart is Restart.ON_FAILURE:
         args.max_retry_count = RESTARTS_MAXIMUM
@@ -257,17 +228,24 @@ def _common_args(spec: ContainerSpec) -> docker.ContainerArgs:
         cpu_set=resources.cpu_set,
         shm_size=resources.shared_memory_mib,
         tmpfs=tmpfs(workload) or None,
-        ulimits=ulimits(workload),
-        device_requests=None if spec.devices is None else device_requests(workload, spec.devices),
+        ulimits=[
+            docker.ContainerUlimitArgs(name=limit.name, soft=limit.soft, hard=limit.hard)
+            for limit in workload.ulimits
+        ],
+        device_requests=_device_requests(workload, spec.devices),
         networks_advanced=list(spec.networks),
         # A workload without links has no network.
         network_mode="bridge" if spec.networks else "none",
-        hosts=hosts({**workload.extra_hosts, **spec.peers}) or None,
+        hosts=[
+            docker.ContainerHostArgs(host=name, ip=address)
+            for name, address in {**workload.extra_hosts, **spec.peers}.items()
+        ]
+        or None,
         mounts=list(spec.mounts) or None,
         log_driver="json-file",
         log_opts={
             "max-size": f"{workload.log_rotation.size_mib}m",
             "max-file": str(workload.log_rotation.files),
         },
-        labels=labels(spec.labels),
+        labels=label_args(docker.ContainerLabelArgs, spec.labels),
     )

@@ -9,21 +9,23 @@ import pulumi_docker as docker
 
 from strata.model import Job, RenderContext, Service, Workload, render
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.docker import containers, files, gpu, networks
+from strata.platforms.docker import containers, files, networks
 from strata.platforms.docker.containers import ContainerSpec
-from strata.platforms.docker.engine_client import NotReadyError
-from strata.platforms.docker.health import HealthWaiter
+from strata.platforms.docker.gpu import DeviceIds
+from strata.platforms.docker.hooks import Hooks
 from strata.platforms.docker.images import ImageResolver
-from strata.platforms.docker.job_waiter import JobWaiter
-from strata.platforms.docker.names import PREPARE, ResourceNames
-from strata.platforms.docker.repair import Hooks
+from strata.platforms.docker.names import KIND, PREPARE, ResourceNames
+from strata.platforms.docker.waiters import HealthWaiter, JobWaiter, NotReadyError
 from strata.platforms.failure import fail
+from strata.platforms.gpu import GpuDecision
 
 NAME_SERVER = "127.0.0.11"
 """Docker's embedded DNS server, at the same address on every user-defined network."""
 
 Ready = pulumi.Output[pulumi.Resource]
 """A container that resolves once it is healthy, or has exited with status 0."""
+
+Dependencies = list[pulumi.Input[pulumi.Resource]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class Deployer:
     job_waiter: JobWaiter
     components: Mapping[str, pulumi.Resource]
     network_plan: networks.NetworkPlan
-    gpus: gpu.GpuDecision
+    gpus: GpuDecision[tuple[DeviceIds, ...]]
     ready: dict[str, list[Ready]] = field(default_factory=dict)
     """The containers by service or job. Nothing waits for a job with a schedule."""
 
@@ -49,10 +51,18 @@ class Deployer:
         volumes = self._volumes(workloads)
         self.images.ensure(images.values())
         digests = {name: self.images.digest(image) for name, image in images.items()}
-        file_volumes = self._files(workloads, digests)
+        file_mounts, writer = files.make(
+            [
+                volume
+                for workload in workloads
+                for volume in files.plan(workload, self._context(workload, 0), self.secrets)
+            ],
+            next(iter(digests.values()), ""),
+            self.names,
+            self.components,
+            self.hooks,
+        )
         for workload in workloads:
-            # Only workloads with files wait for the container that fills their volumes.
-            writer = [file_volumes.writer] if workload.files and file_volumes.writer else []
             for replica in range(workload.replicas):
                 host_name = self.names.replica(workload, replica)
                 spec = ContainerSpec(
@@ -62,54 +72,71 @@ class Deployer:
                     image=digests[workload.name],
                     command=workload.command,
                     context=self._context(workload, replica),
-                    devices=self.gpus.devices[workload.name][replica]
+                    devices=self.gpus.granted[workload.name][replica]
                     if workload.name in self.gpus.granted
                     else None,
                     networks=containers.networks(
                         workload, host_name, replica, self.network_plan, bridges
                     ),
-                    mounts=file_volumes.mounts(workload.name),
+                    mounts=file_mounts.get(workload.name, ()),
                     labels=self.names.labels_of(workload),
                     peers=self._peers(workload),
                 )
+                # No input refers to the servers, nor to the container that fills the file volumes.
+                before: Dependencies = [
+                    *self._awaited(workload),
+                    *(writer if workload.files else []),
+                ]
                 if isinstance(workload, Job):
-                    self._job(workload, spec, writer)
+                    self._job(workload, spec, before)
                 elif isinstance(workload, Service):
-                    mounts = containers.volume_mounts(workload, replica, volumes)
+                    mounts = [
+                        docker.ContainerMountArgs(
+                            type="volume",
+                            source=volumes[workload.name, volume.name, replica].name,
+                            target=volume.path,
+                        )
+                        for volume in workload.volumes
+                    ]
                     spec = replace(spec, mounts=[*mounts, *spec.mounts])
                     prepare_networks = containers.client_networks(
                         workload.name, self.network_plan, bridges
                     )
-                    self._service(workload, spec, prepare_networks, writer)
+                    self._service(workload, spec, prepare_networks, before)
 
     def _service(
         self,
         service: Service,
         spec: ContainerSpec,
         prepare_networks: Sequence[docker.ContainerNetworksAdvancedArgs],
-        writer: list[docker.Container],
+        depends_on: Dependencies,
     ) -> None:
-        # No input refers to the servers, nor to the container that fills the file volumes.
-        depends_on: list[pulumi.Input[pulumi.Resource]] = [*self._awaited(service), *writer]
-        # The provider keeps the old command when a command is removed.
-        trigger = "command" if service.command else "command of the image"
+        prepared = ""
         if service.prepare:
-            depends_on.append(self._prepare(service, spec, prepare_networks, depends_on))
+            context = prepare_context(spec.context)
+            prepare = replace(
+                spec,
+                name=f"{spec.name}-{PREPARE}",
+                command=service.prepare,
+                context=context,
+                networks=prepare_networks,
+                labels={**spec.labels, KIND: PREPARE},
+                devices=None,
+            )
+            container = self._run_once(f"{spec.host_name}-{PREPARE}", prepare, depends_on)
+            ready = self._finished(container, prepare.name, Job.retries, Job.timeout_seconds)
+            depends_on = [*depends_on, ready]
             # The running container has read what the old command prepared.
-            command = [render(text, prepare_context(spec.context)) for text in service.prepare]
-            trigger = f"{trigger}, prepare {self.secrets.fingerprint(json.dumps(command))}"
-        container = docker.Container(
+            command = json.dumps([render(text, context) for text in service.prepare])
+            prepared = f", prepare {self.secrets.fingerprint(command)}"
+        container = self._container(
             spec.host_name,
+            spec,
             containers.service_args(spec, service),
-            opts=pulumi.ResourceOptions(
-                parent=self.components[service.name],
-                depends_on=depends_on,
-                delete_before_replace=True,
-                # Docker can pin a running container to cores, but can't unpin it.
-                replace_on_changes=["cpuSet"],
-                replacement_trigger=trigger,
-                hooks=self.hooks.container,
-            ),
+            depends_on,
+            # Docker can pin a running container to cores, but can't unpin it.
+            replace_on_changes=["cpuSet"],
+            prepared=prepared,
         )
         test = containers.health_test(service.probe)
         gate = _gate(
@@ -118,39 +145,18 @@ class Deployer:
         )
         self.ready.setdefault(service.name, []).append(gate)
 
-    def _prepare(
-        self,
-        service: Service,
-        spec: ContainerSpec,
-        prepare_networks: Sequence[docker.ContainerNetworksAdvancedArgs],
-        depends_on: list[pulumi.Input[pulumi.Resource]],
-    ) -> Ready:
-        prepare = replace(
-            spec,
-            name=f"{spec.name}-{PREPARE}",
-            command=service.prepare,
-            context=prepare_context(spec.context),
-            networks=prepare_networks,
-            labels=self.names.prepare_labels(service),
-            devices=None,
-        )
-        container = self._run_once(f"{spec.host_name}-{PREPARE}", prepare, [*depends_on])
-        return self._finished(container, prepare.name, Job.retries, Job.timeout_seconds)
-
-    def _job(self, job: Job, spec: ContainerSpec, writer: list[docker.Container]) -> None:
-        container = self._run_once(
-            f"{job.name}-1", spec, [*self._awaited(job), *writer], start=job.schedule is None
-        )
-        if job.schedule is not None:
-            pulumi.log.info(
-                f"job {job.name}: not started, because Docker has no scheduler for"
-                f" {job.schedule!r}\n    run it with `docker start --attach {spec.name}`",
-                self.components[job.name],
-            )
+    def _job(self, job: Job, spec: ContainerSpec, depends_on: Dependencies) -> None:
+        start = job.schedule is None
+        container = self._run_once(f"{job.name}-1", spec, depends_on, start=start)
+        if start:
+            ready = self._finished(container, spec.name, job.retries, job.timeout_seconds)
+            self.ready[job.name] = [ready]
             return
-        self.ready[job.name] = [
-            self._finished(container, spec.name, job.retries, job.timeout_seconds)
-        ]
+        pulumi.log.info(
+            f"job {job.name}: not started, because Docker has no scheduler for"
+            f" {job.schedule!r}\n    run it with `docker start --attach {spec.name}`",
+            self.components[job.name],
+        )
 
     def _finished(
         self, container: docker.Container, name: str, retries: int, timeout_seconds: int
@@ -167,20 +173,35 @@ class Deployer:
         self,
         name: str,
         spec: ContainerSpec,
-        depends_on: list[pulumi.Input[pulumi.Resource]],
+        depends_on: Dependencies,
         *,
         start: bool = True,
     ) -> docker.Container:
+        args = containers.job_args(spec, start=start)
+        # Any change runs it again, which requires a new container.
+        return self._container(name, spec, args, depends_on, replace_on_changes=["*"])
+
+    def _container(
+        self,
+        name: str,
+        spec: ContainerSpec,
+        args: docker.ContainerArgs,
+        depends_on: Dependencies,
+        *,
+        replace_on_changes: list[str],
+        prepared: str = "",
+    ) -> docker.Container:
+        # The provider keeps the old command when a command is removed.
+        trigger = "command" if spec.command else "command of the image"
         return docker.Container(
             name,
-            containers.job_args(spec, start=start),
+            args,
             opts=pulumi.ResourceOptions(
                 parent=self.components[spec.workload.name],
                 depends_on=depends_on,
                 delete_before_replace=True,
-                # Any change runs it again, which requires a new container.
-                replace_on_changes=["*"],
-                replacement_trigger="command" if spec.command else "command of the image",
+                replace_on_changes=replace_on_changes,
+                replacement_trigger=f"{trigger}{prepared}",
                 hooks=self.hooks.container,
             ),
         )
@@ -219,31 +240,15 @@ class Deployer:
                     f"{self.names.prefix}-"
                 ),
                 name=self.names.volume(service, volume.name, replica),
-                labels=[
-                    docker.VolumeLabelArgs(label=label, value=value)
-                    for label, value in sorted(self.names.volume_labels(service, volume).items())
-                ],
+                labels=containers.label_args(
+                    docker.VolumeLabelArgs, self.names.volume_labels(service, volume)
+                ),
                 opts=pulumi.ResourceOptions(parent=self.components[service.name]),
             )
             for service in workloads
             for volume in service.volumes
             for replica in range(service.replicas)
         }
-
-    def _files(
-        self, workloads: Sequence[Workload], images: dict[str, pulumi.Input[str]]
-    ) -> files.FileVolumes:
-        return files.FileVolumes(
-            [
-                volume
-                for workload in workloads
-                for volume in files.plan(workload, self._context(workload, 0), self.secrets)
-            ],
-            next(iter(images.values()), ""),
-            self.names,
-            self.components,
-            self.hooks,
-        )
 
     def _network(self, plan: networks.PlannedNetwork) -> docker.Network:
         return docker.Network(
@@ -259,10 +264,7 @@ class Deployer:
                     ip_range=str(plan.client_range),
                 )
             ],
-            labels=[
-                docker.NetworkLabelArgs(label=label, value=value)
-                for label, value in sorted(self.names.labels().items())
-            ],
+            labels=containers.label_args(docker.NetworkLabelArgs, self.names.labels()),
             opts=pulumi.ResourceOptions(
                 parent=self.components[plan.server], hooks=self.hooks.network
             ),

@@ -17,8 +17,9 @@ import pulumi_docker as docker
 
 from strata.model import RenderContext, Workload, is_secret, render
 from strata.model.secrets import DerivedSecrets
+from strata.platforms.docker.containers import label_args
+from strata.platforms.docker.hooks import Hooks
 from strata.platforms.docker.names import FILES, KIND, ResourceNames
-from strata.platforms.docker.repair import Hooks
 
 WRITER_MEMORY_MIB = 6
 """Docker's minimum; the container never runs."""
@@ -59,81 +60,59 @@ def plan(
     )
 
 
-class FileVolumes:
-    """The file volumes of a stack, and the container that fills them."""
-
-    def __init__(
-        self,
-        volumes: Sequence[FileVolume],
-        image: pulumi.Input[str],
-        names: ResourceNames,
-        parents: Mapping[str, pulumi.Resource],
-        hooks: Hooks,
-    ) -> None:
-        self._volumes: dict[tuple[str, str], docker.Volume] = {}
-        for volume in volumes:
-            self._volumes[volume.workload, volume.folder] = docker.Volume(
-                volume.key,
-                name=names.files(volume.workload, volume.fingerprint),
-                labels=[
-                    docker.VolumeLabelArgs(label=label, value=value)
-                    for label, value in sorted(names.labels().items())
-                ],
-                opts=pulumi.ResourceOptions(parent=parents[volume.workload]),
-            )
-        self.writer = self._writer(volumes, image, names, hooks) if volumes else None
-
-    def mounts(self, workload: str) -> list[docker.ContainerMountArgs]:
-        """The mounts of a container of the workload."""
-        return [
-            docker.ContainerMountArgs(
-                type="volume", source=volume.name, target=folder, read_only=True
-            )
-            for (owner, folder), volume in self._volumes.items()
-            if owner == workload
-        ]
-
-    def _writer(
-        self,
-        volumes: Sequence[FileVolume],
-        image: pulumi.Input[str],
-        names: ResourceNames,
-        hooks: Hooks,
-    ) -> docker.Container:
-        return docker.Container(
-            "files",
-            name=f"{names.prefix}-files",
-            image=image,
-            command=["true"],
-            start=False,
-            must_run=False,
-            network_mode="none",
-            user="65534:65534",
-            capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
-            security_opts=["no-new-privileges:true"],
-            memory=WRITER_MEMORY_MIB,
-            memory_swap=WRITER_MEMORY_MIB,
-            log_driver="none",
-            labels=[
-                docker.ContainerLabelArgs(label=label, value=value)
-                for label, value in sorted({**names.labels(), KIND: FILES}.items())
-            ],
-            mounts=[
-                docker.ContainerMountArgs(
-                    type="volume",
-                    source=self._volumes[volume.workload, volume.folder].name,
-                    target=f"/{volume.key}",
-                )
-                for volume in volumes
-            ],
-            uploads=[
-                docker.ContainerUploadArgs(
-                    file=f"/{volume.key}/{name}",
-                    content=pulumi.Output.secret(content) if secret else content,
-                    permissions="0444",
-                )
-                for volume in volumes
-                for name, (content, secret) in sorted(volume.contents.items())
-            ],
-            opts=pulumi.ResourceOptions(hooks=hooks.container),
+def make(
+    volumes: Sequence[FileVolume],
+    image: pulumi.Input[str],
+    names: ResourceNames,
+    parents: Mapping[str, pulumi.Resource],
+    hooks: Hooks,
+) -> tuple[Mapping[str, list[docker.ContainerMountArgs]], list[docker.Container]]:
+    """Creates the file volumes of a stack. Returns the mounts of each workload, and the container
+    that fills the volumes, if there are any."""
+    mounts: dict[str, list[docker.ContainerMountArgs]] = defaultdict(list)
+    own_mounts: list[docker.ContainerMountArgs] = []
+    for volume in volumes:
+        created = docker.Volume(
+            volume.key,
+            name=names.files(volume.workload, volume.fingerprint),
+            labels=label_args(docker.VolumeLabelArgs, names.labels()),
+            opts=pulumi.ResourceOptions(parent=parents[volume.workload]),
         )
+        mounts[volume.workload].append(
+            docker.ContainerMountArgs(
+                type="volume", source=created.name, target=volume.folder, read_only=True
+            )
+        )
+        own_mounts.append(
+            docker.ContainerMountArgs(type="volume", source=created.name, target=f"/{volume.key}")
+        )
+    if not volumes:
+        return mounts, []
+    writer = docker.Container(
+        "files",
+        name=f"{names.prefix}-files",
+        image=image,
+        command=["true"],
+        start=False,
+        must_run=False,
+        network_mode="none",
+        user="65534:65534",
+        capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+        security_opts=["no-new-privileges:true"],
+        memory=WRITER_MEMORY_MIB,
+        memory_swap=WRITER_MEMORY_MIB,
+        log_driver="none",
+        labels=label_args(docker.ContainerLabelArgs, {**names.labels(), KIND: FILES}),
+        mounts=own_mounts,
+        uploads=[
+            docker.ContainerUploadArgs(
+                file=f"/{volume.key}/{name}",
+                content=pulumi.Output.secret(content) if secret else content,
+                permissions="0444",
+            )
+            for volume in volumes
+            for name, (content, secret) in sorted(volume.contents.items())
+        ],
+        opts=pulumi.ResourceOptions(hooks=hooks.container),
+    )
+    return mounts, [writer]

@@ -1,33 +1,15 @@
 """Which workloads get which GPUs of a Docker host."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from strata.model import GpuMode, GpuSharing, Problem, Workload
+from strata.model import GpuMode, GpuSharing, Workload
 from strata.platforms.docker.host import Host, HostGpu
+from strata.platforms.gpu import GpuDecision, UnavailableError, assign
 
 DeviceIds = tuple[str, ...]
 """GPUs by index or UUID. An empty one means all GPUs of the host."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GpuDecision:
-    """`devices`: for each workload that runs on GPUs, those of each replica. `cpu_fallbacks`: why
-    those that prefer GPUs have none."""
-
-    devices: Mapping[str, tuple[DeviceIds, ...]]
-    cpu_fallbacks: Mapping[str, str]
-    problems: tuple[Problem, ...]
-
-    @property
-    def granted(self) -> frozenset[str]:
-        """The names of the workloads that run on GPUs."""
-        return frozenset(self.devices)
-
-
-class _UnavailableError(Exception):
-    """Why a workload can't have the GPUs that it requests."""
 
 
 @dataclass
@@ -43,35 +25,33 @@ class _GpuPool:
     """The indexes of the time-sliced GPUs."""
 
     def select_requested(self, workload: Workload) -> tuple[HostGpu, ...]:
-        """The GPUs that a workload requests by id. Raises `_UnavailableError`."""
+        """The GPUs that a workload requests by id. Raises `UnavailableError`."""
         if workload.replicas > 1 and not _time_slices(workload):
-            raise _UnavailableError("its replicas would share the GPUs in its device ids")
+            raise UnavailableError("its replicas would share the GPUs in its device ids")
         gpus = {key: gpu for gpu in (*self.host, *self.slices) for key in (gpu.index, gpu.uuid)}
         for name in workload.gpu.device_ids:
             if name not in gpus:
-                raise _UnavailableError(f"the host has no GPU {name}")
+                raise UnavailableError(f"the host has no GPU {name}")
             gpu = gpus[name]
             if not self._is_available(workload, gpu):
                 users = ", ".join(dict.fromkeys(self.users[gpu.index]))
-                raise _UnavailableError(f"GPU {name} is assigned to {users}")
+                raise UnavailableError(f"GPU {name} is assigned to {users}")
             if gpu.memory_mib < (workload.gpu.memory_mib or 0):
-                raise _UnavailableError(
+                raise UnavailableError(
                     f"GPU {name} has {gpu.memory_mib} MiB of memory, less than the requested"
                     f" {workload.gpu.memory_mib} MiB"
                 )
         return tuple(gpus[name] for name in workload.gpu.device_ids)
 
     def select_any(self, workload: Workload) -> tuple[tuple[HostGpu, ...], ...]:
-        """GPUs for each replica of a workload without device ids. Raises `_UnavailableError`."""
+        """GPUs for each replica of a workload without device ids. Raises `UnavailableError`."""
         each, memory_mib = workload.gpu.count, workload.gpu.memory_mib or 0
         # All replicas of a workload that time-slices fit on one GPU.
         needed = each if _time_slices(workload) else each * workload.replicas
         if needed > len(self.host):
-            raise _UnavailableError(
-                f"it requests {_gpus(needed)} and the host has {len(self.host)}"
-            )
+            raise UnavailableError(f"it requests {_gpus(needed)} and the host has {len(self.host)}")
         if sum(gpu.memory_mib >= memory_mib for gpu in self.host) < needed:
-            raise _UnavailableError(f"too few GPUs have {memory_mib} MiB of memory")
+            raise UnavailableError(f"too few GPUs have {memory_mib} MiB of memory")
         # GPUs that others request by id, and larger GPUs, are used last; time-slicing workloads are
         # spread evenly.
         candidates = sorted(
@@ -88,7 +68,7 @@ class _GpuPool:
         )
         if len(candidates) < needed:
             users = ", ".join(sorted({name for names in self.users.values() for name in names}))
-            raise _UnavailableError(
+            raise UnavailableError(
                 f"it requests {_gpus(needed)} and {len(candidates)} of the host's {len(self.host)}"
                 f" are available (the others are assigned to {users})"
             )
@@ -109,40 +89,28 @@ class _GpuPool:
         return _time_slices(workload) and gpu.index in self.shared
 
 
-def decide(workloads: Sequence[Workload], host: Host) -> GpuDecision:
-    """Assigns the host's GPUs: first to workloads that require them, then to those that prefer them;
-    in both groups, exclusive use comes before time-slicing."""
-    devices: dict[str, tuple[DeviceIds, ...]] = {}
-    cpu_fallbacks: dict[str, str] = {}
-    problems: list[Problem] = []
-    requesting = [workload for workload in workloads if workload.gpu.mode is not GpuMode.OFF]
+def decide(workloads: Sequence[Workload], host: Host) -> GpuDecision[tuple[DeviceIds, ...]]:
+    """Assigns the host's GPUs, for each replica of a workload: first to workloads that require them,
+    then to those that prefer them; in both groups, exclusive use comes before time-slicing."""
     pool = _GpuPool(
-        host=host.gpus or (), slices=host.mig_slices, reserved=_requested_ids(requesting, host)
+        host=host.gpus or (), slices=host.mig_slices, reserved=_requested_ids(workloads, host)
     )
-    for workload in sorted(requesting, key=_precedence):
-        try:
-            devices[workload.name] = _devices(workload, host, pool)
-        except _UnavailableError as error:
-            if workload.gpu.mode is GpuMode.PREFER:
-                cpu_fallbacks[workload.name] = str(error)
-            else:
-                problems.append(
-                    Problem(
-                        f"{workload.path}: gpu",
-                        f"a GPU is required, but {error}",
-                        "install the NVIDIA driver and container toolkit and restart Docker, or"
-                        " set strata:gpu.mode to prefer or off"
-                        if not host.has_gpu_runtime
-                        else "request what the host has (`nvidia-smi -L`), or set strata:gpu.mode"
-                        " to prefer or off",
-                    )
-                )
-    return GpuDecision(devices=devices, cpu_fallbacks=cpu_fallbacks, problems=tuple(problems))
+    remedy = (
+        "request what the host has (`nvidia-smi -L`)"
+        if host.has_gpu_runtime
+        else "install the NVIDIA driver and container toolkit and restart Docker"
+    )
+    return assign(
+        workloads,
+        _precedence,
+        lambda workload: _devices(workload, host, pool),
+        f"{remedy}, or set strata:gpu.mode to prefer or off",
+    )
 
 
 def _devices(workload: Workload, host: Host, pool: _GpuPool) -> tuple[DeviceIds, ...]:
     if not host.has_gpu_runtime:
-        raise _UnavailableError("Docker has no NVIDIA runtime (`docker info` lists none)")
+        raise UnavailableError("Docker has no NVIDIA runtime (`docker info` lists none)")
     if host.gpus is None:  # A remote engine: it reports missing GPUs itself.
         return (workload.gpu.device_ids,) * workload.replicas
     if workload.gpu.device_ids:
@@ -175,7 +143,12 @@ def _precedence(workload: Workload) -> tuple[bool, bool, bool, int]:
 
 
 def _requested_ids(workloads: Iterable[Workload], host: Host) -> frozenset[str]:
-    names = {name for workload in workloads for name in workload.gpu.device_ids}
+    names = {
+        name
+        for workload in workloads
+        if workload.gpu.mode is not GpuMode.OFF
+        for name in workload.gpu.device_ids
+    }
     gpus = (*(host.gpus or ()), *host.mig_slices)
     return frozenset(gpu.index for gpu in gpus if names & {gpu.index, gpu.uuid})
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from strata.model import Service, Volume, Workload
+from strata.model import Volume, Workload
 from strata.model.workload import Kind
 
 STACK = "strata.stack"
@@ -82,9 +82,6 @@ class ResourceNames:
             **{f"{CAPABILITY}{added.name}": added.reason for added in workload.capabilities},
             **schedule,
         }
-
-    def prepare_labels(self, service: Service) -> Mapping[str, str]:
-        return {**self.labels_of(service), KIND: PREPARE}
 
     def volume_labels(self, workload: Workload, volume: Volume) -> Mapping[str, str]:
         """The labels of a volume that outlives its container. `ops backup` includes those with data."""

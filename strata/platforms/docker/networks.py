@@ -174,7 +174,9 @@ def _subnet(zone: IPv4Network, name: str, taken: set[IPv4Network]) -> IPv4Networ
 def _size_problems(demand: NetworkDemand, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
     servers = workloads[demand.server].replicas
     clients = sum(
-        _client_containers(workloads[name]) for name in demand.clients if name != demand.server
+        workloads[name].replicas * (2 if workloads[name].prepare else 1)
+        for name in demand.clients
+        if name != demand.server
     )
     if servers > SERVERS_MAXIMUM or clients > CLIENTS_MAXIMUM:
         yield Problem(
@@ -183,7 +185,3 @@ def _size_problems(demand: NetworkDemand, workloads: Mapping[str, Workload]) -> 
             f" for {SERVERS_MAXIMUM} and {CLIENTS_MAXIMUM}",
             "use fewer replicas",
         )
-
-
-def _client_containers(workload: Workload) -> int:
-    return workload.replicas * (2 if workload.prepare else 1)

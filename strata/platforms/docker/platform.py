@@ -12,13 +12,13 @@ from strata.model import Budget, Composition, Port, Protocol, Service
 from strata.model.secrets import DerivedSecrets
 from strata.platforms import outputs
 from strata.platforms.docker import gpu, networks, unsupported
-from strata.platforms.docker.deployer import Deployer, Ready
-from strata.platforms.docker.health import HealthWaiter
+from strata.platforms.docker.deployer import Deployer
+from strata.platforms.docker.hooks import Hooks
 from strata.platforms.docker.host import Host
 from strata.platforms.docker.images import ImageResolver
-from strata.platforms.docker.job_waiter import JobWaiter
 from strata.platforms.docker.names import ResourceNames
-from strata.platforms.docker.repair import Hooks
+from strata.platforms.docker.waiters import HealthWaiter, JobWaiter
+from strata.platforms.gpu import GpuDecision
 from strata.platforms.images import check_images
 
 
@@ -31,7 +31,7 @@ class DockerPlan:
 
     composition: Composition
     networks: networks.NetworkPlan
-    gpus: gpu.GpuDecision
+    gpus: GpuDecision[tuple[gpu.DeviceIds, ...]]
     budget: Budget
     images: Mapping[str, str]
     problems: tuple[Problem, ...]
@@ -56,7 +56,9 @@ class DockerPlatform:
             workloads, composition.links, self.names.prefix, self.addresses
         )
         gpus = gpu.decide(workloads, self.host)
-        budget = Budget.of(workloads, gpus.granted, self.host.capacity(self.reserved_memory_mib))
+        budget = Budget.of(
+            workloads, frozenset(gpus.granted), self.host.capacity(self.reserved_memory_mib)
+        )
         images = {
             workload.name: workload.image_on(workload.name in gpus.granted)
             for workload in workloads
@@ -97,7 +99,7 @@ class DockerPlatform:
         )
         deployer.deploy(plan.composition.workloads, plan.images)
         ready = [gate for gates in deployer.ready.values() for gate in gates]
-        return _when_ready(self._outputs(plan), ready)
+        return outputs.when_ready(self._outputs(plan), ready)
 
     def _outputs(self, plan: DockerPlan) -> dict[str, Any]:
         budget = plan.budget
@@ -116,18 +118,6 @@ class DockerPlatform:
                 },
             },
         }
-
-
-def _when_ready(values: Mapping[str, Any], ready: Sequence[Ready]) -> Mapping[str, Any]:
-    """The outputs, once all services are healthy and all jobs have succeeded."""
-    if pulumi.runtime.is_dry_run():
-        return values
-    all_ready = pulumi.Output.all(*ready)
-    return {name: _after(all_ready, value) for name, value in values.items()}
-
-
-def _after(gate: pulumi.Output[Any], value: Any) -> pulumi.Output[Any]:
-    return gate.apply(lambda _: value)
 
 
 def urls(services: Sequence[Service]) -> dict[str, str]:

@@ -45,7 +45,14 @@ def workload_problems(
                 f"is also the host name of a replica of {hosts[workload.name].name}",
                 "rename it",
             )
-        yield from _gpu(workload)
+        gpu = workload.gpu
+        if gpu.mode is not GpuMode.OFF and gpu.sharing is GpuSharing.MIG:
+            yield Problem(
+                f"{workload.path}: gpu.sharing",
+                f"Docker doesn't choose a MIG slice by its profile ({gpu.mig_profile})",
+                "name the slice by its UUID in deviceIds (`nvidia-smi -L` prints MIG-...), with"
+                " sharing: exclusive and no migProfile",
+            )
         for field, text in workload.visible_texts:
             if is_secret(text):
                 yield Problem(
@@ -62,17 +69,6 @@ def workload_problems(
         if isinstance(workload, Service):
             yield from _replicas(workload, changes.get(workload.name, {}))
         yield from _volumes(workload, changes.get(workload.name, {}))
-
-
-def _gpu(workload: Workload) -> Iterator[Problem]:
-    gpu = workload.gpu
-    if gpu.mode is not GpuMode.OFF and gpu.sharing is GpuSharing.MIG:
-        yield Problem(
-            f"{workload.path}: gpu.sharing",
-            f"Docker doesn't choose a MIG slice by its profile ({gpu.mig_profile})",
-            "name the slice by its UUID in deviceIds (`nvidia-smi -L` prints MIG-...), with"
-            " sharing: exclusive and no migProfile",
-        )
 
 
 def _replicas(service: Service, changes: Changes) -> Iterator[Problem]:
