@@ -61,36 +61,26 @@ def check_settings(settings: Settings) -> Iterator[Problem]:
 
 def check_workloads(workloads: Sequence[Workload]) -> Iterator[Problem]:
     """What a service or a job can't have, and what the stack can have only once."""
+    services = [one for one in workloads if isinstance(one, Service)]
+    publishing = [
+        one.name for one in services if any(port.published is not None for port in one.ports)
+    ]
+    owners = {public(name): name for name in publishing}
+    owners |= {headless(one.name): one.name for one in services if is_stateful_set(one)}
     for workload in workloads:
         yield from _workload(workload.path, workload)
-    yield from _names_in_use(workloads)
-    publishing = [
-        one.name for one in workloads if any(port.published is not None for port in one.ports)
-    ]
-    for name in publishing[1:]:
-        yield Problem(
-            f"service {name}: ports",
-            f"{publishing[0]} is already published, and a stack has one load balancer",
-            f"route from {publishing[0]} to it, or don't publish it",
-        )
-
-
-def _names_in_use(workloads: Sequence[Workload]) -> Iterator[Problem]:
-    """Workloads with the name of an object that belongs to another one."""
-    owners: dict[str, str] = {}
-    for one in workloads:
-        if isinstance(one, Service):
-            if is_stateful_set(one):
-                owners[headless(one.name)] = one.name
-            if any(port.published is not None for port in one.ports):
-                owners[public(one.name)] = one.name
-    for workload in workloads:
         if workload.name in owners:
             yield Problem(
                 f"{workload.path}: name",
                 f"service {owners[workload.name]} has a Kubernetes Service of this name",
                 "choose another name",
             )
+    for name in publishing[1:]:
+        yield Problem(
+            f"service {name}: ports",
+            f"{publishing[0]} is already published, and a stack has one load balancer",
+            f"route from {publishing[0]} to it, or don't publish it",
+        )
 
 
 def check_log_rotation(workloads: Iterable[Workload]) -> Iterator[Problem]:
@@ -121,7 +111,9 @@ def _workload(path: str, workload: Workload) -> Iterator[Problem]:
             fix = f"use only {', '.join(sorted(CAPABILITIES))}"
             yield Problem(f"{path}: capabilities", message, fix)
     for host, address in workload.extra_hosts.items():
-        if not _is_address(address):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
             message = f"{address}, the address of {host}, is not an IP address"
             fix = "use an IP address (a pod has no host gateway)"
             yield Problem(f"{path}: extra_hosts", message, fix)
@@ -167,11 +159,3 @@ def _files(path: str, workload: Workload) -> Iterator[Problem]:
         if size > FOLDER_BYTES_MAXIMUM:
             message = f"{folder} has {size} bytes, and a Secret holds {FOLDER_BYTES_MAXIMUM}"
             yield Problem(f"{path}: files", message, "use several folders, or the image")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

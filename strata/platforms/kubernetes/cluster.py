@@ -15,6 +15,8 @@ from strata.platforms.kubernetes.objects import Objects
 
 GPU_RESOURCE = "nvidia.com/gpu"
 """A whole GPU, by NVIDIA's device plugin; shared ones are `.shared`, slices `mig-PROFILE`."""
+GPU_TAINT = GPU_RESOURCE
+"""The key of the taint of GPU nodes. EKS Blueprints, GKE and NVIDIA's own charts tolerate it."""
 GPU_PRESENT = "nvidia.com/gpu.present"
 """The label of a node with GPUs, which the device plugin's own affinity uses."""
 NODE_GROUP = "strata.node-group"
@@ -117,23 +119,18 @@ class ClusterTarget(Protocol):
     @property
     def name_server(self) -> str:
         """The cluster's DNS server, for NGINX's `resolver`: an address or a name."""
-        ...
 
     @property
     def groups(self) -> tuple[NodeGroup, ...]: ...
 
     def image(self, name: str) -> str:
         """The full reference, by digest, of a logical image that passed `check`."""
-        ...
 
     def check_nodes(self) -> Iterable[Problem]:
         """Errors in the settings of `groups`: what fits on them is then unknown."""
-        ...
 
     def check(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterable[Problem]:
         """Why the stack can't run on this target."""
-        ...
 
     def connect(self, workloads: WorkloadSummary) -> Connection:
         """Creates the cluster itself if it is ours. Called once."""
-        ...

@@ -46,11 +46,11 @@ def folders(
         contents_by_path[str(location.parent)][location.name] = render(file.content, context)
         if is_secret(file.content):
             secret.add(str(location.parent))
-    found = []
+    result = []
     for path, contents in sorted(contents_by_path.items()):
         key = f"{owner}-{re.sub(r'[^a-z0-9]+', '-', path.lower()).strip('-')}"
         fingerprint = secrets.fingerprint(json.dumps([path, contents], sort_keys=True))
-        found.append(
+        result.append(
             Folder(
                 path=path,
                 # Names end at 253 characters (RFC 1123 subdomain).
@@ -60,7 +60,7 @@ def folders(
                 contents=contents,
             )
         )
-    return tuple(found)
+    return tuple(result)
 
 
 def make(folder: Folder, own: WorkloadObjects) -> pulumi.Resource:

@@ -38,7 +38,6 @@ BUSY_PERCENT = 70
 """Use of the reserved cores above which a replica is added. The rest covers the time until the
 replica is ready."""
 
-
 BACK_OFF_SECONDS, BACK_OFF_MAXIMUM_SECONDS = 10, 360
 """Between a failed pod and the next: doubled each time, up to six minutes (Kubernetes documentation,
 "Jobs", pod backoff failure policy)."""
@@ -53,6 +52,7 @@ def make(
     connection: Connection,
     own: WorkloadObjects,
     depends_on: Sequence[pulumi.Resource],
+    *,
     is_cramped: bool,
 ) -> pulumi.Resource:
     """The controller. The provider waits until it is ready. `is_cramped`: there is no room for

@@ -1,20 +1,33 @@
-"""Discovers what a cluster is like: read-only, at plan time, by the official client."""
+"""Discovers what a cluster is like: read-only, at plan time, by the official client. Every query is
+made once, with a reason if there is no answer."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from strata.model import GpuSharing
-from strata.platforms.kubernetes import api_client
-from strata.platforms.kubernetes.cluster import GPU_PRESENT, GPU_RESOURCE, NodeGroup, Taint
-from strata.platforms.kubernetes.scheduling import GPU_TAINT
+import urllib3
+from yaml import YAMLError
+
+from strata.model import GpuSharing, InvalidStackError, Problem
+from strata.platforms.kubernetes.cluster import (
+    GPU_PRESENT,
+    GPU_RESOURCE,
+    GPU_TAINT,
+    NodeGroup,
+    Taint,
+)
 
 if TYPE_CHECKING:
-    from kubernetes.client import CoreV1Api
+    from kubernetes.client import Configuration, CoreV1Api
+
+PATH = "strata:kubernetes.context"
+ANSWER_SECONDS = 5
+"""How long a cluster may take for one answer: five times what a call may take at the 99th percentile
+(Kubernetes SLO "API call latency": 1 s for one object). A person waits for it."""
 
 NODES_A_PAGE = 500
 """How many nodes one query returns: kubectl's default (--chunk-size)."""
@@ -48,17 +61,15 @@ def discover(context: str | None) -> DiscoveredCluster:
     # Imported here: it takes a second, and only this target needs it.
     from kubernetes import client
 
-    configuration, chosen = api_client.configuration(context)
+    configuration, chosen = _configuration(context)
     api = client.ApiClient(configuration)
-    query = api_client.ApiClient(chosen, str(configuration.host))
-    limit = api_client.ANSWER_SECONDS
-    version = query(lambda: client.VersionApi(api).get_code(_request_timeout=limit))
-    nodes = _nodes(client.CoreV1Api(api), query)
-    # The client types every part of an answer as optional; these are always set.
-    storage: Any = query(
-        lambda: client.StorageV1Api(api).list_storage_class(_request_timeout=limit)
-    )
-    apis = query(lambda: client.ApisApi(api).get_api_versions(_request_timeout=limit))
+    limit = ANSWER_SECONDS
+    with _explained(f"the cluster of context {chosen} ({configuration.host})"):
+        version = client.VersionApi(api).get_code(_request_timeout=limit)
+        nodes = _nodes(client.CoreV1Api(api))
+        # The client types every part of an answer as optional; these are always set.
+        storage: Any = client.StorageV1Api(api).list_storage_class(_request_timeout=limit)
+        apis = client.ApisApi(api).get_api_versions(_request_timeout=limit)
     return DiscoveredCluster(
         context=chosen,
         version=(_number(version.major), _number(version.minor)),
@@ -70,18 +81,13 @@ def discover(context: str | None) -> DiscoveredCluster:
     )
 
 
-def _nodes(core: "CoreV1Api", query: api_client.ApiClient) -> list[Any]:
+def _nodes(core: "CoreV1Api") -> list[Any]:
     """All nodes, page by page."""
     nodes: list[Any] = []
     following: str | None = None
     while following != "":
-        page: Any = query(
-            partial(
-                core.list_node,
-                limit=NODES_A_PAGE,
-                _continue=following,
-                _request_timeout=api_client.ANSWER_SECONDS,
-            )
+        page: Any = core.list_node(
+            limit=NODES_A_PAGE, _continue=following, _request_timeout=ANSWER_SECONDS
         )
         nodes += page.items
         following = page.metadata._continue or ""
@@ -171,3 +177,81 @@ def _quantity(text: str) -> Decimal:
     from kubernetes.utils.quantity import parse_quantity
 
     return Decimal(parse_quantity(text))  # type: ignore[no-untyped-call]
+
+
+def _configuration(context: str | None) -> "tuple[Configuration, str]":
+    """The configuration of the client, and the name of the context."""
+    from kubernetes import client, config
+
+    fix = "set KUBECONFIG, or create ~/.kube/config"
+    try:
+        contexts, current = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
+    except config.ConfigException as error:
+        raise _unusable(f"there is no usable kubeconfig: {error}", fix) from None
+    except (OSError, TypeError, ValueError, YAMLError) as error:  # depends on the file's content
+        raise _unusable(f"the kubeconfig can't be read: {error}", fix) from None
+    names = sorted(entry["name"] for entry in contexts)
+    chosen = context or (str(current["name"]) if current else None)
+    if chosen is None or chosen not in names:
+        fix = f"use one of: {', '.join(names)}" if names else "add a context to it"
+        raise _unusable(f"the kubeconfig has no context {chosen}", fix)
+    loaded = client.Configuration()
+    try:
+        config.load_kube_config(  # type: ignore[no-untyped-call]
+            context=chosen, client_configuration=loaded
+        )
+    except (config.ConfigException, OSError, ValueError, KeyError) as error:
+        fix = "correct it until `kubectl get nodes` works"
+        raise _unusable(f"context {chosen} can't be used: {error}", fix) from None
+    # One try: an error is reported at once.
+    loaded.retries = False
+    return loaded, chosen
+
+
+@contextmanager
+def _explained(cluster: str) -> Iterator[None]:
+    """Explains why a query in the block has no answer."""
+    from kubernetes.client.exceptions import ApiException
+
+    try:
+        yield
+        return
+    except ApiException as error:
+        problem, fix = _api_problem(error.status, " ".join(str(error.reason).split()))
+    except urllib3.exceptions.HTTPError as error:
+        problem = _connection_problem(error)
+        fix = "check that the cluster runs and is reachable from here (`kubectl get nodes`)"
+    except ValueError as error:
+        problem, fix = f"sent an unexpected answer: {error}", "check that it is a Kubernetes API"
+    raise _unusable(f"{cluster} {problem}", fix) from None
+
+
+def _api_problem(status: int, reason: str) -> tuple[str, str]:
+    match status:
+        case 0:  # the client's status for a failed handshake
+            problem = f"has a certificate that the kubeconfig doesn't trust: {reason}"
+            return problem, "update the kubeconfig, with the cluster's certificate authority"
+        case 401:
+            fix = "log in again, so that `kubectl get nodes` works"
+            return "doesn't accept the credentials", fix
+        case 403:
+            problem = "doesn't let this user read nodes, storage classes and versions"
+            return problem, "use a user who may, and who may create namespaces"
+        case _:
+            return f"answered {status} {reason}", "check the logs of its API server"
+
+
+def _connection_problem(error: Exception) -> str:
+    match error:
+        case urllib3.exceptions.NameResolutionError():
+            return "has a name that doesn't resolve"
+        case urllib3.exceptions.NewConnectionError():
+            return f"doesn't answer: {error}"
+        case urllib3.exceptions.TimeoutError():
+            return f"didn't answer within {ANSWER_SECONDS} s"
+        case _:
+            return f"doesn't answer: {error}"
+
+
+def _unusable(message: str, fix: str) -> InvalidStackError:
+    return InvalidStackError([Problem(PATH, message, fix)])

@@ -5,7 +5,7 @@ nodes than the best arrangement (at most 11/9 of it: D. S. Johnson, 1973), and s
 Kubernetes. So a stack that is rejected here might just fit, and one that is accepted does.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from strata.model import Problem, Workload
@@ -123,7 +123,7 @@ def check(
     groups: Sequence[NodeGroup],
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
 ) -> Fit:
-    """Places as many pods as there can be. `gpu_groups`: see `gpu.GpuDecision.groups`."""
+    """Places as many pods as there can be. `gpu_groups`: see `gpu.decide`."""
     open_to_all = frozenset(one.name for one in groups if not _closed(one))
     pods = {one.name: _pod(one, gpu_groups, open_to_all) for one in workloads}
     problems: list[Problem] = []
@@ -134,12 +134,18 @@ def check(
         else:
             problems.append(_too_large(workload, pods[workload.name], groups))
     nodes = Nodes(groups)
-    left = [*_cluster_pods(open_to_all, nodes)]
+    cluster_pod = PodDemand(
+        name="the cluster's own",
+        cpu=CLUSTER_POD_CPU,
+        memory_mib=CLUSTER_POD_MEMORY_MIB,
+        groups=open_to_all,
+    )
     by_size = sorted(
         (pods[one.name] for one in fitting for _ in range(one.replicas_at_most)),
         key=lambda pod: (-pod.gpus, -pod.memory_mib, -pod.cpu, pod.name),
     )
-    left += [pod.name for pod in by_size if nodes.place(pod) is None]
+    every = [cluster_pod] * CLUSTER_PODS + by_size
+    left = [pod.name for pod in every if nodes.place(pod) is None]
     if left:
         problems.append(
             Problem(
@@ -167,25 +173,34 @@ def table(
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
 ) -> str:
     """What pods request and what nodes have, for the error."""
-    width = max(
-        len(name) for name in [*(one.name for one in workloads), *(one.name for one in groups)]
-    )
-    rows = [f"      {'requested':<{width}}  pods  cores each  MiB each  GPUs each"]
-    rows += [
-        f"      {one.name:<{width}}  {one.replicas_at_most:>4}  {cores(one.resources.cpu_budget):>10}"
-        f"  {one.resources.memory_mib:>8}  {one.gpu.count if one.name in gpu_groups else 0:>9}"
-        for one in sorted(
-            workloads, key=lambda one: -one.resources.memory_mib * one.replicas_at_most
-        )
+    heads = ("cores each", "MiB each", "GPUs each")
+    largest = sorted(workloads, key=lambda one: -one.resources.memory_mib * one.replicas_at_most)
+    rows: list[tuple[str, object, object, object, object]] = [
+        ("requested", "pods", *heads),
+        *(
+            (
+                one.name,
+                one.replicas_at_most,
+                cores(one.resources.cpu_budget),
+                one.resources.memory_mib,
+                one.gpu.count if one.name in gpu_groups else 0,
+            )
+            for one in largest
+        ),
+        ("node group", "most", *heads),
+        *((one.name, one.nodes_maximum, *_shown(one), one.gpus) for one in groups),
     ]
-    rows += [f"      {'node group':<{width}}  most  cores each  MiB each  GPUs each"]
-    for group in groups:
-        cpu, memory_mib = usable(group)
-        rows.append(
-            f"      {group.name:<{width}}  {group.nodes_maximum:>4}  {cores(max(cpu, 0)):>10}"
-            f"  {max(memory_mib, 0):>8}  {group.gpus:>9}"
-        )
-    return "\n".join(rows)
+    width = max(len(row[0]) for row in rows)
+    return "\n".join(
+        f"      {name:<{width}}  {most:>4}  {cpu:>10}  {memory_mib:>8}  {gpus:>9}"
+        for name, most, cpu, memory_mib, gpus in rows
+    )
+
+
+def _shown(group: NodeGroup) -> tuple[str, int]:
+    """Cores and MiB of one node, for an error."""
+    cpu, memory_mib = usable(group)
+    return cores(max(cpu, 0)), max(memory_mib, 0)
 
 
 def _pod(
@@ -212,24 +227,12 @@ def _closed(group: NodeGroup) -> bool:
     return any(taint.effect != "PreferNoSchedule" for taint in group.taints)
 
 
-def _cluster_pods(open_to_all: frozenset[str], nodes: Nodes) -> Iterator[str]:
-    pod = PodDemand(
-        name="the cluster's own",
-        cpu=CLUSTER_POD_CPU,
-        memory_mib=CLUSTER_POD_MEMORY_MIB,
-        groups=open_to_all,
-    )
-    for _ in range(CLUSTER_PODS):
-        if nodes.place(pod) is None:
-            yield pod.name
-
-
 def _too_large(workload: Workload, pod: PodDemand, groups: Iterable[NodeGroup]) -> Problem:
-    sizes = []
-    for group in groups:
-        if group.name in pod.groups:
-            cpu, memory_mib = usable(group)
-            sizes.append(f"{group.name} {cores(max(cpu, 0))} cores and {max(memory_mib, 0)} MiB")
+    sizes = [
+        "{} {} cores and {} MiB".format(group.name, *_shown(group))
+        for group in groups
+        if group.name in pod.groups
+    ]
     return Problem(
         f"{workload.path}: resources",
         f"a pod requests {cores(pod.cpu)} cores and {pod.memory_mib} MiB, and a node where it may run"

@@ -1,61 +1,27 @@
 """Which services and jobs get GPUs, and from which node groups."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
-from strata.model import Gpu, GpuMode, GpuSharing, Problem, Workload
+from strata.model import Gpu, GpuMode, GpuSharing, Workload
+from strata.platforms.gpu import GpuDecision, UnavailableError, assign
 from strata.platforms.kubernetes.cluster import GPU_PRESENT, GPU_RESOURCE, NodeGroup
 from strata.platforms.kubernetes.fit import Nodes, PodDemand
 
 
-@dataclass(frozen=True, kw_only=True)
-class GpuDecision:
-    """`groups`: for each service or job that runs on GPUs, the groups where it may run, all of one
-    GPU resource. `cpu_fallbacks`: why those that prefer GPUs have none."""
-
-    groups: Mapping[str, tuple[NodeGroup, ...]]
-    cpu_fallbacks: Mapping[str, str]
-    problems: tuple[Problem, ...]
-
-    @property
-    def granted(self) -> frozenset[str]:
-        """The names of the services and jobs that run on GPUs."""
-        return frozenset(self.groups)
-
-
-def decide(workloads: Sequence[Workload], groups: Sequence[NodeGroup]) -> GpuDecision:
+def decide(
+    workloads: Sequence[Workload], groups: Sequence[NodeGroup]
+) -> GpuDecision[tuple[NodeGroup, ...]]:
     """Assigns the GPUs of all groups at their maximum: first to workloads that require them, then to
-    those that prefer them. Counts only GPUs; `fit` counts the rest."""
-    granted: dict[str, tuple[NodeGroup, ...]] = {}
-    cpu_fallbacks: dict[str, str] = {}
-    problems: list[Problem] = []
+    those that prefer them. Each gets the groups where it may run, all of one GPU resource. Counts
+    only GPUs; `fit` counts the rest."""
     nodes = Nodes([one for one in groups if one.gpus])
-    asking = [one for one in workloads if one.gpu.mode is not GpuMode.OFF]
-    for workload in sorted(asking, key=_precedence):
-        candidates = satisfying(workload.gpu, groups)
-        if not candidates:
-            problem = "no node group satisfies it: " + "; ".join(
-                f"{group.name}: {lacks(group, workload.gpu)}" for group in groups
-            )
-        elif not _give(workload, candidates, nodes):
-            each = f"{workload.gpu.count} of {candidates[0].gpu_resource}"
-            names = ", ".join(group.name for group in candidates)
-            problem = f"{workload.replicas_at_most} times {each} is more than {names} has left"
-        else:
-            granted[workload.name] = candidates
-            continue
-        if workload.gpu.mode is GpuMode.PREFER:
-            cpu_fallbacks[workload.name] = problem
-        else:
-            problems.append(
-                Problem(
-                    f"{workload.path}: gpu",
-                    f"a GPU is required, but {problem}",
-                    "request what a node group has, add one that has it (on EKS:"
-                    " strata:aws.gpuNodes), or set strata:gpu.mode to prefer or off",
-                )
-            )
-    return GpuDecision(groups=granted, cpu_fallbacks=cpu_fallbacks, problems=tuple(problems))
+    return assign(
+        workloads,
+        _precedence,
+        lambda workload: _give(workload, groups, nodes),
+        "request what a node group has, add one that has it (on EKS: strata:aws.gpuNodes), or set"
+        " strata:gpu.mode to prefer or off",
+    )
 
 
 def satisfying(gpu: Gpu, groups: Iterable[NodeGroup]) -> tuple[NodeGroup, ...]:
@@ -92,16 +58,23 @@ def mig_resource(profile: str) -> str:
     return GPU_RESOURCE.replace("gpu", "mig-") + profile.replace("+", ".")
 
 
-def _give(workload: Workload, groups: Sequence[NodeGroup], nodes: Nodes) -> bool:
-    """Reserves what all pods of a workload need, or nothing."""
+def _give(workload: Workload, groups: Sequence[NodeGroup], nodes: Nodes) -> tuple[NodeGroup, ...]:
+    """Reserves what all pods of a workload need. Raises `UnavailableError`, and reserves nothing."""
+    gpu = workload.gpu
+    candidates = satisfying(gpu, groups)
+    if not candidates:
+        reasons = "; ".join(f"{group.name}: {lacks(group, gpu)}" for group in groups)
+        raise UnavailableError(f"no node group satisfies it: {reasons}")
+    names = [group.name for group in candidates]
     pod = PodDemand(
-        name=workload.name,
-        cpu=0,
-        memory_mib=0,
-        gpus=workload.gpu.count,
-        groups=frozenset(group.name for group in groups),
+        name=workload.name, cpu=0, memory_mib=0, gpus=gpu.count, groups=frozenset(names)
     )
-    return nodes.place_all([pod] * workload.replicas_at_most)
+    if not nodes.place_all([pod] * workload.replicas_at_most):
+        raise UnavailableError(
+            f"{workload.replicas_at_most} times {gpu.count} of {candidates[0].gpu_resource} is more"
+            f" than {', '.join(names)} has left"
+        )
+    return candidates
 
 
 def _precedence(workload: Workload) -> tuple[bool, int, int]:

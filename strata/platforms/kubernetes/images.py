@@ -42,12 +42,8 @@ class ImageResolver:
         }
         for name in self.digests:
             if name not in catalogue.IMAGES and name not in self.others and name not in names:
-                known = sorted({*catalogue.IMAGES, *self.others})
-                yield Problem(
-                    f"strata:imageDigests.{name}",
-                    "unknown image",
-                    f"use one of: {', '.join(known)}",
-                )
+                fix = f"use one of: {', '.join(sorted({*catalogue.IMAGES, *self.others}))}"
+                yield Problem(f"strata:imageDigests.{name}", "unknown image", fix)
         if self.registry is None and self.digests:
             yield Problem(
                 "strata:imageDigests",

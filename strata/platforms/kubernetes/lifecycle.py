@@ -57,21 +57,22 @@ def probes(described: Probe) -> tuple[core.ProbeArgs, core.ProbeArgs, core.Probe
     A container is not ready after `retries` failures. It is restarted only after failing for as long
     as a start may take: a server that restarts must not restart its clients.
     """
-    dead = math.ceil(described.ready_within_seconds / described.interval_seconds)
-    startup, readiness, liveness = (
-        probe(
+
+    def every(period_seconds: int, failures: int) -> core.ProbeArgs:
+        return probe(
             described.check,
             period_seconds=period_seconds,
             timeout_seconds=described.timeout_seconds,
             failures=failures,
         )
-        for period_seconds, failures in (
-            (START_PERIOD_SECONDS, start_seconds(described) // START_PERIOD_SECONDS),
-            (described.interval_seconds, described.retries),
-            (described.interval_seconds, max(described.retries, dead)),
-        )
+
+    interval = described.interval_seconds
+    dead = max(described.retries, math.ceil(described.ready_within_seconds / interval))
+    return (
+        every(START_PERIOD_SECONDS, start_seconds(described) // START_PERIOD_SECONDS),
+        every(interval, described.retries),
+        every(interval, dead),
     )
-    return startup, readiness, liveness
 
 
 def drain_seconds(service: Service, has_clients: bool) -> int:

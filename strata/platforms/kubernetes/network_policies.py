@@ -10,7 +10,7 @@ from pulumi_kubernetes.networking import v1 as networking
 from strata.model import Link, Protocol
 from strata.platforms.kubernetes.cluster import Exposure
 from strata.platforms.kubernetes.exposure import ports
-from strata.platforms.kubernetes.objects import Objects, WorkloadObjects
+from strata.platforms.kubernetes.objects import WorkloadObjects
 
 NOT_THE_INTERNET = (
     "10.0.0.0/8",  # RFC 1918
@@ -82,14 +82,18 @@ def make(
 ) -> networking.NetworkPolicy | None:
     """The connections that one service or job may receive and open. None if there are none: the
     namespace's default policy covers that."""
-    workload, objects = own.workload, own.objects
+    workload = own.workload
+
+    def peer(name: str) -> networking.NetworkPolicyPeerArgs:
+        return networking.NetworkPolicyPeerArgs(pod_selector=own.objects.selector(name))
+
     clients: dict[LinkPort, list[str]] = defaultdict(list)
     for link in links:
         if link.server == workload.name:
             clients[_link_port(link)].append(link.client)
     incoming = [
         networking.NetworkPolicyIngressRuleArgs(
-            from_=[_pods(client, objects) for client in names], ports=[_port(*port)]
+            from_=[peer(client) for client in names], ports=[_port(*port)]
         )
         for port, names in sorted(clients.items(), key=lambda rule: str(rule[0]))
     ]
@@ -103,7 +107,7 @@ def make(
         )
     outgoing = [
         networking.NetworkPolicyEgressRuleArgs(
-            to=[_pods(link.server, objects)], ports=[_port(*_link_port(link))]
+            to=[peer(link.server)], ports=[_port(*_link_port(link))]
         )
         for link in links
         if link.client == workload.name
@@ -124,10 +128,6 @@ def make(
 
 def _link_port(link: Link) -> LinkPort:
     return (link.port, link.last, link.protocol)
-
-
-def _pods(name: str, objects: Objects) -> networking.NetworkPolicyPeerArgs:
-    return networking.NetworkPolicyPeerArgs(pod_selector=objects.selector(name))
 
 
 def _addresses(cidr: str, excluded: Sequence[str] = ()) -> networking.NetworkPolicyPeerArgs:

@@ -11,6 +11,7 @@ from strata.errors import Problem
 from strata.model import Composition, RenderContext, Service, Workload
 from strata.model.secrets import DerivedSecrets
 from strata.platforms import outputs
+from strata.platforms.gpu import GpuDecision
 from strata.platforms.kubernetes import (
     checks,
     configuration,
@@ -22,9 +23,10 @@ from strata.platforms.kubernetes import (
     namespace,
 )
 from strata.platforms.kubernetes.cluster import ClusterTarget, NodeGroup, WorkloadSummary
-from strata.platforms.kubernetes.deployer import Deployer
+from strata.platforms.kubernetes.deployer import deploy
 from strata.platforms.kubernetes.formatting import reference
 from strata.platforms.kubernetes.names import StackNames, headless
+from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.pods import ORDINAL_VARIABLE, POD_VARIABLE, Placed
 
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - who may connect is said by a NetworkPolicy
@@ -41,7 +43,7 @@ class KubernetesPlan:
     composition: Composition
     workloads: WorkloadSummary
     groups: Sequence[NodeGroup]
-    gpus: gpu.GpuDecision
+    gpus: GpuDecision[tuple[NodeGroup, ...]]
     placed: Mapping[str, Placed]
     cramped: frozenset[str]
     not_pushed: tuple[Problem, ...]
@@ -64,13 +66,13 @@ class KubernetesPlatform:
         workloads = composition.workloads
         groups = self.cluster.groups
         gpus = gpu.decide(workloads, groups)
-        room = fit.check(workloads, groups, gpus.groups)
+        room = fit.check(workloads, groups, gpus.granted)
         images_by_workload = {one.name: one.image_on(one.name in gpus.granted) for one in workloads}
         summary = WorkloadSummary(
             services=composition.services,
             jobs=composition.jobs,
             images=images_by_workload,
-            gpu_groups=gpus.groups,
+            gpu_groups=gpus.granted,
         )
         references = {name: self.cluster.image(name) for name in set(images_by_workload.values())}
         not_pushed = tuple(images.not_pushed(references, self.names.stack, self.names.namespace))
@@ -107,17 +109,14 @@ class KubernetesPlatform:
         for name, reason in plan.gpus.cpu_fallbacks.items():
             pulumi.log.warn(f"{name} runs on the CPU: {reason}", components[name])
         connection = self.cluster.connect(plan.workloads)
-        deployer = Deployer(
+        objects = Objects(
             names=self.names,
-            plan=plan,
-            connection=connection,
-            components=components,
-            registries=self.registries,
+            provider=connection.provider,
+            pull_secret=configuration.PULL_SECRET if self.registries else None,
         )
-        values = {**self._outputs(plan, deployer.make()), **connection.outputs}
-        return outputs.when_ready(
-            values, [one.urn for resources in deployer.ready.values() for one in resources]
-        )
+        hosts, ready = deploy(plan, connection, objects, components, self.registries)
+        values = {**self._outputs(plan, hosts), **connection.outputs}
+        return outputs.when_ready(values, [one.urn for one in ready])
 
     def _outputs(
         self, plan: KubernetesPlan, hosts: Mapping[str, pulumi.Input[str]]
@@ -156,7 +155,11 @@ class KubernetesPlatform:
         }
 
     def _placed(
-        self, workload: Workload, image: str, gpus: gpu.GpuDecision, has_clients: bool
+        self,
+        workload: Workload,
+        image: str,
+        gpus: GpuDecision[tuple[NodeGroup, ...]],
+        has_clients: bool,
     ) -> Placed:
         context = RenderContext(
             addresses=lambda _: (EVERY_ADDRESS,),
@@ -177,7 +180,7 @@ class KubernetesPlatform:
             workload=workload,
             image=image,
             context=context,
-            groups=gpus.groups.get(workload.name, ()),
+            groups=gpus.granted.get(workload.name, ()),
             folders=configuration.folders(workload, context, self.secrets),
             priority_class=namespace.priority_class(self.names.namespace, workload),
             drain_seconds=(

@@ -1,15 +1,17 @@
 """A pod as plain data: what a workload becomes, and what runs for the cluster's own sake.
 
-`pod_template` renders it. A pod is restricted by default; every exception is a field with its reason.
+`pod_template` renders it; `lifecycle` has rendered its probes and stop hooks. A pod is restricted by
+default; every exception is a field with its reason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from pulumi_kubernetes.core import v1 as core
 
 from strata.model import Capability
+from strata.platforms.kubernetes.cluster import GPU_PRESENT, NODE_GROUP, NodeGroup
 
 NOBODY = 65534
 """The user of an image that needs none (`nobody` of Debian and of distroless images)."""
@@ -173,3 +175,23 @@ class Pod:
 def scraped(port: int) -> Mapping[str, str]:
     """The annotations by which Prometheus finds the metrics of a pod."""
     return {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)}
+
+
+def gpu_nodes(groups: Sequence[NodeGroup]) -> NodeSelection:
+    """Nodes of these groups: by the group's name if nodes have it as a label, else by the labels
+    that distinguish its nodes from others. Without groups, nodes that have no GPU taint."""
+    if not groups:
+        return NodeSelection()
+    if all(NODE_GROUP in group.labels for group in groups):
+        terms = on_groups([group.labels[NODE_GROUP] for group in groups]).terms
+    else:
+        terms = tuple(
+            tuple((key, (value,)) for key, value in sorted(group.labels.items()))
+            for group in groups
+        )
+    return NodeSelection(labels={GPU_PRESENT: "true"}, terms=terms, tolerates_gpu_taint=True)
+
+
+def on_groups(names: Sequence[str]) -> NodeSelection:
+    """Nodes that have the name of one of these GPU groups as a label."""
+    return NodeSelection(terms=(((NODE_GROUP, tuple(names)),),), tolerates_gpu_taint=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
+from strata.platforms.kubernetes.cluster import GPU_TAINT
 from strata.platforms.kubernetes.formatting import cores, escape, mebibytes
 from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.pod import (
@@ -19,7 +20,6 @@ from strata.platforms.kubernetes.pod import (
     Pod,
     PodField,
 )
-from strata.platforms.kubernetes.scheduling import GPU_TAINT
 
 TOPOLOGY_KEYS = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
 
@@ -34,10 +34,8 @@ def pod_labels(pod: Pod, objects: Objects) -> Mapping[str, str]:
 
 def template(pod: Pod, objects: Objects) -> core.PodTemplateSpecArgs:
     exceptions = {f"strata.{name}": reason for name, reason in pod.exceptions.items()}
-    tolerations = [
-        # Whatever the taint's value is.
-        core.TolerationArgs(key=GPU_TAINT, operator="Exists", effect="NoSchedule")
-    ]
+    # Whatever the taint's value is.
+    toleration = core.TolerationArgs(key=GPU_TAINT, operator="Exists", effect="NoSchedule")
     return core.PodTemplateSpecArgs(
         metadata=meta.ObjectMetaArgs(
             labels=dict(sorted(pod_labels(pod, objects).items())),
@@ -60,7 +58,7 @@ def template(pod: Pod, objects: Objects) -> core.PodTemplateSpecArgs:
                 for address, hosts in pod.host_aliases.items()
             ]
             or None,
-            tolerations=tolerations if pod.nodes.tolerates_gpu_taint else None,
+            tolerations=[toleration] if pod.nodes.tolerates_gpu_taint else None,
             node_selector=dict(pod.nodes.labels) or None,
             affinity=_affinity(pod.nodes),
             topology_spread_constraints=_spread(pod, objects) if pod.spread else None,

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from strata.model import Job, RenderContext, Service, Text, Workload, render
-from strata.platforms.kubernetes import lifecycle, scheduling
+from strata.platforms.kubernetes import lifecycle
 from strata.platforms.kubernetes.cluster import NodeGroup
 from strata.platforms.kubernetes.configuration import Folder
 from strata.platforms.kubernetes.exposure import numbered
@@ -21,17 +20,16 @@ from strata.platforms.kubernetes.pod import (
     Mount,
     Pod,
     PodField,
+    gpu_nodes,
 )
 
 LOOPBACK = "127.0.0.1"
 
 ORDINAL_VARIABLE, POD_VARIABLE = "STRATA_ORDINAL", "STRATA_POD"
-REPLICA_VARIABLES: Mapping[str, PodField] = MappingProxyType(
-    {
-        ORDINAL_VARIABLE: PodField(path="metadata.labels['apps.kubernetes.io/pod-index']"),
-        POD_VARIABLE: PodField(path="metadata.name"),
-    }
-)
+REPLICA_VARIABLES: Mapping[str, PodField] = {
+    ORDINAL_VARIABLE: PodField(path="metadata.labels['apps.kubernetes.io/pod-index']"),
+    POD_VARIABLE: PodField(path="metadata.name"),
+}
 """What the pods of a stateful service differ by: one template describes them all."""
 
 SHARED_MEMORY_MIB = 64
@@ -68,7 +66,7 @@ def describe(placed: Placed) -> Pod:
         group=int(group or user),
         owns_volumes=True,
         priority_class=placed.priority_class,
-        nodes=scheduling.gpu_nodes(placed.groups),
+        nodes=gpu_nodes(placed.groups),
         spread=workload.replicas_at_most > 1,
         host_aliases=_host_aliases(workload.extra_hosts),
     )

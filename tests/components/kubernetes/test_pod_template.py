@@ -21,10 +21,10 @@ from strata.platforms.kubernetes.pod import (
     Mount,
     Pod,
     PodField,
+    on_groups,
     scraped,
 )
 from strata.platforms.kubernetes.pod_template import template
-from strata.platforms.kubernetes.scheduling import on_groups
 from tests.components.kubernetes.stack import NAMES, compose
 from tests.unit.examples import service
 

@@ -19,9 +19,9 @@ from strata.platforms.kubernetes.pod import (
     Mount,
     Pod,
     PodField,
+    on_groups,
     scraped,
 )
-from strata.platforms.kubernetes.scheduling import on_groups
 
 PORT = 9400
 """The exporter's default."""

@@ -14,8 +14,14 @@ from strata.config.aws import GpuNodes, NodeImage
 from strata.model import Capability
 from strata.platforms.eks.aws import gpu_sharing
 from strata.platforms.eks.facts.images import DEVICE_PLUGIN
-from strata.platforms.kubernetes.pod import Container, ContainerResources, HostPath, Mount, Pod
-from strata.platforms.kubernetes.scheduling import on_groups
+from strata.platforms.kubernetes.pod import (
+    Container,
+    ContainerResources,
+    HostPath,
+    Mount,
+    Pod,
+    on_groups,
+)
 
 SOCKETS = "/var/lib/kubelet/device-plugins"
 """Where kubelet and device plugins meet (Kubernetes documentation, "Device Plugins")."""

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from strata.platforms.eks.facts.images import PAUSE
 from strata.platforms.kubernetes.cluster import Allowance
-from strata.platforms.kubernetes.pod import NO_GPU, Container, ContainerResources, Pod
-from strata.platforms.kubernetes.scheduling import on_groups
+from strata.platforms.kubernetes.pod import NO_GPU, Container, ContainerResources, Pod, on_groups
 
 RESOURCES = ContainerResources(cpu=0.01, memory_mib=16)
 """What one of its pods needs, which runs only `true` and `pause`."""
