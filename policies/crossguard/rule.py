@@ -1,10 +1,10 @@
 """Rules and packs: what is checked, why, how to fix it, and how strict it is."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from types import ModuleType
-from typing import Any, Literal, NotRequired, TypedDict, Unpack
+from typing import Any, Literal
 
 from strata.policies.crossguard.judge import Finding, Judge, current_day
 from strata.policies.crossguard.resource import Resource, Stack
@@ -48,18 +48,19 @@ def whole(check: Check, subject: Any, judge: Judge) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule. `accepts` selects types of resources; a rule without it looks at the whole stack.
+    """One rule, and the decorator of its check: the function's name is the rule's slug.
 
-    By default a rule is advisory on dev and mandatory on prod. `references` are the controls that
-    it implements. The analyzer writes the changes of `remediation`, only at level `remediate`.
+    `accepts` selects types of resources; a rule without it looks at the whole stack. By default a
+    rule is advisory on dev and mandatory on prod. `references` are the controls that it implements.
+    The analyzer writes the changes of `remediation`, only at level `remediate`.
     """
 
-    slug: str
     title: str
     risk: str
     fix: str
     severity: Severity
-    check: Check
+    slug: str = ""
+    check: Check = lambda _subject, _judge: None
     dev: Level = ADVISORY
     prod: Level = MANDATORY
     references: tuple[str, ...] = ()
@@ -67,6 +68,9 @@ class Rule:
     visit: Visit = whole
     settings: Mapping[str, Setting] = field(default_factory=dict)
     remediation: Remediation | None = None
+
+    def __call__(self, check: Check) -> "Rule":
+        return replace(self, check=check, slug=check.__name__.replace("_", "-"))
 
     @property
     def is_stack_rule(self) -> bool:
@@ -100,28 +104,6 @@ class Rule:
                     "report a bug, or exempt the resource until it is fixed",
                 )
         return judge.findings
-
-
-class Record(TypedDict):
-    """The keyword arguments of `rule`: the fields of a `Rule`."""
-
-    slug: str
-    title: str
-    risk: str
-    fix: str
-    severity: Severity
-    dev: NotRequired[Level]
-    prod: NotRequired[Level]
-    references: NotRequired[tuple[str, ...]]
-    accepts: NotRequired[Callable[[str], bool]]
-    visit: NotRequired[Visit]
-    settings: NotRequired[Mapping[str, Setting]]
-    remediation: NotRequired[Remediation]
-
-
-def rule(**record: Unpack[Record]) -> Callable[[Check], Rule]:
-    """Makes the decorated function the check of a rule."""
-    return lambda check: Rule(check=check, **record)
 
 
 def is_type(*tokens: str) -> Callable[[str], bool]:
@@ -165,5 +147,4 @@ UNJUDGED = Rule(
     severity="medium",
     prod=ADVISORY,
     accepts=is_type(),
-    check=lambda _subject, _judge: None,
 )

@@ -2,7 +2,7 @@
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
-from strata.policies.crossguard.rule import MANDATORY, is_type, rule, setting
+from strata.policies.crossguard.rule import MANDATORY, Rule, is_type, setting
 from strata.policies.crossguard.values import flag, items, number, text
 from strata.policies.rules.aws.facts import (
     BACKUP_SELECTION,
@@ -16,8 +16,7 @@ from strata.policies.rules.aws.facts import (
 from strata.policies.rules.aws.objects import tag
 
 
-@rule(
-    slug="retention",
+@Rule(
     title="A log group has a retention time.",
     risk="Logs are kept and paid for forever, or are deleted before they are needed.",
     fix="Set `retentionInDays` to at least the setting `days`.",
@@ -32,8 +31,7 @@ def retention(group: Resource, judge: Judge) -> None:
         judge.violation("short", "retentionInDays is not set, or too low")
 
 
-@rule(
-    slug="rds",
+@Rule(
     title="A database is encrypted and private.",
     risk="Anyone with a snapshot reads the data, or the database has a public address.",
     fix="Set `storageEncrypted: true`, and remove `publiclyAccessible`.",
@@ -52,8 +50,7 @@ def rds(database: Resource, judge: Judge) -> None:
             judge.violation("public", "publiclyAccessible is true")
 
 
-@rule(
-    slug="backup",
+@Rule(
     title="A database has daily backups that are kept.",
     risk="The last backup is older than the error that destroyed the data.",
     fix="Set `backupRetentionPeriod` to at least the setting `days`.",
@@ -67,8 +64,7 @@ def backup(database: Resource, judge: Judge) -> None:
         judge.violation("short", "backupRetentionPeriod is not set, or too low")
 
 
-@rule(
-    slug="backup-coverage",
+@Rule(
     title="Every volume and file system has a backup.",
     risk="The data is lost with its volume.",
     fix="Add it to a backup Selection, or give it the tag that the Selection selects.",
@@ -99,8 +95,7 @@ def backup_coverage(stack: Stack, judge: Judge) -> None:
                 judge.violation("uncovered", "the resource has no backup", resource)
 
 
-@rule(
-    slug="stateful-protect",
+@Rule(
     title="A resource with data is protected from deletion.",
     risk="`pulumi destroy` or a renamed resource deletes the data.",
     fix="Set the resource option `protect: true`.",

@@ -5,7 +5,7 @@ from typing import Any
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
-from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Changes, is_type, rule, setting
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Changes, Rule, is_type, setting
 from strata.policies.crossguard.values import flag, items, text
 from strata.policies.rules.aws.facts import CLUSTER, CLUSTER_LOGS, SUPPORTED_VERSIONS
 from strata.policies.rules.aws.objects import is_within, is_world
@@ -17,8 +17,7 @@ def is_public(cluster: Resource) -> bool:
     return public is None or flag(public)
 
 
-@rule(
-    slug="endpoint",
+@Rule(
     title="The cluster's endpoint is private, or public only for ranges on the allow-list.",
     risk="Anybody can try to log in to the API server.",
     fix="Set `vpcConfig.endpointPrivateAccess: true` and `endpointPublicAccess: false`, or keep `publicAccessCidrs` "
@@ -45,8 +44,7 @@ def endpoint(cluster: Resource, judge: Judge) -> None:
                     judge.violation("range", f"{where} is not on the allow-list")
 
 
-@rule(
-    slug="endpoint-world",
+@Rule(
     title="The cluster's endpoint is not open to the world.",
     risk="`0.0.0.0/0`, `::/0`, two halves of either, and the default open the API server to the world.",
     fix="Set `vpcConfig.endpointPublicAccess: false`, or set narrow `publicAccessCidrs`.",
@@ -68,8 +66,7 @@ def endpoint_world(cluster: Resource, judge: Judge) -> None:
                 judge.violation("world", f"{where} is open to the world")
 
 
-@rule(
-    slug="secrets-kms",
+@Rule(
     title="The cluster encrypts Secrets with your own key.",
     risk="Anyone with a copy of the control plane's store reads the Secrets.",
     fix='Set `encryptionConfig: {provider: {keyArn}, resources: ["secrets"]}`.',
@@ -93,8 +90,7 @@ def enable_logs(resource: Resource, settings: Mapping[str, Any]) -> Changes:
     return {("enabledClusterLogTypes",): list(CLUSTER_LOGS)}
 
 
-@rule(
-    slug="logs",
+@Rule(
     title="The cluster writes all five types of control plane logs.",
     risk="An incident leaves no trace.",
     fix=f"Set `enabledClusterLogTypes` to {', '.join(CLUSTER_LOGS)}.",
@@ -110,8 +106,7 @@ def logs(cluster: Resource, judge: Judge) -> None:
             judge.violation("absent", f"enabledClusterLogTypes does not include {kind}")
 
 
-@rule(
-    slug="auth",
+@Rule(
     title="Access to the cluster is granted by access entries.",
     risk="No AWS tool shows the rights in the aws-auth ConfigMap, and one edit can lose them.",
     fix="Set `accessConfig.authenticationMode: API`.",
@@ -124,8 +119,7 @@ def auth(cluster: Resource, judge: Judge) -> None:
         judge.violation("mode", "accessConfig.authenticationMode is not API")
 
 
-@rule(
-    slug="version",
+@Rule(
     title="The cluster's version is pinned and supported.",
     risk="An unsupported version gets no security updates.",
     fix="Set `version` to one of the setting `supported`.",

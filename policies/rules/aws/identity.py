@@ -5,7 +5,7 @@ from typing import Any
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
-from strata.policies.crossguard.rule import MANDATORY, Changes, is_type, rule
+from strata.policies.crossguard.rule import MANDATORY, Changes, Rule, is_type
 from strata.policies.crossguard.values import flag, items, text
 from strata.policies.rules.aws.facts import ATTACHMENTS, KEY, POLICIES, ROLE
 from strata.policies.rules.aws.objects import allows, allows_everybody, principals, statements
@@ -15,8 +15,7 @@ def enable_rotation(resource: Resource, settings: Mapping[str, Any]) -> Changes:
     return {("enableKeyRotation",): True}
 
 
-@rule(
-    slug="kms-rotation",
+@Rule(
     title="A key is rotated.",
     risk="The key stays the same forever.",
     fix="Set `enableKeyRotation: true`.",
@@ -33,8 +32,7 @@ def kms_rotation(key: Resource, judge: Judge) -> None:
         judge.violation("off", "enableKeyRotation is not true")
 
 
-@rule(
-    slug="kms-policy",
+@Rule(
     title="A key's policy lists who may use it.",
     risk="With principal `*` and no condition, everybody may use the key.",
     fix="List the accounts or roles, or add a condition such as `kms:CallerAccount`.",
@@ -50,8 +48,7 @@ def kms_policy(key: Resource, judge: Judge) -> None:
                 judge.violation("world", f"policy.Statement[{index}] allows everybody")
 
 
-@rule(
-    slug="iam",
+@Rule(
     title="A policy lists what it allows.",
     risk="`*` on `*`, NotAction and AdministratorAccess allow more than anybody has checked.",
     fix="List the actions and resources that are used.",
@@ -81,8 +78,7 @@ def iam(resource: Resource, judge: Judge) -> None:
                     judge.violation("star", f"Statement[{index}] allows everything")
 
 
-@rule(
-    slug="iam-trust",
+@Rule(
     title="A role trusts only those who use it.",
     risk="Everybody, or every workload of an identity provider, can assume the role.",
     fix="List the principal. For a federated one, add a condition on its subject.",

@@ -5,7 +5,7 @@ from typing import Any
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
-from strata.policies.crossguard.rule import ADVISORY, MANDATORY, is_type, rule, setting
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Rule, is_type, setting
 from strata.policies.crossguard.values import dig, items, number, text
 from strata.policies.rules.aws.facts import (
     DEFAULT_GROUP,
@@ -48,8 +48,7 @@ def protocol_of(grant: Any) -> str:
     return text(dig(grant, "protocol") or dig(grant, "ipProtocol")).lower()
 
 
-@rule(
-    slug="sg",
+@Rule(
     title="The world reaches only port 443 of a load balancer.",
     risk="A port is open to the world: in a group or a rule, in IPv4 or IPv6, as one range or as two halves.",
     fix="Use a security group or a narrow range as the source. Tag the group of a load balancer "
@@ -80,8 +79,7 @@ def is_load_balancer(resource: Resource, names: list[str]) -> bool:
     return resource.name in names or tag(resource, KIND_TAG) == "load-balancer"
 
 
-@rule(
-    slug="sg-egress",
+@Rule(
     title="A security group does not allow all outbound traffic.",
     risk="Data can leave to anywhere.",
     fix="List the ports and ranges that are needed.",
@@ -97,8 +95,7 @@ def sg_egress(resource: Resource, judge: Judge) -> None:
                 judge.violation("world", f"{where} allows all traffic to the world")
 
 
-@rule(
-    slug="default-sg",
+@Rule(
     title="A VPC's default security group allows no traffic.",
     risk="A machine without a security group gets the default one.",
     fix="Create a DefaultSecurityGroup of the VPC without ingress and egress.",
@@ -116,8 +113,7 @@ def default_sg(stack: Stack, judge: Judge) -> None:
                     judge.violation("open", "the default security group allows traffic", group)
 
 
-@rule(
-    slug="flow-logs",
+@Rule(
     title="A VPC keeps flow logs.",
     risk="An incident leaves no trace.",
     fix="Create a FlowLog of the VPC with `trafficType: ALL`.",

@@ -2,15 +2,14 @@
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
-from strata.policies.crossguard.rule import MANDATORY, is_type, rule
+from strata.policies.crossguard.rule import MANDATORY, Rule, is_type
 from strata.policies.crossguard.values import dig, flag, is_unknown, items, number, text
 from strata.policies.rules import settings
 from strata.policies.rules.aws.facts import INSTANCE, NODE_GROUP, SUBNET, TEMPLATE, VOLUME
 from strata.policies.rules.aws.objects import known
 
 
-@rule(
-    slug="imds",
+@Rule(
     title="The metadata service requires a token and answers only its own machine.",
     risk="A pod, or a request forged through one, obtains the node's credentials.",
     fix="Set `metadataOptions: {httpTokens: required, httpPutResponseHopLimit: 1}`.",
@@ -31,8 +30,7 @@ def imds(resource: Resource, judge: Judge) -> None:
             judge.violation("hops", "metadataOptions.httpPutResponseHopLimit is not 1")
 
 
-@rule(
-    slug="imds-nodes",
+@Rule(
     title="Every node group uses a launch template of the stack.",
     risk="With EKS's own template, the metadata service answers pods.",
     fix="Set `launchTemplate` to a LaunchTemplate of the same stack.",
@@ -58,8 +56,7 @@ def imds_nodes(stack: Stack, judge: Judge) -> None:
                 judge.violation("foreign", "launchTemplate is not in this stack", group)
 
 
-@rule(
-    slug="ebs",
+@Rule(
     title="Every disk is encrypted.",
     risk="Anyone with a snapshot or a lost disk reads the data.",
     fix="Set `encrypted: true` on each volume and block device, including the root device.",
@@ -93,8 +90,7 @@ def ebs(resource: Resource, judge: Judge) -> None:
                     judge.violation("more-device", f"{where} is not true")
 
 
-@rule(
-    slug="private-nodes",
+@Rule(
     title="Nodes have no public address.",
     risk="Anybody can reach the nodes.",
     fix="Put node groups in subnets without `mapPublicIpOnLaunch`, and remove `associatePublicIpAddress` from launch "
@@ -120,8 +116,7 @@ def private_nodes(stack: Stack, judge: Judge) -> None:
                     )
 
 
-@rule(
-    slug="node-ssh",
+@Rule(
     title="Nodes accept no SSH from the world.",
     risk="EKS opens `remoteAccess` with a key and no source to the world.",
     fix="Remove `remoteAccess` and use Session Manager, or set `sourceSecurityGroupIds`.",
@@ -136,8 +131,7 @@ def node_ssh(group: Resource, judge: Judge) -> None:
         judge.violation("open", "remoteAccess.sourceSecurityGroupIds is not set")
 
 
-@rule(
-    slug="gpu-placement",
+@Rule(
     title="GPU node groups are tainted.",
     risk="Pods without a GPU occupy an expensive node.",
     fix="Add a taint with the key `nvidia.com/gpu` to `taints`.",

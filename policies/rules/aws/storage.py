@@ -5,7 +5,7 @@ from typing import Any
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
-from strata.policies.crossguard.rule import MANDATORY, Changes, is_type, rule
+from strata.policies.crossguard.rule import MANDATORY, Changes, Rule, is_type
 from strata.policies.crossguard.values import dig, flag, items, text
 from strata.policies.rules.aws.facts import (
     ACCESS_BLOCK,
@@ -31,8 +31,7 @@ def harden_repository(resource: Resource, settings: Mapping[str, Any]) -> Change
     }
 
 
-@rule(
-    slug="ecr",
+@Rule(
     title="A container registry is private, immutable, encrypted with KMS, and scanned.",
     risk="Anybody can pull the images, a tag changes its image, or nobody scans them.",
     fix="Set `imageTagMutability: IMMUTABLE`, `encryptionConfigurations` of type KMS and "
@@ -63,8 +62,7 @@ def ecr(resource: Resource, judge: Judge) -> None:
             judge.violation("scan", "imageScanningConfiguration.scanOnPush is not true")
 
 
-@rule(
-    slug="s3-blocks",
+@Rule(
     title="A bucket blocks public access in all four ways.",
     risk="One wrong policy or ACL makes the bucket public.",
     fix="Create a BucketPublicAccessBlock of the bucket with all four set to true.",
@@ -84,8 +82,7 @@ def s3_blocks(stack: Stack, judge: Judge) -> None:
                         judge.violation("open", f"{name} is not true", block)
 
 
-@rule(
-    slug="s3-tls",
+@Rule(
     title="A bucket is reachable only over TLS.",
     risk="Data crosses the network unencrypted.",
     fix="Create a BucketPolicy that denies access when `aws:SecureTransport` is false.",
@@ -116,8 +113,7 @@ def requires_tls(statement: dict[str, Any]) -> bool:
     )
 
 
-@rule(
-    slug="s3-kms",
+@Rule(
     title="A bucket is encrypted with your own key.",
     risk="No key policy limits the use of the data, and no log of the key shows it.",
     fix="Create a BucketServerSideEncryptionConfiguration with `sseAlgorithm: aws:kms`.",
@@ -136,8 +132,7 @@ def s3_kms(stack: Stack, judge: Judge) -> None:
                 judge.violation("key", "the bucket is not encrypted with KMS", bucket)
 
 
-@rule(
-    slug="s3-versioning",
+@Rule(
     title="A bucket keeps versions.",
     risk="One wrong write or delete loses the data.",
     fix="Create a BucketVersioning with the status Enabled.",

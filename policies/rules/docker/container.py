@@ -7,7 +7,7 @@ from typing import Any
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
-from strata.policies.crossguard.rule import Check, is_type, rule
+from strata.policies.crossguard.rule import Check, Rule, is_type
 from strata.policies.crossguard.values import (
     Unknown,
     UnknownValue,
@@ -35,8 +35,8 @@ def unless_never_runs(check: Check, container: Resource, judge: Judge) -> None:
 
 # Rules about what a container can reach apply to every container. Rules about its process skip
 # containers that never run.
-container_rule = partial(rule, accepts=is_type(CONTAINER))
-process_rule = partial(rule, accepts=is_type(CONTAINER), visit=unless_never_runs)
+container_rule = partial(Rule, accepts=is_type(CONTAINER))
+process_rule = partial(Rule, accepts=is_type(CONTAINER), visit=unless_never_runs)
 
 
 def stays_up(container: Resource) -> bool:

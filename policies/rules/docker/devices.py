@@ -17,7 +17,6 @@ from strata.policies.rules.text import host_path, is_below, version_numbers
 
 
 @container_rule(
-    slug="no-raw-devices",
     title="A container gets no device file of the host.",
     risk="Raw access to disks and other hardware bypasses file permissions.",
     fix="Remove `devices` and `deviceCgroupRules`. Request a GPU with `deviceRequests`.",
@@ -38,7 +37,6 @@ def no_raw_devices(container: Resource, judge: Judge) -> None:
 
 
 @process_rule(
-    slug="gpu-explicit",
     title="A container sees only the GPUs that it requests by number or ID.",
     risk="With `all`, the container sees every GPU of the host and what others compute there. CUDA images set "
     "NVIDIA_VISIBLE_DEVICES=all themselves, and the toolkit honors it without any privilege.",
@@ -75,7 +73,6 @@ def gpu_explicit(container: Resource, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="toolkit-floor",
     title="The NVIDIA container toolkit is recent enough.",
     risk=f"Older toolkits allow an escape to the host: {', '.join(TOOLKIT_CVES)}, fixed in {TOOLKIT_FLOOR}.",
     fix=f"Update the toolkit on the host. State its version in the label `{TOOLKIT_LABEL}` of each GPU container, or "

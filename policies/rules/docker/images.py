@@ -2,7 +2,7 @@
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
-from strata.policies.crossguard.rule import is_type, rule
+from strata.policies.crossguard.rule import Rule, is_type
 from strata.policies.crossguard.values import text
 from strata.policies.rules import settings
 from strata.policies.rules.docker.facts import CONTAINER, IMAGE
@@ -16,8 +16,7 @@ def reference(resource: Resource) -> str:
     return text(resource.get("image"))
 
 
-@rule(
-    slug="digest",
+@Rule(
     title="An image is pinned by digest.",
     risk="A tag can point to another image tomorrow. An `@` alone is not a digest.",
     fix="Write `name@sha256:` and the 64 hex digits. The ID of a local image (`sha256:` and 64 hex digits) passes too.",
@@ -31,8 +30,7 @@ def digest(resource: Resource, judge: Judge) -> None:
         judge.violation("tag", "the image is not pinned by digest")
 
 
-@rule(
-    slug="registry",
+@Rule(
     title="An image comes from a registry on the allow-list.",
     risk="Nobody has vetted the registry. Images with a local ID were not pulled, and pass.",
     fix="Add the registry, or a path in it, to the allow-list `registries`, or mirror the image.",

@@ -30,7 +30,6 @@ def cannot_fail(tests: list[str]) -> bool:
 
 
 @container_rule(
-    slug="healthcheck",
     title="A container that stays up has a health check that can fail.",
     risk="A dead service counts as running.",
     fix="Set `healthcheck.tests` to a command that queries the service and fails without an answer.",
@@ -51,7 +50,6 @@ def healthcheck(container: Resource, judge: Judge) -> None:
 
 
 @process_rule(
-    slug="graceful-stop",
     title="A datastore gets enough time to stop.",
     risk="Docker kills a container after ten seconds, possibly in the middle of a write.",
     fix="Set `stopTimeout` and `destroyGraceSeconds` to at least the setting `seconds`.",

@@ -9,7 +9,6 @@ from strata.policies.rules.docker.facts import BOUNDED_LOG_DRIVERS
 
 
 @process_rule(
-    slug="memory",
     title="A container has a memory limit that includes swap.",
     risk="One container uses up the host's memory, or pushes it into swap.",
     fix="Set `memory` (MiB) and `memorySwap` to the same number.",
@@ -28,7 +27,6 @@ def memory(container: Resource, judge: Judge) -> None:
 
 
 @process_rule(
-    slug="cpu",
     title="A container has a CPU limit.",
     risk="One container uses up the host's processors.",
     fix="Set `cpus`, `cpuSet`, or `cpuQuota` with `cpuPeriod`. `cpuShares` alone is not a limit.",
@@ -43,7 +41,6 @@ def cpu(container: Resource, judge: Judge) -> None:
 
 
 @process_rule(
-    slug="ulimits",
     title="A container's open files and processes are limited.",
     risk="A leak of file handles or a fork bomb affects the whole host.",
     fix="Set `ulimits` for `nofile` and `nproc`, soft and hard.",
@@ -66,7 +63,6 @@ def ulimits(container: Resource, judge: Judge) -> None:
 
 
 @process_rule(
-    slug="log-bounds",
     title="A container's log can't fill the disk.",
     risk="By default Docker writes one JSON file without a size limit.",
     fix='Set `logOpts: {"max-size": "10m", "max-file": "3"}`, or a log driver that ships elsewhere.',

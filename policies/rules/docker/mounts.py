@@ -2,15 +2,14 @@
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
-from strata.policies.crossguard.rule import MANDATORY, is_type, rule, setting
+from strata.policies.crossguard.rule import MANDATORY, Rule, is_type, setting
 from strata.policies.crossguard.values import UnknownValue, dig, items, text
 from strata.policies.rules.docker.container import container_rule, host_paths
 from strata.policies.rules.docker.facts import CONTAINER, SENSITIVE_FOLDERS, VOLUME
 from strata.policies.rules.text import exposed_folder, exposes_runtime_socket
 
 
-@rule(
-    slug="no-sensitive-bind",
+@Rule(
     title="No system folder of the host is mounted.",
     risk="The container reads or changes the host's configuration, devices, kernel interfaces or Docker's data. "
     "The rule checks volumes, mounts and the `device` of a volume, and folders that contain a system folder.",
@@ -32,8 +31,7 @@ def no_sensitive_bind(resource: Resource, judge: Judge) -> None:
                 judge.violation("folder", f"{bind.where} exposes {folder} of the host")
 
 
-@rule(
-    slug="no-runtime-socket",
+@Rule(
     title="No socket of a container runtime is mounted.",
     risk="Whoever can use the socket can start containers, and so is root on the host.",
     fix="Remove the mount, or use a proxy that allows only read calls.",
@@ -52,7 +50,6 @@ def no_runtime_socket(resource: Resource, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="no-shared-propagation",
     title="No mount propagates back to the host.",
     risk="A mount made in the container changes the host's filesystem.",
     fix="Remove `bindOptions.propagation`, or set it to `rprivate`.",

@@ -18,7 +18,6 @@ def is_loopback(address: str) -> bool:
 
 
 @container_rule(
-    slug="bind-address",
     title="A published port is bound to loopback, or to an address on the allow-list.",
     risk="A port with no address, `0.0.0.0` or `::`, or `publishAllPorts`, is open to every network of the host and "
     "bypasses its firewall.",
@@ -42,7 +41,6 @@ def bind_address(container: Resource, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="low-port",
     title="No port below 1024 of the host is published.",
     risk="The container takes a port that clients associate with a service of the host.",
     fix="Publish a port from 1024 up, behind the owner of the low port.",
@@ -61,7 +59,6 @@ def low_port(container: Resource, judge: Judge) -> None:
 
 
 @process_rule(
-    slug="user-network",
     title="A container is not on Docker's default bridge.",
     risk="All containers that specify no network can reach each other on the default bridge.",
     fix="Add a network of the stack to `networksAdvanced`, or set `networkMode: none`.",

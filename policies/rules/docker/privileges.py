@@ -14,7 +14,6 @@ def capability(value: object) -> str:
 
 
 @container_rule(
-    slug="no-privileged",
     title="A container is not privileged.",
     risk="`privileged: true` gives the container every capability and device of the host.",
     fix="Remove `privileged`. Add the one capability or device that is needed, with its reason.",
@@ -28,7 +27,6 @@ def no_privileged(container: Resource, judge: Judge) -> None:
 
 
 @process_rule(
-    slug="caps",
     title="A container drops all capabilities and adds only those on the allow-list.",
     risk="By default Docker grants fourteen capabilities. Most services need none.",
     fix='Set `capabilities: {drops: ["ALL"]}`. Add back what the program needs, and add it to the allow-list or exempt '
@@ -58,7 +56,6 @@ def caps(container: Resource, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="caps-never",
     title="A container has no capability that amounts to root on the host.",
     risk="ALL, SYS_ADMIN, SYS_MODULE, SYS_PTRACE and DAC_READ_SEARCH each allow an escape to the host.",
     fix="Remove the capability. Run a program that needs it on a machine of its own.",
@@ -74,7 +71,6 @@ def caps_never(container: Resource, judge: Judge) -> None:
 
 
 @process_rule(
-    slug="no-new-privs",
     title="A process can't gain privileges through a setuid program.",
     risk="A process becomes root through a setuid program in its image.",
     fix='Set `securityOpts: ["no-new-privileges:true"]`.',
@@ -93,7 +89,6 @@ def no_new_privs(container: Resource, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="no-unconfined",
     title="A container keeps its seccomp, AppArmor and SELinux confinement.",
     risk="Without the kernel's filters, more system calls and files of the host are reachable.",
     fix="Remove the option, or specify your own profile.",
@@ -113,7 +108,6 @@ def no_unconfined(container: Resource, judge: Judge) -> None:
 
 
 @process_rule(
-    slug="readonly-root",
     title="A container's root filesystem is read-only.",
     risk="An intruder installs tools, and the program writes data where no backup finds it.",
     fix="Set `readOnly: true`. Mount a named volume or a tmpfs where the program writes.",
@@ -126,7 +120,6 @@ def readonly_root(container: Resource, judge: Judge) -> None:
 
 
 @process_rule(
-    slug="non-root",
     title="A container does not run as root.",
     risk="A process that escapes from the container is root on the host.",
     fix="Set `user` to a number other than 0, such as `10001:10001`, even if the image sets one.",
@@ -142,7 +135,6 @@ def non_root(container: Resource, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="no-host-ns",
     title="A container shares no namespace with its host.",
     risk="The container sees the host's processes, shared memory, network or users.",
     fix="Remove `host` from networkMode, pidMode, ipcMode and usernsMode.",
@@ -162,7 +154,6 @@ def no_host_ns(container: Resource, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="cgroup-parent",
     title="A container stays in the cgroup that Docker gives it.",
     risk="In another cgroup the limits of all containers don't apply.",
     fix="Remove `cgroupParent`, or add the cgroup to the allow-list.",

@@ -9,7 +9,6 @@ from strata.policies.rules.text import CREDENTIALS_IN_URL, is_secret_name, shown
 
 
 @container_rule(
-    slug="env-secrets",
     title="No environment variable holds a secret.",
     risk="`docker inspect`, a crash report or a child process shows the secret. The rule checks for names of secrets, "
     "values that the program marked secret, and URLs with a password.",

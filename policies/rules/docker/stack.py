@@ -5,7 +5,7 @@ from itertools import chain
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
-from strata.policies.crossguard.rule import MANDATORY, rule, setting
+from strata.policies.crossguard.rule import MANDATORY, Rule, setting
 from strata.policies.crossguard.values import dig, flag, is_unknown, items, number, text
 from strata.policies.rules import settings
 from strata.policies.rules.docker.container import (
@@ -27,8 +27,7 @@ from strata.policies.rules.docker.facts import (
 from strata.policies.rules.text import is_named_like
 
 
-@rule(
-    slug="internal-network",
+@Rule(
     title="A datastore's networks are internal and not attachable.",
     risk="The datastore can reach the internet, or any other container can join its network.",
     fix="Set `internal: true` on the network, remove `attachable`, and create the network in the same stack.",
@@ -52,8 +51,7 @@ def internal_network(stack: Stack, judge: Judge) -> None:
                         own.violation("attachable", f"the network {network.name} is attachable")
 
 
-@rule(
-    slug="datastore-private",
+@Rule(
     title="A datastore publishes no port and is on a network of its stack.",
     risk="The host or its network reaches the database directly, bypassing the application.",
     fix="Remove `ports` and `publishAllPorts`, and add the stack's network to `networksAdvanced`.",
@@ -74,8 +72,7 @@ def datastore_private(stack: Stack, judge: Judge) -> None:
                 judge.violation("network", "the datastore is on a network of the host", container)
 
 
-@rule(
-    slug="memory-budget",
+@Rule(
     title="The memory limits of all containers fit the host.",
     risk="The host runs out of memory as soon as the services use their limits.",
     fix="Lower the limits, or set the host's memory in the settings of this rule.",
@@ -98,8 +95,7 @@ def memory_budget(stack: Stack, judge: Judge) -> None:
         judge.violation("over", f"the memory limits exceed the budget of {budget:.0f} MiB")
 
 
-@rule(
-    slug="backup-coverage",
+@Rule(
     title="Every volume of a datastore has a backup.",
     risk="The data is lost with its volume.",
     fix="Label the volume `strata.backup` with the name of its backup, or mount it read-only in a container labeled "
@@ -135,8 +131,7 @@ def datastore_volumes(stack: Stack, judge: Judge) -> Iterator[Resource]:
                     yield volume
 
 
-@rule(
-    slug="stateful-protect",
+@Rule(
     title="A datastore's volume is protected from deletion.",
     risk="`pulumi destroy` or a renamed resource deletes the data.",
     fix="Set the resource option `protect: true` on the volume.",
@@ -149,8 +144,7 @@ def stateful_protect(stack: Stack, judge: Judge) -> None:
             judge.violation("unprotected", "the volume is not protected", volume)
 
 
-@rule(
-    slug="single-writer",
+@Rule(
     title="At most one running container writes to a volume.",
     risk="Two processes write the same files and corrupt them.",
     fix="Mount the volume read-only in all containers but one.",
@@ -187,8 +181,7 @@ def is_first(container: Resource, containers: list[Resource]) -> bool:
     return all(container.urn in other.dependencies for other in others)
 
 
-@rule(
-    slug="observed",
+@Rule(
     title="Every container that stays up is scraped for metrics.",
     risk="Nobody notices that a service is slow, full or failing.",
     fix="Label the container `prometheus.io/scrape=true`, connect it to a network of the collector, or exempt it.",
@@ -231,8 +224,7 @@ def is_collector(container: Resource, stack: Stack, names: list[str]) -> bool:
     return not is_unknown(image) and is_named_like(text(image), names)
 
 
-@rule(
-    slug="gpu-isolation",
+@Rule(
     title="Tenants that share a GPU each have a MIG slice.",
     risk="One tenant reads what another left in GPU memory, or takes all its time.",
     fix="Give each tenant's container a MIG device ID (`MIG-...`), or its own GPU.",

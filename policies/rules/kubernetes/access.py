@@ -5,7 +5,7 @@ from typing import Any
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
-from strata.policies.crossguard.rule import MANDATORY, rule, setting
+from strata.policies.crossguard.rule import MANDATORY, Rule, setting
 from strata.policies.crossguard.values import dig, items, text
 from strata.policies.rules.kubernetes.facts import (
     ESCALATING_RESOURCES,
@@ -28,8 +28,7 @@ def words(grant: Any, name: str) -> set[str]:
     return {text(word) for word in items(dig(grant, name))}
 
 
-@rule(
-    slug="rbac-wildcard",
+@Rule(
     title="A role lists what it allows.",
     risk="`*` for verbs, resources or groups also grants rights to whatever is added to the cluster later.",
     fix="List the verbs and resources that are used.",
@@ -46,8 +45,7 @@ def rbac_wildcard(resource: Resource, judge: Judge) -> None:
                     judge.violation(name, f"{where}.{name} contains a wildcard")
 
 
-@rule(
-    slug="cluster-admin",
+@Rule(
     title="Nobody is bound to cluster-admin.",
     risk="The account may do everything.",
     fix="Bind a role that lists what is needed.",
@@ -67,8 +65,7 @@ def cluster_admin(resource: Resource, judge: Judge) -> None:
                     judge.violation("group", f"{where}subjects[{index}] is system:masters")
 
 
-@rule(
-    slug="rbac-risky",
+@Rule(
     title="No role grants a right that leads to all others.",
     risk="An account with such a right can obtain all others: reading Secrets, `bind`, `escalate`, `impersonate`, "
     "nodes/proxy, pods/exec, and changing admission webhooks.",

@@ -6,7 +6,7 @@ from typing import Any
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
-from strata.policies.crossguard.rule import MANDATORY, Changes, rule, setting
+from strata.policies.crossguard.rule import MANDATORY, Changes, Rule, setting
 from strata.policies.crossguard.values import dig, items, mapping, number, text
 from strata.policies.rules.kubernetes.facts import (
     EBS_PROVISIONERS,
@@ -34,8 +34,7 @@ def is_world(address: str) -> bool:
         return True
 
 
-@rule(
-    slug="service",
+@Rule(
     title="A Service is reached through the gateway.",
     risk="NodePorts, external addresses and public load balancers bypass the gateway.",
     fix="Use ClusterIP. Make a LoadBalancer internal, or set `loadBalancerSourceRanges`.",
@@ -76,8 +75,7 @@ def enforce_restricted(resource: Resource, settings: Mapping[str, Any]) -> Chang
     }
 
 
-@rule(
-    slug="psa-labels",
+@Rule(
     title="A namespace enforces the restricted Pod Security profile in a pinned version.",
     risk="Pods created by hand or by a chart bypass these rules.",
     fix=f"Label the namespace `{ENFORCE_LABEL}: restricted`, and `{ENFORCE_VERSION_LABEL}` with a version.",
@@ -98,8 +96,7 @@ def psa_labels(resource: Resource, judge: Judge) -> None:
                 judge.violation("version", f"{where}metadata.labels does not pin a version")
 
 
-@rule(
-    slug="quota",
+@Rule(
     title="A namespace has a quota.",
     risk="One namespace uses up the whole cluster.",
     fix="Create a ResourceQuota in the namespace.",
@@ -117,8 +114,7 @@ def quota(stack: Stack, judge: Judge) -> None:
             judge.violation("absent", "the namespace has no ResourceQuota", namespace)
 
 
-@rule(
-    slug="pdb",
+@Rule(
     title="A workload with several replicas has a disruption budget.",
     risk="Draining a node can stop all replicas at once.",
     fix="Create a PodDisruptionBudget whose selector matches the pods.",
@@ -144,8 +140,7 @@ def pdb(stack: Stack, judge: Judge) -> None:
                     judge.violation("absent", "no PodDisruptionBudget matches the pods", workload)
 
 
-@rule(
-    slug="no-opaque-release",
+@Rule(
     title="A Helm release is of a reviewed chart.",
     risk="A release shows its values but not what it renders: no rule sees its pods.",
     fix="Render and review the chart, and add its name to the allow-list `charts`. Or use a Chart, which shows its "
@@ -163,8 +158,7 @@ def no_opaque_release(resource: Resource, judge: Judge) -> None:
             judge.violation("version", "the version of the chart is not pinned")
 
 
-@rule(
-    slug="storage-encrypted",
+@Rule(
     title="A StorageClass creates encrypted volumes.",
     risk="Anyone with a snapshot of a volume or a lost disk reads the data.",
     fix='Set `parameters: {encrypted: "true"}`.',

@@ -5,7 +5,7 @@ from typing import Any
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
-from strata.policies.crossguard.rule import MANDATORY, rule, setting
+from strata.policies.crossguard.rule import MANDATORY, Rule, setting
 from strata.policies.crossguard.values import dig, flag, items, mapping, text
 from strata.policies.rules import settings
 from strata.policies.rules.facts import TOOLKIT_CVES, TOOLKIT_FLOOR, VISIBLE_DEVICES
@@ -24,8 +24,7 @@ from strata.policies.rules.kubernetes.pods import (
 from strata.policies.rules.text import PINNED_REFERENCE, full_image_name, is_below, version_numbers
 
 
-@rule(
-    slug="gpu-placement",
+@Rule(
     title="GPU pods run on GPU nodes, and no other pods do.",
     risk="A GPU pod stays pending forever, or other pods occupy an expensive node.",
     fix="Give a pod with a GPU limit a toleration of the GPU taint, and a nodeSelector or node affinity. Taint GPU "
@@ -82,7 +81,6 @@ def check_placement(pod: Pod, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="gpu-explicit",
     title="A container sees only the GPUs that it requests.",
     risk="With `NVIDIA_VISIBLE_DEVICES=all`, set here or by a CUDA image, the toolkit makes all GPUs visible without "
     "any privilege, regardless of the scheduler.",
@@ -101,8 +99,7 @@ def gpu_explicit(container: Container, judge: Judge) -> None:
         judge.violation("void", f"{container.where} has no GPU and no {VISIBLE_DEVICES}=void")
 
 
-@rule(
-    slug="gpu-isolation",
+@Rule(
     title="Tenants that share a GPU each have a MIG slice.",
     risk="One tenant reads what another left in GPU memory, or takes all its time.",
     fix="Request `nvidia.com/mig-...` instead of a time-sliced GPU.",
@@ -129,7 +126,6 @@ def gpu_isolation(stack: Stack, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="gpu-privileged",
     title="A privileged GPU container is in an allowed namespace and pinned by digest.",
     risk="Any privileged container could claim to be a driver.",
     fix="Put drivers, the toolkit and the device plugin in a namespace on the allow-list, and pin their images by "
@@ -152,8 +148,7 @@ def gpu_privileged(container: Container, judge: Judge) -> None:
         judge.violation("digest", f"{container.where}.image is not pinned by digest")
 
 
-@rule(
-    slug="toolkit-floor",
+@Rule(
     title="The NVIDIA container toolkit is recent enough.",
     risk=f"Older toolkits allow an escape to the node: {', '.join(TOOLKIT_CVES)}, fixed in {TOOLKIT_FLOOR}.",
     fix="Set `values.toolkit.version` of the gpu-operator release, or the tag of the container-toolkit image, to "

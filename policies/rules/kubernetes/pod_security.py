@@ -30,7 +30,6 @@ from strata.policies.rules.kubernetes.pods import (
 
 
 @pod_rule(
-    slug="host-ns",
     title="A pod shares no namespace with its node.",
     risk="With `hostNetwork`, `hostPID` or `hostIPC`, a pod sees and reaches what runs on the node.",
     fix="Remove the field.",
@@ -46,7 +45,6 @@ def host_ns(pod: Pod, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="privileged",
     title="No container is privileged.",
     risk="A privileged container has every capability and device of its node.",
     fix="Remove `securityContext.privileged`.",
@@ -60,7 +58,6 @@ def privileged(container: Container, judge: Judge) -> None:
 
 
 @pod_rule(
-    slug="host-path",
     title="No pod mounts a folder of its node.",
     risk="The pod reads and writes files of the node.",
     fix="Use a PersistentVolumeClaim, or a projected, secret, configMap or emptyDir volume.",
@@ -76,7 +73,6 @@ def host_path(pod: Pod, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="host-port",
     title="No container uses a port of its node.",
     risk="The port bypasses every Service and NetworkPolicy.",
     fix="Remove `hostPort`, and create a Service.",
@@ -91,7 +87,6 @@ def host_port(container: Container, judge: Judge) -> None:
 
 
 @security_context_rule(
-    slug="host-process",
     title="No Windows container runs as a process of its node.",
     risk="The container has privileged access to a Windows node.",
     fix="Remove `windowsOptions.hostProcess`.",
@@ -105,7 +100,6 @@ def host_process(target: Pod | Container, judge: Judge) -> None:
 
 
 @pod_rule(
-    slug="volume-kinds",
     title="A pod mounts only the volume types of the restricted profile.",
     risk="With NFS, iSCSI and other types, the pod itself chooses which server or disk it mounts.",
     fix="Use a PersistentVolumeClaim, and choose the storage in a StorageClass or PersistentVolume.",
@@ -123,7 +117,6 @@ def volume_kinds(pod: Pod, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="no-priv-esc",
     title="No process gains more privileges than its parent.",
     risk="A process becomes root through a setuid program in the image.",
     fix="Set `securityContext.allowPrivilegeEscalation: false` on each container.",
@@ -139,7 +132,6 @@ def no_priv_esc(container: Container, judge: Judge) -> None:
 
 
 @security_context_rule(
-    slug="non-root",
     title="No container runs as root.",
     risk="A process that escapes from the container is root on the node.",
     fix="Set `runAsNonRoot: true` on the pod or on each container, and no `runAsUser: 0`.",
@@ -164,7 +156,6 @@ def non_root(target: Pod | Container, judge: Judge) -> None:
 
 
 @security_context_rule(
-    slug="seccomp",
     title="Every container has the runtime's seccomp profile, or its own.",
     risk="The container can make system calls that no service needs and that exploits use to escape.",
     fix="Set `securityContext.seccompProfile: {type: RuntimeDefault}` on the pod.",
@@ -186,7 +177,6 @@ def seccomp(target: Pod | Container, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="caps",
     title="Every container drops all capabilities and adds at most NET_BIND_SERVICE.",
     risk="The container has powers of root that the service doesn't need.",
     fix='Set `securityContext.capabilities: {drop: ["ALL"]}` on each container.',
@@ -212,7 +202,6 @@ def caps(container: Container, judge: Judge) -> None:
 
 
 @security_context_rule(
-    slug="apparmor",
     title="No container leaves its AppArmor profile.",
     risk="A field or an annotation disables the node's AppArmor confinement.",
     fix="Remove the profile, or set it to RuntimeDefault or Localhost.",
@@ -235,7 +224,6 @@ def apparmor(target: Pod | Container, judge: Judge) -> None:
 
 
 @security_context_rule(
-    slug="selinux",
     title="No container sets an SELinux user or role, or an uncommon type.",
     risk="Another label opens more of the node.",
     fix="Remove `seLinuxOptions`, or use one of the types container_t, container_init_t, container_kvm_t and "
@@ -256,7 +244,6 @@ def selinux(target: Pod | Container, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="proc-mount",
     title="Every container sees /proc as the runtime masks it.",
     risk="The container sees and changes kernel settings of the node.",
     fix="Remove `securityContext.procMount`.",
@@ -271,7 +258,6 @@ def proc_mount(container: Container, judge: Judge) -> None:
 
 
 @pod_rule(
-    slug="sysctls",
     title="A pod sets only its own kernel parameters.",
     risk="Other kernel parameters apply to the whole node.",
     fix="Remove the parameter, or set it on the node.",
@@ -287,7 +273,6 @@ def sysctls(pod: Pod, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="probe-host",
     title="Probes and hooks query the pod itself.",
     risk="The kubelet sends requests to other hosts from the node's network.",
     fix="Remove `host` from httpGet and tcpSocket.",

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
-from strata.policies.crossguard.rule import Check, rule
+from strata.policies.crossguard.rule import Check, Rule
 from strata.policies.crossguard.values import dig, items, mapping, number, text
 from strata.policies.rules.kubernetes.facts import (
     CONTAINER_LISTS,
@@ -134,6 +134,6 @@ def each_security_context(check: Check, resource: Resource, judge: Judge) -> Non
     each_container(check, resource, judge)
 
 
-pod_rule = partial(rule, accepts=IS_WORKLOAD, visit=each_pod)
-container_rule = partial(rule, accepts=IS_WORKLOAD, visit=each_container)
-security_context_rule = partial(rule, accepts=IS_WORKLOAD, visit=each_security_context)
+pod_rule = partial(Rule, accepts=IS_WORKLOAD, visit=each_pod)
+container_rule = partial(Rule, accepts=IS_WORKLOAD, visit=each_container)
+security_context_rule = partial(Rule, accepts=IS_WORKLOAD, visit=each_security_context)

@@ -5,7 +5,7 @@ from typing import Any
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
-from strata.policies.crossguard.rule import MANDATORY, rule, setting
+from strata.policies.crossguard.rule import MANDATORY, Rule, setting
 from strata.policies.crossguard.values import (
     dig,
     flag,
@@ -63,8 +63,7 @@ def workloads(stack: Stack) -> list[Resource]:
     return stack.derive("workloads", lambda stack: stack.matching(IS_WORKLOAD))
 
 
-@rule(
-    slug="memory-budget",
+@Rule(
     title="The memory limits of all pods fit the cluster.",
     risk="The nodes run out of memory as soon as the services use their limits.",
     fix="Lower the limits, or set the memory of the node groups in the settings of this rule.",
@@ -91,8 +90,7 @@ def memory_budget(stack: Stack, judge: Judge) -> None:
         judge.violation("over", f"the memory limits exceed the budget of {budget:.0f} MiB")
 
 
-@rule(
-    slug="datastore-private",
+@Rule(
     title="A datastore is reachable only from inside the cluster.",
     risk="The database is exposed by a NodePort, a load balancer, an external address or an Ingress.",
     fix="Use a Service of type ClusterIP, and no Ingress.",
@@ -138,8 +136,7 @@ def backends(ingress: Resource) -> Iterator[str]:
             yield text(dig(path, "backend", "service", "name"))
 
 
-@rule(
-    slug="default-deny",
+@Rule(
     title="A namespace denies all traffic that no policy allows, and allows DNS.",
     risk="Pods can reach, and be reached by, everything in the cluster and outside it.",
     fix="Create a NetworkPolicy with an empty podSelector and both policyTypes, and one that allows egress to port 53.",
@@ -194,8 +191,7 @@ def is_cache(metadata: Any) -> bool:
     return not is_unknown(label) and text(label) == "true"
 
 
-@rule(
-    slug="backup-coverage",
+@Rule(
     title="Every claim has a backup.",
     risk="The data is lost with its volume.",
     fix="Label or annotate the claim, or its template, `strata.backup` with the name of its backup, or create a Velero "
@@ -219,8 +215,7 @@ def backup_coverage(stack: Stack, judge: Judge) -> None:
                 judge.violation("uncovered", "the claim has no backup", resource)
 
 
-@rule(
-    slug="stateful-protect",
+@Rule(
     title="A claim is protected from deletion.",
     risk="`pulumi destroy` or a renamed resource deletes the data.",
     fix="Set the resource option `protect: true` on the claim or StatefulSet.",
@@ -232,8 +227,7 @@ def stateful_protect(stack: Stack, judge: Judge) -> None:
             judge.violation("unprotected", "the claim is not protected", stack.by_urn[urn])
 
 
-@rule(
-    slug="single-writer",
+@Rule(
     title="At most one pod writes to a claim.",
     risk="Two processes write the same files and corrupt them.",
     fix="Mount the claim read-only in all pods but one, or use the claim templates of a StatefulSet.",
@@ -274,8 +268,7 @@ def written_claims(pod: Pod) -> list[str]:
     return sorted(written)
 
 
-@rule(
-    slug="observed",
+@Rule(
     title="Every workload that stays up is scraped for metrics.",
     risk="Nobody notices that a service is slow, full or failing.",
     fix="Create a PodMonitor or ServiceMonitor that selects the workload, annotate its pods `prometheus.io/scrape: "

@@ -5,7 +5,7 @@ from typing import Any
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
-from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Changes, rule, setting
+from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Changes, Rule, setting
 from strata.policies.crossguard.values import SecretText, dig, flag, items, mapping, number, text
 from strata.policies.rules import settings
 from strata.policies.rules.kubernetes.facts import NAMESPACED_KINDS, POD_PATHS
@@ -21,7 +21,6 @@ from strata.policies.rules.text import (
 
 
 @container_rule(
-    slug="ro-root",
     title="A container's root filesystem is read-only.",
     risk="An intruder installs tools, and the program writes data where no backup finds it.",
     fix="Set `securityContext.readOnlyRootFilesystem: true`. Mount an emptyDir where the program writes.",
@@ -35,7 +34,6 @@ def ro_root(container: Container, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="high-uid",
     title="A container's user ID is above those of the node.",
     risk="The user ID is also an account of the node.",
     fix="Set `runAsUser` to 10000 or more.",
@@ -50,7 +48,6 @@ def high_uid(container: Container, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="resources",
     title="A container requests CPU and memory, and has a memory limit.",
     risk="The pod is scheduled where it doesn't fit, or takes its neighbors' memory.",
     fix="Set `resources.requests` for cpu and memory, and `resources.limits.memory`.",
@@ -69,7 +66,6 @@ def resources(container: Container, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="cpu-limit",
     title="A container has a CPU limit.",
     risk="One pod slows down all others on its node.",
     fix="Set `resources.limits.cpu`.",
@@ -85,7 +81,6 @@ def cpu_limit(container: Container, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="probes",
     title="A container that stays up has a readiness probe and a liveness probe.",
     risk="A pod that can't answer gets traffic, and a dead pod counts as running.",
     fix="Set `readinessProbe` and `livenessProbe`.",
@@ -102,7 +97,6 @@ def probes(container: Container, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="digest",
     title="An image is pinned by digest.",
     risk="A tag can point to another image tomorrow. An `@` alone is not a digest.",
     fix="Write `name@sha256:` and the 64 hex digits.",
@@ -115,7 +109,6 @@ def digest(container: Container, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="registry",
     title="An image comes from a registry on the allow-list.",
     risk="Nobody has vetted the registry.",
     fix="Add the registry, or a path in it, to the allow-list `registries`, or mirror the image.",
@@ -135,8 +128,7 @@ def disable_token(resource: Resource, settings: Mapping[str, Any]) -> Changes:
     return {(*prefix, "automountServiceAccountToken"): False}
 
 
-@rule(
-    slug="sa-token",
+@Rule(
     title="No pod gets a token of the API server by default.",
     risk="An intruder in any pod uses its token against the cluster.",
     fix="Set `automountServiceAccountToken: false` on pods and ServiceAccounts. A pod that calls the API server mounts "
@@ -165,7 +157,6 @@ def mounts_token(body: dict[str, Any]) -> bool:
 
 
 @pod_rule(
-    slug="default-sa",
     title="A pod has its own service account.",
     risk="When one pod needs rights, all pods of the namespace get them.",
     fix="Create a ServiceAccount, and set `serviceAccountName` to its name.",
@@ -177,8 +168,7 @@ def default_sa(pod: Pod, judge: Judge) -> None:
         judge.violation("default", f"{pod.where}.serviceAccountName is not set, or is default")
 
 
-@rule(
-    slug="default-ns",
+@Rule(
     title="No object is in the namespace `default`.",
     risk="Everything that specifies no namespace shares this one.",
     fix="Set `metadata.namespace` to the stack's namespace.",
@@ -194,7 +184,6 @@ def default_ns(resource: Resource, judge: Judge) -> None:
 
 
 @container_rule(
-    slug="secret-env",
     title="No environment variable holds a secret.",
     risk="A crash report or a child process shows the password.",
     fix="Mount the Secret as a volume.",
@@ -224,8 +213,7 @@ def secret_env(container: Container, judge: Judge) -> None:
                 judge.violation("url", f"{where} is a URL with a password")
 
 
-@rule(
-    slug="no-bare-pod",
+@Rule(
     title="A pod belongs to a workload that replaces it.",
     risk="Nothing restarts the pod when its node goes away.",
     fix="Create a Deployment, StatefulSet, DaemonSet or Job instead.",
