@@ -24,6 +24,7 @@ Remediation = Callable[[Resource, Mapping[str, Any]], Changes]
 ADVISORY: Level = "advisory"
 MANDATORY: Level = "mandatory"
 COULD_NOT_BE_JUDGED = "could-not-be-judged"
+JSON_TYPES = {str: "string", int: "integer", bool: "boolean"}
 
 # The schema requires only the name. The rule itself reports a missing reason or date as a violation;
 # a schema error would stop the whole run.
@@ -111,10 +112,12 @@ def is_type(*tokens: str) -> Callable[[str], bool]:
     return frozenset(tokens).__contains__
 
 
-def setting(kind: str, default: Any, description: str, items: str = "string") -> Setting:
-    """A setting of a rule: its JSON type, default and description, and the type of a list's items."""
-    schema: Setting = {"type": kind, "default": default, "description": description}
-    return schema | {"items": {"type": items}} if kind == "array" else schema
+def setting(default: Any, description: str, items: str = "string") -> Setting:
+    """A setting of a rule, of the type of its default. `items` is the JSON type of a list's items."""
+    if type(default) in JSON_TYPES:
+        return {"type": JSON_TYPES[type(default)], "default": default, "description": description}
+    schema = {"type": "array", "default": list(default), "description": description}
+    return schema | {"items": {"type": items}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,7 @@ import re
 from collections.abc import Iterable
 from itertools import pairwise
 
-from strata.policies.rules.facts import (
-    OFFICIAL_IMAGES,
-    RUNTIME_SOCKETS,
-    SECRET_KEY_WORDS,
-    SECRET_WORDS,
-)
+from strata.policies.rules import facts
 
 LOCAL_IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 PINNED_REFERENCE = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
@@ -33,7 +28,7 @@ def full_image_name(image: str) -> str:
     name = f"{folder}/{last.split(':', 1)[0]}" if folder else last.split(":", 1)[0]
     first, slash, _ = name.partition("/")
     if not slash:
-        return f"{OFFICIAL_IMAGES}/{name}"
+        return f"{facts.OFFICIAL_IMAGES}/{name}"
     if "." not in first and ":" not in first and first != "localhost":
         return f"docker.io/{name}"
     return name
@@ -70,8 +65,9 @@ def is_secret_name(name: str, allowed: Iterable[str] = ()) -> bool:
     if name in set(allowed):
         return False
     words = [word.upper() for word in WORD.findall(name)]
-    return any(word in SECRET_WORDS for word in words) or any(
-        first in SECRET_KEY_WORDS and second in {"KEY", "KEYS"} for first, second in pairwise(words)
+    return any(word in facts.SECRET_WORDS for word in words) or any(
+        first in facts.SECRET_KEY_WORDS and second in {"KEY", "KEYS"}
+        for first, second in pairwise(words)
     )
 
 
@@ -93,9 +89,9 @@ def is_within(path: str, folder: str) -> bool:
 
 def exposes_runtime_socket(path: str) -> bool:
     """Whether a normalized path is a container runtime's socket, or a folder with one."""
-    names = {posixpath.basename(socket) for socket in RUNTIME_SOCKETS}
+    names = {posixpath.basename(socket) for socket in facts.RUNTIME_SOCKETS}
     return posixpath.basename(path) in names or any(
-        is_within(socket, path) for socket in RUNTIME_SOCKETS
+        is_within(socket, path) for socket in facts.RUNTIME_SOCKETS
     )
 
 

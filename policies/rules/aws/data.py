@@ -4,15 +4,7 @@ from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
 from strata.policies.crossguard.rule import MANDATORY, Rule, is_type, setting
 from strata.policies.crossguard.values import flag, items, number, text
-from strata.policies.rules.aws.facts import (
-    BACKUP_SELECTION,
-    BUCKETS,
-    CLUSTER_INSTANCE,
-    DATABASES,
-    FILE_SYSTEM,
-    LOG_GROUP,
-    VOLUME,
-)
+from strata.policies.rules.aws import facts
 from strata.policies.rules.aws.objects import tag
 
 
@@ -22,8 +14,8 @@ from strata.policies.rules.aws.objects import tag
     fix="Set `retentionInDays` to at least the setting `days`.",
     references=("CKV_AWS_66", "CKV_AWS_338"),
     severity="low",
-    accepts=is_type(LOG_GROUP),
-    settings={"days": setting("integer", 30, "The least number of days.")},
+    accepts=is_type(facts.LOG_GROUP),
+    settings={"days": setting(30, "The least number of days.")},
 )
 def retention(group: Resource, judge: Judge) -> None:
     """0 means forever."""
@@ -38,12 +30,12 @@ def retention(group: Resource, judge: Judge) -> None:
     references=("CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_96", "AWS-0080"),
     severity="critical",
     dev=MANDATORY,
-    accepts=is_type(*DATABASES, CLUSTER_INSTANCE),
+    accepts=is_type(*facts.DATABASES, facts.CLUSTER_INSTANCE),
 )
 def rds(database: Resource, judge: Judge) -> None:
     """An instance of a cluster has the encryption of the cluster."""
     with judge:
-        if database.type in DATABASES and not flag(database.get("storageEncrypted")):
+        if database.type in facts.DATABASES and not flag(database.get("storageEncrypted")):
             judge.violation("plain", "storageEncrypted is not true")
     with judge:
         if flag(database.get("publiclyAccessible")):
@@ -56,8 +48,8 @@ def rds(database: Resource, judge: Judge) -> None:
     fix="Set `backupRetentionPeriod` to at least the setting `days`.",
     references=("CKV_AWS_133", "AWS-0077"),
     severity="high",
-    accepts=is_type(*DATABASES),
-    settings={"days": setting("integer", 7, "The least number of days that backups are kept.")},
+    accepts=is_type(*facts.DATABASES),
+    settings={"days": setting(7, "The least number of days that backups are kept.")},
 )
 def backup(database: Resource, judge: Judge) -> None:
     if number(database.get("backupRetentionPeriod")) < judge.settings["days"]:
@@ -75,7 +67,7 @@ def backup_coverage(stack: Stack, judge: Judge) -> None:
     selected: set[str] = set()
     arns: set[str] = set()
     tags: set[tuple[str, str]] = set()
-    for selection in stack.of(BACKUP_SELECTION):
+    for selection in stack.of(facts.BACKUP_SELECTION):
         used = selection.property_dependencies.get("resources", ())
         selected.update(used)
         with judge.of(selection):
@@ -84,7 +76,7 @@ def backup_coverage(stack: Stack, judge: Judge) -> None:
         if not used:
             with judge.of(selection):
                 arns.update(text(arn) for arn in items(selection.get("resources")))
-    for resource in stack.of(VOLUME, FILE_SYSTEM):
+    for resource in stack.of(facts.VOLUME, facts.FILE_SYSTEM):
         with judge.of(resource):
             if resource.urn in selected or "*" in arns:
                 continue
@@ -102,6 +94,6 @@ def backup_coverage(stack: Stack, judge: Judge) -> None:
     severity="high",
 )
 def stateful_protect(stack: Stack, judge: Judge) -> None:
-    for resource in stack.of(*DATABASES, *BUCKETS, FILE_SYSTEM, VOLUME):
+    for resource in stack.of(*facts.DATABASES, *facts.BUCKETS, facts.FILE_SYSTEM, facts.VOLUME):
         if not resource.protect:
             judge.violation("unprotected", "the resource is not protected", resource)

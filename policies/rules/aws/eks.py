@@ -7,7 +7,7 @@ from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
 from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Changes, Rule, is_type, setting
 from strata.policies.crossguard.values import flag, items, text
-from strata.policies.rules.aws.facts import CLUSTER, CLUSTER_LOGS, SUPPORTED_VERSIONS
+from strata.policies.rules.aws import facts
 from strata.policies.rules.aws.objects import is_within, is_world
 
 
@@ -24,8 +24,8 @@ def is_public(cluster: Resource) -> bool:
     "within the setting `allowed`.",
     references=("CKV_AWS_39", "CIS-EKS 5.4.1", "CIS-EKS 5.4.2"),
     severity="high",
-    accepts=is_type(CLUSTER),
-    settings={"allowed": setting("array", [], "Ranges that may reach a public endpoint.")},
+    accepts=is_type(facts.CLUSTER),
+    settings={"allowed": setting([], "Ranges that may reach a public endpoint.")},
 )
 def endpoint(cluster: Resource, judge: Judge) -> None:
     with judge:
@@ -51,7 +51,7 @@ def endpoint(cluster: Resource, judge: Judge) -> None:
     references=("CKV_AWS_38",),
     severity="critical",
     dev=MANDATORY,
-    accepts=is_type(CLUSTER),
+    accepts=is_type(facts.CLUSTER),
 )
 def endpoint_world(cluster: Resource, judge: Judge) -> None:
     if not is_public(cluster):
@@ -73,7 +73,7 @@ def endpoint_world(cluster: Resource, judge: Judge) -> None:
     references=("CIS-EKS 5.3.1", "CKV_AWS_58"),
     severity="high",
     dev=MANDATORY,
-    accepts=is_type(CLUSTER),
+    accepts=is_type(facts.CLUSTER),
 )
 def secrets_kms(cluster: Resource, judge: Judge) -> None:
     """An unknown key is a key."""
@@ -87,21 +87,21 @@ def secrets_kms(cluster: Resource, judge: Judge) -> None:
 
 
 def enable_logs(resource: Resource, settings: Mapping[str, Any]) -> Changes:
-    return {("enabledClusterLogTypes",): list(CLUSTER_LOGS)}
+    return {("enabledClusterLogTypes",): list(facts.CLUSTER_LOGS)}
 
 
 @Rule(
     title="The cluster writes all five types of control plane logs.",
     risk="An incident leaves no trace.",
-    fix=f"Set `enabledClusterLogTypes` to {', '.join(CLUSTER_LOGS)}.",
+    fix=f"Set `enabledClusterLogTypes` to {', '.join(facts.CLUSTER_LOGS)}.",
     references=("CIS-EKS 2.1.1", "CKV_AWS_37"),
     severity="medium",
-    accepts=is_type(CLUSTER),
+    accepts=is_type(facts.CLUSTER),
     remediation=enable_logs,
 )
 def logs(cluster: Resource, judge: Judge) -> None:
     enabled = {text(kind) for kind in items(cluster.get("enabledClusterLogTypes"))}
-    for kind in CLUSTER_LOGS:
+    for kind in facts.CLUSTER_LOGS:
         if kind not in enabled:
             judge.violation("absent", f"enabledClusterLogTypes does not include {kind}")
 
@@ -112,7 +112,7 @@ def logs(cluster: Resource, judge: Judge) -> None:
     fix="Set `accessConfig.authenticationMode: API`.",
     references=("CIS-EKS 4.1.7",),
     severity="medium",
-    accepts=is_type(CLUSTER),
+    accepts=is_type(facts.CLUSTER),
 )
 def auth(cluster: Resource, judge: Judge) -> None:
     if text(cluster.get("accessConfig", "authenticationMode")) != "API":
@@ -126,8 +126,8 @@ def auth(cluster: Resource, judge: Judge) -> None:
     references=("CKV_AWS_339",),
     severity="medium",
     prod=ADVISORY,
-    accepts=is_type(CLUSTER),
-    settings={"supported": setting("array", list(SUPPORTED_VERSIONS), "Versions that pass.")},
+    accepts=is_type(facts.CLUSTER),
+    settings={"supported": setting(facts.SUPPORTED_VERSIONS, "Versions that pass.")},
 )
 def version(cluster: Resource, judge: Judge) -> None:
     if text(cluster.get("version")) not in judge.settings["supported"]:

@@ -7,7 +7,7 @@ from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
 from strata.policies.crossguard.rule import MANDATORY, Changes, Rule, is_type
 from strata.policies.crossguard.values import flag, items, text
-from strata.policies.rules.aws.facts import ATTACHMENTS, KEY, POLICIES, ROLE
+from strata.policies.rules.aws import facts
 from strata.policies.rules.aws.objects import allows, allows_everybody, principals, statements
 
 
@@ -22,7 +22,7 @@ def enable_rotation(resource: Resource, settings: Mapping[str, Any]) -> Changes:
     references=("CKV_AWS_7", "AWS-0065"),
     severity="medium",
     dev=MANDATORY,
-    accepts=is_type(KEY),
+    accepts=is_type(facts.KEY),
     remediation=enable_rotation,
 )
 def kms_rotation(key: Resource, judge: Judge) -> None:
@@ -39,7 +39,7 @@ def kms_rotation(key: Resource, judge: Judge) -> None:
     references=("CKV_AWS_33", "CKV2_AWS_64"),
     severity="critical",
     dev=MANDATORY,
-    accepts=is_type(KEY),
+    accepts=is_type(facts.KEY),
 )
 def kms_policy(key: Resource, judge: Judge) -> None:
     for index, statement in enumerate(statements(key.get("policy"))):
@@ -55,7 +55,7 @@ def kms_policy(key: Resource, judge: Judge) -> None:
     references=("CKV_AWS_62", "CKV_AWS_63", "CKV_AWS_274", "AWS-0057"),
     severity="critical",
     dev=MANDATORY,
-    accepts=is_type(*POLICIES, *ATTACHMENTS, ROLE),
+    accepts=is_type(*facts.POLICIES, *facts.ATTACHMENTS, facts.ROLE),
 )
 def iam(resource: Resource, judge: Judge) -> None:
     for arn in items(resource.get("policyArn")) + items(resource.get("managedPolicyArns")):
@@ -85,7 +85,7 @@ def iam(resource: Resource, judge: Judge) -> None:
     references=("CKV_AWS_60", "CKV_AWS_61", "CKV_AWS_358"),
     severity="critical",
     dev=MANDATORY,
-    accepts=is_type(ROLE),
+    accepts=is_type(facts.ROLE),
 )
 def iam_trust(role: Resource, judge: Judge) -> None:
     for index, statement in enumerate(statements(role.get("assumeRolePolicy"))):

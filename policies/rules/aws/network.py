@@ -7,29 +7,19 @@ from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
 from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Rule, is_type, setting
 from strata.policies.crossguard.values import dig, items, number, text
-from strata.policies.rules.aws.facts import (
-    DEFAULT_GROUP,
-    EGRESS_RULE,
-    FLOW_LOG,
-    GROUP,
-    GROUP_RULE,
-    GROUPS,
-    INGRESS_RULE,
-    KIND_TAG,
-    VPC,
-)
+from strata.policies.rules.aws import facts
 from strata.policies.rules.aws.objects import is_world, related, tag
 
 
 def grants(resource: Resource, direction: str) -> Iterator[tuple[Any, str]]:
     """The grants of one direction: those of a group, or a rule that is a resource itself."""
-    if resource.type == GROUP:
+    if resource.type == facts.GROUP:
         for index, grant in enumerate(items(resource.get(direction))):
             yield grant, f"{direction}[{index}]"
-    elif resource.type == GROUP_RULE:
+    elif resource.type == facts.GROUP_RULE:
         if text(resource.get("type")) == direction:
             yield resource.properties, "the rule"
-    elif resource.type == (INGRESS_RULE if direction == "ingress" else EGRESS_RULE):
+    elif resource.type == (facts.INGRESS_RULE if direction == "ingress" else facts.EGRESS_RULE):
         yield resource.properties, "the rule"
 
 
@@ -52,14 +42,12 @@ def protocol_of(grant: Any) -> str:
     title="The world reaches only port 443 of a load balancer.",
     risk="A port is open to the world: in a group or a rule, in IPv4 or IPv6, as one range or as two halves.",
     fix="Use a security group or a narrow range as the source. Tag the group of a load balancer "
-    f"`{KIND_TAG}: load-balancer`, or add it to the setting `loadBalancers`.",
+    f"`{facts.KIND_TAG}: load-balancer`, or add it to the setting `loadBalancers`.",
     references=("CKV_AWS_24", "CKV_AWS_25", "CKV_AWS_260", "AWS-0107"),
     severity="critical",
     dev=MANDATORY,
-    accepts=is_type(*GROUPS),
-    settings={
-        "loadBalancers": setting("array", [], "Groups and rules (resource names) that may be open.")
-    },
+    accepts=is_type(*facts.GROUPS),
+    settings={"loadBalancers": setting([], "Groups and rules (resource names) that may be open.")},
 )
 def sg(resource: Resource, judge: Judge) -> None:
     for grant, where in grants(resource, "ingress"):
@@ -76,7 +64,7 @@ def sg(resource: Resource, judge: Judge) -> None:
 
 def is_load_balancer(resource: Resource, names: list[str]) -> bool:
     """Whether a group or rule belongs to a load balancer."""
-    return resource.name in names or tag(resource, KIND_TAG) == "load-balancer"
+    return resource.name in names or tag(resource, facts.KIND_TAG) == "load-balancer"
 
 
 @Rule(
@@ -86,7 +74,7 @@ def is_load_balancer(resource: Resource, names: list[str]) -> bool:
     references=("CKV_AWS_382", "AWS-0104"),
     severity="low",
     prod=ADVISORY,
-    accepts=is_type(*GROUPS),
+    accepts=is_type(*facts.GROUPS),
 )
 def sg_egress(resource: Resource, judge: Judge) -> None:
     for grant, where in grants(resource, "egress"):
@@ -103,8 +91,8 @@ def sg_egress(resource: Resource, judge: Judge) -> None:
     severity="medium",
 )
 def default_sg(stack: Stack, judge: Judge) -> None:
-    for vpc in stack.of(VPC):
-        groups = related(stack, vpc, "vpcId", DEFAULT_GROUP)
+    for vpc in stack.of(facts.VPC):
+        groups = related(stack, vpc, "vpcId", facts.DEFAULT_GROUP)
         if not groups:
             judge.violation("absent", "the VPC has no DefaultSecurityGroup", vpc)
         for group in groups:
@@ -121,9 +109,9 @@ def default_sg(stack: Stack, judge: Judge) -> None:
     severity="medium",
 )
 def flow_logs(stack: Stack, judge: Judge) -> None:
-    for vpc in stack.of(VPC):
+    for vpc in stack.of(facts.VPC):
         kinds: set[str] = set()
-        for log in related(stack, vpc, "vpcId", FLOW_LOG):
+        for log in related(stack, vpc, "vpcId", facts.FLOW_LOG):
             with judge.of(log):
                 kinds.add(text(log.get("trafficType")))
         if not kinds & {"ALL", "REJECT"}:

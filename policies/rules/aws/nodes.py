@@ -5,7 +5,7 @@ from strata.policies.crossguard.resource import Resource, Stack
 from strata.policies.crossguard.rule import MANDATORY, Rule, is_type
 from strata.policies.crossguard.values import dig, flag, is_unknown, items, number, text
 from strata.policies.rules import settings
-from strata.policies.rules.aws.facts import INSTANCE, NODE_GROUP, SUBNET, TEMPLATE, VOLUME
+from strata.policies.rules.aws import facts
 from strata.policies.rules.aws.objects import known
 
 
@@ -16,7 +16,7 @@ from strata.policies.rules.aws.objects import known
     references=("CKV_AWS_79", "CKV_AWS_341", "AWS-0028"),
     severity="critical",
     dev=MANDATORY,
-    accepts=is_type(TEMPLATE, INSTANCE),
+    accepts=is_type(facts.TEMPLATE, facts.INSTANCE),
 )
 def imds(resource: Resource, judge: Judge) -> None:
     """Both must be set: the defaults depend on the account and the image."""
@@ -39,8 +39,8 @@ def imds(resource: Resource, judge: Judge) -> None:
     dev=MANDATORY,
 )
 def imds_nodes(stack: Stack, judge: Judge) -> None:
-    templates = stack.of(TEMPLATE)
-    for group in stack.of(NODE_GROUP):
+    templates = stack.of(facts.TEMPLATE)
+    for group in stack.of(facts.NODE_GROUP):
         with judge.of(group):
             template = group.get("launchTemplate")
             if template is None:
@@ -63,13 +63,13 @@ def imds_nodes(stack: Stack, judge: Judge) -> None:
     references=("CKV_AWS_3", "CKV_AWS_8", "AWS-0026", "AWS-0131"),
     severity="high",
     dev=MANDATORY,
-    accepts=is_type(VOLUME, TEMPLATE, INSTANCE),
+    accepts=is_type(facts.VOLUME, facts.TEMPLATE, facts.INSTANCE),
 )
 def ebs(resource: Resource, judge: Judge) -> None:
-    if resource.type == VOLUME:
+    if resource.type == facts.VOLUME:
         if not flag(resource.get("encrypted")):
             judge.violation("volume", "encrypted is not true")
-    elif resource.type == TEMPLATE:
+    elif resource.type == facts.TEMPLATE:
         devices = items(resource.get("blockDeviceMappings"))
         if not devices:
             judge.violation("root", "blockDeviceMappings does not include the root device")
@@ -99,15 +99,15 @@ def ebs(resource: Resource, judge: Judge) -> None:
     severity="high",
 )
 def private_nodes(stack: Stack, judge: Judge) -> None:
-    for template in stack.of(TEMPLATE):
+    for template in stack.of(facts.TEMPLATE):
         with judge.of(template):
             for interface in items(template.get("networkInterfaces")):
                 if flag(dig(interface, "associatePublicIpAddress")):
                     judge.violation("template", "the template assigns a public address", template)
-    for group in stack.of(NODE_GROUP):
+    for group in stack.of(facts.NODE_GROUP):
         used = group.property_dependencies.get("subnetIds", ())
         ids = [text(item) for item in items(group.get("subnetIds")) if not is_unknown(item)]
-        for subnet in stack.of(SUBNET):
+        for subnet in stack.of(facts.SUBNET):
             belongs = subnet.urn in used or any(value in ids for value in known(subnet, "id"))
             with judge.of(subnet):
                 if belongs and flag(subnet.get("mapPublicIpOnLaunch")):
@@ -123,7 +123,7 @@ def private_nodes(stack: Stack, judge: Judge) -> None:
     references=("CKV_AWS_100",),
     severity="critical",
     dev=MANDATORY,
-    accepts=is_type(NODE_GROUP),
+    accepts=is_type(facts.NODE_GROUP),
 )
 def node_ssh(group: Resource, judge: Judge) -> None:
     key = group.get("remoteAccess", "ec2SshKey")
@@ -136,7 +136,7 @@ def node_ssh(group: Resource, judge: Judge) -> None:
     risk="Pods without a GPU occupy an expensive node.",
     fix="Add a taint with the key `nvidia.com/gpu` to `taints`.",
     severity="medium",
-    accepts=is_type(NODE_GROUP),
+    accepts=is_type(facts.NODE_GROUP),
     settings={"taint": settings.GPU_TAINT, "families": settings.GPU_FAMILIES},
 )
 def gpu_placement(group: Resource, judge: Judge) -> None:

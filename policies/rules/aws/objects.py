@@ -7,7 +7,7 @@ from typing import Any
 
 from strata.policies.crossguard.resource import Resource, Stack
 from strata.policies.crossguard.values import dig, is_unknown, items, text
-from strata.policies.rules.aws.facts import SHORTEST_PREFIX
+from strata.policies.rules.aws import facts
 
 
 def is_world(address: str) -> bool:
@@ -16,7 +16,7 @@ def is_world(address: str) -> bool:
         network = ipaddress.ip_network(address.strip(), strict=False)
     except ValueError:
         return True
-    return network.prefixlen < SHORTEST_PREFIX[network.version]
+    return network.prefixlen < facts.SHORTEST_PREFIX[network.version]
 
 
 def is_within(address: str, allowed: list[str]) -> bool:

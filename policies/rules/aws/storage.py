@@ -7,23 +7,13 @@ from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
 from strata.policies.crossguard.rule import MANDATORY, Changes, Rule, is_type
 from strata.policies.crossguard.values import dig, flag, items, text
-from strata.policies.rules.aws.facts import (
-    ACCESS_BLOCK,
-    BUCKET_POLICY,
-    BUCKETS,
-    ENCRYPTIONS,
-    FOUR_BLOCKS,
-    PUBLIC_REPOSITORY,
-    REPOSITORY,
-    REPOSITORY_POLICY,
-    VERSIONINGS,
-)
+from strata.policies.rules.aws import facts
 from strata.policies.rules.aws.objects import allows_everybody, principals, related, statements
 
 
 def harden_repository(resource: Resource, settings: Mapping[str, Any]) -> Changes:
     """Leaves the encryption alone: changing it replaces the repository."""
-    if resource.type != REPOSITORY:
+    if resource.type != facts.REPOSITORY:
         return {}
     return {
         ("imageTagMutability",): "IMMUTABLE",
@@ -38,14 +28,14 @@ def harden_repository(resource: Resource, settings: Mapping[str, Any]) -> Change
     "`imageScanningConfiguration.scanOnPush: true`. Don't use a public repository.",
     references=("CIS-EKS 5.1.1", "CKV_AWS_51", "CKV_AWS_136", "CKV_AWS_163", "CKV_AWS_32"),
     severity="high",
-    accepts=is_type(REPOSITORY, PUBLIC_REPOSITORY, REPOSITORY_POLICY),
+    accepts=is_type(facts.REPOSITORY, facts.PUBLIC_REPOSITORY, facts.REPOSITORY_POLICY),
     remediation=harden_repository,
 )
 def ecr(resource: Resource, judge: Judge) -> None:
-    if resource.type == PUBLIC_REPOSITORY:
+    if resource.type == facts.PUBLIC_REPOSITORY:
         judge.violation("public", "the repository is public")
         return
-    if resource.type == REPOSITORY_POLICY:
+    if resource.type == facts.REPOSITORY_POLICY:
         if any(allows_everybody(statement) for statement in statements(resource.get("policy"))):
             judge.violation("policy", "policy allows everybody")
         return
@@ -71,12 +61,12 @@ def ecr(resource: Resource, judge: Judge) -> None:
     dev=MANDATORY,
 )
 def s3_blocks(stack: Stack, judge: Judge) -> None:
-    for bucket in stack.of(*BUCKETS):
-        blocks = related(stack, bucket, "bucket", ACCESS_BLOCK)
+    for bucket in stack.of(*facts.BUCKETS):
+        blocks = related(stack, bucket, "bucket", facts.ACCESS_BLOCK)
         if not blocks:
             judge.violation("absent", "the bucket has no BucketPublicAccessBlock", bucket)
         for block in blocks:
-            for name in FOUR_BLOCKS:
+            for name in facts.FOUR_BLOCKS:
                 with judge.of(block):
                     if not flag(block.get(name)):
                         judge.violation("open", f"{name} is not true", block)
@@ -91,9 +81,9 @@ def s3_blocks(stack: Stack, judge: Judge) -> None:
     dev=MANDATORY,
 )
 def s3_tls(stack: Stack, judge: Judge) -> None:
-    for bucket in stack.of(*BUCKETS):
+    for bucket in stack.of(*facts.BUCKETS):
         with judge.of(bucket):
-            policies = related(stack, bucket, "bucket", BUCKET_POLICY)
+            policies = related(stack, bucket, "bucket", facts.BUCKET_POLICY)
             documents = [policy.get("policy") for policy in policies]
             if not any(
                 requires_tls(statement)
@@ -121,11 +111,11 @@ def requires_tls(statement: dict[str, Any]) -> bool:
     severity="medium",
 )
 def s3_kms(stack: Stack, judge: Judge) -> None:
-    for bucket in stack.of(*BUCKETS):
+    for bucket in stack.of(*facts.BUCKETS):
         with judge.of(bucket):
             kinds = [
                 text(dig(entry, "applyServerSideEncryptionByDefault", "sseAlgorithm"))
-                for configuration in related(stack, bucket, "bucket", *ENCRYPTIONS)
+                for configuration in related(stack, bucket, "bucket", *facts.ENCRYPTIONS)
                 for entry in items(configuration.get("rules"))
             ]
             if not any(kind.startswith("aws:kms") for kind in kinds):
@@ -140,11 +130,11 @@ def s3_kms(stack: Stack, judge: Judge) -> None:
     severity="medium",
 )
 def s3_versioning(stack: Stack, judge: Judge) -> None:
-    for bucket in stack.of(*BUCKETS):
+    for bucket in stack.of(*facts.BUCKETS):
         with judge.of(bucket):
             states = [
                 text(versioning.get("versioningConfiguration", "status"))
-                for versioning in related(stack, bucket, "bucket", *VERSIONINGS)
+                for versioning in related(stack, bucket, "bucket", *facts.VERSIONINGS)
             ]
             if "Enabled" not in states:
                 judge.violation("off", "the bucket has no enabled BucketVersioning", bucket)

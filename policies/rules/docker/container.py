@@ -17,7 +17,7 @@ from strata.policies.crossguard.values import (
     items,
     text,
 )
-from strata.policies.rules.docker.facts import CONTAINER, IMAGE, KIND_LABEL, NETWORK, VOLUME
+from strata.policies.rules.docker import facts
 from strata.policies.rules.text import LOCAL_IMAGE_ID, host_path, is_named_like
 
 
@@ -35,8 +35,8 @@ def unless_never_runs(check: Check, container: Resource, judge: Judge) -> None:
 
 # Rules about what a container can reach apply to every container. Rules about its process skip
 # containers that never run.
-container_rule = partial(Rule, accepts=is_type(CONTAINER))
-process_rule = partial(Rule, accepts=is_type(CONTAINER), visit=unless_never_runs)
+container_rule = partial(Rule, accepts=is_type(facts.CONTAINER))
+process_rule = partial(Rule, accepts=is_type(facts.CONTAINER), visit=unless_never_runs)
 
 
 def stays_up(container: Resource) -> bool:
@@ -56,7 +56,7 @@ def labels(resource: Resource) -> dict[str, Any]:
 
 def is_datastore(container: Resource, names: list[str], image: Any = None) -> bool:
     """Whether the container is a datastore: by its label, or else by the name of its image."""
-    kind = labels(container).get(KIND_LABEL)
+    kind = labels(container).get(facts.KIND_LABEL)
     if kind is not None:
         return text(kind) == "datastore"
     name = text(image if image is not None else container.get("image"))
@@ -67,7 +67,7 @@ def image_name(container: Resource, stack: Stack) -> Any:
     """The image's name; if the image is the output of a RemoteImage, the name of that."""
     image = container.get("image")
     if is_unknown(image) or LOCAL_IMAGE_ID.fullmatch(text(image)):
-        for source in stack.dependencies_of(container, "image", IMAGE):
+        for source in stack.dependencies_of(container, "image", facts.IMAGE):
             return source.get("name")
     return image
 
@@ -86,7 +86,7 @@ def datastores(stack: Stack, judge: Judge) -> Iterator[Resource]:
 
 
 def _datastores(stack: Stack, names: list[str]) -> Iterator[tuple[Resource, bool | Unknown]]:
-    for container in stack.of(CONTAINER):
+    for container in stack.of(facts.CONTAINER):
         try:
             yield (
                 container,
@@ -115,7 +115,7 @@ def host_paths(resource: Resource) -> Iterator[HostPath | UnknownValue]:
 
 
 def _host_sources(resource: Resource) -> Iterator[tuple[Any, str]]:
-    if resource.type == VOLUME:
+    if resource.type == facts.VOLUME:
         yield from _device(resource.get("driverOpts"), "driverOpts")
         return
     for index, volume in enumerate(items(resource.get("volumes"))):
@@ -148,11 +148,11 @@ def volumes_of(container: Resource, stack: Stack) -> Iterator[tuple[Resource, bo
     """
     for name, writable, source in _mounted(container):
         if not is_unknown(name):
-            volume = _by_name(stack, VOLUME).get(text(name))
+            volume = _by_name(stack, facts.VOLUME).get(text(name))
             if volume is not None:
                 yield volume, writable
             continue
-        used = stack.dependencies_of(container, source, VOLUME)
+        used = stack.dependencies_of(container, source, facts.VOLUME)
         if not used:
             raise Unknown(name.path)
         for volume in used:
@@ -175,9 +175,9 @@ def networks_of(container: Resource, stack: Stack) -> Iterator[Resource | None]:
     for network in items(container.get("networksAdvanced")):
         name = dig(network, "name")
         if not is_unknown(name):
-            yield _by_name(stack, NETWORK).get(text(name))
+            yield _by_name(stack, facts.NETWORK).get(text(name))
             continue
-        used = stack.dependencies_of(container, "networksAdvanced", NETWORK)
+        used = stack.dependencies_of(container, "networksAdvanced", facts.NETWORK)
         unnamed = [network for network in used if not _has_known_name(network)]
         if not unnamed:
             raise Unknown(name.path)

@@ -5,13 +5,13 @@ from strata.policies.crossguard.resource import Resource
 from strata.policies.crossguard.rule import MANDATORY, setting
 from strata.policies.crossguard.values import dig, items, number, text
 from strata.policies.rules import settings
+from strata.policies.rules.docker import facts
 from strata.policies.rules.docker.container import (
     container_rule,
     gpu_requests,
     labels,
     process_rule,
 )
-from strata.policies.rules.docker.facts import TOOLKIT_LABEL
 from strata.policies.rules.facts import TOOLKIT_CVES, TOOLKIT_FLOOR, VISIBLE_DEVICES
 from strata.policies.rules.text import host_path, is_below, version_numbers
 
@@ -22,7 +22,7 @@ from strata.policies.rules.text import host_path, is_below, version_numbers
     fix="Remove `devices` and `deviceCgroupRules`. Request a GPU with `deviceRequests`.",
     references=("CIS-Docker 5.18",),
     severity="high",
-    settings={"allowed": setting("array", [], "Device files that pass.")},
+    settings={"allowed": setting([], "Device files that pass.")},
 )
 def no_raw_devices(container: Resource, judge: Judge) -> None:
     allowed = {host_path(path) for path in judge.settings["allowed"]}
@@ -75,20 +75,20 @@ def gpu_explicit(container: Resource, judge: Judge) -> None:
 @container_rule(
     title="The NVIDIA container toolkit is recent enough.",
     risk=f"Older toolkits allow an escape to the host: {', '.join(TOOLKIT_CVES)}, fixed in {TOOLKIT_FLOOR}.",
-    fix=f"Update the toolkit on the host. State its version in the label `{TOOLKIT_LABEL}` of each GPU container, or "
-    "once in the setting `installed` of this rule.",
+    fix=f"Update the toolkit on the host. State its version in the label `{facts.TOOLKIT_LABEL}` of each GPU "
+    "container, or once in the setting `installed` of this rule.",
     references=TOOLKIT_CVES,
     severity="critical",
     dev=MANDATORY,
     settings={
         "floor": settings.TOOLKIT_FLOOR,
-        "installed": setting("string", "", "The version on the host, if no label states it."),
+        "installed": setting("", "The version on the host, if no label states it."),
     },
 )
 def toolkit_floor(container: Resource, judge: Judge) -> None:
     if not any(True for _ in gpu_requests(container)):
         return
-    version = text(labels(container).get(TOOLKIT_LABEL)) or judge.settings["installed"]
+    version = text(labels(container).get(facts.TOOLKIT_LABEL)) or judge.settings["installed"]
     if not version_numbers(version):
         judge.unjudged("the version of the NVIDIA container toolkit")  # no resource shows it
     elif is_below(version, judge.settings["floor"]):

@@ -5,13 +5,13 @@ from strata.policies.crossguard.resource import Resource
 from strata.policies.crossguard.rule import Rule, is_type
 from strata.policies.crossguard.values import text
 from strata.policies.rules import settings
-from strata.policies.rules.docker.facts import CONTAINER, IMAGE
+from strata.policies.rules.docker import facts
 from strata.policies.rules.text import LOCAL_IMAGE_ID, comes_from, is_pinned
 
 
 def reference(resource: Resource) -> str:
     """The image of a resource; empty for an image that the stack builds."""
-    if resource.type == IMAGE:
+    if resource.type == facts.IMAGE:
         return "" if resource.get("build") is not None else text(resource.get("name"))
     return text(resource.get("image"))
 
@@ -22,11 +22,11 @@ def reference(resource: Resource) -> str:
     fix="Write `name@sha256:` and the 64 hex digits. The ID of a local image (`sha256:` and 64 hex digits) passes too.",
     references=("CIS-Docker 5.28", "C-0075"),
     severity="medium",
-    accepts=is_type(CONTAINER, IMAGE),
+    accepts=is_type(facts.CONTAINER, facts.IMAGE),
 )
 def digest(resource: Resource, judge: Judge) -> None:
     image = reference(resource)
-    if not is_pinned(image) and not (resource.type == IMAGE and not image):
+    if not is_pinned(image) and not (resource.type == facts.IMAGE and not image):
         judge.violation("tag", "the image is not pinned by digest")
 
 
@@ -36,7 +36,7 @@ def digest(resource: Resource, judge: Judge) -> None:
     fix="Add the registry, or a path in it, to the allow-list `registries`, or mirror the image.",
     references=("CIS-Docker 4.2", "C-0078"),
     severity="medium",
-    accepts=is_type(CONTAINER, IMAGE),
+    accepts=is_type(facts.CONTAINER, facts.IMAGE),
     settings={"registries": settings.REGISTRIES},
 )
 def registry(resource: Resource, judge: Judge) -> None:

@@ -56,7 +56,7 @@ def healthcheck(container: Resource, judge: Judge) -> None:
     references=("CIS-Docker 5.15",),
     severity="medium",
     settings={
-        "seconds": setting("integer", 30, "The least time that a datastore gets, in seconds."),
+        "seconds": setting(30, "The least time that a datastore gets, in seconds."),
         "datastores": settings.DATASTORES,
     },
 )

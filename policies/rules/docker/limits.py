@@ -4,8 +4,8 @@ from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
 from strata.policies.crossguard.rule import ADVISORY, MANDATORY, setting
 from strata.policies.crossguard.values import dig, items, known_items, number, text
+from strata.policies.rules.docker import facts
 from strata.policies.rules.docker.container import process_rule
-from strata.policies.rules.docker.facts import BOUNDED_LOG_DRIVERS
 
 
 @process_rule(
@@ -47,7 +47,7 @@ def cpu(container: Resource, judge: Judge) -> None:
     references=("CIS-Docker 5.19",),
     severity="low",
     prod=ADVISORY,
-    settings={"required": setting("array", ["nofile", "nproc"], "Limits that must be set.")},
+    settings={"required": setting(["nofile", "nproc"], "Limits that must be set.")},
 )
 def ulimits(container: Resource, judge: Judge) -> None:
     limits = container.get("ulimits")
@@ -70,7 +70,7 @@ def ulimits(container: Resource, judge: Judge) -> None:
     severity="medium",
     settings={
         "bounded": setting(
-            "array", list(BOUNDED_LOG_DRIVERS), "Log drivers that don't write an unlimited file."
+            facts.BOUNDED_LOG_DRIVERS, "Log drivers that don't write an unlimited file."
         )
     },
 )

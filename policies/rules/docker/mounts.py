@@ -4,8 +4,8 @@ from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
 from strata.policies.crossguard.rule import MANDATORY, Rule, is_type, setting
 from strata.policies.crossguard.values import UnknownValue, dig, items, text
+from strata.policies.rules.docker import facts
 from strata.policies.rules.docker.container import container_rule, host_paths
-from strata.policies.rules.docker.facts import CONTAINER, SENSITIVE_FOLDERS, VOLUME
 from strata.policies.rules.text import exposed_folder, exposes_runtime_socket
 
 
@@ -17,8 +17,8 @@ from strata.policies.rules.text import exposed_folder, exposes_runtime_socket
     references=("CIS-Docker 5.6", "C-0048"),
     severity="critical",
     dev=MANDATORY,
-    accepts=is_type(CONTAINER, VOLUME),
-    settings={"folders": setting("array", list(SENSITIVE_FOLDERS), "Protected host folders.")},
+    accepts=is_type(facts.CONTAINER, facts.VOLUME),
+    settings={"folders": setting(facts.SENSITIVE_FOLDERS, "Protected host folders.")},
 )
 def no_sensitive_bind(resource: Resource, judge: Judge) -> None:
     for bind in host_paths(resource):
@@ -38,7 +38,7 @@ def no_sensitive_bind(resource: Resource, judge: Judge) -> None:
     references=("CIS-Docker 5.32", "C-0074"),
     severity="critical",
     dev=MANDATORY,
-    accepts=is_type(CONTAINER, VOLUME),
+    accepts=is_type(facts.CONTAINER, facts.VOLUME),
 )
 def no_runtime_socket(resource: Resource, judge: Judge) -> None:
     for bind in host_paths(resource):

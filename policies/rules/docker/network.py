@@ -25,7 +25,7 @@ def is_loopback(address: str) -> bool:
     references=("CIS-Docker 5.14", "CIS-Docker 5.9"),
     severity="high",
     dev=MANDATORY,
-    settings={"allowed": setting("array", [], "Host addresses that ports may be bound to.")},
+    settings={"allowed": setting([], "Host addresses that ports may be bound to.")},
 )
 def bind_address(container: Resource, judge: Judge) -> None:
     with judge:
@@ -47,7 +47,7 @@ def bind_address(container: Resource, judge: Judge) -> None:
     references=("CIS-Docker 5.8",),
     severity="low",
     prod=ADVISORY,
-    settings={"allowed": setting("array", [], "Low ports that may be published.", "integer")},
+    settings={"allowed": setting([], "Low ports that may be published.", "integer")},
 )
 def low_port(container: Resource, judge: Judge) -> None:
     """Without a stated port, Docker chooses a high one."""

@@ -4,8 +4,8 @@ from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
 from strata.policies.crossguard.rule import MANDATORY, setting
 from strata.policies.crossguard.values import dig, flag, items, known_items, text
+from strata.policies.rules.docker import facts
 from strata.policies.rules.docker.container import container_rule, process_rule
-from strata.policies.rules.docker.facts import ESCAPE_CAPABILITIES
 
 
 def capability(value: object) -> str:
@@ -34,9 +34,7 @@ def no_privileged(container: Resource, judge: Judge) -> None:
     references=("CIS-Docker 5.4", "C-0046"),
     severity="high",
     settings={
-        "allowed": setting(
-            "array", ["NET_BIND_SERVICE"], "Capabilities that may be added, without `CAP_`."
-        )
+        "allowed": setting(["NET_BIND_SERVICE"], "Capabilities that may be added, without `CAP_`.")
     },
 )
 def caps(container: Resource, judge: Judge) -> None:
@@ -50,7 +48,7 @@ def caps(container: Resource, judge: Judge) -> None:
         allowed = {capability(name) for name in judge.settings["allowed"]}
         for index, name in enumerate(items(dig(container.get("capabilities"), "adds"))):
             with judge:
-                if capability(name) not in allowed | ESCAPE_CAPABILITIES:
+                if capability(name) not in allowed | facts.ESCAPE_CAPABILITIES:
                     where = f"capabilities.adds[{index}]"
                     judge.violation("adds", f"{where} is not on the allow-list")
 
@@ -66,7 +64,7 @@ def caps(container: Resource, judge: Judge) -> None:
 def caps_never(container: Resource, judge: Judge) -> None:
     for index, name in enumerate(items(dig(container.get("capabilities"), "adds"))):
         with judge:
-            if capability(name) in ESCAPE_CAPABILITIES:
+            if capability(name) in facts.ESCAPE_CAPABILITIES:
                 judge.violation("adds", f"capabilities.adds[{index}] amounts to root on the host")
 
 
@@ -160,7 +158,7 @@ def no_host_ns(container: Resource, judge: Judge) -> None:
     references=("CIS-Docker 5.25",),
     severity="medium",
     dev=MANDATORY,
-    settings={"allowed": setting("array", [], "Parent cgroups that pass.")},
+    settings={"allowed": setting([], "Parent cgroups that pass.")},
 )
 def cgroup_parent(container: Resource, judge: Judge) -> None:
     parent = text(container.get("cgroupParent"))

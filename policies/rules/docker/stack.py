@@ -8,6 +8,7 @@ from strata.policies.crossguard.resource import Resource, Stack
 from strata.policies.crossguard.rule import MANDATORY, Rule, setting
 from strata.policies.crossguard.values import dig, flag, is_unknown, items, number, text
 from strata.policies.rules import settings
+from strata.policies.rules.docker import facts
 from strata.policies.rules.docker.container import (
     datastores,
     gpu_requests,
@@ -17,12 +18,6 @@ from strata.policies.rules.docker.container import (
     never_runs,
     stays_up,
     volumes_of,
-)
-from strata.policies.rules.docker.facts import (
-    CONTAINER,
-    KIND_LABEL,
-    METRIC_COLLECTORS,
-    SERVICE_LABEL,
 )
 from strata.policies.rules.text import is_named_like
 
@@ -80,13 +75,13 @@ def datastore_private(stack: Stack, judge: Judge) -> None:
     severity="high",
     dev=MANDATORY,
     settings={
-        "hostMebibytes": setting("integer", 32768, "The host's memory, in MiB."),
-        "reservedMebibytes": setting("integer", 6144, "Memory reserved for the host, in MiB."),
+        "hostMebibytes": setting(32768, "The host's memory, in MiB."),
+        "reservedMebibytes": setting(6144, "Memory reserved for the host, in MiB."),
     },
 )
 def memory_budget(stack: Stack, judge: Judge) -> None:
     total = 0.0
-    for container in stack.of(CONTAINER):
+    for container in stack.of(facts.CONTAINER):
         with judge.of(container):
             if not never_runs(container):
                 total += number(container.get("memory"))
@@ -103,14 +98,14 @@ def memory_budget(stack: Stack, judge: Judge) -> None:
     severity="high",
     settings={
         "datastores": settings.DATASTORES,
-        "label": setting("string", "strata.backup", "The label that names a volume's backup."),
+        "label": setting("strata.backup", "The label that names a volume's backup."),
     },
 )
 def backup_coverage(stack: Stack, judge: Judge) -> None:
     covered: set[str] = set()
-    for container in stack.of(CONTAINER):
+    for container in stack.of(facts.CONTAINER):
         with judge.of(container):
-            kind = labels(container).get(KIND_LABEL)
+            kind = labels(container).get(facts.KIND_LABEL)
             if kind is not None and text(kind) == "backup":
                 covered.update(volume.urn for volume, _ in volumes_of(container, stack))
     for volume in datastore_volumes(stack, judge):
@@ -155,7 +150,7 @@ def single_writer(stack: Stack, judge: Judge) -> None:
     """Containers that never run don't count, nor do jobs that end before the others are created."""
     writers: dict[str, list[Resource]] = {}
     jobs: set[str] = set()
-    for container in stack.of(CONTAINER):
+    for container in stack.of(facts.CONTAINER):
         with judge.of(container):
             if never_runs(container):
                 continue
@@ -187,21 +182,21 @@ def is_first(container: Resource, containers: list[Resource]) -> bool:
     fix="Label the container `prometheus.io/scrape=true`, connect it to a network of the collector, or exempt it.",
     severity="low",
     settings={
-        "label": setting("string", "prometheus.io/scrape", "The label of scraped containers."),
+        "label": setting("prometheus.io/scrape", "The label of scraped containers."),
         "collectors": setting(
-            "array", list(METRIC_COLLECTORS), "Images or service names of metric collectors."
+            facts.METRIC_COLLECTORS, "Images or service names of metric collectors."
         ),
     },
 )
 def observed(stack: Stack, judge: Judge) -> None:
     collectors: set[str] = set()
     reachable: set[str] = set()
-    for container in stack.of(CONTAINER):
+    for container in stack.of(facts.CONTAINER):
         with judge.of(container):
             if is_collector(container, stack, judge.settings["collectors"]):
                 collectors.add(container.urn)
                 reachable.update(network_urns(container, stack))
-    for container in stack.of(CONTAINER):
+    for container in stack.of(facts.CONTAINER):
         with judge.of(container):
             if container.urn in collectors or not stays_up(container):
                 continue
@@ -218,7 +213,7 @@ def network_urns(container: Resource, stack: Stack) -> Iterator[str]:
 
 def is_collector(container: Resource, stack: Stack, names: list[str]) -> bool:
     """Whether the container collects metrics, by its service label or the name of its image."""
-    if text(labels(container).get(SERVICE_LABEL)) in names:
+    if text(labels(container).get(facts.SERVICE_LABEL)) in names:
         return True
     image = image_name(container, stack)
     return not is_unknown(image) and is_named_like(text(image), names)
@@ -229,14 +224,12 @@ def is_collector(container: Resource, stack: Stack, names: list[str]) -> bool:
     risk="One tenant reads what another left in GPU memory, or takes all its time.",
     fix="Give each tenant's container a MIG device ID (`MIG-...`), or its own GPU.",
     severity="high",
-    settings={
-        "tenantLabel": setting("string", "strata.tenant", "The label that names the tenant.")
-    },
+    settings={"tenantLabel": setting("strata.tenant", "The label that names the tenant.")},
 )
 def gpu_isolation(stack: Stack, judge: Judge) -> None:
     """A request by count may get any GPU."""
     users: dict[str, dict[str, list[Resource]]] = {}
-    for container in stack.of(CONTAINER):
+    for container in stack.of(facts.CONTAINER):
         with judge.of(container):
             if never_runs(container):
                 continue

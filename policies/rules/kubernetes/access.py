@@ -7,13 +7,7 @@ from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
 from strata.policies.crossguard.rule import MANDATORY, Rule, setting
 from strata.policies.crossguard.values import dig, items, text
-from strata.policies.rules.kubernetes.facts import (
-    ESCALATING_RESOURCES,
-    ESCALATING_VERBS,
-    READ_VERBS,
-    WEBHOOKS,
-    WRITE_VERBS,
-)
+from strata.policies.rules.kubernetes import facts
 from strata.policies.rules.kubernetes.objects import is_kind, objects
 
 
@@ -73,20 +67,18 @@ def cluster_admin(resource: Resource, judge: Judge) -> None:
     references=("CIS-EKS 4.1.2", "CIS-EKS 4.1.8", "C-0015", "C-0063", "C-0065"),
     severity="high",
     accepts=is_kind("Role", "ClusterRole"),
-    settings={
-        "namedSecrets": setting("boolean", True, "Whether a role may read Secrets that it names.")
-    },
+    settings={"namedSecrets": setting(True, "Whether a role may read Secrets that it names.")},
 )
 def rbac_risky(resource: Resource, judge: Judge) -> None:
     for grant, where in grants(resource):
         with judge:
             verbs, kinds = words(grant, "verbs"), words(grant, "resources")
             named = judge.settings["namedSecrets"] and bool(items(dig(grant, "resourceNames")))
-            if "secrets" in kinds and verbs & READ_VERBS and not named:
+            if "secrets" in kinds and verbs & facts.READ_VERBS and not named:
                 judge.violation("secrets", f"{where} allows reading Secrets")
-            if verbs & ESCALATING_VERBS:
+            if verbs & facts.ESCALATING_VERBS:
                 judge.violation("verbs", f"{where} allows bind, escalate or impersonate")
-            if kinds & ESCALATING_RESOURCES:
+            if kinds & facts.ESCALATING_RESOURCES:
                 judge.violation("reach", f"{where} gives access to nodes or into pods")
-            if kinds & WEBHOOKS and verbs & WRITE_VERBS:
+            if kinds & facts.WEBHOOKS and verbs & facts.WRITE_VERBS:
                 judge.violation("webhooks", f"{where} allows changing admission webhooks")

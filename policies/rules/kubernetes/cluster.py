@@ -8,12 +8,7 @@ from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
 from strata.policies.crossguard.rule import MANDATORY, Changes, Rule, setting
 from strata.policies.crossguard.values import dig, items, mapping, number, text
-from strata.policies.rules.kubernetes.facts import (
-    EBS_PROVISIONERS,
-    ENFORCE_LABEL,
-    ENFORCE_VERSION_LABEL,
-    INTERNAL_LOAD_BALANCER,
-)
+from strata.policies.rules.kubernetes import facts
 from strata.policies.rules.kubernetes.objects import (
     annotations,
     is_kind,
@@ -41,7 +36,7 @@ def is_world(address: str) -> bool:
     references=("C-0256", "AWS-0092"),
     severity="high",
     accepts=is_kind("Service"),
-    settings={"public": setting("array", [], "Public load balancers (resource names).")},
+    settings={"public": setting([], "Public load balancers (resource names).")},
 )
 def service(resource: Resource, judge: Judge) -> None:
     for body, where in objects(resource):
@@ -59,7 +54,7 @@ def service(resource: Resource, judge: Judge) -> None:
             ):
                 continue
             notes = annotations(body.get("metadata"))
-            if any(text(notes.get(name)) == value for name, value in INTERNAL_LOAD_BALANCER):
+            if any(text(notes.get(name)) == value for name, value in facts.INTERNAL_LOAD_BALANCER):
                 continue
             ranges = [text(address) for address in items(spec.get("loadBalancerSourceRanges"))]
             if not ranges or any(is_world(address) for address in ranges):
@@ -70,29 +65,29 @@ def service(resource: Resource, judge: Judge) -> None:
 
 def enforce_restricted(resource: Resource, settings: Mapping[str, Any]) -> Changes:
     return {
-        ("metadata", "labels", ENFORCE_LABEL): "restricted",
-        ("metadata", "labels", ENFORCE_VERSION_LABEL): settings["version"],
+        ("metadata", "labels", facts.ENFORCE_LABEL): "restricted",
+        ("metadata", "labels", facts.ENFORCE_VERSION_LABEL): settings["version"],
     }
 
 
 @Rule(
     title="A namespace enforces the restricted Pod Security profile in a pinned version.",
     risk="Pods created by hand or by a chart bypass these rules.",
-    fix=f"Label the namespace `{ENFORCE_LABEL}: restricted`, and `{ENFORCE_VERSION_LABEL}` with a version.",
+    fix=f"Label the namespace `{facts.ENFORCE_LABEL}: restricted`, and `{facts.ENFORCE_VERSION_LABEL}` with a version.",
     references=("CIS-EKS 4.2.1", "C-0192"),
     severity="high",
     accepts=is_kind("Namespace"),
-    settings={"version": setting("string", "v1.35", "The version that the remediation pins.")},
+    settings={"version": setting("v1.35", "The version that the remediation pins.")},
     remediation=enforce_restricted,
 )
 def psa_labels(resource: Resource, judge: Judge) -> None:
     for body, where in objects(resource):
         own = labels(body.get("metadata"))
         with judge:
-            if text(own.get(ENFORCE_LABEL)) != "restricted":
+            if text(own.get(facts.ENFORCE_LABEL)) != "restricted":
                 judge.violation("enforce", f"{where}metadata.labels does not enforce restricted")
         with judge:
-            if text(own.get(ENFORCE_VERSION_LABEL)) in {"", "latest"}:
+            if text(own.get(facts.ENFORCE_VERSION_LABEL)) in {"", "latest"}:
                 judge.violation("version", f"{where}metadata.labels does not pin a version")
 
 
@@ -147,7 +142,7 @@ def pdb(stack: Stack, judge: Judge) -> None:
     "children.",
     severity="medium",
     accepts=is_kind("Release"),
-    settings={"charts": setting("array", [], "Reviewed charts.")},
+    settings={"charts": setting([], "Reviewed charts.")},
 )
 def no_opaque_release(resource: Resource, judge: Judge) -> None:
     with judge:
@@ -167,9 +162,7 @@ def no_opaque_release(resource: Resource, judge: Judge) -> None:
     dev=MANDATORY,
     accepts=is_kind("StorageClass"),
     settings={
-        "provisioners": setting(
-            "array", list(EBS_PROVISIONERS), "Provisioners that have this parameter."
-        )
+        "provisioners": setting(facts.EBS_PROVISIONERS, "Provisioners that have this parameter.")
     },
 )
 def storage_encrypted(resource: Resource, judge: Judge) -> None:

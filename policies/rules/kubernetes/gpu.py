@@ -9,7 +9,7 @@ from strata.policies.crossguard.rule import MANDATORY, Rule, setting
 from strata.policies.crossguard.values import dig, flag, items, mapping, text
 from strata.policies.rules import settings
 from strata.policies.rules.facts import TOOLKIT_CVES, TOOLKIT_FLOOR, VISIBLE_DEVICES
-from strata.policies.rules.kubernetes.facts import POD_PATHS, TENANT_LABEL
+from strata.policies.rules.kubernetes import facts
 from strata.policies.rules.kubernetes.objects import is_kind, kind_of, labels, namespace_key
 from strata.policies.rules.kubernetes.pods import (
     IS_WORKLOAD,
@@ -30,7 +30,7 @@ from strata.policies.rules.text import PINNED_REFERENCE, full_image_name, is_bel
     fix="Give a pod with a GPU limit a toleration of the GPU taint, and a nodeSelector or node affinity. Taint GPU "
     "node pools. Give other pods no toleration without a key.",
     severity="medium",
-    accepts=is_kind(*POD_PATHS, "NodePool"),
+    accepts=is_kind(*facts.POD_PATHS, "NodePool"),
     settings={"taint": settings.GPU_TAINT, "families": settings.GPU_FAMILIES},
 )
 def gpu_placement(resource: Resource, judge: Judge) -> None:
@@ -105,8 +105,8 @@ def gpu_explicit(container: Container, judge: Judge) -> None:
     fix="Request `nvidia.com/mig-...` instead of a time-sliced GPU.",
     severity="high",
     settings={
-        "tenantLabel": setting("string", TENANT_LABEL, "The pod label that names the tenant."),
-        "shared": setting("array", ["nvidia.com/gpu.shared"], "Time-sliced resources."),
+        "tenantLabel": setting(facts.TENANT_LABEL, "The pod label that names the tenant."),
+        "shared": setting(["nvidia.com/gpu.shared"], "Time-sliced resources."),
     },
 )
 def gpu_isolation(stack: Stack, judge: Judge) -> None:
@@ -133,7 +133,7 @@ def gpu_isolation(stack: Stack, judge: Judge) -> None:
     references=("C-0057",),
     severity="critical",
     dev=MANDATORY,
-    settings={"namespaces": setting("array", ["gpu-operator"], "Namespaces for GPU drivers.")},
+    settings={"namespaces": setting(["gpu-operator"], "Namespaces for GPU drivers.")},
 )
 def gpu_privileged(container: Container, judge: Judge) -> None:
     if not flag(container.security("privileged")):
@@ -156,7 +156,7 @@ def gpu_privileged(container: Container, judge: Judge) -> None:
     references=TOOLKIT_CVES,
     severity="critical",
     dev=MANDATORY,
-    accepts=is_kind(*POD_PATHS, "Release"),
+    accepts=is_kind(*facts.POD_PATHS, "Release"),
     settings={"floor": settings.TOOLKIT_FLOOR},
 )
 def toolkit_floor(resource: Resource, judge: Judge) -> None:

@@ -7,18 +7,7 @@ its fixtures.
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.rule import MANDATORY
 from strata.policies.crossguard.values import dig, flag, items, known_items, mapping, number, text
-from strata.policies.rules.kubernetes.facts import (
-    APPARMOR_ANNOTATION,
-    BASELINE,
-    DEFAULT_CAPABILITIES,
-    HOOKS,
-    PROBES,
-    PROFILE_TYPES,
-    RESTRICTED,
-    SAFE_SYSCTLS,
-    SELINUX_TYPES,
-    VOLUME_KINDS,
-)
+from strata.policies.rules.kubernetes import facts
 from strata.policies.rules.kubernetes.objects import annotations
 from strata.policies.rules.kubernetes.pods import (
     Container,
@@ -33,7 +22,14 @@ from strata.policies.rules.kubernetes.pods import (
     title="A pod shares no namespace with its node.",
     risk="With `hostNetwork`, `hostPID` or `hostIPC`, a pod sees and reaches what runs on the node.",
     fix="Remove the field.",
-    references=(BASELINE, "CIS-EKS 4.2.2", "CIS-EKS 4.2.3", "CIS-EKS 4.2.4", "C-0038", "C-0041"),
+    references=(
+        facts.BASELINE,
+        "CIS-EKS 4.2.2",
+        "CIS-EKS 4.2.3",
+        "CIS-EKS 4.2.4",
+        "C-0038",
+        "C-0041",
+    ),
     severity="critical",
     dev=MANDATORY,
 )
@@ -48,7 +44,7 @@ def host_ns(pod: Pod, judge: Judge) -> None:
     title="No container is privileged.",
     risk="A privileged container has every capability and device of its node.",
     fix="Remove `securityContext.privileged`.",
-    references=(BASELINE, "CIS-EKS 4.2.1", "C-0057"),
+    references=(facts.BASELINE, "CIS-EKS 4.2.1", "C-0057"),
     severity="critical",
     dev=MANDATORY,
 )
@@ -61,7 +57,7 @@ def privileged(container: Container, judge: Judge) -> None:
     title="No pod mounts a folder of its node.",
     risk="The pod reads and writes files of the node.",
     fix="Use a PersistentVolumeClaim, or a projected, secret, configMap or emptyDir volume.",
-    references=(BASELINE, "C-0048", "C-0045"),
+    references=(facts.BASELINE, "C-0048", "C-0045"),
     severity="critical",
     dev=MANDATORY,
 )
@@ -76,7 +72,7 @@ def host_path(pod: Pod, judge: Judge) -> None:
     title="No container uses a port of its node.",
     risk="The port bypasses every Service and NetworkPolicy.",
     fix="Remove `hostPort`, and create a Service.",
-    references=(BASELINE, "C-0044"),
+    references=(facts.BASELINE, "C-0044"),
     severity="high",
 )
 def host_port(container: Container, judge: Judge) -> None:
@@ -90,7 +86,7 @@ def host_port(container: Container, judge: Judge) -> None:
     title="No Windows container runs as a process of its node.",
     risk="The container has privileged access to a Windows node.",
     fix="Remove `windowsOptions.hostProcess`.",
-    references=(BASELINE,),
+    references=(facts.BASELINE,),
     severity="critical",
 )
 def host_process(target: Pod | Container, judge: Judge) -> None:
@@ -103,7 +99,7 @@ def host_process(target: Pod | Container, judge: Judge) -> None:
     title="A pod mounts only the volume types of the restricted profile.",
     risk="With NFS, iSCSI and other types, the pod itself chooses which server or disk it mounts.",
     fix="Use a PersistentVolumeClaim, and choose the storage in a StorageClass or PersistentVolume.",
-    references=(RESTRICTED,),
+    references=(facts.RESTRICTED,),
     severity="medium",
 )
 def volume_kinds(pod: Pod, judge: Judge) -> None:
@@ -112,7 +108,7 @@ def volume_kinds(pod: Pod, judge: Judge) -> None:
         with judge:
             present = {key for key, value in mapping(volume).items() if value is not None}
             present.discard("name")
-            if present and not present & VOLUME_KINDS:
+            if present and not present & facts.VOLUME_KINDS:
                 judge.violation("kind", f"{pod.where}.volumes[{index}] has a forbidden type")
 
 
@@ -120,7 +116,7 @@ def volume_kinds(pod: Pod, judge: Judge) -> None:
     title="No process gains more privileges than its parent.",
     risk="A process becomes root through a setuid program in the image.",
     fix="Set `securityContext.allowPrivilegeEscalation: false` on each container.",
-    references=(RESTRICTED, "CIS-EKS 4.2.5", "C-0016"),
+    references=(facts.RESTRICTED, "CIS-EKS 4.2.5", "C-0016"),
     severity="high",
 )
 def no_priv_esc(container: Container, judge: Judge) -> None:
@@ -135,7 +131,7 @@ def no_priv_esc(container: Container, judge: Judge) -> None:
     title="No container runs as root.",
     risk="A process that escapes from the container is root on the node.",
     fix="Set `runAsNonRoot: true` on the pod or on each container, and no `runAsUser: 0`.",
-    references=(RESTRICTED, "CIS-EKS 4.2.6", "C-0013"),
+    references=(facts.RESTRICTED, "CIS-EKS 4.2.6", "C-0013"),
     severity="high",
 )
 def non_root(target: Pod | Container, judge: Judge) -> None:
@@ -159,7 +155,7 @@ def non_root(target: Pod | Container, judge: Judge) -> None:
     title="Every container has the runtime's seccomp profile, or its own.",
     risk="The container can make system calls that no service needs and that exploits use to escape.",
     fix="Set `securityContext.seccompProfile: {type: RuntimeDefault}` on the pod.",
-    references=(RESTRICTED, "C-0210", "CIS-EKS 4.6.2"),
+    references=(facts.RESTRICTED, "C-0210", "CIS-EKS 4.6.2"),
     severity="medium",
 )
 def seccomp(target: Pod | Container, judge: Judge) -> None:
@@ -168,11 +164,11 @@ def seccomp(target: Pod | Container, judge: Judge) -> None:
     where = f"{target.where}.securityContext.seccompProfile"
     own = target.security("seccompProfile")
     if own is not None:
-        if text(dig(own, "type")) not in PROFILE_TYPES:
+        if text(dig(own, "type")) not in facts.PROFILE_TYPES:
             judge.violation(target.level, f"{where} has a forbidden type")
         return
     inherited = text(dig(target.pod.security("seccompProfile"), "type"))
-    if isinstance(target, Container) and inherited not in PROFILE_TYPES:
+    if isinstance(target, Container) and inherited not in facts.PROFILE_TYPES:
         judge.violation("absent", f"{where} is not set")
 
 
@@ -180,7 +176,7 @@ def seccomp(target: Pod | Container, judge: Judge) -> None:
     title="Every container drops all capabilities and adds at most NET_BIND_SERVICE.",
     risk="The container has powers of root that the service doesn't need.",
     fix='Set `securityContext.capabilities: {drop: ["ALL"]}` on each container.',
-    references=(RESTRICTED, "CIS-EKS 4.2.7", "C-0046"),
+    references=(facts.RESTRICTED, "CIS-EKS 4.2.7", "C-0046"),
     severity="high",
 )
 def caps(container: Container, judge: Judge) -> None:
@@ -189,7 +185,7 @@ def caps(container: Container, judge: Judge) -> None:
     with judge:
         for index, name in enumerate(items(container.security("capabilities", "add"))):
             with judge:
-                if text(name) not in DEFAULT_CAPABILITIES:
+                if text(name) not in facts.DEFAULT_CAPABILITIES:
                     judge.violation("dangerous", f"{where}.add[{index}] is not in the default set")
                 elif text(name) != "NET_BIND_SERVICE" and not container.pod.is_windows:
                     judge.violation("add", f"{where}.add[{index}] is not NET_BIND_SERVICE")
@@ -205,19 +201,19 @@ def caps(container: Container, judge: Judge) -> None:
     title="No container leaves its AppArmor profile.",
     risk="A field or an annotation disables the node's AppArmor confinement.",
     fix="Remove the profile, or set it to RuntimeDefault or Localhost.",
-    references=(BASELINE,),
+    references=(facts.BASELINE,),
     severity="high",
 )
 def apparmor(target: Pod | Container, judge: Judge) -> None:
     with judge:
         profile = target.security("appArmorProfile")
-        if profile is not None and text(dig(profile, "type")) not in PROFILE_TYPES:
+        if profile is not None and text(dig(profile, "type")) not in facts.PROFILE_TYPES:
             where = f"{target.where}.securityContext.appArmorProfile"
             judge.violation(target.level, f"{where} has a forbidden type")
     if isinstance(target, Pod):
         for key, value in annotations(target.metadata).items():
             with judge:
-                if key.startswith(APPARMOR_ANNOTATION) and not (
+                if key.startswith(facts.APPARMOR_ANNOTATION) and not (
                     text(value) in {"", "runtime/default"} or text(value).startswith("localhost/")
                 ):
                     judge.violation("annotation", "an annotation sets a forbidden AppArmor profile")
@@ -228,14 +224,14 @@ def apparmor(target: Pod | Container, judge: Judge) -> None:
     risk="Another label opens more of the node.",
     fix="Remove `seLinuxOptions`, or use one of the types container_t, container_init_t, container_kvm_t and "
     "container_engine_t.",
-    references=(BASELINE,),
+    references=(facts.BASELINE,),
     severity="high",
 )
 def selinux(target: Pod | Container, judge: Judge) -> None:
     options = target.security("seLinuxOptions")
     where = f"{target.where}.securityContext.seLinuxOptions"
     with judge:
-        if text(dig(options, "type")) not in SELINUX_TYPES:
+        if text(dig(options, "type")) not in facts.SELINUX_TYPES:
             judge.violation("type", f"{where}.type is forbidden")
     for name in ("user", "role"):
         with judge:
@@ -247,7 +243,7 @@ def selinux(target: Pod | Container, judge: Judge) -> None:
     title="Every container sees /proc as the runtime masks it.",
     risk="The container sees and changes kernel settings of the node.",
     fix="Remove `securityContext.procMount`.",
-    references=(BASELINE,),
+    references=(facts.BASELINE,),
     severity="high",
 )
 def proc_mount(container: Container, judge: Judge) -> None:
@@ -261,13 +257,13 @@ def proc_mount(container: Container, judge: Judge) -> None:
     title="A pod sets only its own kernel parameters.",
     risk="Other kernel parameters apply to the whole node.",
     fix="Remove the parameter, or set it on the node.",
-    references=(BASELINE,),
+    references=(facts.BASELINE,),
     severity="high",
 )
 def sysctls(pod: Pod, judge: Judge) -> None:
     for index, sysctl in enumerate(items(pod.security("sysctls"))):
         with judge:
-            if text(dig(sysctl, "name")) not in SAFE_SYSCTLS:
+            if text(dig(sysctl, "name")) not in facts.SAFE_SYSCTLS:
                 where = f"{pod.where}.securityContext.sysctls[{index}]"
                 judge.violation("unsafe", f"{where} is not safe")
 
@@ -276,11 +272,14 @@ def sysctls(pod: Pod, judge: Judge) -> None:
     title="Probes and hooks query the pod itself.",
     risk="The kubelet sends requests to other hosts from the node's network.",
     fix="Remove `host` from httpGet and tcpSocket.",
-    references=(BASELINE,),
+    references=(facts.BASELINE,),
     severity="medium",
 )
 def probe_host(container: Container, judge: Judge) -> None:
-    for path in [*((probe,) for probe in PROBES), *(("lifecycle", hook) for hook in HOOKS)]:
+    for path in [
+        *((probe,) for probe in facts.PROBES),
+        *(("lifecycle", hook) for hook in facts.HOOKS),
+    ]:
         for action in ("httpGet", "tcpSocket"):
             with judge:
                 if text(dig(container.body, *path, action, "host")):

@@ -9,15 +9,10 @@ from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
 from strata.policies.crossguard.rule import Check, Rule
 from strata.policies.crossguard.values import dig, items, mapping, number, text
-from strata.policies.rules.kubernetes.facts import (
-    CONTAINER_LISTS,
-    GPU_RESOURCES,
-    JOB_KINDS,
-    POD_PATHS,
-)
+from strata.policies.rules.kubernetes import facts
 from strata.policies.rules.kubernetes.objects import is_kind, kind_of, objects
 
-IS_WORKLOAD = is_kind(*POD_PATHS)
+IS_WORKLOAD = is_kind(*facts.POD_PATHS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,7 @@ class Pod:
 
     @property
     def is_job(self) -> bool:
-        return kind_of(self.workload.type) in JOB_KINDS
+        return kind_of(self.workload.type) in facts.JOB_KINDS
 
     @property
     def is_windows(self) -> bool:
@@ -87,7 +82,7 @@ class Container:
 def gpu_limits(body: Any) -> Iterator[str]:
     """The GPU resources that a container gets."""
     for name, amount in mapping(dig(body, "resources", "limits")).items():
-        if name.startswith(GPU_RESOURCES) and number(amount) > 0:
+        if name.startswith(facts.GPU_RESOURCES) and number(amount) > 0:
             yield name
 
 
@@ -97,7 +92,7 @@ def gets_gpu(body: Any) -> bool:
 
 def pods(resource: Resource) -> Iterator[Pod]:
     """The pods that a resource creates."""
-    path = POD_PATHS[kind_of(resource.type)]
+    path = facts.POD_PATHS[kind_of(resource.type)]
     for body, prefix in objects(resource):
         template = mapping(dig(body, *path))
         where = prefix + ".".join([*path, "spec"])
@@ -106,7 +101,7 @@ def pods(resource: Resource) -> Iterator[Pod]:
 
 def containers(pod: Pod, judge: Judge) -> Iterator[Container]:
     """All containers of a pod: init, regular and ephemeral."""
-    for name in CONTAINER_LISTS:
+    for name in facts.CONTAINER_LISTS:
         with judge:
             for index, body in enumerate(items(pod.spec.get(name))):
                 with judge:

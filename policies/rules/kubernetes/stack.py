@@ -17,15 +17,7 @@ from strata.policies.crossguard.values import (
     text,
 )
 from strata.policies.rules import settings
-from strata.policies.rules.kubernetes.facts import (
-    BACKUP_LABEL,
-    CACHE_LABEL,
-    COMPONENT_LABEL,
-    JOB_KINDS,
-    MANAGED_BY_LABEL,
-    MEMORY_UNITS,
-    SCRAPE_ANNOTATION,
-)
+from strata.policies.rules.kubernetes import facts
 from strata.policies.rules.kubernetes.objects import (
     annotations,
     is_kind,
@@ -44,7 +36,7 @@ from strata.policies.rules.text import is_named_like
 def bytes_of(quantity: Any) -> float:
     """A Kubernetes quantity of memory in bytes."""
     written = text(quantity)
-    for unit, size in MEMORY_UNITS.items():
+    for unit, size in facts.MEMORY_UNITS.items():
         if written.endswith(unit):
             return number(written.removesuffix(unit)) * size
     return number(written)
@@ -53,8 +45,8 @@ def bytes_of(quantity: Any) -> float:
 def is_datastore(pod: Pod, names: list[str]) -> bool:
     """Whether a pod is a datastore: by the label of a pod of Strata, else by the name of an image."""
     given = labels(pod.metadata)
-    if text(given.get(MANAGED_BY_LABEL)) == "strata":
-        return text(given.get(COMPONENT_LABEL)) == "datastore"
+    if text(given.get(facts.MANAGED_BY_LABEL)) == "strata":
+        return text(given.get(facts.COMPONENT_LABEL)) == "datastore"
     images = [text(dig(container, "image")) for container in items(pod.spec.get("containers"))]
     return any(is_named_like(image, names) for image in images)
 
@@ -71,9 +63,7 @@ def workloads(stack: Stack) -> list[Resource]:
     severity="high",
     dev=MANDATORY,
     settings={
-        "clusterMebibytes": setting(
-            "integer", 1048576, "The memory of the largest number of nodes, in MiB."
-        )
+        "clusterMebibytes": setting(1048576, "The memory of the largest number of nodes, in MiB.")
     },
 )
 def memory_budget(stack: Stack, judge: Judge) -> None:
@@ -86,7 +76,7 @@ def memory_budget(stack: Stack, judge: Judge) -> None:
                 for container in items(pod.spec.get("containers")):
                     total += replicas * bytes_of(dig(container, "resources", "limits", "memory"))
     budget = judge.settings["clusterMebibytes"]
-    if total > budget * MEMORY_UNITS["Mi"]:
+    if total > budget * facts.MEMORY_UNITS["Mi"]:
         judge.violation("over", f"the memory limits exceed the budget of {budget:.0f} MiB")
 
 
@@ -187,7 +177,7 @@ def claims(stack: Stack) -> Iterator[tuple[Resource, Any]]:
 
 def is_cache(metadata: Any) -> bool:
     """Whether a claim is labeled as a cache. An unknown label counts as no."""
-    label = dig(metadata, "labels", CACHE_LABEL)
+    label = dig(metadata, "labels", facts.CACHE_LABEL)
     return not is_unknown(label) and text(label) == "true"
 
 
@@ -197,7 +187,7 @@ def is_cache(metadata: Any) -> bool:
     fix="Label or annotate the claim, or its template, `strata.backup` with the name of its backup, or create a Velero "
     "Schedule for its namespace. Label a claim without data `strata.cache: true`.",
     severity="high",
-    settings={"label": setting("string", BACKUP_LABEL, "The label that names a volume's backup.")},
+    settings={"label": setting(facts.BACKUP_LABEL, "The label that names a volume's backup.")},
 )
 def backup_coverage(stack: Stack, judge: Judge) -> None:
     covered: set[str] = set()
@@ -288,11 +278,11 @@ def observed(stack: Stack, judge: Judge) -> None:
                     if matches_selector(selector, labels(service.get("metadata"))):
                         selectors.append({"matchLabels": mapping(service.get("spec", "selector"))})
     for workload in workloads(stack):
-        if kind_of(workload.type) in JOB_KINDS:
+        if kind_of(workload.type) in facts.JOB_KINDS:
             continue
         with judge.of(workload):
             for pod in pods(workload):
-                if flag(annotations(pod.metadata).get(SCRAPE_ANNOTATION)):
+                if flag(annotations(pod.metadata).get(facts.SCRAPE_ANNOTATION)):
                     continue
                 own = labels(pod.metadata)
                 if not any(matches_selector(selector, own) for selector in selectors):

@@ -8,7 +8,7 @@ from strata.policies.crossguard.resource import Resource
 from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Changes, Rule, setting
 from strata.policies.crossguard.values import SecretText, dig, flag, items, mapping, number, text
 from strata.policies.rules import settings
-from strata.policies.rules.kubernetes.facts import NAMESPACED_KINDS, POD_PATHS
+from strata.policies.rules.kubernetes import facts
 from strata.policies.rules.kubernetes.objects import is_kind, kind_of, objects
 from strata.policies.rules.kubernetes.pods import Container, Pod, container_rule, pod_rule, pods
 from strata.policies.rules.text import (
@@ -40,7 +40,7 @@ def ro_root(container: Container, judge: Judge) -> None:
     references=("CKV_K8S_40",),
     severity="low",
     prod=ADVISORY,
-    settings={"floor": setting("integer", 10000, "The lowest user ID that passes.")},
+    settings={"floor": setting(10000, "The lowest user ID that passes.")},
 )
 def high_uid(container: Container, judge: Judge) -> None:
     if number(container.effective("runAsUser")) < judge.settings["floor"]:
@@ -123,7 +123,7 @@ def registry(container: Container, judge: Judge) -> None:
 
 def disable_token(resource: Resource, settings: Mapping[str, Any]) -> Changes:
     """A pod that needs a token mounts it explicitly."""
-    path = POD_PATHS.get(kind_of(resource.type))
+    path = facts.POD_PATHS.get(kind_of(resource.type))
     prefix = () if path is None else (*path, "spec")
     return {(*prefix, "automountServiceAccountToken"): False}
 
@@ -135,7 +135,7 @@ def disable_token(resource: Resource, settings: Mapping[str, Any]) -> Changes:
     "a projected token.",
     references=("CIS-EKS 4.1.6", "C-0034", "CKV_K8S_38"),
     severity="high",
-    accepts=is_kind(*POD_PATHS, "ServiceAccount"),
+    accepts=is_kind(*facts.POD_PATHS, "ServiceAccount"),
     remediation=disable_token,
 )
 def sa_token(resource: Resource, judge: Judge) -> None:
@@ -174,7 +174,7 @@ def default_sa(pod: Pod, judge: Judge) -> None:
     fix="Set `metadata.namespace` to the stack's namespace.",
     references=("CIS-EKS 4.6.3", "C-0061", "C-0212"),
     severity="low",
-    accepts=is_kind(*POD_PATHS, *NAMESPACED_KINDS),
+    accepts=is_kind(*facts.POD_PATHS, *facts.NAMESPACED_KINDS),
 )
 def default_ns(resource: Resource, judge: Judge) -> None:
     for body, where in objects(resource):
