@@ -8,50 +8,8 @@ from strata.policies.packs import FOLDER, PACKS, configuration_text, level_file
 
 ROOT = FOLDER.parent
 PAGES = ROOT / "docs" / "policies"
+INTRODUCTION = FOLDER / "introduction.md"
 NOTE = "<!-- Generated from the rules by `strata policy docs`. Don't edit: a test fails. -->"
-
-INTRODUCTION = """# Policies
-
-Three CrossGuard packs reject resources that aren't hardened. They need only the Pulumi SDK and work
-with any Pulumi program:
-
-    pulumi preview --policy-pack policies/docker-hardening
-    pulumi preview --policy-pack policies/docker-hardening --policy-pack-config policies/dev.json
-
-**In your own program.** Clone this repository next to your program, and preview the program with a
-pack:
-
-    git clone --depth 1 ADDRESS-OF-THIS-REPOSITORY strata
-    pulumi preview --policy-pack strata/policies/kubernetes-hardening
-
-A pack runs in the `python3` of the PATH, which needs only the package `pulumi`. Activate the virtual
-environment of your program, or set it in `PulumiPolicy.yaml` (`runtime: {name: python, options:
-{virtualenv: ...}}`). If your program is in another language, run `pip install pulumi`. `pulumi up`
-takes the same option. `tests/foreign` has small programs that pass, written with the plain SDKs.
-
-**Levels.** Without a configuration, the prod levels apply. `policies/dev.json` and
-`policies/prod.json` set the levels, settings and exemptions of all packs for a stack.
-
-**Exemptions.** Each rule takes `exemptions`: the name or URN of a resource, a reason, and the last
-day. The finding stays visible as an advisory with its reason. An exemption without a reason, or past
-its date, is a violation.
-
-    {"readonly-root": {"enforcementLevel": "mandatory", "exemptions": [
-      {"name": "legacy", "reason": "writes its license next to itself", "expires": "2026-12-31"}]}}
-
-**Unknown values.** A preview judges what is known. The rest is reported as `could-not-be-judged`, with
-the rule, resource and property, but no value. Set `"could-not-be-judged": "mandatory"` to make the
-preview fail on it.
-
-**After `up`.** `strata policy audit --stack STACK` judges the state, where all values are known.
-
-**Secrets.** Secrets are judged like other values. No message contains the value of a property.
-
-**Remediation.** A rule can fix a resource only at the level `remediate`, which you set yourself.
-
-**Limits.** Rules can't see `retainOnDelete`, nor what a Helm release renders: it shows only its
-values. The Docker provider can't limit the processes of a container; `ulimits` limits them by user.
-"""
 
 
 def pages() -> dict[Path, str]:
@@ -65,7 +23,7 @@ def pages() -> dict[Path, str]:
 
 def index() -> str:
     """The introduction, and every rule in one line."""
-    parts = [NOTE, "", INTRODUCTION]
+    parts = [NOTE, "", INTRODUCTION.read_text()]
     for pack in PACKS:
         parts += [f"## [{pack.title}]({pack.name}.md)", ""]
         parts += ["| rule | requirement | severity | dev | prod |", "|---|---|---|---|---|"]
