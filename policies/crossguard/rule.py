@@ -52,8 +52,8 @@ class Rule:
     """One rule, and the decorator of its check: the function's name is the rule's slug.
 
     `accepts` selects types of resources; a rule without it looks at the whole stack. By default a
-    rule is advisory on dev and mandatory on prod. `references` are the controls that it implements.
-    The analyzer writes the changes of `remediation`, only at level `remediate`.
+    rule is mandatory on prod, and on dev only if critical. `references` are the controls that it
+    implements. The analyzer writes the changes of `remediation`, only at level `remediate`.
     """
 
     title: str
@@ -62,7 +62,7 @@ class Rule:
     severity: Severity
     slug: str = ""
     check: Check = lambda _subject, _judge: None
-    dev: Level = ADVISORY
+    dev_level: Level | None = None
     prod: Level = MANDATORY
     references: tuple[str, ...] = ()
     accepts: Callable[[str], bool] | None = None
@@ -72,6 +72,10 @@ class Rule:
 
     def __call__(self, check: Check) -> "Rule":
         return replace(self, check=check, slug=check.__name__.replace("_", "-"))
+
+    @property
+    def dev(self) -> Level:
+        return self.dev_level or (MANDATORY if self.severity == "critical" else ADVISORY)
 
     @property
     def is_stack_rule(self) -> bool:

@@ -2,7 +2,7 @@
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
-from strata.policies.crossguard.rule import MANDATORY, Rule, is_type, setting
+from strata.policies.crossguard.rule import Rule, is_type, setting
 from strata.policies.crossguard.values import flag, items, number, text
 from strata.policies.rules.aws import facts
 from strata.policies.rules.aws.objects import tag
@@ -29,7 +29,6 @@ def retention(group: Resource, judge: Judge) -> None:
     fix="Set `storageEncrypted: true`, and remove `publiclyAccessible`.",
     references=("CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_96", "AWS-0080"),
     severity="critical",
-    dev=MANDATORY,
     accepts=is_type(*facts.DATABASES, facts.CLUSTER_INSTANCE),
 )
 def rds(database: Resource, judge: Judge) -> None:

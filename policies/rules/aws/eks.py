@@ -50,7 +50,6 @@ def endpoint(cluster: Resource, judge: Judge) -> None:
     fix="Set `vpcConfig.endpointPublicAccess: false`, or set narrow `publicAccessCidrs`.",
     references=("CKV_AWS_38",),
     severity="critical",
-    dev=MANDATORY,
     accepts=is_type(facts.CLUSTER),
 )
 def endpoint_world(cluster: Resource, judge: Judge) -> None:
@@ -72,7 +71,7 @@ def endpoint_world(cluster: Resource, judge: Judge) -> None:
     fix='Set `encryptionConfig: {provider: {keyArn}, resources: ["secrets"]}`.',
     references=("CIS-EKS 5.3.1", "CKV_AWS_58"),
     severity="high",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
     accepts=is_type(facts.CLUSTER),
 )
 def secrets_kms(cluster: Resource, judge: Judge) -> None:

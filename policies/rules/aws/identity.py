@@ -21,7 +21,7 @@ def enable_rotation(resource: Resource, settings: Mapping[str, Any]) -> Changes:
     fix="Set `enableKeyRotation: true`.",
     references=("CKV_AWS_7", "AWS-0065"),
     severity="medium",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
     accepts=is_type(facts.KEY),
     remediation=enable_rotation,
 )
@@ -38,7 +38,6 @@ def kms_rotation(key: Resource, judge: Judge) -> None:
     fix="List the accounts or roles, or add a condition such as `kms:CallerAccount`.",
     references=("CKV_AWS_33", "CKV2_AWS_64"),
     severity="critical",
-    dev=MANDATORY,
     accepts=is_type(facts.KEY),
 )
 def kms_policy(key: Resource, judge: Judge) -> None:
@@ -54,7 +53,6 @@ def kms_policy(key: Resource, judge: Judge) -> None:
     fix="List the actions and resources that are used.",
     references=("CKV_AWS_62", "CKV_AWS_63", "CKV_AWS_274", "AWS-0057"),
     severity="critical",
-    dev=MANDATORY,
     accepts=is_type(*facts.POLICIES, *facts.ATTACHMENTS, facts.ROLE),
 )
 def iam(resource: Resource, judge: Judge) -> None:
@@ -84,7 +82,6 @@ def iam(resource: Resource, judge: Judge) -> None:
     fix="List the principal. For a federated one, add a condition on its subject.",
     references=("CKV_AWS_60", "CKV_AWS_61", "CKV_AWS_358"),
     severity="critical",
-    dev=MANDATORY,
     accepts=is_type(facts.ROLE),
 )
 def iam_trust(role: Resource, judge: Judge) -> None:

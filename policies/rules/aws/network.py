@@ -5,7 +5,7 @@ from typing import Any
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
-from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Rule, is_type, setting
+from strata.policies.crossguard.rule import ADVISORY, Rule, is_type, setting
 from strata.policies.crossguard.values import dig, items, number, text
 from strata.policies.rules.aws import facts
 from strata.policies.rules.aws.objects import is_world, related, tag
@@ -45,7 +45,6 @@ def protocol_of(grant: Any) -> str:
     f"`{facts.KIND_TAG}: load-balancer`, or add it to the setting `loadBalancers`.",
     references=("CKV_AWS_24", "CKV_AWS_25", "CKV_AWS_260", "AWS-0107"),
     severity="critical",
-    dev=MANDATORY,
     accepts=is_type(*facts.GROUPS),
     settings={"loadBalancers": setting([], "Groups and rules (resource names) that may be open.")},
 )

@@ -15,7 +15,6 @@ from strata.policies.rules.aws.objects import known
     fix="Set `metadataOptions: {httpTokens: required, httpPutResponseHopLimit: 1}`.",
     references=("CKV_AWS_79", "CKV_AWS_341", "AWS-0028"),
     severity="critical",
-    dev=MANDATORY,
     accepts=is_type(facts.TEMPLATE, facts.INSTANCE),
 )
 def imds(resource: Resource, judge: Judge) -> None:
@@ -36,7 +35,6 @@ def imds(resource: Resource, judge: Judge) -> None:
     fix="Set `launchTemplate` to a LaunchTemplate of the same stack.",
     references=("CKV_AWS_341",),
     severity="critical",
-    dev=MANDATORY,
 )
 def imds_nodes(stack: Stack, judge: Judge) -> None:
     templates = stack.of(facts.TEMPLATE)
@@ -62,7 +60,7 @@ def imds_nodes(stack: Stack, judge: Judge) -> None:
     fix="Set `encrypted: true` on each volume and block device, including the root device.",
     references=("CKV_AWS_3", "CKV_AWS_8", "AWS-0026", "AWS-0131"),
     severity="high",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
     accepts=is_type(facts.VOLUME, facts.TEMPLATE, facts.INSTANCE),
 )
 def ebs(resource: Resource, judge: Judge) -> None:
@@ -122,7 +120,6 @@ def private_nodes(stack: Stack, judge: Judge) -> None:
     fix="Remove `remoteAccess` and use Session Manager, or set `sourceSecurityGroupIds`.",
     references=("CKV_AWS_100",),
     severity="critical",
-    dev=MANDATORY,
     accepts=is_type(facts.NODE_GROUP),
 )
 def node_ssh(group: Resource, judge: Judge) -> None:

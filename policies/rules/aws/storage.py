@@ -58,7 +58,6 @@ def ecr(resource: Resource, judge: Judge) -> None:
     fix="Create a BucketPublicAccessBlock of the bucket with all four set to true.",
     references=("CKV_AWS_53", "CKV_AWS_54", "CKV_AWS_55", "CKV_AWS_56"),
     severity="critical",
-    dev=MANDATORY,
 )
 def s3_blocks(stack: Stack, judge: Judge) -> None:
     for bucket in stack.of(*facts.BUCKETS):
@@ -78,7 +77,7 @@ def s3_blocks(stack: Stack, judge: Judge) -> None:
     fix="Create a BucketPolicy that denies access when `aws:SecureTransport` is false.",
     references=("CKV_AWS_379",),
     severity="high",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
 )
 def s3_tls(stack: Stack, judge: Judge) -> None:
     for bucket in stack.of(*facts.BUCKETS):

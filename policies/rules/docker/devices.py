@@ -2,7 +2,7 @@
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
-from strata.policies.crossguard.rule import MANDATORY, setting
+from strata.policies.crossguard.rule import setting
 from strata.policies.crossguard.values import dig, items, number, text
 from strata.policies.rules import settings
 from strata.policies.rules.docker import facts
@@ -79,7 +79,6 @@ def gpu_explicit(container: Resource, judge: Judge) -> None:
     "container, or once in the setting `installed` of this rule.",
     references=TOOLKIT_CVES,
     severity="critical",
-    dev=MANDATORY,
     settings={
         "floor": settings.TOOLKIT_FLOOR,
         "installed": setting("", "The version on the host, if no label states it."),

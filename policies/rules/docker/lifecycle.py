@@ -35,7 +35,7 @@ def cannot_fail(tests: list[str]) -> bool:
     fix="Set `healthcheck.tests` to a command that queries the service and fails without an answer.",
     references=("CIS-Docker 5.27", "CIS-Docker 4.6", "C-0056"),
     severity="medium",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
 )
 def healthcheck(container: Resource, judge: Judge) -> None:
     if not stays_up(container):

@@ -14,7 +14,7 @@ from strata.policies.rules.docker.container import process_rule
     fix="Set `memory` (MiB) and `memorySwap` to the same number.",
     references=("CIS-Docker 5.11", "C-0004"),
     severity="high",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
 )
 def memory(container: Resource, judge: Judge) -> None:
     with judge:

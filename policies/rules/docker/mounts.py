@@ -16,7 +16,6 @@ from strata.policies.rules.text import exposed_folder, exposes_runtime_socket
     fix="Use a named volume, or bind a dedicated folder, such as one under /srv.",
     references=("CIS-Docker 5.6", "C-0048"),
     severity="critical",
-    dev=MANDATORY,
     accepts=is_type(facts.CONTAINER, facts.VOLUME),
     settings={"folders": setting(facts.SENSITIVE_FOLDERS, "Protected host folders.")},
 )
@@ -37,7 +36,6 @@ def no_sensitive_bind(resource: Resource, judge: Judge) -> None:
     fix="Remove the mount, or use a proxy that allows only read calls.",
     references=("CIS-Docker 5.32", "C-0074"),
     severity="critical",
-    dev=MANDATORY,
     accepts=is_type(facts.CONTAINER, facts.VOLUME),
 )
 def no_runtime_socket(resource: Resource, judge: Judge) -> None:
@@ -55,7 +53,7 @@ def no_runtime_socket(resource: Resource, judge: Judge) -> None:
     fix="Remove `bindOptions.propagation`, or set it to `rprivate`.",
     references=("CIS-Docker 5.20",),
     severity="high",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
 )
 def no_shared_propagation(container: Resource, judge: Judge) -> None:
     for index, mount in enumerate(items(container.get("mounts"))):

@@ -24,7 +24,7 @@ def is_loopback(address: str) -> bool:
     fix='Set `ip: "127.0.0.1"` on each port, or add the address to the allow-list. Remove `publishAllPorts`.',
     references=("CIS-Docker 5.14", "CIS-Docker 5.9"),
     severity="high",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
     settings={"allowed": setting([], "Host addresses that ports may be bound to.")},
 )
 def bind_address(container: Resource, judge: Judge) -> None:

@@ -19,7 +19,6 @@ def capability(value: object) -> str:
     fix="Remove `privileged`. Add the one capability or device that is needed, with its reason.",
     references=("CIS-Docker 5.5", "C-0057"),
     severity="critical",
-    dev=MANDATORY,
 )
 def no_privileged(container: Resource, judge: Judge) -> None:
     if flag(container.get("privileged")):
@@ -59,7 +58,6 @@ def caps(container: Resource, judge: Judge) -> None:
     fix="Remove the capability. Run a program that needs it on a machine of its own.",
     references=("CIS-Docker 5.4", "C-0046"),
     severity="critical",
-    dev=MANDATORY,
 )
 def caps_never(container: Resource, judge: Judge) -> None:
     for index, name in enumerate(items(dig(container.get("capabilities"), "adds"))):
@@ -92,7 +90,6 @@ def no_new_privs(container: Resource, judge: Judge) -> None:
     fix="Remove the option, or specify your own profile.",
     references=("CIS-Docker 5.2", "CIS-Docker 5.3", "CIS-Docker 5.22"),
     severity="critical",
-    dev=MANDATORY,
 )
 def no_unconfined(container: Resource, judge: Judge) -> None:
     for index, option in enumerate(items(container.get("securityOpts"))):
@@ -138,7 +135,6 @@ def non_root(container: Resource, judge: Judge) -> None:
     fix="Remove `host` from networkMode, pidMode, ipcMode and usernsMode.",
     references=("CIS-Docker 5.10", "CIS-Docker 5.16", "CIS-Docker 5.17", "CIS-Docker 5.31"),
     severity="critical",
-    dev=MANDATORY,
 )
 def no_host_ns(container: Resource, judge: Judge) -> None:
     for mode in ("networkMode", "pidMode", "ipcMode", "usernsMode"):
@@ -157,7 +153,7 @@ def no_host_ns(container: Resource, judge: Judge) -> None:
     fix="Remove `cgroupParent`, or add the cgroup to the allow-list.",
     references=("CIS-Docker 5.25",),
     severity="medium",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
     settings={"allowed": setting([], "Parent cgroups that pass.")},
 )
 def cgroup_parent(container: Resource, judge: Judge) -> None:

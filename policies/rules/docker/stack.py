@@ -52,7 +52,6 @@ def internal_network(stack: Stack, judge: Judge) -> None:
     fix="Remove `ports` and `publishAllPorts`, and add the stack's network to `networksAdvanced`.",
     references=("CIS-Docker 5.14",),
     severity="critical",
-    dev=MANDATORY,
     settings={"datastores": settings.DATASTORES},
 )
 def datastore_private(stack: Stack, judge: Judge) -> None:
@@ -73,7 +72,7 @@ def datastore_private(stack: Stack, judge: Judge) -> None:
     fix="Lower the limits, or set the host's memory in the settings of this rule.",
     references=("CIS-Docker 5.11",),
     severity="high",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
     settings={
         "hostMebibytes": setting(32768, "The host's memory, in MiB."),
         "reservedMebibytes": setting(6144, "Memory reserved for the host, in MiB."),
@@ -144,7 +143,7 @@ def stateful_protect(stack: Stack, judge: Judge) -> None:
     risk="Two processes write the same files and corrupt them.",
     fix="Mount the volume read-only in all containers but one.",
     severity="high",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
 )
 def single_writer(stack: Stack, judge: Judge) -> None:
     """Containers that never run don't count, nor do jobs that end before the others are created."""

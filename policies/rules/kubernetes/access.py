@@ -28,7 +28,7 @@ def words(grant: Any, name: str) -> set[str]:
     fix="List the verbs and resources that are used.",
     references=("CIS-EKS 4.1.3", "C-0187", "CKV_K8S_49"),
     severity="high",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
     accepts=is_kind("Role", "ClusterRole"),
 )
 def rbac_wildcard(resource: Resource, judge: Judge) -> None:
@@ -45,7 +45,6 @@ def rbac_wildcard(resource: Resource, judge: Judge) -> None:
     fix="Bind a role that lists what is needed.",
     references=("CIS-EKS 4.1.1", "C-0035", "C-0185"),
     severity="critical",
-    dev=MANDATORY,
     accepts=is_kind("RoleBinding", "ClusterRoleBinding"),
 )
 def cluster_admin(resource: Resource, judge: Judge) -> None:

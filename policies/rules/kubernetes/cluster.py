@@ -159,7 +159,7 @@ def no_opaque_release(resource: Resource, judge: Judge) -> None:
     fix='Set `parameters: {encrypted: "true"}`.',
     references=("AWS-0026", "CKV_AWS_3"),
     severity="high",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
     accepts=is_kind("StorageClass"),
     settings={
         "provisioners": setting(facts.EBS_PROVISIONERS, "Provisioners that have this parameter.")

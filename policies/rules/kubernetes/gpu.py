@@ -5,7 +5,7 @@ from typing import Any
 
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
-from strata.policies.crossguard.rule import MANDATORY, Rule, setting
+from strata.policies.crossguard.rule import Rule, setting
 from strata.policies.crossguard.values import dig, flag, items, mapping, text
 from strata.policies.rules import settings
 from strata.policies.rules.facts import TOOLKIT_CVES, TOOLKIT_FLOOR, VISIBLE_DEVICES
@@ -132,7 +132,6 @@ def gpu_isolation(stack: Stack, judge: Judge) -> None:
     "digest.",
     references=("C-0057",),
     severity="critical",
-    dev=MANDATORY,
     settings={"namespaces": setting(["gpu-operator"], "Namespaces for GPU drivers.")},
 )
 def gpu_privileged(container: Container, judge: Judge) -> None:
@@ -155,7 +154,6 @@ def gpu_privileged(container: Container, judge: Judge) -> None:
     f"{TOOLKIT_FLOOR} or later.",
     references=TOOLKIT_CVES,
     severity="critical",
-    dev=MANDATORY,
     accepts=is_kind(*facts.POD_PATHS, "Release"),
     settings={"floor": settings.TOOLKIT_FLOOR},
 )

@@ -5,7 +5,7 @@ its fixtures.
 """
 
 from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.rule import MANDATORY
+from strata.policies.crossguard.rule import ADVISORY
 from strata.policies.crossguard.values import dig, flag, items, known_items, mapping, number, text
 from strata.policies.rules.kubernetes import facts
 from strata.policies.rules.kubernetes.objects import annotations
@@ -31,7 +31,6 @@ from strata.policies.rules.kubernetes.pods import (
         "C-0041",
     ),
     severity="critical",
-    dev=MANDATORY,
 )
 def host_ns(pod: Pod, judge: Judge) -> None:
     for name in ("hostNetwork", "hostPID", "hostIPC"):
@@ -46,7 +45,6 @@ def host_ns(pod: Pod, judge: Judge) -> None:
     fix="Remove `securityContext.privileged`.",
     references=(facts.BASELINE, "CIS-EKS 4.2.1", "C-0057"),
     severity="critical",
-    dev=MANDATORY,
 )
 def privileged(container: Container, judge: Judge) -> None:
     if flag(container.security("privileged")):
@@ -59,7 +57,6 @@ def privileged(container: Container, judge: Judge) -> None:
     fix="Use a PersistentVolumeClaim, or a projected, secret, configMap or emptyDir volume.",
     references=(facts.BASELINE, "C-0048", "C-0045"),
     severity="critical",
-    dev=MANDATORY,
 )
 def host_path(pod: Pod, judge: Judge) -> None:
     for index, volume in enumerate(items(pod.spec.get("volumes"))):
@@ -88,6 +85,7 @@ def host_port(container: Container, judge: Judge) -> None:
     fix="Remove `windowsOptions.hostProcess`.",
     references=(facts.BASELINE,),
     severity="critical",
+    dev_level=ADVISORY,
 )
 def host_process(target: Pod | Container, judge: Judge) -> None:
     if flag(target.security("windowsOptions", "hostProcess")):

@@ -61,7 +61,7 @@ def workloads(stack: Stack) -> list[Resource]:
     fix="Lower the limits, or set the memory of the node groups in the settings of this rule.",
     references=("C-0009",),
     severity="high",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
     settings={
         "clusterMebibytes": setting(1048576, "The memory of the largest number of nodes, in MiB.")
     },
@@ -86,7 +86,6 @@ def memory_budget(stack: Stack, judge: Judge) -> None:
     fix="Use a Service of type ClusterIP, and no Ingress.",
     references=("C-0256",),
     severity="critical",
-    dev=MANDATORY,
     settings={"datastores": settings.DATASTORES},
 )
 def datastore_private(stack: Stack, judge: Judge) -> None:
@@ -222,7 +221,7 @@ def stateful_protect(stack: Stack, judge: Judge) -> None:
     risk="Two processes write the same files and corrupt them.",
     fix="Mount the claim read-only in all pods but one, or use the claim templates of a StatefulSet.",
     severity="high",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
 )
 def single_writer(stack: Stack, judge: Judge) -> None:
     writers: dict[tuple[str, str], list[Resource]] = {}

@@ -53,7 +53,7 @@ def high_uid(container: Container, judge: Judge) -> None:
     fix="Set `resources.requests` for cpu and memory, and `resources.limits.memory`.",
     references=("C-0009", "CKV_K8S_10", "CKV_K8S_12", "CKV_K8S_13"),
     severity="high",
-    dev=MANDATORY,
+    dev_level=MANDATORY,
 )
 def resources(container: Container, judge: Judge) -> None:
     if container.is_ephemeral:
