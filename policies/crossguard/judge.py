@@ -62,9 +62,9 @@ class Judge:
         else:
             self._add(clause, "violation", message, subject)
 
-    def unjudged(self, path: str, resource: Resource | None = None) -> None:
+    def unjudged(self, path: str) -> None:
         """Reports an unknown value that the rule needs, once per resource and path."""
-        subject = resource or self.subject
+        subject = self.subject
         key = (subject.urn if subject else "", path)
         if key in self._unknown:
             return

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from strata.policies.crossguard.values import dig
-
-Derived = TypeVar("Derived")
+from strata.policies.crossguard.values import dig, is_unknown, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +27,11 @@ class Resource:
         """The value at this path of property names; None if absent."""
         return dig(self.properties, *keys)
 
+    @property
+    def has_known_name(self) -> bool:
+        """Whether the property `name` is set and known."""
+        return not (self.get("name") is None or is_unknown(self.get("name")))
+
 
 class Stack:
     """All resources of a stack, indexed once for all stack rules."""
@@ -37,7 +40,7 @@ class Stack:
         self.resources = resources
         self.by_urn = {resource.urn: resource for resource in resources}
         self._by_type: dict[str, list[Resource]] = {}
-        self._derived: dict[str, Any] = {}
+        self._named: dict[str, dict[str, Resource]] = {}
         for resource in resources:
             self._by_type.setdefault(resource.type, []).append(resource)
 
@@ -55,9 +58,9 @@ class Stack:
         used = [self.by_urn[urn] for urn in urns if urn in self.by_urn]
         return [other for other in used if other.type in types]
 
-    def derive(self, key: str, compute: Callable[["Stack"], Derived]) -> Derived:
-        """A value that several rules need, computed once."""
-        if key not in self._derived:
-            self._derived[key] = compute(self)
-        value: Derived = self._derived[key]
-        return value
+    def named(self, kind: str, name: str) -> Resource | None:
+        """The resource of this type whose property `name` is known to have this value."""
+        if kind not in self._named:
+            named = (resource for resource in self.of(kind) if resource.has_known_name)
+            self._named[kind] = {text(resource.get("name")): resource for resource in named}
+        return self._named[kind].get(name)

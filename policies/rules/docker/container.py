@@ -1,7 +1,6 @@
 """How rules read a container: whether it runs, its image, labels, mounts and GPUs."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,7 +9,6 @@ from strata.policies.crossguard.resource import Resource, Stack
 from strata.policies.crossguard.rule import Check, Rule, is_type
 from strata.policies.crossguard.values import (
     Unknown,
-    UnknownValue,
     dig,
     flag,
     is_unknown,
@@ -74,44 +72,23 @@ def image_name(container: Resource, stack: Stack) -> Any:
 
 def datastores(stack: Stack, judge: Judge) -> Iterator[Resource]:
     """The running datastores. Reports a container that may be one as not judged."""
-    names = judge.settings["datastores"]
-    answers = stack.derive(
-        "datastores " + " ".join(names), lambda stack: list(_datastores(stack, names))
-    )
-    for container, answer in answers:
-        if isinstance(answer, Unknown):
-            judge.unjudged(answer.path, container)
-        elif answer:
-            yield container
-
-
-def _datastores(stack: Stack, names: list[str]) -> Iterator[tuple[Resource, bool | Unknown]]:
     for container in stack.of(facts.CONTAINER):
-        try:
-            yield (
-                container,
-                not never_runs(container)
-                and is_datastore(container, names, image_name(container, stack)),
-            )
-        except Unknown as error:
-            yield container, error
+        with judge.of(container):
+            names, image = judge.settings["datastores"], image_name(container, stack)
+            if not never_runs(container) and is_datastore(container, names, image):
+                yield container
 
 
-@dataclass(frozen=True, slots=True)
-class HostPath:
-    """A host path that a resource mounts. `where` is the path of the property."""
+def host_paths(resource: Resource) -> Iterator[tuple[Any, str]]:
+    """The normalized host paths that a container or volume mounts, with the paths of the properties.
 
-    path: str
-    where: str
-
-
-def host_paths(resource: Resource) -> Iterator[HostPath | UnknownValue]:
-    """The normalized host paths that a container or volume mounts, or unknown values."""
+    A host path may be unknown.
+    """
     for source, where in _host_sources(resource):
         if is_unknown(source):
-            yield source
+            yield source, where
         elif text(source):
-            yield HostPath(host_path(text(source)), where)
+            yield host_path(text(source)), where
 
 
 def _host_sources(resource: Resource) -> Iterator[tuple[Any, str]]:
@@ -148,7 +125,7 @@ def volumes_of(container: Resource, stack: Stack) -> Iterator[tuple[Resource, bo
     """
     for name, writable, source in _mounted(container):
         if not is_unknown(name):
-            volume = _by_name(stack, facts.VOLUME).get(text(name))
+            volume = stack.named(facts.VOLUME, text(name))
             if volume is not None:
                 yield volume, writable
             continue
@@ -156,7 +133,7 @@ def volumes_of(container: Resource, stack: Stack) -> Iterator[tuple[Resource, bo
         if not used:
             raise Unknown(name.path)
         for volume in used:
-            if not _has_known_name(volume):
+            if not volume.has_known_name:
                 yield volume, writable
 
 
@@ -175,29 +152,13 @@ def networks_of(container: Resource, stack: Stack) -> Iterator[Resource | None]:
     for network in items(container.get("networksAdvanced")):
         name = dig(network, "name")
         if not is_unknown(name):
-            yield _by_name(stack, facts.NETWORK).get(text(name))
+            yield stack.named(facts.NETWORK, text(name))
             continue
         used = stack.dependencies_of(container, "networksAdvanced", facts.NETWORK)
-        unnamed = [network for network in used if not _has_known_name(network)]
+        unnamed = [network for network in used if not network.has_known_name]
         if not unnamed:
             raise Unknown(name.path)
         yield from unnamed
-
-
-def _has_known_name(resource: Resource) -> bool:
-    name = resource.get("name")
-    return name is not None and not is_unknown(name)
-
-
-def _by_name(stack: Stack, kind: str) -> dict[str, Resource]:
-    return stack.derive(
-        f"{kind} by name",
-        lambda stack: {
-            text(resource.get("name")): resource
-            for resource in stack.of(kind)
-            if _has_known_name(resource)
-        },
-    )
 
 
 def gpu_requests(container: Resource) -> Iterator[Any]:

@@ -3,7 +3,7 @@
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
 from strata.policies.crossguard.rule import MANDATORY, Rule, is_type, setting
-from strata.policies.crossguard.values import UnknownValue, dig, items, text
+from strata.policies.crossguard.values import dig, items, text
 from strata.policies.rules.docker import facts
 from strata.policies.rules.docker.container import container_rule, host_paths
 from strata.policies.rules.text import exposed_folder, exposes_runtime_socket
@@ -20,14 +20,12 @@ from strata.policies.rules.text import exposed_folder, exposes_runtime_socket
     settings={"folders": setting(facts.SENSITIVE_FOLDERS, "Protected host folders.")},
 )
 def no_sensitive_bind(resource: Resource, judge: Judge) -> None:
-    for bind in host_paths(resource):
+    for path, where in host_paths(resource):
         with judge:
-            if isinstance(bind, UnknownValue):
-                text(bind)
-            elif not bind.path.startswith("/"):
-                judge.violation("relative", f"{bind.where} is not an absolute path")
-            elif folder := exposed_folder(bind.path, judge.settings["folders"]):
-                judge.violation("folder", f"{bind.where} exposes {folder} of the host")
+            if not text(path).startswith("/"):
+                judge.violation("relative", f"{where} is not an absolute path")
+            elif folder := exposed_folder(path, judge.settings["folders"]):
+                judge.violation("folder", f"{where} exposes {folder} of the host")
 
 
 @Rule(
@@ -39,12 +37,10 @@ def no_sensitive_bind(resource: Resource, judge: Judge) -> None:
     accepts=is_type(facts.CONTAINER, facts.VOLUME),
 )
 def no_runtime_socket(resource: Resource, judge: Judge) -> None:
-    for bind in host_paths(resource):
+    for path, where in host_paths(resource):
         with judge:
-            if isinstance(bind, UnknownValue):
-                text(bind)
-            elif exposes_runtime_socket(bind.path):
-                judge.violation("socket", f"{bind.where} exposes the socket of a container runtime")
+            if exposes_runtime_socket(text(path)):
+                judge.violation("socket", f"{where} exposes the socket of a container runtime")
 
 
 @container_rule(

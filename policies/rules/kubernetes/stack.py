@@ -51,10 +51,6 @@ def is_datastore(pod: Pod, names: list[str]) -> bool:
     return any(is_named_like(image, names) for image in images)
 
 
-def workloads(stack: Stack) -> list[Resource]:
-    return stack.derive("workloads", lambda stack: stack.matching(IS_WORKLOAD))
-
-
 @Rule(
     title="The memory limits of all pods fit the cluster.",
     risk="The nodes run out of memory as soon as the services use their limits.",
@@ -68,7 +64,7 @@ def workloads(stack: Stack) -> list[Resource]:
 )
 def memory_budget(stack: Stack, judge: Judge) -> None:
     total = 0.0
-    for workload in workloads(stack):
+    for workload in stack.matching(IS_WORKLOAD):
         with judge.of(workload):
             stated = workload.get("spec", "replicas")
             replicas = 1.0 if stated is None else number(stated)
@@ -90,7 +86,7 @@ def memory_budget(stack: Stack, judge: Judge) -> None:
 )
 def datastore_private(stack: Stack, judge: Judge) -> None:
     datastores: list[tuple[str, dict[str, Any]]] = []
-    for workload in workloads(stack):
+    for workload in stack.matching(IS_WORKLOAD):
         with judge.of(workload):
             datastores.extend(
                 (namespace_key(workload, stack), labels(pod.metadata))
@@ -225,7 +221,7 @@ def stateful_protect(stack: Stack, judge: Judge) -> None:
 )
 def single_writer(stack: Stack, judge: Judge) -> None:
     writers: dict[tuple[str, str], list[Resource]] = {}
-    for workload in workloads(stack):
+    for workload in stack.matching(IS_WORKLOAD):
         with judge.of(workload):
             for pod in pods(workload):
                 for name in written_claims(pod):
@@ -276,7 +272,7 @@ def observed(stack: Stack, judge: Judge) -> None:
                 with judge.of(service):
                     if matches_selector(selector, labels(service.get("metadata"))):
                         selectors.append({"matchLabels": mapping(service.get("spec", "selector"))})
-    for workload in workloads(stack):
+    for workload in stack.matching(IS_WORKLOAD):
         if kind_of(workload.type) in facts.JOB_KINDS:
             continue
         with judge.of(workload):
