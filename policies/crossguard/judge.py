@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from strata.policies.crossguard.resource import Resource
-from strata.policies.crossguard.values import Unknown
+from strata.policies.crossguard.values import Unknown, flag, text
 
 Kind = Literal["violation", "exempt", "unjudged"]
 
@@ -61,6 +61,13 @@ class Judge:
             self._add(clause, "exempt", message, subject)
         else:
             self._add(clause, "violation", message, subject)
+
+    def require(self, resource: Resource, clause: str, path: str, value: str) -> None:
+        """Reports a property of a resource whose value isn't this one."""
+        with self.of(resource) as judge:
+            given = resource.get(*path.split("."))
+            if (text(flag(given)) if value == "true" else text(given)) != value:
+                judge.violation(clause, f"{path} is not {value}")
 
     def unjudged(self, path: str) -> None:
         """Reports an unknown value that the rule needs, once per resource and path."""

@@ -75,7 +75,7 @@ class Change(ast.NodeTransformer):
         if (
             isinstance(call, ast.Call)
             and isinstance(call.func, ast.Attribute)
-            and call.func.attr in {"violation", "unjudged"}
+            and call.func.attr in {"violation", "require", "unjudged"}
             and self.is_wanted(node, "removed")
         ):
             return ast.copy_location(ast.Pass(), node)

@@ -33,12 +33,10 @@ def retention(group: Resource, judge: Judge) -> None:
 )
 def rds(database: Resource, judge: Judge) -> None:
     """An instance of a cluster has the encryption of the cluster."""
-    with judge:
-        if database.type in facts.DATABASES and not flag(database.get("storageEncrypted")):
-            judge.violation("plain", "storageEncrypted is not true")
-    with judge:
-        if flag(database.get("publiclyAccessible")):
-            judge.violation("public", "publiclyAccessible is true")
+    if database.type in facts.DATABASES:
+        judge.require(database, "plain", "storageEncrypted", "true")
+    if flag(database.get("publiclyAccessible")):
+        judge.violation("public", "publiclyAccessible is true")
 
 
 @Rule(

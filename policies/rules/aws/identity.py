@@ -1,18 +1,11 @@
 """Keys, policies and roles."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource
-from strata.policies.crossguard.rule import MANDATORY, Changes, Rule, is_type
-from strata.policies.crossguard.values import flag, items, text
+from strata.policies.crossguard.rule import MANDATORY, Rule, is_type
+from strata.policies.crossguard.values import items, text
 from strata.policies.rules.aws import facts
 from strata.policies.rules.aws.objects import allows, allows_everybody, principals, statements
-
-
-def enable_rotation(resource: Resource, settings: Mapping[str, Any]) -> Changes:
-    return {("enableKeyRotation",): True}
 
 
 @Rule(
@@ -23,13 +16,12 @@ def enable_rotation(resource: Resource, settings: Mapping[str, Any]) -> Changes:
     severity="medium",
     dev_level=MANDATORY,
     accepts=is_type(facts.KEY),
-    remediation=enable_rotation,
+    remediation=lambda _key, _settings: {("enableKeyRotation",): True},
 )
 def kms_rotation(key: Resource, judge: Judge) -> None:
     """Only symmetric keys can be rotated."""
-    kind = text(key.get("customerMasterKeySpec"))
-    if kind in {"", "SYMMETRIC_DEFAULT"} and not flag(key.get("enableKeyRotation")):
-        judge.violation("off", "enableKeyRotation is not true")
+    if text(key.get("customerMasterKeySpec")) in {"", "SYMMETRIC_DEFAULT"}:
+        judge.require(key, "off", "enableKeyRotation", "true")
 
 
 @Rule(

@@ -3,7 +3,7 @@
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
 from strata.policies.crossguard.rule import MANDATORY, Rule, is_type
-from strata.policies.crossguard.values import dig, flag, is_unknown, items, number, text
+from strata.policies.crossguard.values import dig, flag, is_unknown, items, text
 from strata.policies.rules import settings
 from strata.policies.rules.aws import facts
 from strata.policies.rules.aws.objects import known
@@ -21,12 +21,8 @@ def imds(resource: Resource, judge: Judge) -> None:
     """Both must be set: the defaults depend on the account and the image."""
     if text(resource.get("metadataOptions", "httpEndpoint")) == "disabled":
         return
-    with judge:
-        if text(resource.get("metadataOptions", "httpTokens")) != "required":
-            judge.violation("tokens", "metadataOptions.httpTokens is not required")
-    with judge:
-        if number(resource.get("metadataOptions", "httpPutResponseHopLimit")) != 1:
-            judge.violation("hops", "metadataOptions.httpPutResponseHopLimit is not 1")
+    judge.require(resource, "tokens", "metadataOptions.httpTokens", "required")
+    judge.require(resource, "hops", "metadataOptions.httpPutResponseHopLimit", "1")
 
 
 @Rule(
@@ -65,8 +61,7 @@ def imds_nodes(stack: Stack, judge: Judge) -> None:
 )
 def ebs(resource: Resource, judge: Judge) -> None:
     if resource.type == facts.VOLUME:
-        if not flag(resource.get("encrypted")):
-            judge.violation("volume", "encrypted is not true")
+        judge.require(resource, "volume", "encrypted", "true")
     elif resource.type == facts.TEMPLATE:
         devices = items(resource.get("blockDeviceMappings"))
         if not devices:
@@ -78,9 +73,7 @@ def ebs(resource: Resource, judge: Judge) -> None:
                     where = f"blockDeviceMappings[{index}].ebs.encrypted"
                     judge.violation("device", f"{where} is not true")
     else:
-        with judge:
-            if not flag(resource.get("rootBlockDevice", "encrypted")):
-                judge.violation("root-device", "rootBlockDevice.encrypted is not true")
+        judge.require(resource, "root-device", "rootBlockDevice.encrypted", "true")
         for index, device in enumerate(items(resource.get("ebsBlockDevices"))):
             with judge:
                 if not flag(dig(device, "encrypted")):

@@ -6,7 +6,7 @@ from typing import Any
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
 from strata.policies.crossguard.rule import MANDATORY, Changes, Rule, is_type
-from strata.policies.crossguard.values import dig, flag, items, text
+from strata.policies.crossguard.values import dig, items, text
 from strata.policies.rules.aws import facts
 from strata.policies.rules.aws.objects import allows_everybody, principals, related, statements
 
@@ -39,17 +39,12 @@ def ecr(resource: Resource, judge: Judge) -> None:
         if any(allows_everybody(statement) for statement in statements(resource.get("policy"))):
             judge.violation("policy", "policy allows everybody")
         return
-    with judge:
-        if text(resource.get("imageTagMutability")) != "IMMUTABLE":
-            judge.violation("mutable", "imageTagMutability is not IMMUTABLE")
-    with judge:
-        encryptions = items(resource.get("encryptionConfigurations"))
-        kinds = {text(dig(encryption, "encryptionType")) for encryption in encryptions}
-        if not kinds & {"KMS", "KMS_DSSE"}:
-            judge.violation("key", "encryptionConfigurations is not of type KMS")
-    with judge:
-        if not flag(resource.get("imageScanningConfiguration", "scanOnPush")):
-            judge.violation("scan", "imageScanningConfiguration.scanOnPush is not true")
+    judge.require(resource, "mutable", "imageTagMutability", "IMMUTABLE")
+    judge.require(resource, "scan", "imageScanningConfiguration.scanOnPush", "true")
+    encryptions = items(resource.get("encryptionConfigurations"))
+    kinds = {text(dig(encryption, "encryptionType")) for encryption in encryptions}
+    if not kinds & {"KMS", "KMS_DSSE"}:
+        judge.violation("key", "encryptionConfigurations is not of type KMS")
 
 
 @Rule(
@@ -66,9 +61,7 @@ def s3_blocks(stack: Stack, judge: Judge) -> None:
             judge.violation("absent", "the bucket has no BucketPublicAccessBlock", bucket)
         for block in blocks:
             for name in facts.FOUR_BLOCKS:
-                with judge.of(block):
-                    if not flag(block.get(name)):
-                        judge.violation("open", f"{name} is not true", block)
+                judge.require(block, "open", name, "true")
 
 
 @Rule(

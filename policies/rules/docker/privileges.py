@@ -110,8 +110,7 @@ def no_unconfined(container: Resource, judge: Judge) -> None:
     severity="medium",
 )
 def readonly_root(container: Resource, judge: Judge) -> None:
-    if not flag(container.get("readOnly")):
-        judge.violation("writable", "readOnly is not true")
+    judge.require(container, "writable", "readOnly", "true")
 
 
 @process_rule(
