@@ -17,26 +17,10 @@ import grpc
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, plugin_pb2
 
+from strata.policies.crossguard import values
 from strata.policies.crossguard.judge import Finding
 from strata.policies.crossguard.resource import Resource, Stack
-from strata.policies.crossguard.rule import (
-    COULD_NOT_BE_JUDGED,
-    UNJUDGED,
-    Level,
-    Pack,
-    Rule,
-    Severity,
-)
-from strata.policies.crossguard.values import (
-    SECRET_SIGNATURE,
-    SIGNATURE_KEY,
-    UNKNOWN_MARKERS,
-    UnknownValue,
-    as_secret,
-    holds_unknown,
-    is_unknown,
-    join,
-)
+from strata.policies.crossguard.rule import UNJUDGED, Level, Pack, Rule, Severity
 
 VERSION = "1.0.0"
 MAX_MESSAGE_BYTES = 400 * 1024 * 1024  # the engine's own limit
@@ -58,11 +42,15 @@ def _from_value(value: struct_pb2.Value, path: str, key: str | int | None = None
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         string = value.string_value
-        return string if string not in UNKNOWN_MARKERS else UnknownValue(join(path, key))
+        return (
+            string
+            if string not in values.UNKNOWN_MARKERS
+            else values.UnknownValue(values.join(path, key))
+        )
     if kind == "struct_value":
-        return _from_object(value.struct_value, join(path, key))
+        return _from_object(value.struct_value, values.join(path, key))
     if kind == "list_value":
-        path = join(path, key)
+        path = values.join(path, key)
         return [_from_value(item, path, i) for i, item in enumerate(value.list_value.values)]
     if kind == "number_value":
         return value.number_value
@@ -70,13 +58,13 @@ def _from_value(value: struct_pb2.Value, path: str, key: str | int | None = None
 
 
 def _from_object(struct: struct_pb2.Struct, path: str) -> Any:
-    if SIGNATURE_KEY not in struct.fields:
+    if values.SIGNATURE_KEY not in struct.fields:
         return from_struct(struct, path)
-    if struct.fields[SIGNATURE_KEY].string_value != SECRET_SIGNATURE:
+    if struct.fields[values.SIGNATURE_KEY].string_value != values.SECRET_SIGNATURE:
         return {"asset": True}  # an asset or archive: no rule looks into one
     if "value" not in struct.fields:
-        return UnknownValue(path)  # `pulumi policy analyze --file` can't decrypt it
-    return as_secret(_from_value(struct.fields["value"], path))
+        return values.UnknownValue(path)  # `pulumi policy analyze --file` can't decrypt it
+    return values.as_secret(_from_value(struct.fields["value"], path))
 
 
 class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
@@ -199,7 +187,7 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         return rules
 
     def _report(self, response: Any, rule: Rule, findings: list[Finding]) -> None:
-        hidden = self._levels[COULD_NOT_BE_JUDGED] == analyzer_pb2.DISABLED
+        hidden = self._levels[UNJUDGED.slug] == analyzer_pb2.DISABLED
         response.diagnostics.extend(
             self._diagnostic(rule, finding)
             for finding in findings
@@ -216,7 +204,7 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         elif finding.kind == "unjudged":
             reported = UNJUDGED
             if level == analyzer_pb2.MANDATORY:  # never stricter than the rule itself
-                level = self._levels[COULD_NOT_BE_JUDGED]
+                level = self._levels[UNJUDGED.slug]
         message = finding.message
         if finding.kind == "violation":
             message = f"{reported.title}\n{finding.message}\nFix: {reported.fix}"
@@ -256,7 +244,7 @@ def merged_properties(inputs: dict[str, Any], outputs: dict[str, Any]) -> dict[s
     return inputs | {
         key: value
         for key, value in outputs.items()
-        if not (is_unknown(value) or (key in inputs and holds_unknown(value)))
+        if not (values.is_unknown(value) or (key in inputs and values.holds_unknown(value)))
     }
 
 
@@ -284,7 +272,7 @@ def policy_information(rule: Rule) -> Any:
 
 def set_at(struct: struct_pb2.Struct, path: tuple[str, ...], value: Any) -> None:
     """Sets one property in place. Unknown values and secrets next to it are left alone."""
-    if SIGNATURE_KEY in struct.fields and "value" in struct.fields:
+    if values.SIGNATURE_KEY in struct.fields and "value" in struct.fields:
         struct = struct.fields["value"].struct_value
     if len(path) == 1:
         struct.update({path[0]: value})

@@ -75,10 +75,9 @@ def secrets_kms(cluster: Resource, judge: Judge) -> None:
     with judge:
         if cluster.get("encryptionConfig", "provider", "keyArn") is None:
             judge.violation("key", "encryptionConfig.provider.keyArn is not set")
-    with judge:
-        kinds = [text(kind) for kind in items(cluster.get("encryptionConfig", "resources"))]
-        if "secrets" not in kinds:
-            judge.violation("resources", "encryptionConfig.resources does not include secrets")
+    kinds = [text(kind) for kind in items(cluster.get("encryptionConfig", "resources"))]
+    if "secrets" not in kinds:
+        judge.violation("resources", "encryptionConfig.resources does not include secrets")
 
 
 @cluster_rule(

@@ -7,14 +7,7 @@ from typing import Any
 from strata.policies.crossguard.judge import Judge
 from strata.policies.crossguard.resource import Resource, Stack
 from strata.policies.crossguard.rule import Check, Rule, is_type
-from strata.policies.crossguard.values import (
-    Unknown,
-    dig,
-    flag,
-    is_unknown,
-    items,
-    text,
-)
+from strata.policies.crossguard.values import Unknown, dig, flag, is_unknown, items, text
 from strata.policies.rules.docker import facts
 from strata.policies.rules.text import LOCAL_IMAGE_ID, host_path, is_named_like
 

@@ -31,9 +31,8 @@ def no_raw_devices(container: Resource, judge: Judge) -> None:
             with judge:
                 if host_path(text(dig(device, "hostPath"))) not in allowed:
                     judge.violation("device", f"devices[{index}] is not on the allow-list")
-    with judge:
-        if items(container.get("deviceCgroupRules")):
-            judge.violation("cgroup-rule", "deviceCgroupRules grants devices by number")
+    if items(container.get("deviceCgroupRules")):
+        judge.violation("cgroup-rule", "deviceCgroupRules grants devices by number")
 
 
 @process_rule(

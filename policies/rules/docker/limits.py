@@ -21,9 +21,8 @@ def memory(container: Resource, judge: Judge) -> None:
         if number(container.get("memory")) <= 0:
             judge.violation("limit", "memory is not set")
             return
-    with judge:
-        if number(container.get("memorySwap")) != number(container.get("memory")):
-            judge.violation("swap", "memorySwap does not equal memory")
+    if number(container.get("memorySwap")) != number(container.get("memory")):
+        judge.violation("swap", "memorySwap does not equal memory")
 
 
 @process_rule(
@@ -81,6 +80,5 @@ def log_bounds(container: Resource, judge: Judge) -> None:
     with judge:
         if text(dig(container.get("logOpts"), "max-size")) in {"", "-1", "0"}:
             judge.violation("max-size", "logOpts.max-size is not set")
-    with judge:
-        if number(dig(container.get("logOpts"), "max-file")) < 1:
-            judge.violation("max-file", "logOpts.max-file is not set")
+    if number(dig(container.get("logOpts"), "max-file")) < 1:
+        judge.violation("max-file", "logOpts.max-file is not set")

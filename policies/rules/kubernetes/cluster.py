@@ -148,9 +148,8 @@ def no_opaque_release(resource: Resource, judge: Judge) -> None:
     with judge:
         if text(resource.get("chart")) not in judge.settings["charts"]:
             judge.violation("chart", "the chart is not on the allow-list")
-    with judge:
-        if not text(resource.get("version")):
-            judge.violation("version", "the version of the chart is not pinned")
+    if not text(resource.get("version")):
+        judge.violation("version", "the version of the chart is not pinned")
 
 
 @Rule(

@@ -4,13 +4,11 @@
 POD_PATHS: dict[str, tuple[str, ...]] = {
     "Pod": (),
     "PodTemplate": ("template",),
-    "ReplicationController": ("spec", "template"),
-    "ReplicaSet": ("spec", "template"),
-    "Deployment": ("spec", "template"),
-    "StatefulSet": ("spec", "template"),
-    "DaemonSet": ("spec", "template"),
-    "Job": ("spec", "template"),
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
+    **dict.fromkeys(
+        ("ReplicationController", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job"),
+        ("spec", "template"),
+    ),
 }
 JOB_KINDS = frozenset({"Job", "CronJob"})
 NAMESPACED_KINDS = (
@@ -63,13 +61,11 @@ SELINUX_TYPES = frozenset(
     {"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"}
 )
 SAFE_SYSCTLS = frozenset(
-    {
-        *("kernel.shm_rmid_forced", "net.ipv4.ping_group_range", "net.ipv4.tcp_syncookies"),
-        *("net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports"),
-        *("net.ipv4.ip_unprivileged_port_start", "net.ipv4.tcp_fin_timeout"),
-        *("net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_keepalive_intvl"),
-        *("net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"),
-    }
+    {"kernel.shm_rmid_forced", "net.ipv4.ping_group_range", "net.ipv4.tcp_syncookies"}
+    | {"net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports"}
+    | {"net.ipv4.ip_unprivileged_port_start", "net.ipv4.tcp_fin_timeout"}
+    | {"net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_keepalive_intvl"}
+    | {"net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"}
 )
 
 # Rights with which an account can obtain all others.

@@ -17,7 +17,6 @@ from strata.policies.rules.kubernetes.pods import (
     Pod,
     container_rule,
     containers,
-    gets_gpu,
     gpu_limits,
     pods,
 )
@@ -65,19 +64,17 @@ def check_placement(pod: Pod, judge: Judge) -> None:
     if not pod.has_gpu:
         for index, toleration in enumerate(tolerations):
             with judge:
-                if text(dig(toleration, "operator")) == "Exists" and not text(
-                    dig(toleration, "key")
-                ):
+                every = text(dig(toleration, "operator")) == "Exists"
+                if every and not text(dig(toleration, "key")):
                     where = f"{pod.where}.tolerations[{index}]"
                     judge.violation("keyless", f"{where} tolerates every taint")
         return
     with judge:
         if judge.settings["taint"] not in {text(dig(one, "key")) for one in tolerations}:
             judge.violation("toleration", f"{pod.where}.tolerations does not include the GPU taint")
-    with judge:
-        affinity = dig(pod.spec.get("affinity"), "nodeAffinity")
-        if not mapping(pod.spec.get("nodeSelector")) and not mapping(affinity):
-            judge.violation("selector", f"{pod.where}.nodeSelector is not set")
+    affinity = dig(pod.spec.get("affinity"), "nodeAffinity")
+    if not mapping(pod.spec.get("nodeSelector")) and not mapping(affinity):
+        judge.violation("selector", f"{pod.where}.nodeSelector is not set")
 
 
 @container_rule(
@@ -95,7 +92,7 @@ def gpu_explicit(container: Container, judge: Judge) -> None:
             if visible == "all":
                 where = f"{container.where}.env[{index}]"
                 judge.violation("visible-all", f"{where} makes all GPUs visible")
-    if visible not in {"all", "void"} and not gets_gpu(container.body):
+    if visible not in {"all", "void"} and not any(gpu_limits(container.body)):
         judge.violation("void", f"{container.where} has no GPU and no {VISIBLE_DEVICES}=void")
 
 

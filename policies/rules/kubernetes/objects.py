@@ -39,11 +39,6 @@ def annotations(metadata: Any) -> dict[str, Any]:
     return mapping(dig(metadata, "annotations"))
 
 
-def object_name(resource: Resource) -> Any:
-    """The object's name in the cluster; None if the provider chooses it."""
-    return resource.get("metadata", "name")
-
-
 def namespace_key(resource: Resource, stack: Stack) -> str:
     """Identifies an object's namespace: its name, or the URN of the Namespace if still unknown."""
     name = resource.get("metadata", "namespace")
@@ -58,7 +53,7 @@ def namespace_key(resource: Resource, stack: Stack) -> str:
 
 def own_key(namespace: Resource) -> str:
     """The namespace_key of the objects in a Namespace."""
-    name = object_name(namespace)
+    name = namespace.get("metadata", "name")
     return namespace.urn if name is None or is_unknown(name) else text(name)
 
 

@@ -47,7 +47,7 @@ class Pod:
     @property
     def has_gpu(self) -> bool:
         bodies = [*items(self.spec.get("initContainers")), *items(self.spec.get("containers"))]
-        return any(gets_gpu(body) for body in bodies)
+        return any(name for body in bodies for name in gpu_limits(body))
 
     def security(self, *keys: str) -> Any:
         """The value at this path of the pod's securityContext."""
@@ -73,21 +73,12 @@ class Container:
         own = self.security(*keys)
         return self.pod.security(*keys) if own is None else own
 
-    @property
-    def is_ephemeral(self) -> bool:
-        """Whether this is a container for debugging, which can't have resources."""
-        return self.list_name == "ephemeralContainers"
-
 
 def gpu_limits(body: Any) -> Iterator[str]:
     """The GPU resources that a container gets."""
     for name, amount in mapping(dig(body, "resources", "limits")).items():
         if name.startswith(facts.GPU_RESOURCES) and number(amount) > 0:
             yield name
-
-
-def gets_gpu(body: Any) -> bool:
-    return any(True for _ in gpu_limits(body))
 
 
 def pods(resource: Resource) -> Iterator[Pod]:

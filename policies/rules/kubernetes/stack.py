@@ -26,7 +26,6 @@ from strata.policies.rules.kubernetes.objects import (
     matches_labels,
     matches_selector,
     namespace_key,
-    object_name,
     own_key,
 )
 from strata.policies.rules.kubernetes.pods import IS_WORKLOAD, Pod, pods
@@ -101,7 +100,7 @@ def datastore_private(stack: Stack, judge: Judge) -> None:
                 namespace == other and matches_labels(selector, own) for other, own in datastores
             ):
                 continue
-            private.add((namespace, text(object_name(service))))
+            private.add((namespace, text(service.get("metadata", "name"))))
             is_open = text(service.get("spec", "type")) in {"NodePort", "LoadBalancer"}
             if is_open or items(service.get("spec", "externalIPs")):
                 judge.violation("service", "the Service exposes a datastore", service)
