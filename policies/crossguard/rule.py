@@ -6,8 +6,7 @@ from datetime import date
 from types import ModuleType
 from typing import Any, Literal
 
-from strata.policies.crossguard.judge import Finding, Judge, current_day
-from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.judge import Finding, Judge, Resource, Stack, current_day
 from strata.policies.crossguard.values import Unknown
 
 Level = Literal["advisory", "mandatory"]

@@ -18,8 +18,7 @@ from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, plugin_pb2
 
 from strata.policies.crossguard import values
-from strata.policies.crossguard.judge import Finding
-from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.judge import Finding, Resource, Stack
 from strata.policies.crossguard.rule import UNJUDGED, Level, Pack, Rule, Severity
 
 VERSION = "1.0.0"
@@ -42,11 +41,9 @@ def _from_value(value: struct_pb2.Value, path: str, key: str | int | None = None
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         string = value.string_value
-        return (
-            string
-            if string not in values.UNKNOWN_MARKERS
-            else values.UnknownValue(values.join(path, key))
-        )
+        if string not in values.UNKNOWN_MARKERS:
+            return string
+        return values.UnknownValue(values.join(path, key))
     if kind == "struct_value":
         return _from_object(value.struct_value, values.join(path, key))
     if kind == "list_value":

@@ -138,6 +138,11 @@ def items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def numbered(value: Any, path: str) -> Iterator[tuple[Any, str]]:
+    """The items of the list at `path`, each with its own path."""
+    return ((item, f"{path}[{index}]") for index, item in enumerate(items(value)))
+
+
 def mapping(value: Any) -> dict[str, Any]:
     """An object; empty if absent or of another type."""
     if is_unknown(value):

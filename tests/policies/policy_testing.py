@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from strata.policies.crossguard.judge import Finding
-from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.judge import Finding, Resource, Stack
 from strata.policies.crossguard.rule import Pack, Rule
 from strata.policies.crossguard.values import (
     SECRET_SIGNATURE,

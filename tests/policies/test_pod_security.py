@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.judge import Resource
 from strata.policies.crossguard.rule import Rule
 from strata.policies.rules.kubernetes import pod_security
 from strata.policies.rules.kubernetes.facts import POD_PATHS

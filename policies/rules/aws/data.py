@@ -1,7 +1,6 @@
 """Logs, databases and backups."""
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.judge import Judge, Resource, Stack
 from strata.policies.crossguard.rule import Rule, is_type, setting
 from strata.policies.crossguard.values import flag, items, number, text
 from strata.policies.rules.aws import facts

@@ -2,8 +2,7 @@
 
 from functools import partial
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Rule, is_type, setting
 from strata.policies.crossguard.values import flag, items, text
 from strata.policies.rules.aws import facts
@@ -32,13 +31,11 @@ def endpoint(cluster: Resource, judge: Judge) -> None:
     with judge:
         if not is_public(cluster):
             return
-        ranges = items(cluster.get("vpcConfig", "publicAccessCidrs"))
-        if not ranges:
+        if not items(cluster.get("vpcConfig", "publicAccessCidrs")):
             judge.violation("public", "vpcConfig.publicAccessCidrs of a public endpoint is not set")
-        for index, address in enumerate(ranges):
+        for address, where in cluster.each("vpcConfig", "publicAccessCidrs"):
             with judge:
                 if not is_within(text(address), judge.settings["allowed"]):
-                    where = f"vpcConfig.publicAccessCidrs[{index}]"
                     judge.violation("range", f"{where} is not on the allow-list")
 
 
@@ -52,13 +49,11 @@ def endpoint(cluster: Resource, judge: Judge) -> None:
 def endpoint_world(cluster: Resource, judge: Judge) -> None:
     if not is_public(cluster):
         return
-    ranges = items(cluster.get("vpcConfig", "publicAccessCidrs"))
-    if not ranges:
+    if not items(cluster.get("vpcConfig", "publicAccessCidrs")):
         judge.violation("default", "the endpoint is open to the world by default")
-    for index, address in enumerate(ranges):
+    for address, where in cluster.each("vpcConfig", "publicAccessCidrs"):
         with judge:
             if is_world(text(address)):
-                where = f"vpcConfig.publicAccessCidrs[{index}]"
                 judge.violation("world", f"{where} is open to the world")
 
 

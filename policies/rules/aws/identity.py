@@ -1,7 +1,6 @@
 """Keys, policies and roles."""
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.rule import MANDATORY, Rule, is_type
 from strata.policies.crossguard.values import items, text
 from strata.policies.rules.aws import facts

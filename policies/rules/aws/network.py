@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.judge import Judge, Resource, Stack
 from strata.policies.crossguard.rule import ADVISORY, Rule, is_type, setting
 from strata.policies.crossguard.values import dig, items, number, text
 from strata.policies.rules.aws import facts
@@ -14,8 +13,7 @@ from strata.policies.rules.aws.objects import is_world, related, tag
 def grants(resource: Resource, direction: str) -> Iterator[tuple[Any, str]]:
     """The grants of one direction: those of a group, or a rule that is a resource itself."""
     if resource.type == facts.GROUP:
-        for index, grant in enumerate(items(resource.get(direction))):
-            yield grant, f"{direction}[{index}]"
+        yield from resource.each(direction)
     elif resource.type == facts.GROUP_RULE:
         if text(resource.get("type")) == direction:
             yield resource.properties, "the rule"

@@ -1,7 +1,6 @@
 """Nodes: metadata service, disks, addresses, SSH, taints."""
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.judge import Judge, Resource, Stack
 from strata.policies.crossguard.rule import MANDATORY, Rule, is_type
 from strata.policies.crossguard.values import dig, flag, is_unknown, items, text
 from strata.policies.rules import settings
@@ -63,22 +62,19 @@ def ebs(resource: Resource, judge: Judge) -> None:
     if resource.type == facts.VOLUME:
         judge.require(resource, "volume", "encrypted", "true")
     elif resource.type == facts.TEMPLATE:
-        devices = items(resource.get("blockDeviceMappings"))
-        if not devices:
+        if not items(resource.get("blockDeviceMappings")):
             judge.violation("root", "blockDeviceMappings does not include the root device")
-        for index, device in enumerate(devices):
+        for device, where in resource.each("blockDeviceMappings"):
             with judge:
                 # A mapping without `ebs` is an instance store, or removes a device.
                 if dig(device, "ebs") is not None and not flag(dig(device, "ebs", "encrypted")):
-                    where = f"blockDeviceMappings[{index}].ebs.encrypted"
-                    judge.violation("device", f"{where} is not true")
+                    judge.violation("device", f"{where}.ebs.encrypted is not true")
     else:
         judge.require(resource, "root-device", "rootBlockDevice.encrypted", "true")
-        for index, device in enumerate(items(resource.get("ebsBlockDevices"))):
+        for device, where in resource.each("ebsBlockDevices"):
             with judge:
                 if not flag(dig(device, "encrypted")):
-                    where = f"ebsBlockDevices[{index}].encrypted"
-                    judge.violation("more-device", f"{where} is not true")
+                    judge.violation("more-device", f"{where}.encrypted is not true")
 
 
 @Rule(

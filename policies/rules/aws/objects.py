@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.judge import Resource, Stack
 from strata.policies.crossguard.values import dig, is_unknown, items, text
 from strata.policies.rules.aws import facts
 
@@ -22,16 +22,11 @@ def is_world(address: str) -> bool:
 def is_within(address: str, allowed: list[str]) -> bool:
     """Whether a range is inside one of the allowed ranges."""
     try:
-        inner = ipaddress.ip_network(address.strip(), strict=False)
+        inner: Any = ipaddress.ip_network(address.strip(), strict=False)
         outers = [ipaddress.ip_network(outer, strict=False) for outer in allowed]
     except ValueError:
         return False
-    return any(
-        int(outer.network_address) <= int(inner.network_address)
-        and int(inner.broadcast_address) <= int(outer.broadcast_address)
-        for outer in outers
-        if inner.version == outer.version
-    )
+    return any(inner.version == outer.version and inner.subnet_of(outer) for outer in outers)
 
 
 def statements(document: Any) -> Iterator[dict[str, Any]]:

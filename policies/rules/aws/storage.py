@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.judge import Judge, Resource, Stack
 from strata.policies.crossguard.rule import MANDATORY, Changes, Rule, is_type
 from strata.policies.crossguard.values import dig, items, text
 from strata.policies.rules.aws import facts

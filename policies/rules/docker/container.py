@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.judge import Judge, Resource, Stack
 from strata.policies.crossguard.rule import Check, Rule, is_type
 from strata.policies.crossguard.values import Unknown, dig, flag, is_unknown, items, text
 from strata.policies.rules.docker import facts
@@ -88,17 +87,17 @@ def _host_sources(resource: Resource) -> Iterator[tuple[Any, str]]:
     if resource.type == facts.VOLUME:
         yield from _device(resource.get("driverOpts"), "driverOpts")
         return
-    for index, volume in enumerate(items(resource.get("volumes"))):
-        yield dig(volume, "hostPath"), f"volumes[{index}].hostPath"
-    for index, mount in enumerate(items(resource.get("mounts"))):
+    for volume, where in resource.each("volumes"):
+        yield dig(volume, "hostPath"), f"{where}.hostPath"
+    for mount, where in resource.each("mounts"):
         if is_unknown(mount):
-            yield mount, f"mounts[{index}]"
+            yield mount, where
             continue
         kind = dig(mount, "type")
         if is_unknown(kind) or text(kind) == "bind":
-            yield kind if is_unknown(kind) else dig(mount, "source"), f"mounts[{index}].source"
+            yield kind if is_unknown(kind) else dig(mount, "source"), f"{where}.source"
         options = dig(mount, "volumeOptions", "driverOptions")
-        yield from _device(options, f"mounts[{index}].volumeOptions.driverOptions")
+        yield from _device(options, f"{where}.volumeOptions.driverOptions")
 
 
 def _device(options: Any, where: str) -> Iterator[tuple[Any, str]]:

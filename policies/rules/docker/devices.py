@@ -1,7 +1,6 @@
 """Host devices and GPUs."""
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.rule import setting
 from strata.policies.crossguard.values import dig, items, number, text
 from strata.policies.rules import settings
@@ -27,10 +26,10 @@ from strata.policies.rules.text import host_path, is_below, version_numbers
 def no_raw_devices(container: Resource, judge: Judge) -> None:
     allowed = {host_path(path) for path in judge.settings["allowed"]}
     with judge:
-        for index, device in enumerate(items(container.get("devices"))):
+        for device, where in container.each("devices"):
             with judge:
                 if host_path(text(dig(device, "hostPath"))) not in allowed:
-                    judge.violation("device", f"devices[{index}] is not on the allow-list")
+                    judge.violation("device", f"{where} is not on the allow-list")
     if items(container.get("deviceCgroupRules")):
         judge.violation("cgroup-rule", "deviceCgroupRules grants devices by number")
 
@@ -54,17 +53,16 @@ def gpu_explicit(container: Resource, judge: Judge) -> None:
             elif number(dig(request, "count")) < 0:
                 judge.violation("count-all", "deviceRequests requests all GPUs by count")
     visible = ""
-    variables = items(container.get("envs"))
-    for index, entry in enumerate(variables):
+    for entry, where in container.each("envs"):
         with judge:
             name, _, value = text(entry).partition("=")
             if name == VISIBLE_DEVICES:
                 visible = value.strip().lower()
                 if visible == "all":
-                    judge.violation("visible-all", f"envs[{index}] makes all GPUs visible")
+                    judge.violation("visible-all", f"{where} makes all GPUs visible")
     if requests_gpu or visible in {"all", "void"}:
         return
-    for entry in variables:
+    for entry, _ in container.each("envs"):
         text(entry)  # an unknown variable could be the missing one
     judge.violation(
         "void", f"the container requests no GPU and does not set {VISIBLE_DEVICES}=void"

@@ -1,7 +1,6 @@
 """Which images run."""
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.rule import Rule, is_type
 from strata.policies.crossguard.values import text
 from strata.policies.rules import settings

@@ -2,8 +2,7 @@
 
 import re
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.rule import MANDATORY, setting
 from strata.policies.crossguard.values import dig, items, number, text
 from strata.policies.rules import settings

@@ -1,7 +1,6 @@
 """How much of its host a container may use."""
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.rule import ADVISORY, MANDATORY, setting
 from strata.policies.crossguard.values import dig, items, known_items, number, text
 from strata.policies.rules.docker import facts

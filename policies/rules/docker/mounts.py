@@ -1,9 +1,8 @@
 """What a container can reach in the host's filesystem."""
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.rule import MANDATORY, Rule, is_type, setting
-from strata.policies.crossguard.values import dig, items, text
+from strata.policies.crossguard.values import dig, text
 from strata.policies.rules.docker import facts
 from strata.policies.rules.docker.container import container_rule, host_paths
 from strata.policies.rules.text import exposed_folder, exposes_runtime_socket
@@ -52,8 +51,8 @@ def no_runtime_socket(resource: Resource, judge: Judge) -> None:
     dev_level=MANDATORY,
 )
 def no_shared_propagation(container: Resource, judge: Judge) -> None:
-    for index, mount in enumerate(items(container.get("mounts"))):
+    for mount, where in container.each("mounts"):
         with judge:
             propagation = text(dig(mount, "bindOptions", "propagation")).strip().lower()
             if propagation in {"shared", "rshared"}:
-                judge.violation("shared", f"mounts[{index}] propagates to the host")
+                judge.violation("shared", f"{where} propagates to the host")

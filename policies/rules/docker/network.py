@@ -2,8 +2,7 @@
 
 import ipaddress
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.rule import ADVISORY, MANDATORY, setting
 from strata.policies.crossguard.values import dig, flag, items, number, text
 from strata.policies.rules.docker.container import container_rule, process_rule
@@ -31,13 +30,13 @@ def bind_address(container: Resource, judge: Judge) -> None:
     with judge:
         if flag(container.get("publishAllPorts")):
             judge.violation("all-ports", "publishAllPorts is true")
-    for index, port in enumerate(items(container.get("ports"))):
+    for port, where in container.each("ports"):
         with judge:
             address = text(dig(port, "ip")).strip()
             if not address:
-                judge.violation("unset", f"ports[{index}].ip is not set: the port is open to all")
+                judge.violation("unset", f"{where}.ip is not set: the port is open to all")
             elif not is_loopback(address) and address not in judge.settings["allowed"]:
-                judge.violation("open", f"ports[{index}].ip is not loopback")
+                judge.violation("open", f"{where}.ip is not loopback")
 
 
 @container_rule(
@@ -51,11 +50,11 @@ def bind_address(container: Resource, judge: Judge) -> None:
 )
 def low_port(container: Resource, judge: Judge) -> None:
     """Without a stated port, Docker chooses a high one."""
-    for index, port in enumerate(items(container.get("ports"))):
+    for port, where in container.each("ports"):
         with judge:
             external = number(dig(port, "external"))
             if 0 < external < 1024 and external not in judge.settings["allowed"]:
-                judge.violation("low", f"ports[{index}].external is below 1024")
+                judge.violation("low", f"{where}.external is below 1024")
 
 
 @process_rule(
@@ -70,7 +69,7 @@ def user_network(container: Resource, judge: Judge) -> None:
     networks = items(container.get("networksAdvanced"))
     if not networks and text(container.get("networkMode")) in {"", "default", "bridge"}:
         judge.violation("default-bridge", "the container is on the default bridge")
-    for index, network in enumerate(networks):
+    for network, where in container.each("networksAdvanced"):
         with judge:
             if text(dig(network, "name")) in {"bridge", "default"}:
-                judge.violation("named-bridge", f"networksAdvanced[{index}] is the default bridge")
+                judge.violation("named-bridge", f"{where} is the default bridge")

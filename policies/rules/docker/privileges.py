@@ -1,7 +1,6 @@
 """What a container may do on its host: privileges, capabilities, confinement, user, namespaces."""
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.rule import MANDATORY, setting
 from strata.policies.crossguard.values import dig, flag, items, known_items, text
 from strata.policies.rules.docker import facts
@@ -45,10 +44,9 @@ def caps(container: Resource, judge: Judge) -> None:
             judge.violation("drops", "capabilities.drops does not include ALL")
     with judge:
         allowed = {capability(name) for name in judge.settings["allowed"]}
-        for index, name in enumerate(items(dig(container.get("capabilities"), "adds"))):
+        for name, where in container.each("capabilities", "adds"):
             with judge:
                 if capability(name) not in allowed | facts.ESCAPE_CAPABILITIES:
-                    where = f"capabilities.adds[{index}]"
                     judge.violation("adds", f"{where} is not on the allow-list")
 
 
@@ -60,10 +58,10 @@ def caps(container: Resource, judge: Judge) -> None:
     severity="critical",
 )
 def caps_never(container: Resource, judge: Judge) -> None:
-    for index, name in enumerate(items(dig(container.get("capabilities"), "adds"))):
+    for name, where in container.each("capabilities", "adds"):
         with judge:
             if capability(name) in facts.ESCAPE_CAPABILITIES:
-                judge.violation("adds", f"capabilities.adds[{index}] amounts to root on the host")
+                judge.violation("adds", f"{where} amounts to root on the host")
 
 
 @process_rule(
@@ -92,10 +90,9 @@ def no_new_privs(container: Resource, judge: Judge) -> None:
     severity="critical",
 )
 def no_unconfined(container: Resource, judge: Judge) -> None:
-    for index, option in enumerate(items(container.get("securityOpts"))):
+    for option, where in container.each("securityOpts"):
         with judge:
             name, _, value = text(option).strip().lower().replace("=", ":").partition(":")
-            where = f"securityOpts[{index}]"
             if name in {"seccomp", "apparmor", "systempaths"} and value == "unconfined":
                 judge.violation(name, f"{where} disables {name} confinement")
             if name == "label" and value == "disable":
@@ -140,10 +137,10 @@ def no_host_ns(container: Resource, judge: Judge) -> None:
         with judge:
             if text(container.get(mode)).strip().lower() == "host":
                 judge.violation(mode, f"{mode} is host")
-    for index, network in enumerate(items(container.get("networksAdvanced"))):
+    for network, where in container.each("networksAdvanced"):
         with judge:
             if text(dig(network, "name")).strip().lower() == "host":
-                judge.violation("network", f"networksAdvanced[{index}] is the host network")
+                judge.violation("network", f"{where} is the host network")
 
 
 @container_rule(

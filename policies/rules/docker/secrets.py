@@ -1,8 +1,7 @@
 """Secrets are files: `docker inspect` and every child process show the environment."""
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource
-from strata.policies.crossguard.values import SecretList, is_secret, items, text
+from strata.policies.crossguard.judge import Judge, Resource
+from strata.policies.crossguard.values import SecretList, is_secret, text
 from strata.policies.rules import settings
 from strata.policies.rules.docker.container import container_rule
 from strata.policies.rules.text import CREDENTIALS_IN_URL, is_secret_name, shown_name
@@ -22,10 +21,10 @@ def env_secrets(container: Resource, judge: Judge) -> None:
     whole = isinstance(variables, SecretList)
     if whole:
         judge.violation("marked", "envs as a whole is marked secret")
-    for index, variable in enumerate(items(variables)):
+    for variable, where in container.each("envs"):
         with judge:
             name, _, value = text(variable).partition("=")
-            where = f"envs[{index}]" + ("" if is_secret(variable) else shown_name(name))
+            where += "" if is_secret(variable) else shown_name(name)
             looks_secret = is_secret_name(name, judge.settings["allowed"])
             if name.upper().endswith("_FILE"):
                 if looks_secret and not value.startswith("/"):

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from itertools import chain
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.judge import Judge, Resource, Stack
 from strata.policies.crossguard.rule import MANDATORY, Rule, setting
 from strata.policies.crossguard.values import dig, flag, is_unknown, items, number, text
 from strata.policies.rules import settings

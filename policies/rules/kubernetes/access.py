@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.rule import MANDATORY, Rule, setting
-from strata.policies.crossguard.values import dig, items, text
+from strata.policies.crossguard.values import dig, items, numbered, text
 from strata.policies.rules.kubernetes import facts
 from strata.policies.rules.kubernetes.objects import is_kind, objects
 
@@ -14,8 +13,7 @@ from strata.policies.rules.kubernetes.objects import is_kind, objects
 def grants(resource: Resource) -> Iterator[tuple[Any, str]]:
     """The grants of a Role or ClusterRole, each with its path."""
     for body, where in objects(resource):
-        for index, grant in enumerate(items(body.get("rules"))):
-            yield grant, f"{where}rules[{index}]"
+        yield from numbered(body.get("rules"), f"{where}rules")
 
 
 def words(grant: Any, name: str) -> set[str]:
@@ -52,10 +50,10 @@ def cluster_admin(resource: Resource, judge: Judge) -> None:
         with judge:
             if text(dig(body.get("roleRef"), "name")) == "cluster-admin":
                 judge.violation("role", f"{where}roleRef is cluster-admin")
-        for index, subject in enumerate(items(body.get("subjects"))):
+        for subject, place in numbered(body.get("subjects"), f"{where}subjects"):
             with judge:
                 if text(dig(subject, "name")) == "system:masters":
-                    judge.violation("group", f"{where}subjects[{index}] is system:masters")
+                    judge.violation("group", f"{place} is system:masters")
 
 
 @Rule(

@@ -4,8 +4,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.judge import Judge, Resource, Stack
 from strata.policies.crossguard.rule import MANDATORY, Changes, Rule, setting
 from strata.policies.crossguard.values import dig, items, mapping, number, text
 from strata.policies.rules.kubernetes import facts

@@ -3,8 +3,7 @@
 from itertools import chain
 from typing import Any
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.judge import Judge, Resource, Stack
 from strata.policies.crossguard.rule import Rule, setting
 from strata.policies.crossguard.values import dig, flag, items, mapping, text
 from strata.policies.rules import settings
@@ -60,17 +59,16 @@ def requires_gpu(requirement: Any, families: tuple[str, ...]) -> bool:
 
 
 def check_placement(pod: Pod, judge: Judge) -> None:
-    tolerations = items(pod.spec.get("tolerations"))
     if not pod.has_gpu:
-        for index, toleration in enumerate(tolerations):
+        for toleration, where in pod.each("tolerations"):
             with judge:
                 every = text(dig(toleration, "operator")) == "Exists"
                 if every and not text(dig(toleration, "key")):
-                    where = f"{pod.where}.tolerations[{index}]"
                     judge.violation("keyless", f"{where} tolerates every taint")
         return
     with judge:
-        if judge.settings["taint"] not in {text(dig(one, "key")) for one in tolerations}:
+        keys = {text(dig(toleration, "key")) for toleration, _ in pod.each("tolerations")}
+        if judge.settings["taint"] not in keys:
             judge.violation("toleration", f"{pod.where}.tolerations does not include the GPU taint")
     affinity = dig(pod.spec.get("affinity"), "nodeAffinity")
     if not mapping(pod.spec.get("nodeSelector")) and not mapping(affinity):
@@ -86,11 +84,10 @@ def check_placement(pod: Pod, judge: Judge) -> None:
 )
 def gpu_explicit(container: Container, judge: Judge) -> None:
     visible = ""
-    for index, variable in enumerate(items(container.body.get("env"))):
+    for variable, where in container.each("env"):
         if text(dig(variable, "name")) == VISIBLE_DEVICES:
             visible = text(dig(variable, "value")).strip().lower()
             if visible == "all":
-                where = f"{container.where}.env[{index}]"
                 judge.violation("visible-all", f"{where} makes all GPUs visible")
     if visible not in {"all", "void"} and not any(gpu_limits(container.body)):
         judge.violation("void", f"{container.where} has no GPU and no {VISIBLE_DEVICES}=void")

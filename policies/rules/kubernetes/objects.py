@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.judge import Resource, Stack
 from strata.policies.crossguard.values import Unknown, dig, is_unknown, items, mapping, text
 
 

@@ -59,10 +59,10 @@ def privileged(container: Container, judge: Judge) -> None:
     severity="critical",
 )
 def host_path(pod: Pod, judge: Judge) -> None:
-    for index, volume in enumerate(items(pod.spec.get("volumes"))):
+    for volume, where in pod.each("volumes"):
         with judge:
             if mapping(volume).get("hostPath") is not None:
-                judge.violation("volume", f"{pod.where}.volumes[{index}] is a hostPath")
+                judge.violation("volume", f"{where} is a hostPath")
 
 
 @container_rule(
@@ -73,10 +73,10 @@ def host_path(pod: Pod, judge: Judge) -> None:
     severity="high",
 )
 def host_port(container: Container, judge: Judge) -> None:
-    for index, port in enumerate(items(container.body.get("ports"))):
+    for port, where in container.each("ports"):
         with judge:
             if number(dig(port, "hostPort")):
-                judge.violation("port", f"{container.where}.ports[{index}].hostPort is set")
+                judge.violation("port", f"{where}.hostPort is set")
 
 
 @security_context_rule(
@@ -102,12 +102,12 @@ def host_process(target: Pod | Container, judge: Judge) -> None:
 )
 def volume_kinds(pod: Pod, judge: Judge) -> None:
     """A volume without a type is an emptyDir."""
-    for index, volume in enumerate(items(pod.spec.get("volumes"))):
+    for volume, where in pod.each("volumes"):
         with judge:
             present = {key for key, value in mapping(volume).items() if value is not None}
             present.discard("name")
             if present and not present & facts.VOLUME_KINDS:
-                judge.violation("kind", f"{pod.where}.volumes[{index}] has a forbidden type")
+                judge.violation("kind", f"{where} has a forbidden type")
 
 
 @container_rule(
@@ -179,20 +179,20 @@ def seccomp(target: Pod | Container, judge: Judge) -> None:
 )
 def caps(container: Container, judge: Judge) -> None:
     """Kubernetes accepts the names in capitals only."""
-    where = f"{container.where}.securityContext.capabilities"
     with judge:
-        for index, name in enumerate(items(container.security("capabilities", "add"))):
+        for name, where in container.each("securityContext", "capabilities", "add"):
             with judge:
                 if text(name) not in facts.DEFAULT_CAPABILITIES:
-                    judge.violation("dangerous", f"{where}.add[{index}] is not in the default set")
+                    judge.violation("dangerous", f"{where} is not in the default set")
                 elif text(name) != "NET_BIND_SERVICE" and not container.pod.is_windows:
-                    judge.violation("add", f"{where}.add[{index}] is not NET_BIND_SERVICE")
+                    judge.violation("add", f"{where} is not NET_BIND_SERVICE")
     drops = container.security("capabilities", "drop")
     if container.pod.is_windows or any(text(name) == "ALL" for name in known_items(drops)):
         return
     for name in items(drops):
         text(name)  # an unknown item could be ALL
-    judge.violation("drop", f"{where}.drop does not include ALL")
+    where = f"{container.where}.securityContext.capabilities.drop"
+    judge.violation("drop", f"{where} does not include ALL")
 
 
 @security_context_rule(
@@ -259,10 +259,9 @@ def proc_mount(container: Container, judge: Judge) -> None:
     severity="high",
 )
 def sysctls(pod: Pod, judge: Judge) -> None:
-    for index, sysctl in enumerate(items(pod.security("sysctls"))):
+    for sysctl, where in pod.each("securityContext", "sysctls"):
         with judge:
             if text(dig(sysctl, "name")) not in facts.SAFE_SYSCTLS:
-                where = f"{pod.where}.securityContext.sysctls[{index}]"
                 judge.violation("unsafe", f"{where} is not safe")
 
 

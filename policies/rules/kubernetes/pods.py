@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.rule import Check, Rule
-from strata.policies.crossguard.values import dig, items, mapping, number, text
+from strata.policies.crossguard.values import dig, items, mapping, number, numbered, text
 from strata.policies.rules.kubernetes import facts
 from strata.policies.rules.kubernetes.objects import is_kind, kind_of, objects
 
@@ -49,6 +48,10 @@ class Pod:
         bodies = [*items(self.spec.get("initContainers")), *items(self.spec.get("containers"))]
         return any(name for body in bodies for name in gpu_limits(body))
 
+    def each(self, *keys: str) -> Iterator[tuple[Any, str]]:
+        """The items of the list at this path of the pod's spec, each with its own path."""
+        return numbered(dig(self.spec, *keys), ".".join([self.where, *keys]))
+
     def security(self, *keys: str) -> Any:
         """The value at this path of the pod's securityContext."""
         return dig(self.spec.get("securityContext"), *keys)
@@ -63,6 +66,10 @@ class Container:
     list_name: str
     pod: Pod
     level = "container"
+
+    def each(self, *keys: str) -> Iterator[tuple[Any, str]]:
+        """The items of the list at this path of the container, each with its own path."""
+        return numbered(dig(self.body, *keys), ".".join([self.where, *keys]))
 
     def security(self, *keys: str) -> Any:
         """The value at this path of the container's securityContext."""
@@ -94,9 +101,9 @@ def containers(pod: Pod, judge: Judge) -> Iterator[Container]:
     """All containers of a pod: init, regular and ephemeral."""
     for name in facts.CONTAINER_LISTS:
         with judge:
-            for index, body in enumerate(items(pod.spec.get(name))):
+            for body, where in pod.each(name):
                 with judge:
-                    yield Container(mapping(body), f"{pod.where}.{name}[{index}]", name, pod)
+                    yield Container(mapping(body), where, name, pod)
 
 
 def each_pod(check: Check, resource: Resource, judge: Judge) -> None:

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from strata.policies.crossguard.judge import Judge
-from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Changes, Rule, setting
 from strata.policies.crossguard.values import SecretText, dig, flag, items, mapping, number, text
 from strata.policies.rules import settings
@@ -193,13 +192,12 @@ def default_ns(resource: Resource, judge: Judge) -> None:
 )
 def secret_env(container: Container, judge: Judge) -> None:
     with judge:
-        for index, source in enumerate(items(container.body.get("envFrom"))):
+        for source, where in container.each("envFrom"):
             if dig(source, "secretRef") is not None:
-                judge.violation("env-from", f"{container.where}.envFrom[{index}] is a Secret")
-    for index, variable in enumerate(items(container.body.get("env"))):
+                judge.violation("env-from", f"{where} is a Secret")
+    for variable, where in container.each("env"):
         with judge:
             name = text(dig(variable, "name"))
-            where = f"{container.where}.env[{index}]"
             if not isinstance(dig(variable, "name"), SecretText):
                 where += shown_name(name)
             if dig(variable, "valueFrom", "secretKeyRef") is not None:

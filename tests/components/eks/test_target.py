@@ -12,8 +12,7 @@ from strata.model import InvalidStackError
 from strata.platforms.eks.aws import provider
 from strata.platforms.eks.target import EksTarget
 from strata.platforms.kubernetes.names import COMPONENT, INSTANCE, MANAGED_BY, NAME, PART_OF
-from strata.policies.crossguard.judge import Finding
-from strata.policies.crossguard.resource import Resource, Stack
+from strata.policies.crossguard.judge import Finding, Resource, Stack
 from strata.policies.rules.aws import PACK
 from tests.components.eks.examples import ancestors, only
 from tests.planned import Program, plan, settings

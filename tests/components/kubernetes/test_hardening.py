@@ -7,9 +7,8 @@ import pytest
 from strata.components import AppJob, AppJobArgs, Datastore, DatastoreArgs
 from strata.components.engines.redis_cluster import REDIS_CLUSTER
 from strata.model import Capability, GpuMode, Resources, Tmpfs
-from strata.policies.crossguard import resource as judged
-from strata.policies.crossguard.judge import Finding
-from strata.policies.crossguard.resource import Resource
+from strata.policies.crossguard import judge as judged
+from strata.policies.crossguard.judge import Finding, Resource
 from strata.policies.rules.kubernetes import PACK
 from strata.stack import Stack
 from systems.reference import compose as reference
