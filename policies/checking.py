@@ -16,11 +16,7 @@ SEED = "5eed" * 16
 
 def systems() -> list[str]:
     """The names of the systems: the modules in the folder `systems`."""
-    return sorted(
-        entry.stem
-        for entry in (ROOT / "systems").glob("[!_.]*")
-        if entry.suffix == ".py" or (entry / "__init__.py").exists()
-    )
+    return sorted(file.stem for file in (ROOT / "systems").glob("[!_]*.py"))
 
 
 def stacks() -> list[str]:

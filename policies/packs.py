@@ -19,7 +19,6 @@ def is_dev(stack: str) -> bool:
 
 
 def level_file(stack: str) -> Path:
-    """The file with the levels of a stack."""
     return FOLDER / ("dev.json" if is_dev(stack) else "prod.json")
 
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from types import TracebackType
+from datetime import date
 from typing import Any, Literal, Self
 
 from strata.policies.crossguard.values import Unknown, dig, flag, is_unknown, numbered, text
@@ -53,7 +52,6 @@ class Stack:
             self._by_type.setdefault(resource.type, []).append(resource)
 
     def of(self, *types: str) -> list[Resource]:
-        """The resources of these types."""
         return [resource for kind in types for resource in self._by_type.get(kind, ())]
 
     def matching(self, accepts: Callable[[str], bool]) -> list[Resource]:
@@ -103,9 +101,7 @@ class Judge:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> bool:
+    def __exit__(self, _kind: object, error: object, _traceback: object) -> bool:
         if isinstance(error, Unknown):
             self.unjudged(error.path)
         return isinstance(error, Unknown)
@@ -148,8 +144,7 @@ class Judge:
     def check_exemption(self, resource: Resource) -> None:
         """Reports an exemption that has no reason or has expired."""
         entry = self._exemption(resource)
-        problem = exemption_problem(entry, self.today) if entry is not None else ""
-        if problem:
+        if entry is not None and (problem := exemption_problem(entry, self.today)):
             self._add("exemption", "violation", problem, resource)
 
     def _add(self, clause: str, kind: Kind, message: str, subject: Resource | None) -> None:
@@ -175,8 +170,3 @@ def exemption_problem(entry: Mapping[str, Any], today: date) -> str:
     if expires < today:
         return f"the exemption expired on {expires}: comply, or renew it with a reason"
     return ""
-
-
-def current_day() -> date:
-    """Today in UTC: an exemption expires at the same moment on every machine."""
-    return datetime.now(UTC).date()

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from types import ModuleType
 from typing import Any, Literal
 
-from strata.policies.crossguard.judge import Finding, Judge, Resource, Stack, current_day
+from strata.policies.crossguard.judge import Finding, Judge, Resource, Stack
 from strata.policies.crossguard.values import Unknown
 
 Level = Literal["advisory", "mandatory"]
@@ -41,11 +41,6 @@ EXEMPTIONS: Setting = {
 }
 
 
-def whole(check: Check, subject: Any, judge: Judge) -> None:
-    """Applies a check to the resource or stack as a whole."""
-    check(subject, judge)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule, and the decorator of its check: the function's name is the rule's slug.
@@ -65,7 +60,7 @@ class Rule:
     prod: Level = MANDATORY
     references: tuple[str, ...] = ()
     accepts: Callable[[str], bool] | None = None
-    visit: Visit = whole
+    visit: Visit = lambda check, subject, judge: check(subject, judge)
     settings: Mapping[str, Setting] = field(default_factory=dict)
     remediation: Remediation | None = None
 
@@ -90,9 +85,12 @@ class Rule:
     def judge(
         self, subject: Resource | Stack, settings: Mapping[str, Any], today: date | None = None
     ) -> list[Finding]:
-        """Judges a resource, or a stack if this is a stack rule."""
+        """Judges a resource, or a stack if this is a stack rule.
+
+        Exemptions expire by the day in UTC: at the same moment on every machine.
+        """
         single = subject if isinstance(subject, Resource) else None
-        judge = Judge(self.slug, settings, single, today or current_day())
+        judge = Judge(self.slug, settings, single, today or datetime.now(UTC).date())
         if settings.get("exemptions"):
             for resource in [subject] if isinstance(subject, Resource) else subject.resources:
                 judge.check_exemption(resource)

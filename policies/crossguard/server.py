@@ -73,11 +73,9 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         self.stopped = threading.Event()
         # Inputs of the platform's resources by URN, for stack rules.
         self._inputs: dict[str, dict[str, Any]] = {}
-        self._set_configuration({}, {})
+        self._configure({}, {})
 
-    def _set_configuration(
-        self, levels: dict[str, int], settings: dict[str, dict[str, Any]]
-    ) -> None:
+    def _configure(self, levels: dict[str, int], settings: dict[str, dict[str, Any]]) -> None:
         self._levels = {rule.slug: levels.get(rule.slug, LEVELS[rule.prod]) for rule in self.rules}
         self._settings = {
             rule.slug: rule.configured(settings.get(rule.slug)) for rule in self.rules
@@ -97,25 +95,24 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
 
     def GetAnalyzerInfo(self, request: Any, context: Any) -> Any:
         """The rules with levels and settings."""
-        information = analyzer_pb2.AnalyzerInfo(
+        return analyzer_pb2.AnalyzerInfo(
             name=self.pack.name,
             displayName=self.pack.title,
             version=VERSION,
             supportsConfig=True,
             provider=self.pack.platform,
+            policies=[policy_information(rule) for rule in self.rules],
         )
-        information.policies.extend(policy_information(rule) for rule in self.rules)
-        return information
 
     def Configure(self, request: Any, context: Any) -> Any:
         """Applies the configuration, which the engine has merged and validated."""
         from google.protobuf import json_format  # slow to import
 
-        levels, settings = {}, {}
-        for slug, configured in request.policyConfig.items():
-            levels[slug] = configured.enforcementLevel
-            settings[slug] = json_format.MessageToDict(configured.properties)
-        self._set_configuration(levels, settings)
+        given = request.policyConfig.items()
+        self._configure(
+            {slug: configured.enforcementLevel for slug, configured in given},
+            {slug: json_format.MessageToDict(configured.properties) for slug, configured in given},
+        )
         return empty_pb2.Empty()
 
     def ConfigureStack(self, request: Any, context: Any) -> Any:
@@ -129,8 +126,7 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
             resource = resource_of(request)
             self._inputs[resource.urn] = resource.properties
             for rule in self._rules_for(request.type):
-                findings = rule.judge(resource, self._settings[rule.slug])
-                self._report(response, rule, findings)
+                self._judge(rule, resource, response)
         return response
 
     def AnalyzeStack(self, request: Any, context: Any) -> Any:
@@ -141,8 +137,7 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         )
         for rule in self._active:
             if rule.is_stack_rule:
-                findings = rule.judge(stack, self._settings[rule.slug])
-                self._report(response, rule, findings)
+                self._judge(rule, stack, response)
         return response
 
     def Remediate(self, request: Any, context: Any) -> Any:
@@ -177,17 +172,16 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         return empty_pb2.Empty()
 
     def _rules_for(self, kind: str) -> list[Rule]:
-        rules = self._rules_of_type.get(kind)
-        if rules is None:
+        if kind not in self._rules_of_type:
             rules = [rule for rule in self._active if rule.accepts and rule.accepts(kind)]
             self._rules_of_type[kind] = rules
-        return rules
+        return self._rules_of_type[kind]
 
-    def _report(self, response: Any, rule: Rule, findings: list[Finding]) -> None:
+    def _judge(self, rule: Rule, subject: Resource | Stack, response: Any) -> None:
         hidden = self._levels[UNJUDGED.slug] == analyzer_pb2.DISABLED
         response.diagnostics.extend(
             self._diagnostic(rule, finding)
-            for finding in findings
+            for finding in rule.judge(subject, self._settings[rule.slug])
             if not (hidden and finding.kind == "unjudged")
         )
 
@@ -273,8 +267,8 @@ def set_at(struct: struct_pb2.Struct, path: tuple[str, ...], value: Any) -> None
         struct = struct.fields["value"].struct_value
     if len(path) == 1:
         struct.update({path[0]: value})
-        return
-    set_at(struct.fields[path[0]].struct_value, path[1:], value)
+    else:
+        set_at(struct.fields[path[0]].struct_value, path[1:], value)
 
 
 def serve(pack: Pack) -> None:

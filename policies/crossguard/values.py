@@ -38,17 +38,14 @@ class UnknownValue:
     __slots__ = ("path",)
 
     def __init__(self, path: str) -> None:
-        object.__setattr__(self, "path", path)
+        self.path = path
 
     def _raise(self, *_: object) -> NoReturn:
-        raise Unknown(object.__getattribute__(self, "path"))
+        raise Unknown(self.path)
 
     __bool__ = __str__ = __int__ = __float__ = __len__ = __iter__ = __hash__ = _raise
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __getitem__ = _raise
-    __add__ = __radd__ = __format__ = _raise
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise Unknown(object.__getattribute__(self, "path"))
+    __add__ = __radd__ = __format__ = __getattr__ = _raise
 
     def __repr__(self) -> str:
         return "<unknown>"
@@ -105,8 +102,6 @@ def join(path: str, key: str | int | None) -> str:
 
 def text(value: Any) -> str:
     """A string; empty if absent. `true` or `false` for a boolean."""
-    if is_unknown(value):
-        raise Unknown(value.path)
     if value is None:
         return ""
     if isinstance(value, bool):

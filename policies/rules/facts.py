@@ -2,14 +2,6 @@
 
 OFFICIAL_IMAGES = "docker.io/library"
 
-# The last part of an image's name.
-DATASTORE_IMAGES = (
-    *("postgres", "postgresql", "pgvector", "timescaledb", "redis", "valkey", "rabbitmq", "mysql"),
-    *("mariadb", "mongo", "mongodb", "memcached", "cassandra", "elasticsearch", "opensearch"),
-    *("clickhouse", "questdb", "memgraph", "neo4j", "eventstore", "etcd", "consul", "influxdb"),
-    *("qdrant", "milvus", "weaviate", "minio", "kafka", "nats", "couchdb", "cockroach"),
-)
-
 # Words in the name of an environment variable.
 SECRET_WORDS = frozenset(
     {"PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE", "PASS", "SECRET", "SECRETS", "TOKEN"}
@@ -28,9 +20,6 @@ RUNTIME_SOCKETS = (
 )
 
 VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES"
-GPU_TAINT = "nvidia.com/gpu"
-# Prefixes of AWS instance types with NVIDIA GPUs.
-GPU_FAMILIES = ("p2", "p3", "p4", "p5", "p6", "g3", "g4", "g5", "g6", "g7")
 
 # The first version of the NVIDIA container toolkit without these container escapes.
 TOOLKIT_FLOOR = "1.17.8"

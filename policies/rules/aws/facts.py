@@ -36,10 +36,9 @@ REPOSITORY_POLICY = "aws:ecr/repositoryPolicy:RepositoryPolicy"
 BUCKETS = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
 BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
 ACCESS_BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
-_ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration"
 ENCRYPTIONS = (
-    f"{_ENCRYPTION}:BucketServerSideEncryptionConfiguration",
-    f"{_ENCRYPTION}V2:BucketServerSideEncryptionConfigurationV2",
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+    "aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2",
 )
 VERSIONINGS = (
     "aws:s3/bucketVersioning:BucketVersioning",

@@ -60,7 +60,6 @@ def sg(resource: Resource, judge: Judge) -> None:
 
 
 def is_load_balancer(resource: Resource, names: list[str]) -> bool:
-    """Whether a group or rule belongs to a load balancer."""
     return resource.name in names or tag(resource, facts.KIND_TAG) == "load-balancer"
 
 

@@ -98,9 +98,8 @@ def private_nodes(stack: Stack, judge: Judge) -> None:
             belongs = subnet.urn in used or any(value in ids for value in known(subnet, "id"))
             with judge.of(subnet):
                 if belongs and flag(subnet.get("mapPublicIpOnLaunch")):
-                    judge.violation(
-                        "subnet", f"subnet {subnet.name} assigns public addresses", group
-                    )
+                    where = f"subnet {subnet.name}"
+                    judge.violation("subnet", f"{where} assigns public addresses", group)
 
 
 @Rule(

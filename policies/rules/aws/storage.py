@@ -74,12 +74,10 @@ def s3_blocks(stack: Stack, judge: Judge) -> None:
 def s3_tls(stack: Stack, judge: Judge) -> None:
     for bucket in stack.of(*facts.BUCKETS):
         with judge.of(bucket):
-            policies = related(stack, bucket, "bucket", facts.BUCKET_POLICY)
-            documents = [policy.get("policy") for policy in policies]
             if not any(
                 requires_tls(statement)
-                for document in documents
-                for statement in statements(document)
+                for policy in related(stack, bucket, "bucket", facts.BUCKET_POLICY)
+                for statement in statements(policy.get("policy"))
             ):
                 judge.violation("plain", "no policy denies access without TLS", bucket)
 

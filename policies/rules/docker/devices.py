@@ -64,9 +64,8 @@ def gpu_explicit(container: Resource, judge: Judge) -> None:
         return
     for entry, _ in container.each("envs"):
         text(entry)  # an unknown variable could be the missing one
-    judge.violation(
-        "void", f"the container requests no GPU and does not set {VISIBLE_DEVICES}=void"
-    )
+    problem = f"the container requests no GPU and does not set {VISIBLE_DEVICES}=void"
+    judge.violation("void", problem)
 
 
 @container_rule(

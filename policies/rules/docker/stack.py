@@ -244,9 +244,6 @@ def gpu_isolation(stack: Stack, judge: Judge) -> None:
 def whole_gpus(container: Resource) -> Iterator[str]:
     """The IDs of the whole GPUs that a container requests; `any` for a request without IDs."""
     for request in gpu_requests(container):
-        if isinstance(request, str):
-            yield "any"
-            continue
         devices = [text(device) for device in items(dig(request, "deviceIds"))]
         if not devices:
             yield "any"

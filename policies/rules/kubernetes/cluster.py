@@ -47,19 +47,16 @@ def service(resource: Resource, judge: Judge) -> None:
             if items(spec.get("externalIPs")):
                 judge.violation("external-ips", f"{where}spec.externalIPs is set")
         with judge:
-            if (
-                text(spec.get("type")) != "LoadBalancer"
-                or resource.name in judge.settings["public"]
-            ):
+            kind = text(spec.get("type"))
+            if kind != "LoadBalancer" or resource.name in judge.settings["public"]:
                 continue
             notes = annotations(body.get("metadata"))
             if any(text(notes.get(name)) == value for name, value in facts.INTERNAL_LOAD_BALANCER):
                 continue
             ranges = [text(address) for address in items(spec.get("loadBalancerSourceRanges"))]
             if not ranges or any(is_world(address) for address in ranges):
-                judge.violation(
-                    "open", f"{where}spec.loadBalancerSourceRanges is open to the world"
-                )
+                place = f"{where}spec.loadBalancerSourceRanges"
+                judge.violation("open", f"{place} is open to the world")
 
 
 def enforce_restricted(resource: Resource, settings: Mapping[str, Any]) -> Changes:

@@ -16,8 +16,10 @@ NAMESPACED_KINDS = (
     *("RoleBinding", "NetworkPolicy", "Ingress", "PodDisruptionBudget", "ResourceQuota"),
 )
 CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
-PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
-HOOKS = ("postStart", "preStop")
+HANDLERS = (
+    *(("livenessProbe",), ("readinessProbe",), ("startupProbe",)),
+    *(("lifecycle", "postStart"), ("lifecycle", "preStop")),
+)
 MEMORY_UNITS = {
     "Ki": 2**10,
     "Mi": 2**20,

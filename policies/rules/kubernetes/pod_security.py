@@ -273,10 +273,7 @@ def sysctls(pod: Pod, judge: Judge) -> None:
     severity="medium",
 )
 def probe_host(container: Container, judge: Judge) -> None:
-    for path in [
-        *((probe,) for probe in facts.PROBES),
-        *(("lifecycle", hook) for hook in facts.HOOKS),
-    ]:
+    for path in facts.HANDLERS:
         for action in ("httpGet", "tcpSocket"):
             with judge:
                 if text(dig(container.body, *path, action, "host")):

@@ -151,27 +151,23 @@ def default_deny(stack: Stack, judge: Judge) -> None:
 
 
 def allows_dns(grant: Any) -> bool:
-    """Whether an egress grant includes port 53."""
     return any(number(dig(port, "port")) == 53 for port in items(dig(grant, "ports")))
 
 
 def claims(stack: Stack) -> Iterator[tuple[Resource, Any]]:
-    """The PersistentVolumeClaims and claim templates that hold data, with their metadata."""
-    candidates: list[tuple[Resource, Any]] = [
-        (claim, claim.get("metadata")) for claim in stack.matching(is_kind("PersistentVolumeClaim"))
-    ]
+    """The PersistentVolumeClaims and claim templates that hold data, with their metadata.
+
+    If it is unknown whether a claim is a cache, it holds data.
+    """
+    plain = stack.matching(is_kind("PersistentVolumeClaim"))
+    candidates: list[tuple[Resource, Any]] = [(claim, claim.get("metadata")) for claim in plain]
     for workload in stack.matching(is_kind("StatefulSet")):
         templates = known_items(workload.get("spec", "volumeClaimTemplates"))
         candidates += [(workload, dig(template, "metadata")) for template in templates]
     for resource, metadata in candidates:
-        if not is_cache(metadata):
+        label = dig(metadata, "labels", facts.CACHE_LABEL)
+        if is_unknown(label) or text(label) != "true":
             yield resource, metadata
-
-
-def is_cache(metadata: Any) -> bool:
-    """Whether a claim is labeled as a cache. An unknown label counts as no."""
-    label = dig(metadata, "labels", facts.CACHE_LABEL)
-    return not is_unknown(label) and text(label) == "true"
 
 
 @Rule(
