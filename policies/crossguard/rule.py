@@ -45,9 +45,10 @@ EXEMPTIONS: Setting = {
 class Rule:
     """One rule, and the decorator of its check: the function's name is the rule's slug.
 
-    `accepts` selects types of resources; a rule without it looks at the whole stack. By default a
-    rule is mandatory on prod, and on dev only if critical. `references` are the controls that it
-    implements. The analyzer writes the changes of `remediation`, only at level `remediate`.
+    `accepts` selects types of resources; a rule without it looks at the whole stack. Unless `prod`
+    or `dev_level` says otherwise, a rule is mandatory on prod, and on dev only if it is critical.
+    `references` are the controls that it implements. The analyzer writes the changes of
+    `remediation`, only at level `remediate`.
     """
 
     title: str
