@@ -1,4 +1,4 @@
-"""Settings that a build takes from this host: certificate authorities, pip settings, proxies.
+"""Settings that a build takes from this host: certificate authorities, pip and Go settings, proxies.
 
 They never reach a final image: the files go to the folder `.build` of the context, which only
 builder stages copy."""
@@ -28,6 +28,9 @@ _PIP_SETTINGS = (
     "retries",
     "proxy",
 )
+# Where Go modules are, and which of them the checksum database doesn't have. A toolchain or a cache
+# of this host doesn't exist in a build.
+_GO_SETTINGS = ("GOPROXY", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOINSECURE")
 
 
 def authorities(environment: Mapping[str, str]) -> bytes | None:
@@ -62,8 +65,22 @@ def pip_settings(environment: Mapping[str, str]) -> dict[str, str]:
     return settings
 
 
+def go_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The Go settings of this host's file (`go env -w`) and environment that apply to a build."""
+    home = Path(environment.get("HOME", "/"))
+    folder = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    file = Path(environment.get("GOENV") or folder / "go/env")
+    values: dict[str, str] = {}
+    if file.is_file():
+        for line in file.read_text().splitlines():
+            name, _, value = line.partition("=")
+            values[name] = value
+    chosen = {name: environment.get(name) or values.get(name) for name in _GO_SETTINGS}
+    return {name: value for name, value in chosen.items() if value}
+
+
 def build_files(environment: Mapping[str, str] = os.environ) -> dict[str, bytes]:
-    """The files of `.build/`: `pip.conf`, and the authorities it names."""
+    """The files of `.build/`: `pip.conf`, the authorities it names, and `go.env` for GOENV."""
     settings = {
         "disable-pip-version-check": "true",
         "root-user-action": "ignore",
@@ -79,6 +96,8 @@ def build_files(environment: Mapping[str, str] = os.environ) -> dict[str, bytes]
     writer["global"] = settings
     writer.write(text)
     files[".build/pip.conf"] = text.getvalue().encode()
+    go = "".join(f"{name}={value}\n" for name, value in go_settings(environment).items())
+    files[".build/go.env"] = go.encode()
     return files
 
 

@@ -217,6 +217,20 @@ def test_pip_settings_of_files_and_environment(tmp_path: Path) -> None:
     assert "find-links" not in found
 
 
+def test_go_settings_of_the_file_and_the_environment(tmp_path: Path) -> None:
+    settings = tmp_path / ".config/go/env"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(
+        "GOPROXY=https://file.example\nGOSUMDB=off\nGOTOOLCHAIN=local\nGOFLAGS=-mod=mod\n"
+    )
+    environment = {"HOME": str(tmp_path), "GOPROXY": "https://modules.example", "GOSUMDB": ""}
+    assert host.build_files(environment)[".build/go.env"].decode().splitlines() == [
+        "GOPROXY=https://modules.example",
+        "GOSUMDB=off",
+    ]
+    assert host.go_settings({**environment, "GOENV": "off", "GOPROXY": ""}) == {}
+
+
 def test_proxies_and_the_network_they_need() -> None:
     assert host.proxies({"https_proxy": "http://proxy.example:3128"}) == {
         "HTTPS_PROXY": "http://proxy.example:3128",
