@@ -6,6 +6,7 @@ Standard library only: set-up reads this file before any environment exists. Ren
 `# renovate:` comments (renovate.json). Pins without one are updated by hand, with the command or
 page that the comment names. Python packages are pinned in the *.lock files, Go modules in the
 go.mod files of toolchain/registries/go; tests/unit/test_pins.py checks that they agree with this file.
+Programs that a recipe of strata/images compiles are pinned in its Dockerfile.
 """
 
 from collections.abc import Mapping

@@ -74,6 +74,22 @@ _IMAGES = (
         purpose="one small HTTP process, for benchmarks and isolation tests",
         parent="python",
     ),
+    # Observability. These have no upstream: Docker's health checks need bash, which those images lack.
+    # On demand, because a system without observability needs none of them.
+    Image(name="prometheus", purpose="Prometheus 2.53: metrics and alert rules", on_demand=True),
+    Image(name="alertmanager", purpose="Alertmanager 0.28: notifications", on_demand=True),
+    Image(name="node-exporter", purpose="metrics of the host", on_demand=True),
+    Image(name="postgres-exporter", purpose="metrics of PostgreSQL", on_demand=True),
+    Image(name="redis-exporter", purpose="metrics of Redis", on_demand=True),
+    Image(name="nginx-exporter", purpose="metrics of NGINX", on_demand=True),
+    Image(name="blackbox-exporter", purpose="probes over HTTP, TCP and DNS", on_demand=True),
+    Image(
+        name="victoria-metrics",
+        purpose="VictoriaMetrics: metrics store with dashboards",
+        on_demand=True,
+    ),
+    Image(name="victoria-logs", purpose="VictoriaLogs: log store", on_demand=True),
+    Image(name="vlagent", purpose="vlagent: sends logs to VictoriaLogs", on_demand=True),
 )
 
 # The sources of the reference application aren't installed with the package.

@@ -35,7 +35,7 @@ def table(client: docker.DockerClient, source: Source) -> Iterator[str]:
     for name, image in catalogue.IMAGES.items():
         reference = resolve(name, source)
         size = f"{sizes[reference] / 1e6:.0f} MB" if reference in sizes else "-"
-        yield f"  {name:<15} {size:>8}  {reference:<38}  {image.purpose}"
+        yield f"  {name:<17} {size:>8}  {reference:<38}  {image.purpose}"
 
 
 def clean(client: docker.DockerClient, *, everything: bool) -> int:

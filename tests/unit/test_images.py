@@ -192,6 +192,34 @@ def test_packages_are_installed_by_hash_and_locks_name_no_host() -> None:
                 assert "--require-hashes" in line
 
 
+def test_programs_in_go_are_pinned_and_renovate_updates_them() -> None:
+    versions: dict[str, set[str]] = {}
+    for name in NAMES:
+        text = (content.RECIPES / name / "Dockerfile").read_text()
+        pins = re.findall(r"(?m)^# renovate: \S+ depName=(\S+)\nARG (\w+_VERSION)=(\S+)$", text)
+        assert len(pins) == text.count("_VERSION="), name
+        for dependency, _, version in pins:
+            versions.setdefault(dependency, set()).add(version)
+        for module in re.findall(r"(?m)^ +(github\.com/\S+)", text):
+            repository = "/".join(module.split("/")[:3])
+            assert module.endswith("@$APP_VERSION")
+            assert repository in [dependency for dependency, _, _ in pins]
+    # Recipes that share a version share the builder's cache.
+    assert {name: len(values) for name, values in versions.items()} == {
+        "go": 1,
+        "github.com/VictoriaMetrics/VictoriaMetrics": 1,
+        "github.com/VictoriaMetrics/VictoriaLogs": 1,
+    }
+
+
+def test_images_of_one_go_module_share_their_builder_stage() -> None:
+    first, second = (
+        [line for line in stages(name)[0].splitlines() if not line.startswith("#")]
+        for name in ("victoria-logs", "vlagent")
+    )
+    assert first == second
+
+
 # -- what a build takes from the host
 
 
