@@ -90,6 +90,11 @@ _IMAGES = (
     ),
     Image(name="victoria-logs", purpose="VictoriaLogs: log store", on_demand=True),
     Image(name="vlagent", purpose="vlagent: sends logs to VictoriaLogs", on_demand=True),
+    Image(
+        name="container-exporter",
+        purpose="metrics of a stack's containers, in cAdvisor's names",
+        parent="python",
+    ),
 )
 
 # The sources of the reference application aren't installed with the package.
