@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes every requirements lock of the applications anew from the .in file beside it. The images install by these hashes.
+# Makes every requirements lock of the images anew from the .in file beside it. The images install by these hashes.
 # Needs `uv` on the PATH. Packages are resolved for the images' Python, whatever runs this.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -11,3 +11,4 @@ lock application/requirements
 lock inference/requirements --no-deps
 lock inference/requirements-cuda --no-deps
 lock inference/model/requirements --no-deps
+lock ../strata/images/recipes/gpu-exporter/requirements --no-deps

@@ -95,6 +95,11 @@ _IMAGES = (
         purpose="metrics of a stack's containers, in cAdvisor's names",
         parent="python",
     ),
+    Image(
+        name="gpu-exporter",
+        purpose="metrics of NVIDIA GPUs, in DCGM's names",
+        parent="python",
+    ),
 )
 
 # The sources of the reference application aren't installed with the package.

@@ -1,0 +1,1 @@
+../container-exporter/exposition.py
