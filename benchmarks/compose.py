@@ -70,6 +70,7 @@ def write(
             secrets=secrets,
             host_name=lambda name: name,
             name_server=NAME_SERVER,
+            stack="compose",
             memory_mib=service.resources.memory_mib,
             cpu=service.resources.cpu,
         )

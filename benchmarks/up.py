@@ -25,7 +25,7 @@ import typer
 from benchmarks import compose, peer, project, tiers, tiers_5s
 from benchmarks.meter import Measurement, Run, measure, median_ratio
 from strata import docker_engine
-from strata.config import GpuSettings, Settings
+from strata.config import GpuSettings, ObservabilitySettings, Settings
 from strata.config.settings import Ports
 from strata.errors import BenchmarkError, exit_on_error
 from strata.images.build import build
@@ -122,13 +122,19 @@ class Bench:
                 "network": {"range": str(ADDRESSES)},
                 "gpu": {"mode": "off"},
                 "images": str(self._images),
+                # Compose has no counterpart to it.
+                "observability": {"enabled": False},
             },
         )
         options = ("--yes", "--skip-preview", "--stack", STACK)
         return Tool("pulumi", run, ("up", *options), ("destroy", *options))
 
     def _compose(self, subject: Subject, folder: Path) -> Tool:
-        settings = Settings(ports=Ports(**PORTS), gpu=GpuSettings.model_validate({"mode": "off"}))
+        settings = Settings(
+            ports=Ports(**PORTS),
+            gpu=GpuSettings.model_validate({"mode": "off"}),
+            observability=ObservabilitySettings(enabled=False),
+        )
         description = compose.describe(subject.module.compose, settings, PREFIX, ADDRESSES)
         build(
             self._client,

@@ -13,3 +13,7 @@ from strata.components.gateway import GatewayArgs as GatewayArgs
 from strata.components.gateway import Route as Route
 from strata.components.gpu_service import GpuService as GpuService
 from strata.components.gpu_service import GpuServiceArgs as GpuServiceArgs
+from strata.components.observability.component import ObservabilityStack as ObservabilityStack
+from strata.components.observability.component import (
+    ObservabilityStackArgs as ObservabilityStackArgs,
+)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pulumi
 
 from strata.components.component import WorkloadComponent
+from strata.components.exporter import exporter
 from strata.model import (
     TMP,
     Cores,
@@ -20,13 +21,16 @@ from strata.model import (
     HttpProbe,
     Kind,
     Listen,
+    Monitoring,
     NameServer,
+    Panel,
     Port,
     Probe,
     Problem,
     Resources,
     Service,
     Text,
+    Unit,
     Zone,
     certificate,
     private_key,
@@ -37,6 +41,9 @@ from strata.stack import Stack
 HTTP_PORT = 8080
 HTTPS_PORT = 8443
 PROBE_PORT = 8081
+STATUS_PORT = 8082
+EXPORTER_PORT = 9113
+"""The exporter's default."""
 CONFIGURATION_FILE = "/run/secrets/nginx.conf"
 CERTIFICATE_FILE = "/run/secrets/certificate.pem"
 PRIVATE_KEY_FILE = "/run/secrets/private-key.pem"
@@ -53,6 +60,22 @@ ERRORS = {
     502: "the service does not answer, try again later",
     504: "the service took too long",
 }
+
+
+MONITORING = Monitoring(
+    port="metrics",
+    panels=(
+        Panel(
+            title="Requests",
+            expressions={"all": 'sum(rate(nginx_http_requests_total{service="$service"}[5m]))'},
+            unit=Unit.PER_SECOND,
+        ),
+        Panel(
+            title="Connections",
+            expressions={"open": 'sum(nginx_connections_active{service="$service"})'},
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +160,7 @@ def describe(name: str, args: GatewayArgs) -> Service:
             Port(name="http", number=HTTP_PORT, published=args.http),
             Port(name="https", number=HTTPS_PORT, published=args.https),
             Port(name="probe", number=PROBE_PORT),
+            Port(name="status", number=STATUS_PORT),
         ),
         links=tuple(dict.fromkeys(route.endpoint for route in args.routes)),
         probe=Probe(check=HttpProbe(port=PROBE_PORT, path="/")),
@@ -147,6 +171,14 @@ def describe(name: str, args: GatewayArgs) -> Service:
             File(path=PRIVATE_KEY_FILE, content=private_key(name, args.names)),
         ),
         stop_signal="SIGQUIT",  # Graceful: finishes requests in progress.
+        monitoring=MONITORING,
+        exporter=exporter(
+            (Endpoint(service=name, port="status", number=STATUS_PORT),),
+            f"{name}-exporter",
+            "nginx-exporter",
+            EXPORTER_PORT,
+            (f"--nginx.scrape-uri=http://{name}:{STATUS_PORT}/",),
+        ),
     )
 
 
@@ -167,6 +199,7 @@ def _configuration(args: GatewayArgs) -> Text:
         "limits": [limits],
         "resolver": [NameServer()],
         "listen_probe": [_listen("probe", str(PROBE_PORT))],
+        "listen_status": [_listen("status", str(STATUS_PORT))],
         "listen_http": [_listen("http", str(HTTP_PORT))],
         "listen_https": [_listen("https", f"{HTTPS_PORT} ssl")],
         "certificate": [CERTIFICATE_FILE],

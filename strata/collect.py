@@ -36,4 +36,5 @@ def collect(compose: Callable[[Stack], None], settings: Settings) -> Composition
         compose(stack)
 
     program()
+    stack.complete()
     return stack.composition

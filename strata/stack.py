@@ -2,7 +2,7 @@
 
 import atexit
 import gc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -27,6 +27,8 @@ class Plan(Protocol):
 
 
 P = TypeVar("P", bound=Plan)
+Observer = Callable[[Composition], Iterable[Workload]]
+"""Describes workloads that depend on all others of the stack."""
 
 
 class Platform(Protocol[P]):
@@ -64,6 +66,7 @@ class Stack:
             )
         )
         self._components: dict[str, pulumi.Resource] = {}
+        self._observers: list[tuple[Observer, pulumi.Resource]] = []
         self._problems: list[Problem] = []
 
     def add(
@@ -86,8 +89,20 @@ class Stack:
             self.composition.add(workload)
             self._components[workload.name] = component
 
+    def add_observer(self, observer: Observer, component: pulumi.Resource) -> None:
+        """Adds workloads that follow from all others: `observer` is called once every component is
+        constructed."""
+        self._observers.append((observer, component))
+
+    def complete(self) -> None:
+        """Adds what observers describe, once."""
+        while self._observers:
+            observer, component = self._observers.pop(0)
+            self.add(observer(self.composition), component)
+
     def plan(self, platform: Platform[P]) -> P:
         """What the platform would create. Raises `InvalidStackError` with every problem."""
+        self.complete()
         plan = platform.plan(self.composition)
         raise_problems([*self._problems, *self.composition.problems(), *plan.problems])
         return plan

@@ -12,12 +12,14 @@ from strata.components import (
     GatewayArgs,
     GpuService,
     GpuServiceArgs,
+    ObservabilityStack,
+    ObservabilityStackArgs,
     Route,
 )
 from strata.components.engines.postgres import POSTGRES
 from strata.components.engines.rabbitmq import RABBITMQ
 from strata.components.engines.redis import REDIS
-from strata.model import ByDevice, Gpu, Resources, Zone
+from strata.model import ByDevice, Gpu, Monitoring, Resources, Zone
 from strata.stack import Stack
 
 
@@ -32,6 +34,7 @@ def compose(stack: Stack) -> None:
             image="inference",
             zone=Zone.COMPUTE,
             resources=Resources(memory_mib=768, cpu=2, cpu_reserved=0.5),
+            monitoring=Monitoring(),
             environment={
                 "EXPECT_DEVICE": ByDevice(gpu="cuda", cpu="cpu"),
                 "DEVICE": ByDevice(gpu="cuda", cpu="cpu"),
@@ -46,6 +49,7 @@ def compose(stack: Stack) -> None:
             image="application",
             command=("python3", "-m", "apps.worker"),
             resources=Resources(memory_mib=192, cpu=0.5),
+            monitoring=Monitoring(),
             connections={"DATABASE": postgres.connection, "RABBITMQ": rabbitmq.connection},
             calls={"INFERENCE_URL": inference.endpoint()},
         ),
@@ -57,6 +61,7 @@ def compose(stack: Stack) -> None:
             image="application",
             command=("python3", "-m", "apps.api"),
             resources=Resources(memory_mib=256, cpu=1),
+            monitoring=Monitoring(),
             connections={
                 "DATABASE": postgres.connection,
                 "RABBITMQ": rabbitmq.connection,
@@ -77,3 +82,4 @@ def compose(stack: Stack) -> None:
             ),
         ),
     )
+    ObservabilityStack("observability", ObservabilityStackArgs(stack=stack))

@@ -1,18 +1,25 @@
 """PostgreSQL with pgvector."""
 
 from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.exporter import exporter
 from strata.model import (
     TMP,
+    Alert,
+    Endpoint,
     ExecProbe,
     File,
     Listen,
     MemoryMib,
+    Monitoring,
+    Panel,
     Port,
     Probe,
     Resources,
     Secret,
     Service,
+    Severity,
     Tmpfs,
+    Unit,
 )
 
 PORT = 5432
@@ -50,6 +57,59 @@ exec docker-entrypoint.sh postgres "$@"
 COMPLETE = f"""\
 sha256sum < "$POSTGRES_PASSWORD_FILE" > {DIGEST_FILE}
 """
+
+
+EXPORTER_PORT = 9187
+"""The exporter's default."""
+
+MONITORING = Monitoring(
+    port="metrics",
+    alerts=(
+        Alert(
+            name="PostgresDown",
+            expression='pg_up{service="$service"} == 0',
+            summary="$service doesn't accept connections",
+            severity=Severity.CRITICAL,
+        ),
+        Alert(
+            name="PostgresConnectionsNearLimit",
+            expression='sum(pg_stat_activity_count{service="$service"})'
+            ' / max(pg_settings_max_connections{service="$service"}) > 0.8',
+            summary="$service uses {{ $value | humanizePercentage }} of its connections",
+            for_seconds=300,
+        ),
+    ),
+    panels=(
+        Panel(
+            title="Connections by state",
+            expressions={
+                "{{state}}": 'sum by (state) (pg_stat_activity_count{service="$service"})'
+            },
+        ),
+        Panel(
+            title="Transactions",
+            expressions={
+                "committed": 'sum(rate(pg_stat_database_xact_commit{service="$service"}[5m]))',
+                "rolled back": 'sum(rate(pg_stat_database_xact_rollback{service="$service"}[5m]))',
+            },
+            unit=Unit.PER_SECOND,
+        ),
+        Panel(
+            title="Reads from memory",
+            expressions={
+                "share": 'sum(rate(pg_stat_database_blks_hit{service="$service"}[5m]))'
+                ' / sum(rate(pg_stat_database_blks_hit{service="$service"}[5m])'
+                ' + rate(pg_stat_database_blks_read{service="$service"}[5m]))'
+            },
+            unit=Unit.SHARE,
+        ),
+        Panel(
+            title="Size",
+            expressions={"{{datname}}": 'pg_database_size_bytes{service="$service"}'},
+            unit=Unit.BYTES,
+        ),
+    ),
+)
 
 
 def _service(name: str, options: EngineOptions) -> Service:
@@ -91,6 +151,20 @@ def _service(name: str, options: EngineOptions) -> Service:
         ),
         stop_signal="SIGINT",  # "Fast shutdown": terminates sessions instead of waiting for them.
         stop_grace_seconds=60,
+        monitoring=MONITORING,
+        exporter=exporter(
+            (Endpoint(service=name, port="postgres", number=PORT),),
+            f"{name}-exporter",
+            "postgres-exporter",
+            EXPORTER_PORT,
+            (),
+            {
+                "DATA_SOURCE_URI": f"{name}:{PORT}/{DATABASE}?sslmode=disable",
+                "DATA_SOURCE_USER": USER,
+                "DATA_SOURCE_PASS_FILE": PASSWORD_FILE,
+            },
+            (File(path=PASSWORD_FILE, content=Secret(name)),),
+        ),
     )
 
 

@@ -7,22 +7,30 @@ import json
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.model import (
     TMP,
+    Alert,
     ExecProbe,
     File,
     Listen,
+    ListenAddress,
     MemoryMib,
+    Monitoring,
+    Panel,
     Port,
     Probe,
     Resources,
     Secret,
     Service,
+    Severity,
     Text,
+    Unit,
 )
 from strata.model.secrets import SecretMaterial
 
 PORT = 5672
 USER = "strata"
 FOLDER = "/run/secrets"
+METRICS_PORT = 15692
+"""The default of RabbitMQ's plugin."""
 
 # A running broker answers the AMQP protocol header with a method frame (type 1) on channel 0
 # (AMQP 0-9-1, 2.2.4). RabbitMQ's own commands start an Erlang VM each time, which takes a second of
@@ -30,6 +38,68 @@ FOLDER = "/run/secrets"
 HEALTHY = (
     f"exec 3<>/dev/tcp/127.0.0.1/{PORT} && printf 'AMQP\\0\\0\\11\\1' >&3 &&"
     " [ \"$(head -c 3 <&3 | od -An -tx1 | tr -d ' ')\" = 010000 ]"
+)
+
+
+MONITORING = Monitoring(
+    port="metrics",
+    alerts=(
+        Alert(
+            name="RabbitmqQueueWithoutConsumer",
+            expression='sum by (queue) (rabbitmq_queue_messages_ready{service="$service"}) > 0'
+            ' and sum by (queue) (rabbitmq_queue_consumers{service="$service"}) == 0',
+            summary="queue {{ $labels.queue }} has messages and no consumer",
+            severity=Severity.CRITICAL,
+        ),
+        Alert(
+            name="RabbitmqQueueGrows",
+            expression='sum by (queue) (rabbitmq_queue_messages_ready{service="$service"}) > 100'
+            ' and sum by (queue) (deriv(rabbitmq_queue_messages_ready{service="$service"}[10m])) > 0',
+            summary="queue {{ $labels.queue }} has {{ $value }} messages and grows",
+            for_seconds=600,
+        ),
+        Alert(
+            name="RabbitmqBlocksPublishers",
+            expression="max by (instance)"
+            ' (rabbitmq_alarms_memory_used_watermark{service="$service"}'
+            ' or rabbitmq_alarms_free_disk_space_watermark{service="$service"}) > 0',
+            summary="$service has too little memory or disk space to accept messages",
+            severity=Severity.CRITICAL,
+            for_seconds=0,
+        ),
+    ),
+    panels=(
+        Panel(
+            title="Messages",
+            expressions={
+                "{{queue}} ready": "sum by (queue)"
+                ' (rabbitmq_queue_messages_ready{service="$service"})',
+                "{{queue}} in progress": "sum by (queue)"
+                ' (rabbitmq_queue_messages_unacked{service="$service"})',
+            },
+        ),
+        Panel(
+            title="Rates",
+            expressions={
+                "published": "sum(rate(rabbitmq_global_messages_received_total"
+                '{service="$service"}[5m]))',
+                "acknowledged": "sum(rate(rabbitmq_global_messages_acknowledged_total"
+                '{service="$service"}[5m]))',
+            },
+            unit=Unit.PER_SECOND,
+        ),
+        Panel(
+            title="Consumers",
+            expressions={
+                "{{queue}}": 'sum by (queue) (rabbitmq_queue_consumers{service="$service"})'
+            },
+        ),
+        Panel(
+            title="Memory",
+            expressions={"resident": 'rabbitmq_process_resident_memory_bytes{service="$service"}'},
+            unit=Unit.BYTES,
+        ),
+    ),
 )
 
 
@@ -55,15 +125,19 @@ def _service(name: str, options: EngineOptions) -> Service:
                 " +sbwt none +sbwtdcpu none +sbwtdio none"
             ),
         },
-        ports=(Port(name="amqp", number=PORT),),
+        ports=(
+            Port(name="amqp", number=PORT),
+            Port(name="metrics", number=METRICS_PORT),
+        ),
         probe=Probe(check=ExecProbe(command=("bash", "-c", HEALTHY)), ready_within_seconds=180),
         tmpfs=(TMP,),
         files=(
             File(path=f"{FOLDER}/rabbitmq.conf", content=_configuration()),
             File(path=f"{FOLDER}/definitions.json", content=_definitions(name)),
-            File(path=f"{FOLDER}/enabled_plugins", content="[].\n"),
+            File(path=f"{FOLDER}/enabled_plugins", content="[rabbitmq_prometheus].\n"),
         ),
         stop_grace_seconds=60,
+        monitoring=MONITORING,
     )
 
 
@@ -77,8 +151,15 @@ def _configuration() -> Text:
         "vm_memory_high_watermark.absolute = ",
         MemoryMib(0.6),
         "MiB\n",
+        "prometheus.tcp.ip = ",
+        ListenAddress("metrics"),
+        f"\nprometheus.tcp.port = {METRICS_PORT}\n",
+        # One line per queue instead of the sum of all.
+        "prometheus.return_per_object_metrics = true\n",
         "disk_free_limit.absolute = 256MiB\n",
         "log.console.level = warning\n",
+        # The health check leaves once it has its answer, and that would be a warning every few seconds.
+        "log.connection.level = error\n",
     )
 
 

@@ -1,18 +1,25 @@
 """Redis."""
 
 from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.exporter import exporter
 from strata.model import (
     TMP,
+    Alert,
+    Endpoint,
     ExecProbe,
     File,
     Listen,
     MemoryMib,
+    Monitoring,
+    Panel,
     Port,
     Probe,
     Resources,
     Secret,
     Service,
+    Severity,
     Text,
+    Unit,
 )
 
 PORT = 6379
@@ -22,6 +29,60 @@ CONFIGURATION_FILE = "/run/secrets/redis.conf"
 # A builtin reads the password into the environment of this process only: it is in no argument list,
 # and not in the environment of the container.
 HEALTHY = f"REDISCLI_AUTH=$(<{PASSWORD_FILE}) redis-cli -h 127.0.0.1 -p {PORT} ping | grep -qx PONG"
+
+
+EXPORTER_PORT = 9121
+"""The exporter's default."""
+PASSWORDS_FILE = "/run/secrets/passwords.json"
+
+MONITORING = Monitoring(
+    port="metrics",
+    alerts=(
+        Alert(
+            name="RedisDown",
+            expression='redis_up{service="$service"} == 0',
+            summary="$service doesn't accept connections",
+            severity=Severity.CRITICAL,
+        ),
+        Alert(
+            name="RedisRejectsConnections",
+            expression='increase(redis_rejected_connections_total{service="$service"}[5m]) > 0',
+            summary="$service has reached its limit of clients",
+        ),
+    ),
+    panels=(
+        Panel(
+            title="Memory",
+            expressions={
+                "used": 'redis_memory_used_bytes{service="$service"}',
+                "limit": 'redis_memory_max_bytes{service="$service"}',
+            },
+            unit=Unit.BYTES,
+        ),
+        Panel(
+            title="Hits",
+            expressions={
+                "share": 'rate(redis_keyspace_hits_total{service="$service"}[5m])'
+                ' / (rate(redis_keyspace_hits_total{service="$service"}[5m])'
+                ' + rate(redis_keyspace_misses_total{service="$service"}[5m]))'
+            },
+            unit=Unit.SHARE,
+        ),
+        Panel(
+            title="Commands",
+            expressions={"{{cmd}}": 'topk(5, rate(redis_commands_total{service="$service"}[5m]))'},
+            unit=Unit.PER_SECOND,
+        ),
+        Panel(
+            title="Evicted and expired keys",
+            expressions={
+                "evicted": 'rate(redis_evicted_keys_total{service="$service"}[5m])',
+                "expired": 'rate(redis_expired_keys_total{service="$service"}[5m])',
+            },
+            unit=Unit.PER_SECOND,
+        ),
+    ),
+)
 
 
 def _service(name: str, options: EngineOptions) -> Service:
@@ -40,6 +101,24 @@ def _service(name: str, options: EngineOptions) -> Service:
         ),
         # On SIGTERM it writes its last changes to disk.
         stop_grace_seconds=30,
+        monitoring=MONITORING,
+        exporter=exporter(
+            (Endpoint(service=name, port="redis", number=PORT),),
+            f"{name}-exporter",
+            "redis-exporter",
+            EXPORTER_PORT,
+            (
+                f"-redis.addr=redis://{name}:{PORT}",
+                f"-redis.password-file={PASSWORDS_FILE}",
+            ),
+            files=(
+                # The password of each address.
+                File(
+                    path=PASSWORDS_FILE,
+                    content=(f'{{"redis://{name}:{PORT}": "', Secret(name), '"}\n'),
+                ),
+            ),
+        ),
     )
 
 

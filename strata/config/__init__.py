@@ -10,5 +10,7 @@ from strata.config.load import load as load
 from strata.config.load import read_seed as read_seed
 from strata.config.settings import GpuSettings as GpuSettings
 from strata.config.settings import ImageSource as ImageSource
+from strata.config.settings import ObservabilitySettings as ObservabilitySettings
 from strata.config.settings import PlatformName as PlatformName
+from strata.config.settings import Receivers as Receivers
 from strata.config.settings import Settings as Settings

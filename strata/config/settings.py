@@ -38,10 +38,13 @@ class ImageSource(StrEnum):
 
 
 class Ports(BaseSettings):
-    """The ports on 127.0.0.1 where the gateway listens."""
+    """The ports on 127.0.0.1: `http` and `https` of the gateway, `dashboards` and `logs` of the
+    observability stack."""
 
     http: PortNumber = 8080
     https: PortNumber = 8443
+    dashboards: PortNumber = 8428
+    logs: PortNumber = 9428
 
 
 class Network(BaseSettings):
@@ -126,6 +129,45 @@ class KubernetesSettings(BaseSettings):
     registry: str | None = None
 
 
+class Mail(BaseSettings):
+    """Alerts by mail. `smarthost`: HOST:PORT of the mail server."""
+
+    to: str
+    sender: str
+    smarthost: Annotated[str, Field(pattern=r"^[^:\s]+:\d+$")]
+    username: str | None = None
+    password: SecretStr | None = None
+
+
+class Receivers(BaseSettings):
+    """Who is told about alerts; several may be set. URLs and keys are secrets: set them with
+    `pulumi config set --secret`.
+
+    `webhook_url` receives Alertmanager's JSON. `slack_url` is an incoming webhook of Slack,
+    `pagerduty_key` an integration key of PagerDuty (Events API v2).
+    """
+
+    webhook_url: SecretStr | None = None
+    slack_url: SecretStr | None = None
+    pagerduty_key: SecretStr | None = None
+    mail: Mail | None = None
+
+
+class ObservabilitySettings(BaseSettings):
+    """What the observability stack collects, and for how long it keeps it.
+
+    `scrape_interval_seconds`: how often metrics are read and alerts evaluated. `metrics_days` and
+    `logs_days`: the retention. The oldest logs are also deleted once all take more than `logs_mib`.
+    """
+
+    enabled: bool = True
+    scrape_interval_seconds: Annotated[int, Field(ge=1, le=60)] = 10
+    metrics_days: Annotated[int, Field(ge=1)] = 15
+    logs_days: Annotated[int, Field(ge=1)] = 7
+    logs_mib: Annotated[int, Field(ge=256)] = 2048
+    receivers: Receivers = Receivers()
+
+
 class RegistryCredentials(BaseSettings):
     """The login of a private image registry."""
 
@@ -163,6 +205,7 @@ class Settings(BaseSettings):
     network: Network = Network()
     gpu: GpuSettings = GpuSettings()
     host: Host = Host()
+    observability: ObservabilitySettings = ObservabilitySettings()
     profiles: tuple[str, ...] = ()
     services: dict[str, ServiceSettings] = Field(default_factory=dict)
     secret_generations: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)

@@ -7,7 +7,7 @@ from itertools import combinations
 from pathlib import PurePosixPath
 
 from strata.errors import Problem
-from strata.model.text import Listen, Peers, names_replica, needs_stateful, parts
+from strata.model.text import Listen, ListenAddress, Peers, names_replica, needs_stateful, parts
 from strata.model.workload import Job, Service, Workload
 
 # A service is a host name: a label of RFC 1123.
@@ -52,7 +52,7 @@ def _text_problems(workload: Workload) -> Iterator[Problem]:
     for field, text in workload.texts:
         path = f"{workload.path}: {field}"
         for part in parts(text):
-            if isinstance(part, Listen) and part.port not in known:
+            if isinstance(part, Listen | ListenAddress) and part.port not in known:
                 yield Problem(
                     path,
                     f"there is no port named {part.port}",

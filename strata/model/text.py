@@ -40,6 +40,15 @@ class Listen:
 
 
 @dataclass(frozen=True)
+class ListenAddress:
+    """The address that a port is to listen on, for a program that takes only one: that of the first
+    network that leads to the port, or loopback if there is none. On a platform with network policies
+    it is 0.0.0.0."""
+
+    port: str
+
+
+@dataclass(frozen=True)
 class HostName:
     """The fully qualified name of a service, for a process that queries DNS itself (NGINX) and so
     has no search domains. Other processes resolve the short name (`Endpoint.host`)."""
@@ -50,6 +59,18 @@ class HostName:
 @dataclass(frozen=True)
 class NameServer:
     """The address or name of the stack's DNS server."""
+
+
+@dataclass(frozen=True)
+class StackName:
+    """The name of the stack: `dev`."""
+
+
+@dataclass(frozen=True)
+class Confidential:
+    """A secret that the settings contain, such as the URL of a webhook."""
+
+    value: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -103,9 +124,12 @@ class Cores:
 Part = (
     str
     | Listen
+    | ListenAddress
     | HostName
     | NameServer
     | Secret
+    | StackName
+    | Confidential
     | Ordinal
     | ReplicaHost
     | Peers
@@ -127,12 +151,15 @@ def secrets_of(text: Text) -> Iterator[Secret]:
 
 def is_secret(text: Text) -> bool:
     """Whether the text contains a secret that isn't public."""
-    return any(not secret.public for secret in secrets_of(text))
+    return any(
+        isinstance(part, Confidential) or (isinstance(part, Secret) and not part.public)
+        for part in parts(text)
+    )
 
 
 def listens(text: Text) -> bool:
     """Whether the text depends on the addresses of one replica."""
-    return any(isinstance(part, Listen) for part in parts(text))
+    return any(isinstance(part, Listen | ListenAddress) for part in parts(text))
 
 
 def names_replica(text: Text) -> bool:
@@ -155,6 +182,7 @@ class RenderContext:
     host_name: Callable[[str], str]
     """The fully qualified name of a service."""
     name_server: str
+    stack: str
     memory_mib: int
     cpu: float
     has_gpu: bool = False
@@ -181,12 +209,19 @@ def _render(part: Part, context: RenderContext) -> str:
                 part.template.format(address=address, index=index)
                 for index, address in enumerate(addresses, start=1)
             )
+        case ListenAddress():
+            # Loopback comes first.
+            return [*context.addresses(part.port)][:2][-1]
         case HostName():
             return context.host_name(part.service)
         case NameServer():
             return context.name_server
         case Secret():
             return context.secrets.encode(part)
+        case StackName():
+            return context.stack
+        case Confidential():
+            return part.value
         case Ordinal():
             return context.ordinal
         case ReplicaHost():

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from strata.model.gpu import Gpu
+from strata.model.monitoring import Monitoring
 from strata.model.network import Endpoint, Port
 from strata.model.text import Text
 
@@ -106,6 +107,24 @@ class Tmpfs:
     executable: bool = False
 
 
+class HostFolder(StrEnum):
+    """A folder of the host that an agent reads. The platform knows its path."""
+
+    CONTAINERS = "containers"
+    """The engine's folder of containers: their logs, labels and states."""
+    CGROUPS = "cgroups"
+    """The kernel's accounts of what each container uses (cgroup v1 or v2)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostMount:
+    """A folder of the host, mounted read-only at `path`, and the reason for it."""
+
+    folder: HostFolder
+    path: str
+    reason: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class File:
     """A read-only file, secret if its content is.
@@ -184,6 +203,7 @@ class WorkloadFields:
     egress: bool = False
     files: tuple[File, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
+    host_mounts: tuple[HostMount, ...] = ()
     profiles: tuple[str, ...] = ()
     read_only_root: bool = True
     capabilities: tuple[Capability, ...] = ()
@@ -235,6 +255,11 @@ class Workload(WorkloadFields):
     def replicas_at_most(self) -> int:
         """The maximum number of replicas, without the extra ones of a rolling update."""
         return self.replicas_maximum or self.replicas
+
+    def replica_name(self, replica: int) -> str:
+        """The name of a replica (from 0) within the stack. Numbers start at 1, as in Compose; those
+        of a stateful service are its ordinals and start at 0, as in Kubernetes."""
+        return f"{self.name}-{replica if self.stateful else replica + 1}"
 
     def endpoint(self, port: str) -> Endpoint:
         """The endpoint of a port, by name.
@@ -288,6 +313,8 @@ class ServiceFields(WorkloadFields):
     `replicas` run at all times; on a platform with an autoscaler, up to `replicas_maximum` when
     they are busy. With `stateful`, each replica has volumes of its own, an ordinal (from 0) and a
     stable host name (`Ordinal`, `ReplicaHost`, `Peers`).
+
+    `monitoring`: where its metrics are, if it has any.
     """
 
     volumes: tuple[Volume, ...] = ()
@@ -299,15 +326,20 @@ class ServiceFields(WorkloadFields):
     restart: Restart = Restart.UNLESS_STOPPED
     stop_signal: str = "SIGTERM"
     stop_grace_seconds: int = 10
+    monitoring: Monitoring | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service(ServiceFields, Workload):
-    """A long-running workload."""
+    """A long-running workload.
+
+    `exporter` translates its state into metrics. It's part of a stack that is observed.
+    """
 
     probe: Probe
     kind: Kind = Kind.APPLICATION
     ports: tuple[Port, ...] = ()
+    exporter: "Service | None" = None
 
     @property
     def has_internet_egress(self) -> bool:

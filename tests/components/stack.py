@@ -33,8 +33,9 @@ HOST = Host(
     mig_slices=(),
     disk_free_mib=50000,
     root_folder="/var/lib/docker",
+    cgroup_version=2,
     foreign_subnets={},
-    own_published_ports=frozenset({8080, 8443}),
+    own_published_ports=frozenset({8080, 8443, 8428, 9428}),
     own_containers=frozenset(),
     other_owner=False,
 )

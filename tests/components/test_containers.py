@@ -33,6 +33,8 @@ PROBE = Probe(
     start_period_seconds=120,
 )
 
+LOG_LABELS = "strata.stack,strata.system,strata.service,strata.job"
+
 
 def test_hardened_without_being_asked() -> None:
     container = alone()
@@ -51,7 +53,11 @@ def test_bounded_without_being_asked() -> None:
     assert container["cpus"] == "0.5"
     assert container["cpuShares"] == 128, "a quarter of its cores"
     assert container["shmSize"] == 64
-    assert container["logOpts"] == {"max-size": "10m", "max-file": "3"}
+    assert container["logOpts"] == {
+        "max-size": "10m",
+        "max-file": "3",
+        "labels": LOG_LABELS,
+    }
 
 
 @pytest.mark.parametrize(
@@ -84,7 +90,14 @@ def test_bounded_without_being_asked() -> None:
         ),
         (
             {"log_rotation": LogRotation(size_mib=2, files=5)},
-            {"logDriver": "json-file", "logOpts": {"max-size": "2m", "max-file": "5"}},
+            {
+                "logDriver": "json-file",
+                "logOpts": {
+                    "max-size": "2m",
+                    "max-file": "5",
+                    "labels": LOG_LABELS,
+                },
+            },
         ),
         (
             {"stop_signal": "SIGINT", "stop_grace_seconds": 45},
@@ -168,7 +181,7 @@ def test_the_environment_is_sorted_and_asks_for_no_gpu() -> None:
     assert {"Z=1", "A=2", "NVIDIA_VISIBLE_DEVICES=void"} <= set(environment)
 
 
-def test_replicas_have_a_name_and_an_address_each_and_one_alias() -> None:
+def test_replicas_have_a_name_and_an_address_each_and_share_an_alias() -> None:
     def describe(stack: Stack) -> None:
         server = application(stack, "server", replicas=3)
         application(stack, "client", server.endpoint())
@@ -177,7 +190,9 @@ def test_replicas_have_a_name_and_an_address_each_and_one_alias() -> None:
     replicas = [recorded.inputs[f"server-{number}"] for number in (1, 2, 3)]
     assert [one["hostname"] for one in replicas] == ["server-1", "server-2", "server-3"]
     networks = [network for one in replicas for network in one["networksAdvanced"]]
-    assert [one["aliases"] for one in networks] == [["server"]] * 3
+    assert [one["aliases"] for one in networks] == [
+        ["server", f"server-{number}.server"] for number in (1, 2, 3)
+    ]
     assert len({one["ipv4Address"] for one in networks}) == 3
     for one, network in zip(replicas, networks, strict=True):
         assert f"LISTEN_ADDRESSES=127.0.0.1,{network['ipv4Address']}" in one["envs"]
@@ -248,8 +263,8 @@ def test_a_gateway_is_published_on_loopback_and_finds_names_late() -> None:
     assert "burst=9" in configuration
     outward = recorded.inputs["door-outward"]["ipamConfigs"][0]["subnet"].rpartition(".")[0]
     listens = [line.split()[1] for line in configuration.splitlines() if "listen " in line]
-    # The probe's, and http and https each on loopback and on the one network that leads here.
-    assert len(listens) == 5
+    # Those of the probe and the status; http and https on loopback and on the network that leads here.
+    assert len(listens) == 6
     assert all(one.startswith(("127.0.0.1:", f"{outward}.")) for one in listens)
 
 

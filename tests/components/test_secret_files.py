@@ -51,7 +51,7 @@ def test_only_the_writer_of_files_has_any(recorded: Recorded, secrets: dict[str,
 def test_what_is_not_secret_is_shown(recorded: Recorded) -> None:
     """So that a preview shows what changes in a configuration."""
     uploads = {one["file"]: one["content"] for one in plain(recorded.as_sent["files"]["uploads"])}
-    assert uploads["/rabbitmq-run-secrets/enabled_plugins"] == "[].\n"
+    assert uploads["/rabbitmq-run-secrets/enabled_plugins"] == "[rabbitmq_prometheus].\n"
     assert uploads["/gateway-run-secrets/nginx.conf"] != "(secret)"
     assert uploads["/gateway-run-secrets/certificate.pem"].startswith("-----BEGIN CERTIFICATE")
     assert uploads["/gateway-run-secrets/private-key.pem"] == "(secret)"
@@ -82,8 +82,11 @@ def with_generation(**generations: int) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("owner", "users"),
     [
-        ("redis", {"redis-run-secrets", "api-run-secrets"}),
-        ("postgres", {"postgres-run-secrets", "api-run-secrets", "worker-run-secrets"}),
+        ("redis", {"redis-run-secrets", "redis-exporter-run-secrets", "api-run-secrets"}),
+        (
+            "postgres",
+            {f"{user}-run-secrets" for user in ("postgres", "postgres-exporter", "api", "worker")},
+        ),
     ],
 )
 def test_a_rotated_secret_changes_the_volumes_of_who_uses_it(owner: str, users: set[str]) -> None:

@@ -79,7 +79,7 @@ def test_peers_meet_on_a_network_that_no_client_is_on(recorded: Recorded) -> Non
         joined = networks(container)
         assert set(joined) == {peers, clients}
         for network in joined.values():
-            assert network["aliases"] == ["store", HOSTS[ordinal]]
+            assert network["aliases"] == ["store", f"{HOSTS[ordinal]}.store", HOSTS[ordinal]]
         addresses.append(joined[peers]["ipv4Address"])
         assert variables(container)["GOSSIP"] == f"127.0.0.1,{addresses[-1]}"
         assert variables(container)["LISTEN_ADDRESSES"] == (

@@ -1,10 +1,13 @@
 """One reference system on real Docker, for all tests of this layer."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -48,8 +51,50 @@ def remove(engine: Any, stack: str) -> None:
     leftovers.remove(engine, {STACK: stack}, volumes=True)
 
 
+class Receiver:
+    """A webhook that Alertmanager posts to: what fires, and what has been resolved, with the times."""
+
+    def __init__(self, address: str) -> None:
+        received: list[dict[str, Any]] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                received.extend(json.loads(body)["alerts"])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.received = received
+        self.server = ThreadingHTTPServer((address, 0), Handler)
+        self.url = f"http://{address}:{self.server.server_port}/"
+        Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def has(self, name: str, status: str, service: str = "", since: int = 0) -> bool:
+        """Whether an alert was received with this status, after the first `since` of all."""
+        return any(
+            alert["labels"]["alertname"] == name
+            and alert["status"] == status
+            and service in ("", alert["labels"].get("service"))
+            for alert in self.received[since:]
+        )
+
+
 @pytest.fixture(scope="session")
-def reference(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def receiver(engine: Any) -> Iterator[Receiver]:
+    """A receiver of alerts at the address that this machine has on Docker's own bridge."""
+    (config,) = engine.networks.get("bridge").attrs["IPAM"]["Config"]
+    receiver = Receiver(config["Gateway"])
+    yield receiver
+    receiver.server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def reference(
+    engine: Any, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
     """The reference system, up and healthy, as stack `pytest`."""
     remove(engine, "pytest")
     project = Project(
@@ -57,8 +102,9 @@ def reference(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "pytest",
         {
             "system": "reference",
-            "ports": {"http": free_port(), "https": free_port()},
+            "ports": {port: free_port() for port in ("http", "https", "dashboards", "logs")},
             "gpu": {"mode": "prefer"},
+            "observability": {"receivers": {"webhookUrl": receiver.url}},
         },
     )
     up = project.up()

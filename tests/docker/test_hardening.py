@@ -9,8 +9,11 @@ import pytest
 from strata.components.engines.rabbitmq import password_hash
 from strata.model import Secret, private_key
 from strata.model.secrets import DerivedSecrets
+from strata.platforms.docker.names import HOST_MOUNT
 from tests.docker.conftest import containers
 from tests.project import Project
+
+LOG_LABELS = "strata.stack,strata.system,strata.service,strata.job"
 
 
 def all_containers(engine: Any) -> list[Any]:
@@ -40,12 +43,19 @@ def test_every_service_is_hardened_and_bounded(engine: Any, reference: Project) 
         assert not host["CapAdd"], container.name
         assert not host["Privileged"], container.name
         assert "no-new-privileges:true" in host["SecurityOpt"], container.name
-        assert config["User"] not in ("", "0", "root", "0:0"), container.name
+        # Agents that read files of the host run as root, without any capability.
+        reads_host = any(label.startswith(HOST_MOUNT) for label in config["Labels"])
+        assert (config["User"] == "0:0") == reads_host, container.name
+        assert config["User"] not in ("", "0", "root"), container.name
         assert host["Memory"] > 0, container.name
         assert host["MemorySwap"] == host["Memory"], container.name
         assert host["NanoCpus"] > 0, container.name
         assert {one["Name"] for one in host["Ulimits"]} == {"nofile", "nproc"}, container.name
-        assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}, container.name
+        assert host["LogConfig"]["Config"] == {
+            "max-size": "10m",
+            "max-file": "3",
+            "labels": LOG_LABELS,
+        }, container.name
         assert host["RestartPolicy"]["Name"] == "unless-stopped", container.name
         assert config["Image"].startswith("sha256:") or "@sha256:" in config["Image"]
         assert config["Healthcheck"]["Test"][0] == "CMD", container.name

@@ -31,6 +31,8 @@ IMAGES = {
         ("-tmpDataPath=/vlagent-data", "-remoteWrite.url=http://127.0.0.1:9428/insert/native"),
     ),
 }
+# vlagent's start script selects the containers of this stack.
+ENVIRONMENT = {"STACK": "pytest"}
 START_SECONDS = 60
 
 
@@ -53,6 +55,8 @@ def container(name: str, engine: Any) -> Iterator[Any]:
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],
         network_mode="none",
+        environment=ENVIRONMENT,
+        tmpfs={"/tmp": "mode=1777"},
         mem_limit="256m",
         memswap_limit="256m",
     )
@@ -62,7 +66,12 @@ def container(name: str, engine: Any) -> Iterator[Any]:
 
 def test_an_image_has_the_program_of_its_version(name: str, engine: Any) -> None:
     output = engine.containers.run(
-        resolve(name, choose()[0]), ["--version"], remove=True, stderr=True, network_mode="none"
+        resolve(name, choose()[0]),
+        ["--version"],
+        remove=True,
+        stderr=True,
+        network_mode="none",
+        environment=ENVIRONMENT,
     )
     assert IMAGES[name][0] in output.decode()
 

@@ -40,7 +40,10 @@ def test_a_rotated_password_replaces_what_uses_it(engine: Any, reference: Projec
     assert up.status == 0, up.output
     after = started(engine, "pytest")
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"redis", "postgres", "rabbitmq", "api", "worker"}
+    assert changed == {
+        *("redis", "postgres", "rabbitmq", "api", "worker"),
+        *("redis-exporter", "postgres-exporter"),
+    }
     # The API is healthy only if PostgreSQL and RabbitMQ take the new passwords.
     api = containers(engine)["api"]
     until(lambda: api.reload() or api.attrs["State"]["Health"]["Status"] == "healthy", "healthy")

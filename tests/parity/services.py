@@ -1,10 +1,13 @@
 """Services and jobs: what only one of them has."""
 
+from dataclasses import replace
+
 from strata.model import (
     ExecProbe,
     File,
     Kind,
     Listen,
+    Monitoring,
     Port,
     Probe,
     Restart,
@@ -192,7 +195,7 @@ SERVICE = (
                         finds.resource("{name}-0", "hostname")(made, name),
                         finds.resource("{name}-1", "networksAdvanced", 0, "aliases")(made, name),
                     ),
-                    ("app-0", ["app", "app-1"]),
+                    ("app-0", ["app", "app-1.app", "app-1"]),
                 ),
                 kubernetes=Seen(
                     lambda made, name: (
@@ -222,6 +225,26 @@ SERVICE = (
                 change=fields(stateful=True),
                 docker=Refused("service {name}: replicas_maximum"),
                 kubernetes=Refused("service {name}: replicas_maximum"),
+            ),
+        ),
+    ),
+    Row(
+        field="Service.monitoring",
+        docker="read by ObservabilityStack",
+        kubernetes="not used yet",
+        on=("app",),
+        checks=(Check(change=fields(monitoring=Monitoring()), docker=Same(), kubernetes=Same()),),
+    ),
+    Row(
+        field="Service.exporter",
+        docker="added by ObservabilityStack",
+        kubernetes="not used yet",
+        on=("app",),
+        checks=(
+            Check(
+                change=lambda app: fields(exporter=replace(app, name="app-exporter"))(app),
+                docker=Same(),
+                kubernetes=Same(),
             ),
         ),
     ),

@@ -5,18 +5,21 @@ from collections.abc import Callable
 from strata.components.engines.rabbitmq import password_hash
 from strata.model import (
     ByDevice,
+    Confidential,
     Cores,
     File,
     Gpu,
     GpuMode,
     HostName,
     Listen,
+    ListenAddress,
     MemoryMib,
     NameServer,
     Ordinal,
     Peers,
     ReplicaHost,
     Secret,
+    StackName,
     Text,
     Workload,
     certificate,
@@ -160,6 +163,20 @@ TEXT = (
         on=("app",),
     ),
     _part(
+        "ListenAddress.port",
+        "the name of the port. The address is the service's own on the first network that leads to"
+        " the port, or loopback",
+        "the name of the port. The address is always 0.0.0.0",
+        # Nobody calls the port `admin`.
+        Check(
+            given=_said(ListenAddress("http")),
+            change=_said(ListenAddress("admin")),
+            docker=Seen(finds.variable("SAID"), "127.0.0.1"),
+            kubernetes=Same(),
+        ),
+        on=("app",),
+    ),
+    _part(
         "HostName.service",
         "the service's name, which Docker's DNS server resolves",
         "`NAME.PROJECT-STACK.svc.cluster.local`",
@@ -175,6 +192,23 @@ TEXT = (
         "127.0.0.11, Docker's DNS server in every container",
         "the cluster's DNS Service",
         _becomes(_said(NameServer()), "127.0.0.11", "10.96.0.10"),
+    ),
+    _part(
+        "StackName",
+        "the name of the stack",
+        "as on Docker",
+        _becomes(_said(StackName()), "test", "test"),
+    ),
+    _part(
+        "Confidential.value",
+        "the value, only in files, whose uploads are secret",
+        "the value, only in files, in a Secret",
+        _holds(_kept(Confidential("before")), _kept(Confidential("after")), "after"),
+        Check(
+            change=_said(Confidential("a value")),
+            docker=Refused("{noun} {name}: environment.SAID"),
+            kubernetes=Refused("{noun} {name}: environment.SAID"),
+        ),
     ),
     _part(
         "Ordinal",

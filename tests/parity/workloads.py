@@ -6,6 +6,8 @@ from strata.model import (
     File,
     Gpu,
     GpuMode,
+    HostFolder,
+    HostMount,
     LogRotation,
     Resources,
     Secret,
@@ -320,6 +322,69 @@ ROWS = (
         ),
     ),
     Row(
+        field="Workload.host_mounts",
+        docker="read-only bind mounts of the engine's folder of containers and of the cgroups",
+        kubernetes="rejected: the Pod Security profile `restricted` forbids folders of the node",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(
+                    host_mounts=(HostMount(folder=HostFolder.CGROUPS, path="/cg", reason="a"),)
+                ),
+                docker=Seen(
+                    container("mounts", 0),
+                    {"type": "bind", "source": "/sys/fs/cgroup", "target": "/cg", "readOnly": True},
+                ),
+                kubernetes=Refused("{noun} {name}: host_mounts"),
+            ),
+        ),
+    ),
+    Row(
+        field="HostMount.folder",
+        docker="the path that the engine reports as its data folder, or /sys/fs/cgroup",
+        kubernetes="rejected",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(
+                    host_mounts=(HostMount(folder=HostFolder.CONTAINERS, path="/c", reason="a"),)
+                ),
+                docker=Seen(container("mounts", 0, "source"), "/var/lib/docker/containers"),
+                kubernetes=Refused("{noun} {name}: host_mounts"),
+            ),
+        ),
+    ),
+    Row(
+        field="HostMount.path",
+        docker="target of the mount",
+        kubernetes="rejected",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(
+                    host_mounts=(HostMount(folder=HostFolder.CGROUPS, path="/cg", reason="a"),)
+                ),
+                docker=Seen(container("mounts", 0, "target"), "/cg"),
+                kubernetes=Refused("{noun} {name}: host_mounts"),
+            ),
+        ),
+    ),
+    Row(
+        field="HostMount.reason",
+        docker="label `strata.host-mount.FOLDER`",
+        kubernetes="rejected",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(
+                    host_mounts=(HostMount(folder=HostFolder.CGROUPS, path="/cg", reason="why"),)
+                ),
+                docker=Seen(finds.label("strata.host-mount.cgroups"), "why"),
+                kubernetes=Refused("{noun} {name}: host_mounts"),
+            ),
+        ),
+    ),
+    Row(
         field="Workload.extra_hosts",
         docker="lines of `/etc/hosts`",
         kubernetes="`hostAliases`; a value that isn't an IP address (`host-gateway`) is rejected",
@@ -360,7 +425,7 @@ ROWS = (
         checks=(
             Check(
                 change=fields(log_rotation=LogRotation(size_mib=2, files=5)),
-                docker=Seen(container("logOpts"), {"max-size": "2m", "max-file": "5"}),
+                docker=Seen(container("logOpts", "max-file"), "5"),
                 kubernetes=Refused("{noun} {name}: log_rotation"),
             ),
         ),

@@ -39,9 +39,7 @@ class Host:
         self._write_cgroups(version, driver)
         self.describe(LIMITED, "api-1")
         self.describe(UNLIMITED, "worker-1")
-        self.exporter = exporter_module.Exporter(
-            "dev", "aabbccddeeff", self.containers, self.cgroup, self.proc
-        )
+        self.exporter = exporter_module.Exporter("dev", self.containers, self.cgroup, self.proc)
 
     def _write_cgroups(self, version: str, driver: str) -> None:
         text = (RECORDED / f"cgroup-{version}.txt").read_text()
@@ -219,12 +217,11 @@ def test_labels_are_escaped(host: Host) -> None:
     assert exposition.labels({"a": odd}) == 'a="a\\"b\\\\c\\nd"'
 
 
-def test_only_the_stack_of_this_owner(host: Host) -> None:
+def test_only_the_containers_of_the_stack(host: Host) -> None:
     def other(label: str, value: str) -> Change:
         return lambda config: config["Config"]["Labels"].update({label: value})
 
     host.describe("a" * 64, "other-1", other("strata.stack", "prod"))
-    host.describe("b" * 64, "other-2", other("strata.owner", "ffffffffffff"))
     host.describe("c" * 64, "other-3", lambda config: config["Config"].update(Labels=None))
     assert set(host.samples()["container_running"]) == {("api-1",), ("worker-1",)}
 
@@ -398,7 +395,7 @@ def test_no_container_of_the_stack(host: Host) -> None:
     with pytest.raises(UnavailableError, match="containers: No such file or directory"):
         host.exporter.metrics()
     host.containers.mkdir()
-    with pytest.raises(UnavailableError, match="no container of stack 'dev' and owner 'aabbcc"):
+    with pytest.raises(UnavailableError, match="no container of stack 'dev'"):
         host.exporter.metrics()
 
 

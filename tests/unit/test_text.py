@@ -30,6 +30,7 @@ def context(*, has_gpu: bool = False) -> RenderContext:
         secrets=SECRETS,
         host_name=lambda service: f"{service}.example",
         name_server="192.0.2.53",
+        stack="test",
         memory_mib=511,
         cpu=1.25,
         has_gpu=has_gpu,

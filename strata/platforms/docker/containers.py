@@ -8,6 +8,7 @@ import pulumi
 import pulumi_docker as docker
 
 from strata.model import (
+    HostFolder,
     HttpProbe,
     Probe,
     RenderContext,
@@ -18,12 +19,17 @@ from strata.model import (
     render,
 )
 from strata.platforms.docker.gpu import DeviceIds
+from strata.platforms.docker.host import Host
+from strata.platforms.docker.names import JOB, SERVICE, STACK, SYSTEM
 from strata.platforms.docker.networks import NetworkPlan, PlannedNetwork
 
 T = TypeVar("T")
 
 CPU_SHARES_OF_A_CORE = 1024
 """Docker's default weight of a container; shares are weights relative to it."""
+CGROUPS = "/sys/fs/cgroup"
+CGROUP_CONTROLLERS = ("/blkio", "/cpu", "/cpuacct", "/memory", "/pids")
+
 RESTARTS_MAXIMUM = 5
 """How often `Restart.ON_FAILURE` restarts a container."""
 
@@ -81,7 +87,9 @@ def networks(
 ) -> list[docker.ContainerNetworksAdvancedArgs]:
     """The networks of a replica. `host`: its host name. `resources`: the networks by name."""
     name = workload.name
-    aliases = [name, host] if workload.stateful else [name]
+    # The host name alone resolves on every network of the container, so Prometheus needs another name
+    # for a replica where it serves.
+    aliases = [name, f"{host}.{name}", *([host] if workload.stateful else [])]
     return [
         docker.ContainerNetworksAdvancedArgs(
             name=resources[network.name].name,
@@ -141,6 +149,23 @@ def environment(rendered: Mapping[str, str], workload: Workload, has_gpu: bool) 
 def label_args(kind: Callable[..., T], labels: Mapping[str, str]) -> list[T]:
     """The labels of a container, a network or a volume. `kind`: the SDK's class for one of them."""
     return [kind(label=label, value=value) for label, value in sorted(labels.items())]
+
+
+def host_mounts(workload: Workload, host: Host) -> list[docker.ContainerMountArgs]:
+    # Before Docker 25 a read-only mount leaves the mounts below it writable, and with cgroup v1 each
+    # controller is a mount.
+    controllers = ("",) if host.cgroup_version == 2 else CGROUP_CONTROLLERS
+    sources = {
+        HostFolder.CONTAINERS: [(f"{host.root_folder}/containers", "")],
+        HostFolder.CGROUPS: [(f"{CGROUPS}{name}", name) for name in controllers],
+    }
+    return [
+        docker.ContainerMountArgs(
+            type="bind", source=source, target=f"{mount.path}{below}", read_only=True
+        )
+        for mount in workload.host_mounts
+        for source, below in sources[mount.folder]
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +271,8 @@ def _common_args(spec: ContainerSpec) -> docker.ContainerArgs:
         log_opts={
             "max-size": f"{workload.log_rotation.size_mib}m",
             "max-file": str(workload.log_rotation.files),
+            # Written into each line, so that an agent knows whose it is without asking the engine.
+            "labels": ",".join((STACK, SYSTEM, SERVICE, JOB)),
         },
         labels=label_args(docker.ContainerLabelArgs, spec.labels),
     )

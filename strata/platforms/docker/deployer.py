@@ -13,6 +13,7 @@ from strata.platforms.docker import containers, files, networks
 from strata.platforms.docker.containers import ContainerSpec
 from strata.platforms.docker.gpu import DeviceIds
 from strata.platforms.docker.hooks import Hooks
+from strata.platforms.docker.host import Host
 from strata.platforms.docker.images import ImageResolver
 from strata.platforms.docker.names import KIND, PREPARE, ResourceNames
 from strata.platforms.docker.waiters import HealthWaiter, JobWaiter, NotReadyError
@@ -41,6 +42,7 @@ class Deployer:
     components: Mapping[str, pulumi.Resource]
     network_plan: networks.NetworkPlan
     gpus: GpuDecision[tuple[DeviceIds, ...]]
+    host: Host
     ready: dict[str, list[Ready]] = field(default_factory=dict)
     """The containers by service or job. Nothing waits for a job with a schedule."""
 
@@ -78,7 +80,10 @@ class Deployer:
                     networks=containers.networks(
                         workload, host_name, replica, self.network_plan, bridges
                     ),
-                    mounts=file_mounts.get(workload.name, ()),
+                    mounts=[
+                        *file_mounts.get(workload.name, ()),
+                        *containers.host_mounts(workload, self.host),
+                    ],
                     labels=self.names.labels_of(workload),
                     peers=self._peers(workload),
                 )
@@ -225,6 +230,7 @@ class Deployer:
             # Docker has no search domains: a service's name is an alias on its networks.
             host_name=lambda service: service,
             name_server=NAME_SERVER,
+            stack=self.names.stack,
             memory_mib=workload.resources.memory_mib,
             cpu=workload.resources.cpu,
             has_gpu=workload.name in self.gpus.granted,

@@ -49,6 +49,7 @@ class Host:
     mig_slices: tuple[HostGpu, ...]
     disk_free_mib: int | None
     root_folder: str
+    cgroup_version: int
     foreign_subnets: Mapping[str, IPv4Network]
     own_published_ports: frozenset[int]
     own_containers: frozenset[str]
@@ -138,6 +139,8 @@ def discover(client: Any, names: ResourceNames) -> Host:
         mig_slices=slices,
         disk_free_mib=_disk_free_mib(Path(info["DockerRootDir"])),
         root_folder=info["DockerRootDir"],
+        # An engine that doesn't say so is older than its support of version 2.
+        cgroup_version=int(info.get("CgroupVersion") or 1),
         foreign_subnets=_foreign_subnets(client, names.stack),
         own_published_ports=frozenset(
             port["PublicPort"]

@@ -23,6 +23,8 @@ OWNER = "strata.owner"
 BACKUP = "strata.backup"
 CAPABILITY = "strata.capability."
 """The prefix of a label per added capability; its value is the reason."""
+HOST_MOUNT = "strata.host-mount."
+"""The prefix of a label per mounted folder of the host; its value is the reason."""
 
 
 def owner_of(seed: bytes) -> str:
@@ -44,13 +46,12 @@ class ResourceNames:
         return f"{self.project}-{self.stack}"
 
     def replica(self, workload: Workload, replica: int) -> str:
-        """The name of a replica within the stack, which is also its host name. Numbers start at 1,
-        as in Compose; those of a stateful service are its ordinals and start at 0, as in Kubernetes.
+        """The name of a replica within the stack, which is also its host name.
 
         A host name must differ from the service's name: Docker resolves it on every network of the
         container, including those on which the service is only a client and doesn't listen.
         """
-        return f"{workload.name}-{replica if workload.stateful else replica + 1}"
+        return workload.replica_name(replica)
 
     def container(self, workload: Workload, replica: int) -> str:
         """The name of the container of a replica, as `docker ps` shows it."""
@@ -80,6 +81,7 @@ class ResourceNames:
             KIND: str(workload.kind),
             ZONE: str(workload.zone),
             **{f"{CAPABILITY}{added.name}": added.reason for added in workload.capabilities},
+            **{f"{HOST_MOUNT}{mount.folder}": mount.reason for mount in workload.host_mounts},
             **schedule,
         }
 

@@ -96,6 +96,7 @@ class DockerPlatform:
             components=components,
             network_plan=plan.networks,
             gpus=plan.gpus,
+            host=self.host,
         )
         deployer.deploy(plan.composition.workloads, plan.images)
         ready = [gate for gates in deployer.ready.values() for gate in gates]

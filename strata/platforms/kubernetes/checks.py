@@ -123,6 +123,11 @@ def _workload(path: str, workload: Workload) -> Iterator[Problem]:
             message = f"Kubernetes can't set {limit.name}={limit.hard}, and nodes give less"
             fix = f"use only nofile (up to {NOFILE_MAXIMUM}) and nproc"
             yield Problem(f"{path}: ulimits", message, fix)
+    for mount in workload.host_mounts:
+        message = (
+            f"the Pod Security profile `restricted` forbids {mount.path}, a folder of the node"
+        )
+        yield Problem(f"{path}: host_mounts", message, "remove it")
     yield from _files(path, workload)
     for field, text in workload.visible_texts:
         if is_secret(text):

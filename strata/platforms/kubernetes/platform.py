@@ -166,6 +166,7 @@ class KubernetesPlatform:
             secrets=self.secrets,
             host_name=self.names.host_name,
             name_server=self.cluster.name_server,
+            stack=self.names.stack,
             memory_mib=workload.resources.memory_mib,
             cpu=workload.resources.cpu,
             has_gpu=workload.name in gpus.granted,

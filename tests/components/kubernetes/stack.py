@@ -14,7 +14,7 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
-from strata.config import Settings
+from strata.config import PlatformName, Settings
 from strata.config.settings import RegistryCredentials
 from strata.model import InvalidStackError, Job, Problem, Service
 from strata.model.secrets import DerivedSecrets
@@ -245,7 +245,7 @@ def compose(
             preview=preview,
             registries=registries or {},
         )
-        stack = Stack(settings)
+        stack = Stack(settings or Settings(platform=PlatformName.KUBERNETES))
         describe(stack)
         return pulumi.Output.all(**stack.deploy(platform)).apply(outputs.update)
 

@@ -85,7 +85,9 @@ def test_the_rules_find_nothing_in_the_reference_system(has_gpu: bool) -> None:
     recorded = compose(
         reference,
         cluster=FakeCluster(groups=groups),
-        settings=settings(services={"api": {"replicas": 2}, "gateway": {"replicas": 2}}),
+        settings=settings(
+            platform="kubernetes", services={"api": {"replicas": 2}, "gateway": {"replicas": 2}}
+        ),
     ).recorded
     assert [str(one) for one in findings(recorded) if one.rule not in OPEN] == []
 

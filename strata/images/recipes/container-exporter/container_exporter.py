@@ -10,8 +10,8 @@ of Docker's files, and mount, all read-only:
 - `/host-proc`, optional: the host's `/proc`, for the network metrics. The host's PID namespace isn't
   needed.
 
-Environment: STACK and OWNER, both required, select the containers by their labels `strata.stack` and
-`strata.owner`. LISTEN_ADDRESSES (127.0.0.1), LISTEN_PORT (9300).
+Environment: STACK, required, selects the containers by their label `strata.stack`; an engine has one
+stack of a name. LISTEN_ADDRESSES (127.0.0.1), LISTEN_PORT (9300).
 
 Labels: `id`, `name` and `image` as in cAdvisor (`id` is `/docker/ID` with either cgroup driver, so that
 it is the same while a container doesn't run); `service`, the service or the job; `kind`, its
@@ -45,7 +45,7 @@ from exposition import Exposition, UnavailableError, labels, serve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
 DEFAULT_PORT = 9300
@@ -296,7 +296,6 @@ class Container:
         marks: dict[str, str] = settings["Labels"] or {}
         self.id: str = config["ID"]
         self.stack = marks.get("strata.stack")
-        self.owner = marks.get("strata.owner")
         name = config["Name"].removeprefix("/")
         host_name: str = settings.get("Hostname") or ""
         self.labels = labels(
@@ -346,9 +345,8 @@ class OomEvents:
 class Exporter:
     """`containers`, `cgroup` and `proc` are the mounted folders. `proc` is optional."""
 
-    def __init__(self, stack: str, owner: str, containers: Path, cgroup: Path, proc: Path) -> None:
+    def __init__(self, stack: str, containers: Path, cgroup: Path, proc: Path) -> None:
         self._stack = stack
-        self._owner = owner
         self._containers = containers
         self._cgroup = cgroup
         self._proc = proc
@@ -372,8 +370,8 @@ class Exporter:
         containers, failed = self._read_containers()
         if not containers:
             raise UnavailableError(
-                f"{self._containers} has no container of stack {self._stack!r} and owner"
-                f" {self._owner!r}: check STACK, OWNER and the mount of Docker's containers"
+                f"{self._containers} has no container of stack {self._stack!r}: check STACK"
+                " and the mount of Docker's containers"
             )
         present = 0
         for container in containers:
@@ -418,7 +416,7 @@ class Exporter:
             except (ValueError, KeyError, TypeError, AttributeError):
                 failed = True
                 continue
-            if (container.stack, container.owner) == (self._stack, self._owner):
+            if container.stack == self._stack:
                 containers.append(container)
         return containers, failed
 
@@ -463,16 +461,11 @@ def _joined(own: str, more: dict[str, str]) -> str:
     return f"{own},{labels(more)}" if more else own
 
 
-def required(names: Iterable[str]) -> Iterator[str]:
-    for name in names:
-        if not os.environ.get(name):
-            sys.exit(f"container-exporter: {name} is not set")
-        yield os.environ[name]
-
-
 def main() -> None:
-    stack, owner = required(("STACK", "OWNER"))
-    exporter = Exporter(stack, owner, Path("/containers"), Path("/cgroup"), Path("/host-proc"))
+    stack = os.environ.get("STACK")
+    if not stack:
+        sys.exit("container-exporter: STACK is not set")
+    exporter = Exporter(stack, Path("/containers"), Path("/cgroup"), Path("/host-proc"))
     folder = exporter.writable()
     if folder:
         sys.exit(

@@ -1,0 +1,50 @@
+"""Exporters: small processes that translate a service's state into Prometheus metrics."""
+
+from collections.abc import Mapping
+
+from strata.model import (
+    Endpoint,
+    ExecProbe,
+    File,
+    ListenAddress,
+    Monitoring,
+    Port,
+    Probe,
+    Resources,
+    Service,
+    Text,
+    Zone,
+)
+
+
+def exporter(
+    links: tuple[Endpoint, ...],
+    name: str,
+    image: str,
+    port: int,
+    command: tuple[Text, ...],
+    environment: Mapping[str, Text] | None = None,
+    files: tuple[File, ...] = (),
+) -> Service:
+    """An exporter that reads from `links`. It starts without waiting for them, because it reports their
+    absence. `port`: where it serves /metrics."""
+    return Service(
+        name=name,
+        image=image,
+        zone=Zone.MONITORING,
+        resources=Resources(memory_mib=64, cpu=0.25, cpu_reserved=0.01),
+        command=(("--web.listen-address=", ListenAddress("metrics"), f":{port}"), *command),
+        environment={**(environment or {}), "LISTEN_ADDRESS": ListenAddress("metrics")},
+        ports=(Port(name="metrics", number=port),),
+        probe=Probe(check=ExecProbe(command=("bash", "-c", _HEALTHY.format(port=port)))),
+        files=files,
+        links=tuple(link.without_waiting() for link in links),
+        monitoring=Monitoring(port="metrics"),
+    )
+
+
+# Exporters listen on one address, which isn't loopback.
+_HEALTHY = (
+    "exec 3<>/dev/tcp/$LISTEN_ADDRESS/{port} && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 &&"
+    ' read -r protocol status rest <&3 && [ "$status" = 200 ]'
+)

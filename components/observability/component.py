@@ -1,0 +1,94 @@
+"""ObservabilityStack: see what runs, and be told when it doesn't."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from strata.components.observability import alerts, configuration, panels, parts
+from strata.components.observability.targets import published, targets
+from strata.config import PlatformName
+from strata.model import Alert, Composition, Service, Workload
+from strata.stack import Stack
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservabilityStackArgs:
+    """The arguments of an `ObservabilityStack`.
+
+    `strata:observability` of the stack's settings configures retention and receivers, and can
+    disable it.
+    """
+
+    stack: Stack
+
+
+class ObservabilityStack(pulumi.ComponentResource):
+    """Metrics, logs, alerts and dashboards of every service of the stack, whenever it was added:
+    `ObservabilityStack("observability", ObservabilityStackArgs(stack=stack))`.
+
+    A service says in `monitoring` where its own metrics are. Health, restarts, CPU, memory and logs
+    of every container are observed without that. So far it's for Docker: elsewhere it adds nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        args: ObservabilityStackArgs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("strata:components:ObservabilityStack", name, None, opts)
+        settings = args.stack.settings
+        if settings.observability.enabled and settings.platform is PlatformName.DOCKER:
+            args.stack.add_observer(lambda composition: describe(composition, args.stack), self)
+        self.register_outputs({})
+
+
+def describe(composition: Composition, stack: Stack) -> Iterator[Workload]:
+    """The services that observe those of the composition, and themselves."""
+    settings = stack.settings
+    observed = composition.services
+    store = parts.log_store(settings.observability, settings.ports.logs)
+    receiver = parts.alertmanager(settings.observability.receivers)
+    probes = tuple(published(observed))
+    blackbox = parts.blackbox(tuple(endpoint for endpoint, _ in probes))
+    metrics = parts.metric_store(
+        settings.observability,
+        settings.ports.dashboards,
+        configuration.dashboard_files(
+            panels.OVERVIEW, observed, panels.OF_EACH_SERVICE, parts.DASHBOARDS
+        ),
+    )
+    own: list[Service] = [
+        receiver,
+        metrics,
+        store,
+        parts.log_agent(store.endpoint("http")),
+        parts.container_exporter(),
+        parts.node_exporter(),
+        blackbox,
+    ]
+    everything = [*observed, *own]
+    scraped = tuple(targets(everything))
+    content = configuration.prometheus(
+        settings.observability,
+        settings.system,
+        scraped,
+        probes,
+        protected=(metrics.name, store.name),
+        alertmanager=receiver.endpoint("http"),
+        blackbox=blackbox.endpoint("metrics"),
+        store=metrics.endpoint("http"),
+    )
+    # The blackbox exporter, Alertmanager and the store of metrics are targets too.
+    links = tuple(dict.fromkeys(target.endpoint for target in scraped))
+    rules = configuration.rules(_alerts(everything))
+    yield from (service.exporter for service in observed if service.exporter is not None)
+    yield from (*own, parts.prometheus(content, rules, links))
+
+
+def _alerts(services: Sequence[Service]) -> Iterator[tuple[str, Alert]]:
+    yield from (("", alert) for alert in alerts.OF_THE_STACK)
+    for service in services:
+        if service.monitoring is not None:
+            yield from ((service.name, alert) for alert in service.monitoring.alerts)

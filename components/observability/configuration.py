@@ -1,0 +1,274 @@
+"""The configuration files of the parts, written from plain data."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from strata.components.observability.targets import Target
+from strata.config import ObservabilitySettings, Receivers
+from strata.model import (
+    SERVICE,
+    Alert,
+    Confidential,
+    Endpoint,
+    File,
+    Panel,
+    Service,
+    StackName,
+    Text,
+)
+from strata.model.monitoring import Unit
+
+SECRETS = "/run/secrets"
+USER = "strata"
+
+# vmui names the unit behind each value.
+UNITS = {
+    Unit.NUMBER: "",
+    Unit.BYTES: "bytes",
+    Unit.SECONDS: "s",
+    Unit.PER_SECOND: "/s",
+    Unit.SHARE: "of 1",
+    Unit.CELSIUS: "°C",
+    Unit.WATTS: "W",
+    Unit.DOLLARS_PER_HOUR: "$/h",
+}
+
+
+def _document(content: Mapping[str, Any]) -> str:
+    """JSON, which every YAML parser reads too."""
+    return json.dumps(content, indent=1) + "\n"
+
+
+def prometheus(
+    settings: ObservabilitySettings,
+    system: str,
+    targets: Iterable[Target],
+    probes: Iterable[tuple[Endpoint, str]],
+    *,
+    protected: Collection[str],
+    alertmanager: Endpoint,
+    blackbox: Endpoint,
+    store: Endpoint,
+) -> Text:
+    """`protected`: services that ask for the password."""
+    login = {"username": USER, "password_file": f"{SECRETS}/password"}
+    interval = f"{settings.scrape_interval_seconds}s"
+    before, after = _document(
+        {
+            "global": {
+                "scrape_interval": interval,
+                "scrape_timeout": interval,
+                "evaluation_interval": interval,
+                "external_labels": {"stack": "\0", "system": system},
+            },
+            "rule_files": [f"{SECRETS}/rules.json"],
+            "alerting": {
+                "alertmanagers": [
+                    {
+                        "static_configs": [
+                            {"targets": [f"{alertmanager.host}:{alertmanager.number}"]}
+                        ]
+                    }
+                ]
+            },
+            "remote_write": [
+                {
+                    "url": f"{store.url}/api/v1/write",
+                    "basic_auth": login,
+                }
+            ],
+            "scrape_configs": [
+                *(
+                    {
+                        "job_name": target.service,
+                        # The container exporter names the service of each container.
+                        "honor_labels": True,
+                        "metrics_path": target.path,
+                        **({"basic_auth": login} if target.service in protected else {}),
+                        "static_configs": [
+                            {
+                                "targets": [
+                                    f"{replica}.{target.endpoint.host}:{target.endpoint.number}"
+                                ],
+                                "labels": {"service": target.service, "instance": replica},
+                            }
+                            for replica in target.replicas
+                        ],
+                    }
+                    for target in targets
+                ),
+                {
+                    "job_name": "probes",
+                    "metrics_path": "/probe",
+                    "static_configs": [
+                        {"targets": [url], "labels": {"service": endpoint.service}}
+                        for endpoint, url in probes
+                    ],
+                    "relabel_configs": [
+                        {"source_labels": ["__address__"], "target_label": "__param_target"},
+                        {"source_labels": ["__param_target"], "target_label": "instance"},
+                        {
+                            "target_label": "__address__",
+                            "replacement": f"{blackbox.host}:{blackbox.number}",
+                        },
+                    ],
+                },
+            ],
+        }
+    ).split(json.dumps("\0")[1:-1])
+    return (before, StackName(), after)
+
+
+def rules(alerts: Iterable[tuple[str, Alert]]) -> str:
+    """The rule file: one group, each alert with the service that it's for ('' for the stack)."""
+    return _document(
+        {
+            "groups": [
+                {
+                    "name": "strata",
+                    "rules": [
+                        {
+                            "alert": alert.name,
+                            "expr": alert.expression.replace(SERVICE, service),
+                            "for": f"{alert.for_seconds}s",
+                            "labels": {"severity": str(alert.severity)}
+                            | ({"service": service} if service else {}),
+                            "annotations": {
+                                "summary": alert.summary.replace(SERVICE, service),
+                                "runbook": f"docs/runbooks.md#{alert.name.lower()}",
+                            },
+                        }
+                        for service, alert in alerts
+                    ],
+                }
+            ]
+        }
+    )
+
+
+def alertmanager(receivers: Receivers) -> tuple[File, ...]:
+    """The routes and receivers, with their secrets in files. Without a receiver, alerts are only
+    shown."""
+    files: list[File] = []
+    receiver: dict[str, Any] = {"name": "team"}
+
+    def secret(name: str, value: str) -> str:
+        path = f"{SECRETS}/{name}"
+        files.append(File(path=path, content=Confidential(value)))
+        return path
+
+    if receivers.webhook_url is not None:
+        path = secret("webhook-url", receivers.webhook_url.get_secret_value())
+        receiver["webhook_configs"] = [{"url_file": path, "send_resolved": True}]
+    if receivers.slack_url is not None:
+        path = secret("slack-url", receivers.slack_url.get_secret_value())
+        receiver["slack_configs"] = [{"api_url_file": path, "send_resolved": True}]
+    if receivers.pagerduty_key is not None:
+        path = secret("pagerduty-key", receivers.pagerduty_key.get_secret_value())
+        receiver["pagerduty_configs"] = [{"routing_key_file": path}]
+    if (mail := receivers.mail) is not None:
+        receiver["email_configs"] = [
+            {"to": mail.to, "from": mail.sender, "smarthost": mail.smarthost, "send_resolved": True}
+            | ({"auth_username": mail.username} if mail.username else {})
+            | (
+                {"auth_password_file": secret("mail-password", mail.password.get_secret_value())}
+                if mail.password
+                else {}
+            )
+        ]
+    content = _document(
+        {
+            "route": {
+                "receiver": "team",
+                "group_by": ["alertname", "service"],
+                # An alert reaches people within a minute; what belongs together arrives together.
+                "group_wait": "5s",
+                "group_interval": "1m",
+                "repeat_interval": "4h",
+                "routes": [
+                    {
+                        "matchers": ['alertname="DeadMansSwitch"'],
+                        "receiver": "team",
+                        "group_wait": "0s",
+                        "group_interval": "1m",
+                        "repeat_interval": "5m",
+                    }
+                ],
+            },
+            "receivers": [receiver],
+            "inhibit_rules": [
+                {
+                    "source_matchers": ['severity="critical"'],
+                    "target_matchers": ['severity="warning"'],
+                    "equal": ["service"],
+                }
+            ],
+        }
+    )
+    return (File(path=f"{SECRETS}/alertmanager.json", content=content), *files)
+
+
+BLACKBOX = _document(
+    {
+        "modules": {
+            "http_2xx": {
+                "prober": "http",
+                "timeout": "5s",
+                "http": {
+                    "preferred_ip_protocol": "ip4",
+                    # Any answer of the service itself counts; a gateway's 502 doesn't.
+                    "valid_status_codes": [200, 204, 301, 302, 303, 307, 308, 401, 403, 404],
+                    # The stack's own authority issues certificates for the names that people use.
+                    "tls_config": {"insecure_skip_verify": True},
+                },
+            }
+        }
+    }
+)
+
+
+def dashboard(title: str, service: str, rows: Sequence[tuple[str, Sequence[Panel]]]) -> str:
+    """A dashboard of vmui."""
+    return _document(
+        {
+            "title": title,
+            "rows": [
+                {
+                    "title": row,
+                    "panels": [
+                        {
+                            "title": panel.title,
+                            "width": 6,
+                            "unit": UNITS[panel.unit],
+                            "expr": [
+                                expression.replace(SERVICE, service)
+                                for expression in panel.expressions.values()
+                            ],
+                            "alias": list(panel.expressions),
+                        }
+                        for panel in panels
+                    ],
+                }
+                for row, panels in rows
+            ],
+        }
+    )
+
+
+def dashboard_files(
+    overview: Sequence[tuple[str, Sequence[Panel]]],
+    services: Iterable[Service],
+    of_each: Sequence[tuple[str, Sequence[Panel]]],
+    folder: str,
+) -> tuple[File, ...]:
+    """The dashboards of the stack and of each service."""
+    pages = [("overview", dashboard("Overview", "", overview))]
+    for service in services:
+        own = service.monitoring.panels if service.monitoring else ()
+        rows = [*of_each, *([(service.name, own)] if own else [])]
+        pages.append((service.name, dashboard(service.name, service.name, rows)))
+    return tuple(
+        File(path=f"{folder}/{index:02}-{name}.json", content=content)
+        for index, (name, content) in enumerate(pages)
+    )

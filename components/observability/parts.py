@@ -1,0 +1,252 @@
+"""The services of the lean set: each part with its limits, flags and volumes.
+
+The limits are about twice what the parts were measured to use with the reference system
+(docs/observability.md).
+"""
+
+from strata.components.exporter import exporter
+from strata.components.observability import configuration
+from strata.components.observability.configuration import SECRETS, USER
+from strata.config import ObservabilitySettings, Receivers
+from strata.model import (
+    TMP,
+    Endpoint,
+    File,
+    HostFolder,
+    HostMount,
+    HttpProbe,
+    Listen,
+    Monitoring,
+    Port,
+    Probe,
+    Resources,
+    Secret,
+    Service,
+    StackName,
+    Text,
+    Volume,
+    Zone,
+)
+
+PASSWORD = Secret("observability")
+"""Of the pages that people open, and of the agents that write to the stores."""
+
+PASSWORD_FILE = File(path=f"{SECRETS}/password", content=PASSWORD)
+DASHBOARDS = "/etc/dashboards"
+CONTAINERS = "/containers"
+CGROUPS = "/cgroup"
+ROOT = "0:0"
+METRICS = Monitoring(port="http")
+
+# The programs' own defaults, but for the container exporter, which has none.
+PROMETHEUS = 9090
+ALERTMANAGER = 9093
+METRIC_STORE = 8428
+LOG_STORE = 9428
+LOG_AGENT = 9429
+BLACKBOX = 9115
+CONTAINER_EXPORTER = 9300
+NODE_EXPORTER = 9100
+
+
+def prometheus(content: Text, rules: str, links: tuple[Endpoint, ...]) -> Service:
+    """Scrapes all targets and evaluates the alerts. It keeps four days: the longest window of an
+    alert is three."""
+    return Service(
+        name="prometheus",
+        image="prometheus",
+        zone=Zone.MONITORING,
+        resources=Resources(memory_mib=256, cpu=0.5, cpu_reserved=0.05),
+        command=(
+            f"--config.file={SECRETS}/prometheus.json",
+            "--storage.tsdb.path=/prometheus",
+            "--storage.tsdb.retention.time=4d",
+            "--storage.tsdb.retention.size=1GB",
+            # Nobody connects to it: people look at the dashboards' store.
+            f"--web.listen-address=127.0.0.1:{PROMETHEUS}",
+        ),
+        probe=Probe(check=HttpProbe(port=PROMETHEUS, path="/-/ready")),
+        volumes=(Volume(name="data", path="/prometheus", size_gib=2, cache=True),),
+        files=(
+            File(path=f"{SECRETS}/prometheus.json", content=content),
+            File(path=f"{SECRETS}/rules.json", content=rules),
+            PASSWORD_FILE,
+        ),
+        links=links,
+    )
+
+
+def alertmanager(receivers: Receivers) -> Service:
+    return Service(
+        name="alertmanager",
+        image="alertmanager",
+        zone=Zone.MONITORING,
+        resources=Resources(memory_mib=96, cpu=0.25, cpu_reserved=0.02),
+        command=(
+            f"--config.file={SECRETS}/alertmanager.json",
+            "--storage.path=/alertmanager",
+            "--cluster.listen-address=",
+            f"--web.listen-address=:{ALERTMANAGER}",
+        ),
+        ports=(Port(name="http", number=ALERTMANAGER, bound=False),),
+        probe=Probe(check=HttpProbe(port=ALERTMANAGER, path="/-/ready")),
+        # Silences, and which alerts were sent.
+        volumes=(Volume(name="data", path="/alertmanager", size_gib=1, cache=True),),
+        files=configuration.alertmanager(receivers),
+        egress=bool(receivers.model_fields_set),
+        monitoring=METRICS,
+    )
+
+
+def metric_store(
+    settings: ObservabilitySettings, published: int, dashboards: tuple[File, ...]
+) -> Service:
+    """Keeps metrics for long, and shows the dashboards."""
+    return Service(
+        name="victoria-metrics",
+        image="victoria-metrics",
+        zone=Zone.MONITORING,
+        resources=Resources(memory_mib=256, cpu=0.5, cpu_reserved=0.05),
+        command=(
+            "-storageDataPath=/victoria-metrics-data",
+            f"-retentionPeriod={settings.metrics_days}d",
+            f"-httpListenAddr=:{METRIC_STORE}",
+            f"-httpAuth.username={USER}",
+            f"-httpAuth.password=file://{SECRETS}/password",
+            f"-vmui.customDashboardsPath={DASHBOARDS}",
+        ),
+        ports=(Port(name="http", number=METRIC_STORE, published=published, bound=False),),
+        probe=Probe(check=HttpProbe(port=METRIC_STORE)),
+        volumes=(Volume(name="data", path="/victoria-metrics-data", size_gib=5),),
+        files=(PASSWORD_FILE, *dashboards),
+        monitoring=METRICS,
+    )
+
+
+def log_store(settings: ObservabilitySettings, published: int) -> Service:
+    return Service(
+        name="victoria-logs",
+        image="victoria-logs",
+        zone=Zone.MONITORING,
+        resources=Resources(memory_mib=256, cpu=0.5, cpu_reserved=0.05),
+        command=(
+            "-storageDataPath=/victoria-logs-data",
+            f"-retentionPeriod={settings.logs_days}d",
+            f"-retention.maxDiskSpaceUsageBytes={settings.logs_mib}MiB",
+            f"-httpListenAddr=:{LOG_STORE}",
+            f"-httpAuth.username={USER}",
+            f"-httpAuth.password=file://{SECRETS}/password",
+        ),
+        ports=(Port(name="http", number=LOG_STORE, published=published, bound=False),),
+        probe=Probe(check=HttpProbe(port=LOG_STORE)),
+        volumes=(Volume(name="data", path="/victoria-logs-data", size_gib=5),),
+        files=(PASSWORD_FILE,),
+        monitoring=METRICS,
+    )
+
+
+def log_agent(store: Endpoint) -> Service:
+    """Sends every line that a container of the stack writes to the store. While the store is away,
+    the lines stay in Docker's own files, and then in the agent's volume."""
+    return Service(
+        name="log-agent",
+        image="vlagent",
+        zone=Zone.MONITORING,
+        # Docker's log files belong to root. All capabilities are dropped.
+        user=ROOT,
+        resources=Resources(memory_mib=96, cpu=0.5, cpu_reserved=0.02),
+        command=(
+            "-fileCollector.glob=/tmp/containers/*/*-json.log",
+            "-fileCollector.msgField=log",
+            "-fileCollector.timeField=time",
+            "-fileCollector.streamFields=attrs.strata.stack,attrs.strata.service,attrs.strata.job",
+            f"-remoteWrite.url={store.url}/insert/native",
+            f"-remoteWrite.basicAuth.username={USER}",
+            f"-remoteWrite.basicAuth.passwordFile={SECRETS}/password",
+            "-remoteWrite.maxDiskUsagePerURL=1GiB",
+            "-tmpDataPath=/vlagent-data",
+            # The name of the agent's container, and a path with an id, tell nothing.
+            "-fileCollector.hostnameField=",
+            "-fileCollector.fileField=",
+            "-insert.disable",
+            ("-httpListenAddr=", Listen("http", template=f"{{address}}:{LOG_AGENT}")),
+        ),
+        environment={"STACK": StackName()},
+        ports=(Port(name="http", number=LOG_AGENT),),
+        probe=Probe(check=HttpProbe(port=LOG_AGENT)),
+        volumes=(Volume(name="data", path="/vlagent-data", size_gib=2, cache=True),),
+        host_mounts=(
+            HostMount(
+                folder=HostFolder.CONTAINERS, path=CONTAINERS, reason="reads the containers' logs"
+            ),
+        ),
+        tmpfs=(TMP,),
+        files=(PASSWORD_FILE,),
+        links=(store.without_waiting(),),
+        monitoring=METRICS,
+    )
+
+
+def container_exporter() -> Service:
+    return Service(
+        name="container-exporter",
+        image="container-exporter",
+        zone=Zone.MONITORING,
+        # Docker's files about containers belong to root. All capabilities are dropped.
+        user=ROOT,
+        resources=Resources(memory_mib=64, cpu=0.25, cpu_reserved=0.02),
+        environment={
+            "STACK": StackName(),
+            "LISTEN_ADDRESSES": Listen("http"),
+            "LISTEN_PORT": str(CONTAINER_EXPORTER),
+        },
+        ports=(Port(name="http", number=CONTAINER_EXPORTER),),
+        probe=Probe(check=HttpProbe(port=CONTAINER_EXPORTER)),
+        host_mounts=(
+            HostMount(
+                folder=HostFolder.CONTAINERS,
+                path=CONTAINERS,
+                reason="reads the labels, health and restarts of containers",
+            ),
+            HostMount(
+                folder=HostFolder.CGROUPS,
+                path=CGROUPS,
+                reason="reads the CPU and memory that containers use",
+            ),
+        ),
+        monitoring=METRICS,
+    )
+
+
+def node_exporter() -> Service:
+    """Metrics of the host. /proc shows the host's CPU, memory and disks in any container, and Docker's
+    mounts of /etc/hostname and the like show the disk that it keeps data on; so it mounts nothing."""
+    return Service(
+        name="node-exporter",
+        image="node-exporter",
+        zone=Zone.MONITORING,
+        resources=Resources(memory_mib=64, cpu=0.25, cpu_reserved=0.02),
+        command=(
+            f"--web.listen-address=:{NODE_EXPORTER}",
+            "--collector.disable-defaults",
+            *(f"--collector.{name}" for name in ("cpu", "diskstats", "filesystem", "loadavg")),
+            *(f"--collector.{name}" for name in ("meminfo", "pressure", "stat", "vmstat")),
+            # The default leaves out what is mounted below /etc.
+            "--collector.filesystem.mount-points-exclude=^/(dev|proc|sys|run|tmp)($|/)",
+        ),
+        ports=(Port(name="http", number=NODE_EXPORTER, bound=False),),
+        probe=Probe(check=HttpProbe(port=NODE_EXPORTER, path="/")),
+        monitoring=METRICS,
+    )
+
+
+def blackbox(links: tuple[Endpoint, ...]) -> Service:
+    """Requests every published URL, as a user would."""
+    return exporter(
+        links,
+        "blackbox-exporter",
+        "blackbox-exporter",
+        BLACKBOX,
+        (f"--config.file={SECRETS}/blackbox.json", "--log.level=warn"),
+        files=(File(path=f"{SECRETS}/blackbox.json", content=configuration.BLACKBOX),),
+    )

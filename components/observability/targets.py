@@ -1,0 +1,39 @@
+"""What is scraped and probed: it follows from the services of the stack."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from strata.model import Endpoint, Service
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The metrics of a service. `replicas`: the names of the replicas that serve them, which are
+    those of the observed `service` or of its exporter."""
+
+    service: str
+    endpoint: Endpoint
+    replicas: tuple[str, ...]
+    path: str
+
+
+def targets(services: Iterable[Service]) -> Iterator[Target]:
+    for service in services:
+        if service.monitoring is None:
+            continue
+        server = service.exporter or service
+        yield Target(
+            service=service.name,
+            endpoint=server.endpoint(service.monitoring.port).without_waiting(),
+            replicas=tuple(map(server.replica_name, range(server.replicas))),
+            path=service.monitoring.path,
+        )
+
+
+def published(services: Iterable[Service]) -> Iterator[tuple[Endpoint, str]]:
+    """The published TCP ports for people, each with its URL inside the stack."""
+    for service in services:
+        for port in service.ports:
+            if port.published is not None and port.name in ("http", "https"):
+                endpoint = service.endpoint(port.name).without_waiting()
+                yield endpoint, f"{port.name}://{endpoint.host}:{endpoint.number}/"

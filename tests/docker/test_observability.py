@@ -1,0 +1,179 @@
+"""The observability stack of the reference system: what it sees, and that it tells."""
+
+import json
+import os
+import signal
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.docker.conftest import Receiver, containers
+from tests.project import Project
+from tests.wait import until
+
+USER = "strata"
+ALERT_SECONDS = 60
+"""Within which an alert reaches its receiver."""
+RESOLVED_SECONDS = 150
+"""An alert that no longer fires is reported with the next message of its group, once a minute."""
+
+LINES_PER_SECOND = 2000
+SECONDS = 60
+# Numbered lines at a steady rate, in bursts of a tenth of a second.
+TALK = f"""
+number=0
+for ((burst = 0; burst < {SECONDS * 10}; burst++)); do
+    for ((line = 0; line < {LINES_PER_SECOND // 10}; line++)); do
+        echo "counted line $((number++)) of a container that talks a lot, to fill its log files"
+    done
+    read -t 0.1 <> <(:) || true
+done
+"""
+
+
+def password(engine: Any) -> str:
+    content: bytes = (
+        containers(engine)["victoria-metrics"].exec_run(["cat", "/run/secrets/password"]).output
+    )
+    return content.decode()
+
+
+@pytest.fixture
+def metrics(engine: Any, reference: Project) -> httpx.Client:
+    url = reference.outputs()["urls"]["victoria-metrics"]
+    return httpx.Client(base_url=url, auth=(USER, password(engine)), timeout=30)
+
+
+@pytest.fixture
+def logs(engine: Any, reference: Project) -> httpx.Client:
+    url = reference.outputs()["urls"]["victoria-logs"]
+    return httpx.Client(base_url=url, auth=(USER, password(engine)), timeout=30)
+
+
+def values(metrics: httpx.Client, expression: str) -> dict[str, float]:
+    """The newest value of each service."""
+    answer = metrics.get("/api/v1/query", params={"query": expression}).raise_for_status().json()
+    return {one["metric"]["service"]: float(one["value"][1]) for one in answer["data"]["result"]}
+
+
+def rows(logs: httpx.Client, query: str) -> list[dict[str, str]]:
+    answer = logs.get("/select/logsql/query", params={"query": query}).raise_for_status().text
+    return [json.loads(line) for line in answer.splitlines()]
+
+
+def test_every_service_is_observed(reference: Project, metrics: httpx.Client) -> None:
+    services = {one["name"] for one in reference.outputs()["services"]}
+    until(
+        lambda: (
+            values(metrics, 'min by (service) (container_running{service!=""})').keys() >= services
+        ),
+        "every container has metrics",
+    )
+    exported = {name.removesuffix("-exporter") for name in services if name.endswith("-exporter")}
+    own = {"api", "worker", "inference", "postgres", "redis", "rabbitmq", "gateway"}
+    assert own - {"api", "worker", "inference", "rabbitmq"} <= exported
+    until(
+        lambda: values(metrics, 'min by (service) (up{job!="probes"})').keys() >= own,
+        "every target is scraped",
+    )
+    until(
+        lambda: set(values(metrics, "min by (service) (up)").values()) == {1.0},
+        "every target is up",
+    )
+
+
+def test_the_stores_ask_for_the_password(metrics: httpx.Client, logs: httpx.Client) -> None:
+    for client in (metrics, logs):
+        assert httpx.get(f"{client.base_url}/").status_code == 401
+    assert metrics.get("/vmui/custom-dashboards").json()["dashboardsSettings"]
+
+
+def test_logs_have_their_service(reference: Project, logs: httpx.Client) -> None:
+    assert reference.stack == "pytest"
+    query = (
+        'attrs.strata.service:* | stats by ("attrs.strata.stack", "attrs.strata.service") count()'
+    )
+
+    def talking() -> set[tuple[str, str]]:
+        return {
+            (row["attrs.strata.stack"], row["attrs.strata.service"]) for row in rows(logs, query)
+        }
+
+    until(lambda: ("pytest", "worker") in talking(), "the worker's lines arrive")
+    assert {stack for stack, _ in talking()} == {"pytest"}, "lines of other stacks"
+
+
+def test_a_fault_is_told_and_then_its_end(
+    engine: Any, reference: Project, gateway: httpx.Client, receiver: Receiver
+) -> None:
+    assert reference.stack == "pytest"
+    running = containers(engine)
+    worker, inference = running["worker"], running["inference"]
+    known = len(receiver.received)
+    worker.stop()
+    processes = [int(line[1]) for line in inference.top()["Processes"]]
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        gateway.post("/documents", json={"id": "unheard", "text": "Nobody takes it."})
+        for name, service in (
+            ("ContainerDown", "worker"),
+            ("ContainerUnhealthy", "inference"),
+            ("RabbitmqQueueWithoutConsumer", "rabbitmq"),
+        ):
+            until(
+                partial(receiver.has, name, "firing", service, known),
+                f"{name} of {service} is received",
+                ALERT_SECONDS,
+            )
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
+        worker.start()
+    for name in ("ContainerDown", "ContainerUnhealthy", "RabbitmqQueueWithoutConsumer"):
+        until(
+            partial(receiver.has, name, "resolved", since=known),
+            f"{name} is resolved",
+            RESOLVED_SECONDS,
+        )
+
+
+def test_the_dead_mans_switch_arrives(reference: Project, receiver: Receiver) -> None:
+    assert reference.stack == "pytest"
+    until(lambda: receiver.has("DeadMansSwitch", "firing"), "it arrives")
+
+
+def test_no_line_is_lost_or_doubled(engine: Any, reference: Project, logs: httpx.Client) -> None:
+    """Over rotations of the log file, and a restart of the store."""
+    assert reference.stack == "pytest"
+    running = containers(engine)
+    options = running["worker"].attrs["HostConfig"]["LogConfig"]
+    talker = engine.containers.run(
+        running["worker"].attrs["Image"],
+        ["-c", TALK],
+        entrypoint="bash",
+        name="strata-pytest-talker",
+        labels={"strata.stack": "pytest", "strata.service": "talker"},
+        log_config=options,
+        network_mode="none",
+        detach=True,
+    )
+    try:
+        count = '"attrs.strata.service":talker | stats count() lines, count_uniq(_msg) distinct'
+        until(lambda: rows(logs, count)[0]["lines"] != "0", "its first lines arrive")
+        running["victoria-logs"].restart()
+        talker.wait(timeout=SECONDS * 4)
+        expected = str(LINES_PER_SECOND * SECONDS)
+
+        def arrived() -> bool:
+            try:
+                (row,) = rows(logs, count)
+            except httpx.HTTPError:
+                return False
+            return row == {"lines": expected, "distinct": expected}
+
+        until(arrived, f"{expected} lines, each once", 120)
+    finally:
+        talker.remove(force=True)
