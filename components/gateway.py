@@ -14,6 +14,7 @@ from strata.components.component import WorkloadComponent
 from strata.components.exporter import exporter
 from strata.model import (
     TMP,
+    Alert,
     Cores,
     Endpoint,
     File,
@@ -64,6 +65,15 @@ ERRORS = {
 
 MONITORING = Monitoring(
     port="metrics",
+    alerts=(
+        Alert(
+            name="GatewayDropsConnections",
+            expression='sum by (service) (increase(nginx_connections_accepted{service="$service"}[5m]))'
+            ' - sum by (service) (increase(nginx_connections_handled{service="$service"}[5m])) > 0',
+            summary="$service closed {{ $value | humanize }} connections, beyond its limit",
+            for_seconds=0,
+        ),
+    ),
     panels=(
         Panel(
             title="Requests",

@@ -17,7 +17,6 @@ from strata.model import (
     Resources,
     Secret,
     Service,
-    Severity,
     Tmpfs,
     Unit,
 )
@@ -67,16 +66,45 @@ MONITORING = Monitoring(
     alerts=(
         Alert(
             name="PostgresDown",
-            expression='pg_up{service="$service"} == 0',
-            summary="$service doesn't accept connections",
-            severity=Severity.CRITICAL,
+            # ContainerDown and ContainerUnhealthy are critical and replace it.
+            expression='min by (service) (pg_up{service="$service"}) == 0',
+            summary="$service doesn't accept the connections of its exporter",
+            for_seconds=30,
         ),
         Alert(
             name="PostgresConnectionsNearLimit",
-            expression='sum(pg_stat_activity_count{service="$service"})'
-            ' / max(pg_settings_max_connections{service="$service"}) > 0.8',
+            expression='sum by (service) (pg_stat_activity_count{service="$service"})'
+            ' / max by (service) (pg_settings_max_connections{service="$service"}) > 0.8',
             summary="$service uses {{ $value | humanizePercentage }} of its connections",
             for_seconds=300,
+        ),
+        Alert(
+            name="PostgresLongTransaction",
+            # It keeps vacuum from removing dead rows (PostgreSQL 17 documentation, 24.1.2).
+            expression="max by (service, datname, state)"
+            ' (pg_stat_activity_max_tx_duration{service="$service"}) > 900',
+            summary="a transaction in {{ $labels.datname }} of $service ({{ $labels.state }}) is open"
+            " for {{ $value | humanizeDuration }}",
+        ),
+        Alert(
+            name="PostgresDeadlocks",
+            expression="sum by (service, datname)"
+            ' (increase(pg_stat_database_deadlocks{service="$service"}[15m])) > 0',
+            summary="PostgreSQL ended transactions of {{ $labels.datname }} that waited for each other",
+            for_seconds=0,
+        ),
+        Alert(
+            name="PostgresReadsFromDisk",
+            # 1 MiB/s that isn't in memory, as pages of 8 KiB. A database that reads little may well
+            # miss.
+            expression='sum by (service) (rate(pg_stat_database_blks_hit{service="$service"}[15m]))'
+            " / (sum by (service)"
+            ' (rate(pg_stat_database_blks_hit{service="$service"}[15m])'
+            ' + rate(pg_stat_database_blks_read{service="$service"}[15m]))) < 0.9'
+            " and sum by (service)"
+            ' (rate(pg_stat_database_blks_read{service="$service"}[15m])) > 128',
+            summary="$service finds {{ $value | humanizePercentage }} of the pages in its memory",
+            for_seconds=900,
         ),
     ),
     panels=(

@@ -41,28 +41,55 @@ HEALTHY = (
 )
 
 
+# Nothing consumes these queues: they keep failed messages for people.
+_DEAD_LETTERS = "(.+[._-])?(dead|dlq|dead[._-]?letters?)"
+_READY = (
+    "sum by (service, queue) (rabbitmq_queue_messages_ready"
+    f'{{service="$service", queue!~"{_DEAD_LETTERS}"}})'
+)
+_CONSUMERS = 'sum by (service, queue) (rabbitmq_queue_consumers{service="$service"})'
+_ACKNOWLEDGED = (
+    'sum by (service, queue) (rate(rabbitmq_queue_messages_acked_total{service="$service"}[5m]))'
+)
+
 MONITORING = Monitoring(
     port="metrics",
     alerts=(
         Alert(
             name="RabbitmqQueueWithoutConsumer",
-            expression='sum by (queue) (rabbitmq_queue_messages_ready{service="$service"}) > 0'
-            ' and sum by (queue) (rabbitmq_queue_consumers{service="$service"}) == 0',
-            summary="queue {{ $labels.queue }} has messages and no consumer",
+            expression=f"{_READY} > 0 and {_CONSUMERS} == 0",
+            summary="queue {{ $labels.queue }} has {{ $value }} messages and no consumer",
             severity=Severity.CRITICAL,
+            for_seconds=15,
         ),
         Alert(
-            name="RabbitmqQueueGrows",
-            expression='sum by (queue) (rabbitmq_queue_messages_ready{service="$service"}) > 100'
-            ' and sum by (queue) (deriv(rabbitmq_queue_messages_ready{service="$service"}[10m])) > 0',
-            summary="queue {{ $labels.queue }} has {{ $value }} messages and grows",
-            for_seconds=600,
+            name="RabbitmqQueueSlow",
+            # The queue's length over its throughput is the time a message waits (Little's law).
+            expression=f"{_READY} / {_ACKNOWLEDGED} > 300",
+            summary="a message waits for {{ $value | humanizeDuration }} in queue {{ $labels.queue }}",
+            for_seconds=300,
+        ),
+        Alert(
+            name="RabbitmqConsumersStuck",
+            expression=f"{_CONSUMERS} > 0 and sum by (service, queue)"
+            ' (min_over_time(rabbitmq_queue_messages{service="$service"}[5m])) > 0'
+            f" unless {_ACKNOWLEDGED} > 0",
+            summary="the consumers of queue {{ $labels.queue }} finish no message",
+            for_seconds=120,
+        ),
+        Alert(
+            name="RabbitmqMessagesRejected",
+            expression="sum by (service)"
+            ' (increase(rabbitmq_global_messages_dead_lettered_rejected_total{service="$service"}'
+            "[10m])) > 0",
+            summary="consumers rejected {{ $value | humanize }} messages in 10 minutes",
+            for_seconds=0,
         ),
         Alert(
             name="RabbitmqBlocksPublishers",
-            expression="max by (instance)"
-            ' (rabbitmq_alarms_memory_used_watermark{service="$service"}'
-            ' or rabbitmq_alarms_free_disk_space_watermark{service="$service"}) > 0',
+            expression="max by (service)"
+            ' ({__name__=~"rabbitmq_alarms_(memory_used|free_disk_space)_watermark",'
+            ' service="$service"}) > 0',
             summary="$service has too little memory or disk space to accept messages",
             severity=Severity.CRITICAL,
             for_seconds=0,

@@ -40,14 +40,39 @@ MONITORING = Monitoring(
     alerts=(
         Alert(
             name="RedisDown",
-            expression='redis_up{service="$service"} == 0',
-            summary="$service doesn't accept connections",
-            severity=Severity.CRITICAL,
+            # ContainerDown and ContainerUnhealthy are critical and replace it.
+            expression='min by (service) (redis_up{service="$service"}) == 0',
+            summary="$service doesn't accept the connections of its exporter",
+            for_seconds=30,
         ),
         Alert(
             name="RedisRejectsConnections",
-            expression='increase(redis_rejected_connections_total{service="$service"}[5m]) > 0',
+            expression="sum by (service)"
+            ' (increase(redis_rejected_connections_total{service="$service"}[5m])) > 0',
             summary="$service has reached its limit of clients",
+            for_seconds=0,
+        ),
+        Alert(
+            name="RedisCantSave",
+            # After a failed write Redis rejects all writes (Redis documentation, "Persistence").
+            expression="min by (service)"
+            ' ({__name__=~"redis_(aof_last_write|rdb_last_bgsave)_status", service="$service"}) == 0',
+            summary="$service can't write to its volume",
+            severity=Severity.CRITICAL,
+            for_seconds=15,
+        ),
+        Alert(
+            name="RedisCacheTooSmall",
+            # A cache evicts once it's full. It is too small if it then lacks what is requested.
+            expression="sum by (service)"
+            ' (rate(redis_keyspace_hits_total{service="$service"}[15m])) / (sum by (service)'
+            ' (rate(redis_keyspace_hits_total{service="$service"}[15m])'
+            ' + rate(redis_keyspace_misses_total{service="$service"}[15m]))) < 0.8'
+            " and sum by (service)"
+            ' (rate(redis_evicted_keys_total{service="$service"}[15m])) > 0',
+            summary="$service is full, evicts keys, and has {{ $value | humanizePercentage }}"
+            " of those requested",
+            for_seconds=900,
         ),
     ),
     panels=(

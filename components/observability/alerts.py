@@ -1,9 +1,33 @@
-"""The alerts that hold for every service, whatever it is."""
+"""The alerts that hold for every service, whatever it is.
+
+From its cause to a receiver, an alert takes at most the scrape interval (15 s), the evaluation interval
+(15 s), its `for_seconds`, and Alertmanager's `group_wait` (5 s). What reports an outage has a
+`for_seconds` of at most 15, and so arrives within 60 s.
+"""
 
 from strata.model import Alert, Severity
 
-# Error budget of a month at 99.5 %: burn rates and windows of Google's SRE Workbook, "Alerting on SLOs", table 5-8.
+# Of each service's requests. Its error budget for 30 days is the rest.
 OBJECTIVE = 0.995
+# A response within a second doesn't interrupt a user's thoughts (Nielsen, "Response Times: The 3
+# Important Limits").
+SLOW_SECONDS = 1
+# Fewer failures are no trend: one failed request of two would be a burn rate of 100.
+FAILURES_MINIMUM = 5
+# Docker's health is "starting" for at most start_period (30 s) and three failures (8 s each) more.
+STARTING_SECONDS = 60
+
+STOPPED = 'container_running{kind!~"job|files|prepare"} == 0'
+# Docker only calls a container unhealthy after several failures. A container that starts isn't.
+UNHEALTHY = (
+    "container_health_state == 0 and container_running == 1"
+    f" and time() - container_start_time_seconds > {STARTING_SECONDS}"
+)
+
+
+def _each(expression: str) -> str:
+    """One result for each container, whatever its ID and image."""
+    return f"max by (service, name) ({expression})"
 
 
 def _burn(rate: float, long: str, short: str) -> str:
@@ -16,8 +40,19 @@ def _burn(rate: float, long: str, short: str) -> str:
         )
 
     limit = round(rate * (1 - OBJECTIVE), 6)
-    return f"({share(long)}) > {limit} and ({share(short)}) > {limit}"
+    failures = f'sum by (service) (increase(http_requests_total{{status=~"5.."}}[{long}]))'
+    return (
+        f"({share(long)}) > {limit} and ({share(short)}) > {limit}"
+        f" and {failures} > {FAILURES_MINIMUM}"
+    )
 
+
+def _disks(expression: str) -> str:
+    """One result for each disk, however often it is mounted."""
+    return f"min by (service, instance, device) ({expression})"
+
+
+FREE = _disks("node_filesystem_avail_bytes / node_filesystem_size_bytes")
 
 OF_THE_STACK = (
     Alert(
@@ -28,95 +63,179 @@ OF_THE_STACK = (
     ),
     Alert(
         name="ContainerDown",
-        expression='container_running{kind!~"job|files|prepare"} == 0',
-        summary="{{ $labels.name }} doesn't run",
+        expression=_each(STOPPED),
+        summary="{{ $labels.name }} isn't running",
         severity=Severity.CRITICAL,
+        # An update stops a container for some seconds to replace it.
         for_seconds=15,
     ),
     Alert(
         name="ContainerUnhealthy",
-        expression="container_health_state == 0 and on (name) container_running == 1",
+        expression=_each(UNHEALTHY),
         summary="{{ $labels.name }} fails its health check",
         severity=Severity.CRITICAL,
-        for_seconds=15,
+        for_seconds=0,
     ),
     Alert(
-        name="ContainerRestarts",
-        expression="increase(container_restarts_total[10m]) > 2",
+        name="ContainerRestarted",
+        expression=_each("increase(container_restarts_total[5m])") + " > 0",
+        summary="a process of {{ $labels.name }} ended unexpectedly, and Docker restarted it",
+        for_seconds=0,
+    ),
+    Alert(
+        name="ContainerRestartLoop",
+        # Docker's delay starts at 0.1 s and doubles at each restart: a process that ends at once is
+        # restarted 4 times within 2 s.
+        expression=_each("increase(container_restarts_total[10m])") + " > 3",
         summary="{{ $labels.name }} restarted {{ $value | humanize }} times in 10 minutes",
+        severity=Severity.CRITICAL,
         for_seconds=0,
     ),
     Alert(
         name="ContainerOutOfMemory",
-        expression="increase(container_oom_events_total[10m]) > 0",
-        summary="the kernel ended a process of {{ $labels.name }}, which reached its memory limit",
+        expression=_each("increase(container_oom_events_total[10m])") + " > 0",
+        summary="the kernel killed a process of {{ $labels.name }} at its memory limit",
         for_seconds=0,
     ),
     Alert(
         name="ContainerMemoryNearLimit",
-        expression="container_memory_working_set_bytes"
-        " / (container_spec_memory_limit_bytes > 0) > 0.9",
+        expression=_each(
+            "container_memory_working_set_bytes / (container_spec_memory_limit_bytes > 0)"
+        )
+        + " > 0.9",
         summary="{{ $labels.name }} uses {{ $value | humanizePercentage }} of its memory limit",
         for_seconds=300,
     ),
     Alert(
         name="ContainerCpuThrottled",
-        expression="rate(container_cpu_cfs_throttled_periods_total[5m])"
-        " / rate(container_cpu_cfs_periods_total[5m]) > 0.5",
-        summary="{{ $labels.name }} waits for its CPU limit in {{ $value | humanizePercentage }}"
+        # Threshold and duration: kubernetes-mixin, CPUThrottlingHigh.
+        expression=_each(
+            "rate(container_cpu_cfs_throttled_periods_total[5m])"
+            " / rate(container_cpu_cfs_periods_total[5m])"
+        )
+        + " > 0.25",
+        summary="{{ $labels.name }} waits for its CPU limit {{ $value | humanizePercentage }}"
         " of the time",
         for_seconds=900,
     ),
     Alert(
         name="TargetDown",
-        expression='up{job!="probes"} == 0',
+        # ContainerDown and ContainerUnhealthy report a target whose container has failed.
+        expression='max by (service, instance) (up{job!="probes"}) == 0 unless on (instance)'
+        f' label_replace({STOPPED} or {UNHEALTHY}, "instance", "$1", "replica", "(.+)")',
         summary="the metrics of {{ $labels.service }} ({{ $labels.instance }}) can't be read",
         for_seconds=30,
     ),
     Alert(
         name="UrlDown",
-        expression="probe_success == 0",
-        summary="{{ $labels.instance }} doesn't answer",
+        expression="min by (service, instance) (probe_success) == 0",
+        summary="{{ $labels.instance }} doesn't answer, or with an error",
         severity=Severity.CRITICAL,
         for_seconds=15,
     ),
     Alert(
         name="CertificateExpires",
-        expression="probe_ssl_earliest_cert_expiry - time() < 14 * 86400",
+        expression="min by (service, instance) (probe_ssl_earliest_cert_expiry) - time()"
+        " < 14 * 86400",
         summary="the certificate of {{ $labels.instance }} expires in"
         " {{ $value | humanizeDuration }}",
+        for_seconds=0,
     ),
+    Alert(
+        name="CertificateExpired",
+        expression="min by (service, instance) (probe_ssl_earliest_cert_expiry) - time() <= 0",
+        summary="the certificate of {{ $labels.instance }} has expired",
+        severity=Severity.CRITICAL,
+        for_seconds=0,
+    ),
+    # Burn rates and windows: Google, "The Site Reliability Workbook", chapter 5, table 5-8.
     Alert(
         name="ErrorBudgetBurnsFast",
-        expression=_burn(14.4, "1h", "5m"),
+        expression=f"{_burn(14.4, '1h', '5m')} or {_burn(6, '6h', '30m')}",
         summary="{{ $labels.service }} fails {{ $value | humanizePercentage }} of its requests",
         severity=Severity.CRITICAL,
+        for_seconds=15,
     ),
     Alert(
-        name="ErrorBudgetBurns",
-        expression=_burn(6, "6h", "30m"),
+        name="ErrorBudgetBurnsSlowly",
+        expression=_burn(1, "3d", "6h"),
         summary="{{ $labels.service }} fails {{ $value | humanizePercentage }} of its requests",
         for_seconds=300,
     ),
     Alert(
+        name="RequestsSlow",
+        expression="histogram_quantile(0.95, sum by (service, le)"
+        f" (rate(http_request_duration_seconds_bucket[5m]))) > {SLOW_SECONDS}",
+        summary="5% of the requests to {{ $labels.service }} take {{ $value | humanizeDuration }}"
+        " or longer",
+        for_seconds=600,
+    ),
+    # Thresholds of the disks' alerts: mixin of node_exporter, config.libsonnet.
+    Alert(
+        name="DiskNearlyFull",
+        expression=f"{FREE} < 0.05",
+        summary="{{ $value | humanizePercentage }} of {{ $labels.device }} is free",
+        for_seconds=15,
+    ),
+    Alert(
         name="DiskFull",
-        expression="min without (mountpoint) (node_filesystem_avail_bytes"
-        " / node_filesystem_size_bytes) < 0.1",
+        expression=f"{FREE} < 0.03",
         summary="{{ $value | humanizePercentage }} of {{ $labels.device }} is free",
         severity=Severity.CRITICAL,
+        for_seconds=15,
     ),
     Alert(
         name="DiskFillsWithinADay",
-        expression="min without (mountpoint) (predict_linear(node_filesystem_avail_bytes[6h],"
-        " 86400)) < 0 and min without (mountpoint) (node_filesystem_avail_bytes"
-        " / node_filesystem_size_bytes) < 0.4",
+        # A trend needs data: none is seen in the first 3 hours, when images and caches are written.
+        expression=_disks("predict_linear(node_filesystem_avail_bytes[6h], 86400)")
+        + f" < 0 and {FREE} < 0.4 and "
+        + _disks("node_filesystem_avail_bytes offset 3h")
+        + " > 0",
         summary="{{ $labels.device }} is full within a day, at the rate of the last 6 hours",
         for_seconds=900,
     ),
     Alert(
+        name="DiskOutOfInodes",
+        expression=_disks("node_filesystem_files_free / (node_filesystem_files > 0)") + " < 0.03",
+        summary="{{ $value | humanizePercentage }} of the inodes of {{ $labels.device }} are free",
+        severity=Severity.CRITICAL,
+        for_seconds=15,
+    ),
+    Alert(
         name="LogsBehind",
-        expression="sum by (service) (vlagent_remotewrite_pending_data_bytes) > 100 * 1024 * 1024",
-        summary="{{ $labels.service }} has {{ $value | humanize1024 }}B of logs to send",
-        for_seconds=300,
+        # While the store is away, the agent retries at least once a minute.
+        expression="sum by (service) (increase(vlagent_remotewrite_retries_count_total[3m])) > 0",
+        summary="{{ $labels.service }} can't send logs to their store, and keeps them on disk",
+        for_seconds=120,
+    ),
+    Alert(
+        name="LogsLost",
+        # A timestamp is too small if the line is older than the store keeps any.
+        expression="sum by (service) (increase(vlagent_remotewrite_packets_dropped_total[10m])"
+        ' or increase(vl_rows_dropped_total{reason!~"debug|too_small_timestamp"}[10m])) > 0',
+        summary="{{ $labels.service }} dropped log lines",
+        for_seconds=0,
+    ),
+    Alert(
+        name="MetricStoreBehind",
+        # Threshold: mixin of Prometheus, PrometheusRemoteWriteBehind.
+        expression="max by (service)"
+        " (max_over_time(prometheus_remote_storage_highest_timestamp_in_seconds[5m]))"
+        " - max by (service)"
+        " (max_over_time(prometheus_remote_storage_queue_highest_sent_timestamp_seconds[5m])) > 120",
+        summary="the dashboards lack the metrics of the last {{ $value | humanizeDuration }}",
+    ),
+    Alert(
+        name="NotificationsFail",
+        expression="sum by (service, integration)"
+        " (increase(alertmanager_notifications_failed_total[5m])) > 0",
+        summary="alerts can't be sent to {{ $labels.integration }}",
+        for_seconds=0,
+    ),
+    Alert(
+        name="RulesFail",
+        expression="sum by (service) (increase(prometheus_rule_evaluation_failures_total[5m])) > 0",
+        summary="alerts can't be evaluated",
+        for_seconds=0,
     ),
 )

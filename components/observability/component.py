@@ -79,6 +79,7 @@ def describe(composition: Composition, stack: Stack) -> Iterator[Workload]:
         alertmanager=receiver.endpoint("http"),
         blackbox=blackbox.endpoint("metrics"),
         store=metrics.endpoint("http"),
+        own_port=parts.PROMETHEUS,
     )
     # The blackbox exporter, Alertmanager and the store of metrics are targets too.
     links = tuple(dict.fromkeys(target.endpoint for target in scraped))

@@ -50,8 +50,9 @@ def prometheus(
     alertmanager: Endpoint,
     blackbox: Endpoint,
     store: Endpoint,
+    own_port: int,
 ) -> Text:
-    """`protected`: services that ask for the password."""
+    """`protected`: services that ask for the password. `own_port`: where Prometheus listens."""
     login = {"username": USER, "password_file": f"{SECRETS}/password"}
     interval = f"{settings.scrape_interval_seconds}s"
     before, after = _document(
@@ -98,6 +99,23 @@ def prometheus(
                     }
                     for target in targets
                 ),
+                {
+                    "job_name": "prometheus",
+                    "static_configs": [
+                        {
+                            "targets": [f"127.0.0.1:{own_port}"],
+                            "labels": {"service": "prometheus", "instance": "prometheus-1"},
+                        }
+                    ],
+                    # The others, several hundred, are about its own implementation.
+                    "metric_relabel_configs": [
+                        {
+                            "source_labels": ["__name__"],
+                            "regex": "prometheus_(remote_storage|notifications|rule_evaluation)_.*",
+                            "action": "keep",
+                        }
+                    ],
+                },
                 {
                     "job_name": "probes",
                     "metrics_path": "/probe",
@@ -200,7 +218,7 @@ def alertmanager(receivers: Receivers) -> tuple[File, ...]:
             "inhibit_rules": [
                 {
                     "source_matchers": ['severity="critical"'],
-                    "target_matchers": ['severity="warning"'],
+                    "target_matchers": ['severity="warning"', 'alertname!="DeadMansSwitch"'],
                     "equal": ["service"],
                 }
             ],
