@@ -1,0 +1,137 @@
+"""The alerts and the configuration of Prometheus and Alertmanager, checked by their own tools."""
+
+import io
+import json
+import tarfile
+from typing import Any
+
+import pytest
+
+from strata.components.observability.configuration import rules
+from strata.components.observability.gpu import GPU
+from strata.config import Settings
+from strata.images.build import build
+from strata.images.choose import choose
+from strata.images.source import resolve
+from systems import reference
+from tests.components.stack import compose
+from tests.docker.alert_cases import CASES
+
+SETTINGS = Settings.model_validate(
+    {
+        "observability": {
+            "receivers": {
+                "webhookUrl": "https://alerts.example.com/strata",
+                "slackUrl": "https://hooks.example.com/services/a/b/c",
+                "pagerdutyKey": "0" * 32,
+                "mail": {
+                    "to": "team@example.com",
+                    "sender": "strata@example.com",
+                    "smarthost": "mail.example.com:587",
+                    "username": "strata",
+                    "password": "a password",
+                },
+            }
+        }
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, str]:
+    """The files of the reference system's services, by the path in the volume of files."""
+    uploads = compose(reference.compose, settings=SETTINGS).recorded.inputs["files"]["uploads"]
+    return {upload["file"]: upload["content"] for upload in uploads["value"]}
+
+
+def secrets_of(service: str, files: dict[str, str]) -> dict[str, str]:
+    """The files in /run/secrets of a service, by their path in its container."""
+    prefix = f"/{service}-run-secrets/"
+    return {
+        f"/run/secrets/{path.removeprefix(prefix)}": content
+        for path, content in files.items()
+        if path.startswith(prefix)
+    }
+
+
+def run(engine: Any, image: str, files: dict[str, str], *command: str) -> tuple[int, str]:
+    """Runs a command in a container of an image that also has these files. Returns its status and
+    output."""
+    build(engine, [image], choose()[0], lambda _name, _state: None)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for path, content in files.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(content.encode())
+            tar.addfile(member, io.BytesIO(content.encode()))
+    container = engine.containers.create(
+        resolve(image, choose()[0]), list(command), entrypoint=[], network_mode="none"
+    )
+    try:
+        container.put_archive("/", archive.getvalue())
+        container.start()
+        status: int = container.wait()["StatusCode"]
+        return status, container.logs().decode()
+    finally:
+        container.remove(force=True, v=True)
+
+
+def test_each_alert_fires_for_its_cause_and_not_otherwise(
+    engine: Any, files: dict[str, str]
+) -> None:
+    gpu = json.loads(rules(("gpu-exporter", alert) for alert in GPU.alerts))
+    known = {
+        rule["alert"]: rule
+        for content in (json.loads(files["/prometheus-run-secrets/rules.json"]), gpu)
+        for rule in content["groups"][0]["rules"]
+    }
+    assert {case.alert for case in CASES} == set(known)
+    assert len(CASES) == len(known)
+    content: dict[str, Any] = {}
+    for case in CASES:
+        rule = known[case.alert]
+        # promtool evaluates every rule of a file at every step, so each alert has its own.
+        content[f"rules/{case.alert}"] = {"groups": [{"name": case.alert, "rules": [rule]}]}
+        content[f"tests/{case.alert}"] = {
+            "rule_files": [f"../rules/{case.alert}"],
+            "evaluation_interval": "15s",
+            "tests": list(case.tests(rule["labels"]["severity"])),
+        }
+    status, output = run(
+        engine,
+        "prometheus",
+        {f"/{path}": json.dumps(value) for path, value in content.items()},
+        *("sh", "-c", "promtool check rules /rules/* && promtool test rules /tests/*"),
+    )
+    assert status == 0, output
+
+
+def test_promtool_accepts_the_configuration_of_prometheus(
+    engine: Any, files: dict[str, str]
+) -> None:
+    status, output = run(
+        engine,
+        "prometheus",
+        secrets_of("prometheus", files),
+        *(
+            "promtool",
+            "check",
+            "config",
+            "--lint=all",
+            "--lint-fatal",
+            "/run/secrets/prometheus.json",
+        ),
+    )
+    assert status == 0, output
+
+
+def test_amtool_accepts_the_configuration_of_alertmanager(
+    engine: Any, files: dict[str, str]
+) -> None:
+    status, output = run(
+        engine,
+        "alertmanager",
+        secrets_of("alertmanager", files),
+        *("amtool", "check-config", "/run/secrets/alertmanager.json"),
+    )
+    assert status == 0, output
