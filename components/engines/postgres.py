@@ -111,7 +111,8 @@ MONITORING = Monitoring(
         Panel(
             title="Connections by state",
             expressions={
-                "{{state}}": 'sum by (state) (pg_stat_activity_count{service="$service"})'
+                "{{state}}": 'sum by (state) (pg_stat_activity_count{service="$service"}) > 0',
+                "limit": 'max(pg_settings_max_connections{service="$service"})',
             },
         ),
         Panel(
@@ -123,13 +124,20 @@ MONITORING = Monitoring(
             unit=Unit.PER_SECOND,
         ),
         Panel(
-            title="Reads from memory",
+            title="Pages found in memory",
             expressions={
-                "share": 'sum(rate(pg_stat_database_blks_hit{service="$service"}[5m]))'
+                "all databases": 'sum(rate(pg_stat_database_blks_hit{service="$service"}[5m]))'
                 ' / sum(rate(pg_stat_database_blks_hit{service="$service"}[5m])'
                 ' + rate(pg_stat_database_blks_read{service="$service"}[5m]))'
             },
             unit=Unit.SHARE,
+        ),
+        Panel(
+            title="Longest open transaction",
+            expressions={
+                "{{state}}": 'max by (state) (pg_stat_activity_max_tx_duration{service="$service"})'
+            },
+            unit=Unit.SECONDS,
         ),
         Panel(
             title="Size",

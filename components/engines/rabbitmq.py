@@ -106,7 +106,7 @@ MONITORING = Monitoring(
             },
         ),
         Panel(
-            title="Rates",
+            title="Messages per second",
             expressions={
                 "published": "sum(rate(rabbitmq_global_messages_received_total"
                 '{service="$service"}[5m]))',
@@ -122,8 +122,11 @@ MONITORING = Monitoring(
             },
         ),
         Panel(
-            title="Memory",
-            expressions={"resident": 'rabbitmq_process_resident_memory_bytes{service="$service"}'},
+            title="Memory of RabbitMQ, up to its watermark",
+            expressions={
+                "used": 'rabbitmq_process_resident_memory_bytes{service="$service"}',
+                "limit": 'rabbitmq_resident_memory_limit_bytes{service="$service"}',
+            },
             unit=Unit.BYTES,
         ),
     ),

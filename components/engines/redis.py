@@ -77,7 +77,7 @@ MONITORING = Monitoring(
     ),
     panels=(
         Panel(
-            title="Memory",
+            title="Memory of Redis, up to maxmemory",
             expressions={
                 "used": 'redis_memory_used_bytes{service="$service"}',
                 "limit": 'redis_memory_max_bytes{service="$service"}',
@@ -85,9 +85,9 @@ MONITORING = Monitoring(
             unit=Unit.BYTES,
         ),
         Panel(
-            title="Hits",
+            title="Requested keys that exist",
             expressions={
-                "share": 'rate(redis_keyspace_hits_total{service="$service"}[5m])'
+                "hits": 'rate(redis_keyspace_hits_total{service="$service"}[5m])'
                 ' / (rate(redis_keyspace_hits_total{service="$service"}[5m])'
                 ' + rate(redis_keyspace_misses_total{service="$service"}[5m]))'
             },

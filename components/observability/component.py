@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from strata.components.observability import alerts, configuration, panels, parts
+from strata.components.observability import alerts, configuration, parts
 from strata.components.observability.targets import published, targets
 from strata.config import PlatformName
 from strata.model import Alert, Composition, Service, Workload
@@ -56,7 +56,7 @@ def describe(composition: Composition, stack: Stack) -> Iterator[Workload]:
         settings.observability,
         settings.ports.dashboards,
         configuration.dashboard_files(
-            panels.OVERVIEW, observed, panels.OF_EACH_SERVICE, parts.DASHBOARDS
+            observed, {link.server for link in composition.links}, parts.DASHBOARDS
         ),
     )
     own: list[Service] = [

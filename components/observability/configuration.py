@@ -1,9 +1,10 @@
 """The configuration files of the parts, written from plain data."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from strata.components.observability import panels
 from strata.components.observability.targets import Target
 from strata.config import ObservabilitySettings, Receivers
 from strata.model import (
@@ -12,6 +13,7 @@ from strata.model import (
     Confidential,
     Endpoint,
     File,
+    Kind,
     Panel,
     Service,
     StackName,
@@ -22,16 +24,16 @@ from strata.model.monitoring import Unit
 SECRETS = "/run/secrets"
 USER = "strata"
 
-# vmui names the unit behind each value.
+# vmui shows a number as it is, with the unit behind it: each unit as shown, and the factor to it.
 UNITS = {
-    Unit.NUMBER: "",
-    Unit.BYTES: "bytes",
-    Unit.SECONDS: "s",
-    Unit.PER_SECOND: "/s",
-    Unit.SHARE: "of 1",
-    Unit.CELSIUS: "°C",
-    Unit.WATTS: "W",
-    Unit.DOLLARS_PER_HOUR: "$/h",
+    Unit.NUMBER: ("", None),
+    Unit.BYTES: ("MiB", "1 / 1048576"),
+    Unit.SECONDS: ("s", None),
+    Unit.PER_SECOND: ("/s", None),
+    Unit.SHARE: ("%", "100"),
+    Unit.CELSIUS: ("°C", None),
+    Unit.WATTS: ("W", None),
+    Unit.DOLLARS_PER_HOUR: ("$/h", None),
 }
 
 
@@ -246,46 +248,55 @@ BLACKBOX = _document(
 )
 
 
-def dashboard(title: str, service: str, rows: Sequence[tuple[str, Sequence[Panel]]]) -> str:
-    """A dashboard of vmui."""
+def dashboard(title: str, service: str, contents: Iterable[Panel]) -> str:
+    """A dashboard of vmui. It has one row, because vmui shows further ones collapsed."""
     return _document(
         {
             "title": title,
             "rows": [
                 {
-                    "title": row,
+                    "title": title,
                     "panels": [
                         {
                             "title": panel.title,
-                            "width": 6,
-                            "unit": UNITS[panel.unit],
+                            "width": 4,  # Of 12: below, values are cut off on a laptop.
+                            "unit": UNITS[panel.unit][0],
                             "expr": [
-                                expression.replace(SERVICE, service)
+                                _scaled(UNITS[panel.unit][1], expression.replace(SERVICE, service))
                                 for expression in panel.expressions.values()
                             ],
                             "alias": list(panel.expressions),
                         }
-                        for panel in panels
+                        for panel in contents
                     ],
                 }
-                for row, panels in rows
             ],
         }
     )
 
 
+def _scaled(factor: str | None, expression: str) -> str:
+    return f"{factor} * ({expression})" if factor else expression
+
+
 def dashboard_files(
-    overview: Sequence[tuple[str, Sequence[Panel]]],
-    services: Iterable[Service],
-    of_each: Sequence[tuple[str, Sequence[Panel]]],
-    folder: str,
+    services: Iterable[Service], called: Collection[str], folder: str
 ) -> tuple[File, ...]:
-    """The dashboards of the stack and of each service."""
-    pages = [("overview", dashboard("Overview", "", overview))]
+    """The dashboards of the stack, of each service and of the observability services. `called`: the
+    services that have clients."""
+    pages = [("overview", dashboard("Overview", "", panels.OVERVIEW))]
     for service in services:
-        own = service.monitoring.panels if service.monitoring else ()
-        rows = [*of_each, *([(service.name, own)] if own else [])]
-        pages.append((service.name, dashboard(service.name, service.name, rows)))
+        own = service.monitoring.panels if service.monitoring is not None else ()
+        # Engines, and what has an exporter, don't count requests in these names.
+        requests = (
+            service.monitoring is not None
+            and service.kind is Kind.APPLICATION
+            and service.exporter is None
+            and service.name in called
+        )
+        contents = (*(panels.REQUESTS if requests else ()), *own, *panels.CONTAINERS)
+        pages.append((service.name, dashboard(service.name, service.name, contents)))
+    pages.append(("observability", dashboard("Observability", "", panels.OBSERVABILITY)))
     return tuple(
         File(path=f"{folder}/{index:02}-{name}.json", content=content)
         for index, (name, content) in enumerate(pages)

@@ -2,139 +2,233 @@
 
 from strata.model import Panel, Unit
 
-OVERVIEW = (
-    (
-        "Requests",
-        (
-            Panel(
-                title="Requests",
-                expressions={"{{service}}": "sum by (service) (rate(http_requests_total[5m]))"},
-                unit=Unit.PER_SECOND,
-            ),
-            Panel(
-                title="Failed requests (5xx)",
-                expressions={
-                    "{{service}}": 'sum by (service) (rate(http_requests_total{status=~"5.."}[5m]))'
-                    " / sum by (service) (rate(http_requests_total[5m]))"
-                },
-                unit=Unit.SHARE,
-            ),
-            Panel(
-                title="Duration, 95th percentile",
-                expressions={
-                    "{{service}}": "histogram_quantile(0.95, sum by (service, le)"
-                    " (rate(http_request_duration_seconds_bucket[5m])))"
-                },
-                unit=Unit.SECONDS,
-            ),
-            Panel(
-                title="Firing alerts",
-                expressions={
-                    "{{alertname}} {{service}}": "sum by (alertname, service)"
-                    ' (ALERTS{alertstate="firing", alertname!="DeadMansSwitch"})'
-                },
-            ),
-        ),
-    ),
-    (
-        "Containers",
-        (
-            Panel(
-                title="CPU",
-                expressions={
-                    "{{service}}": "sum by (service) (rate(container_cpu_usage_seconds_total[5m]))"
-                },
-            ),
-            Panel(
-                title="Memory, share of the limit",
-                expressions={
-                    "{{service}}": "max by (service) (container_memory_working_set_bytes"
-                    " / (container_spec_memory_limit_bytes > 0))"
-                },
-                unit=Unit.SHARE,
-            ),
-            Panel(
-                title="Restarts",
-                expressions={"{{service}}": "sum by (service) (container_restarts_total)"},
-            ),
-            Panel(
-                title="Starts of containers (deployments)",
-                expressions={
-                    "{{service}}": "max by (service) (time() - container_start_time_seconds)"
-                },
-                unit=Unit.SECONDS,
-            ),
-        ),
-    ),
-    (
-        "Host",
-        (
-            Panel(
-                title="CPU",
-                expressions={
-                    "{{mode}}": 'sum by (mode) (rate(node_cpu_seconds_total{mode!="idle"}[5m]))'
-                },
-            ),
-            Panel(
-                title="Memory available",
-                expressions={"available": "node_memory_MemAvailable_bytes"},
-                unit=Unit.BYTES,
-            ),
-            Panel(
-                title="Disk free",
-                expressions={"{{device}}": "min by (device) (node_filesystem_avail_bytes)"},
-                unit=Unit.BYTES,
-            ),
-            Panel(
-                title="Load",
-                expressions={"1 minute": "node_load1", "15 minutes": "node_load15"},
-            ),
-        ),
-    ),
-)
-"""The rows of the stack's first page."""
+_FIRING = 'ALERTS{alertstate="firing", alertname!="DeadMansSwitch"}'
+_CONTAINERS = 'container_running{kind!~"job|files|prepare"}'
+_ALL = "sum by (service) (rate(http_requests_total[5m]))"
+_FAILED = 'sum by (service) (rate(http_requests_total{status=~"5.."}[5m]))'
+_OF_SERVICE = 'service="$service"'
 
-OF_EACH_SERVICE = (
-    (
-        "Requests",
-        (
-            Panel(
-                title="Requests by route",
-                expressions={
-                    "{{route}} {{status}}": "sum by (route, status)"
-                    ' (rate(http_requests_total{service="$service"}[5m]))'
-                },
-                unit=Unit.PER_SECOND,
-            ),
-            Panel(
-                title="Duration",
-                expressions={
-                    percentile: f"histogram_quantile({quantile}, sum by (le)"
-                    ' (rate(http_request_duration_seconds_bucket{service="$service"}[5m])))'
-                    for percentile, quantile in (("median", 0.5), ("95 %", 0.95), ("99 %", 0.99))
-                },
-                unit=Unit.SECONDS,
-            ),
-        ),
+OVERVIEW = (
+    # Is it healthy?
+    Panel(
+        title="Firing alerts",
+        expressions={
+            "all": f"count({_FIRING}) or vector(0)",
+            "{{alertname}} {{service}}": f"sum by (alertname, service) ({_FIRING})",
+        },
     ),
-    (
-        "Containers",
-        (
-            Panel(
-                title="CPU",
-                expressions={
-                    "{{name}}": 'rate(container_cpu_usage_seconds_total{service="$service"}[5m])'
-                },
-            ),
-            Panel(
-                title="Memory",
-                expressions={
-                    "{{name}}": 'container_memory_working_set_bytes{service="$service"}',
-                    "limit": 'max(container_spec_memory_limit_bytes{service="$service"})',
-                },
-                unit=Unit.BYTES,
-            ),
-        ),
+    Panel(
+        title="Containers",
+        expressions={
+            "all": f"count({_CONTAINERS})",
+            "running": f"sum({_CONTAINERS})",
+            "healthy": "sum(container_health_state == bool 1)",
+        },
+    ),
+    Panel(
+        title="Published URLs: answered probes",
+        expressions={"{{instance}}": "avg by (instance) (avg_over_time(probe_success[5m]))"},
+        unit=Unit.SHARE,
+    ),
+    Panel(
+        title="Failed requests (5xx)",
+        # A service that never failed has no such metric.
+        expressions={"{{service}}": f"({_FAILED} or 0 * {_ALL}) / {_ALL}"},
+        unit=Unit.SHARE,
+    ),
+    # Is it loaded?
+    Panel(
+        title="Requests",
+        expressions={
+            "{{service}}": _ALL,
+            "{{service}} (NGINX)": "sum by (service) (rate(nginx_http_requests_total[5m]))",
+        },
+        unit=Unit.PER_SECOND,
+    ),
+    Panel(
+        title="Duration, 95th percentile",
+        expressions={
+            "{{service}}": "histogram_quantile(0.95, sum by (service, le)"
+            " (rate(http_request_duration_seconds_bucket[5m])))"
+        },
+        unit=Unit.SECONDS,
+    ),
+    Panel(
+        title="CPU of the containers (cores)",
+        expressions={
+            "{{service}}": "sum by (service) (rate(container_cpu_usage_seconds_total[5m]))"
+        },
+    ),
+    Panel(
+        title="Memory of the containers, share of their limit",
+        expressions={
+            "{{service}}": "max by (service) (container_memory_working_set_bytes"
+            " / (container_spec_memory_limit_bytes > 0))"
+        },
+        unit=Unit.SHARE,
+    ),
+    Panel(
+        title="CPU of the host (busy)",
+        expressions={
+            "all cores": '1 - avg(rate(node_cpu_seconds_total{mode="idle"}[5m]))',
+        },
+        unit=Unit.SHARE,
+    ),
+    Panel(
+        title="Time that processes of the host wait",
+        expressions={
+            "for CPU": "rate(node_pressure_cpu_waiting_seconds_total[5m])",
+            "for memory": "rate(node_pressure_memory_waiting_seconds_total[5m])",
+            "for disks": "rate(node_pressure_io_waiting_seconds_total[5m])",
+        },
+        unit=Unit.SHARE,
+    ),
+    Panel(
+        title="Memory of the host (available)",
+        expressions={"available": "node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes"},
+        unit=Unit.SHARE,
+    ),
+    Panel(
+        title="Disks of the host (free)",
+        expressions={
+            "{{device}}": "min by (device)"
+            " (node_filesystem_avail_bytes / node_filesystem_size_bytes)"
+        },
+        unit=Unit.SHARE,
+    ),
+    # What changed?
+    Panel(
+        title="Time since the last start (a deployment starts at 0)",
+        expressions={
+            "{{service}}": "min by (service) (time() - (container_start_time_seconds"
+            " and container_running == 1))"
+        },
+        unit=Unit.SECONDS,
+    ),
+    Panel(
+        title="Restarts by Docker in 5 minutes",
+        expressions={"{{service}}": "sum by (service) (increase(container_restarts_total[5m]))"},
     ),
 )
-"""The rows of every service's page, before those of its own."""
+"""The stack's first page: lines of four panels."""
+
+REQUESTS = (
+    Panel(
+        title="Requests by route and status",
+        expressions={
+            "{{route}} {{status}}": "sum by (route, status)"
+            f" (rate(http_requests_total{{{_OF_SERVICE}}}[5m]))"
+        },
+        unit=Unit.PER_SECOND,
+    ),
+    Panel(
+        title="Failed requests (5xx)",
+        expressions={
+            "all routes": f'(sum(rate(http_requests_total{{{_OF_SERVICE}, status=~"5.."}}[5m]))'
+            f" or 0 * sum(rate(http_requests_total{{{_OF_SERVICE}}}[5m])))"
+            f" / sum(rate(http_requests_total{{{_OF_SERVICE}}}[5m]))"
+        },
+        unit=Unit.SHARE,
+    ),
+    Panel(
+        title="Duration",
+        expressions={
+            percentile: f"histogram_quantile({quantile}, sum by (le)"
+            f" (rate(http_request_duration_seconds_bucket{{{_OF_SERVICE}}}[5m])))"
+            for percentile, quantile in (("median", 0.5), ("95%", 0.95), ("99%", 0.99))
+        },
+        unit=Unit.SECONDS,
+    ),
+    Panel(
+        title="Duration by route, 95th percentile",
+        expressions={
+            "{{route}}": "histogram_quantile(0.95, sum by (route, le)"
+            f" (rate(http_request_duration_seconds_bucket{{{_OF_SERVICE}}}[5m])))"
+        },
+        unit=Unit.SECONDS,
+    ),
+)
+"""Of a service that counts its requests in the usual names."""
+
+CONTAINERS = (
+    Panel(
+        title="CPU, share of the limit",
+        expressions={
+            "{{replica}}": "max by (replica)"
+            f" (rate(container_cpu_usage_seconds_total{{{_OF_SERVICE}}}[5m])"
+            f" / ignoring (cpu) (container_spec_cpu_quota{{{_OF_SERVICE}}}"
+            f" / container_spec_cpu_period{{{_OF_SERVICE}}}))"
+        },
+        unit=Unit.SHARE,
+    ),
+    Panel(
+        title="Memory",
+        expressions={
+            "{{replica}}": "sum by (replica)"
+            f" (container_memory_working_set_bytes{{{_OF_SERVICE}}})",
+            "limit": f"max(container_spec_memory_limit_bytes{{{_OF_SERVICE}}})",
+        },
+        unit=Unit.BYTES,
+    ),
+    Panel(
+        title="Time that it waits for its CPU limit",
+        expressions={
+            "{{replica}}": "max by (replica)"
+            f" (rate(container_cpu_cfs_throttled_periods_total{{{_OF_SERVICE}}}[5m])"
+            f" / rate(container_cpu_cfs_periods_total{{{_OF_SERVICE}}}[5m]))"
+        },
+        unit=Unit.SHARE,
+    ),
+    Panel(
+        title="Healthy (1) and restarts by Docker",
+        expressions={
+            "{{replica}} healthy": f"max by (replica) (container_health_state{{{_OF_SERVICE}}})",
+            "{{replica}} restarts": f"max by (replica) (container_restarts_total{{{_OF_SERVICE}}})",
+        },
+    ),
+)
+"""Of every service."""
+
+OBSERVABILITY = (
+    Panel(
+        title="Targets",
+        expressions={"all": "count(up)", "up": "sum(up)"},
+    ),
+    Panel(
+        title="Samples written",
+        expressions={
+            "all": "sum(rate(vm_rows_inserted_total[5m]))",
+        },
+        unit=Unit.PER_SECOND,
+    ),
+    Panel(
+        title="Time to read the metrics of a target",
+        expressions={"{{service}}": "max by (service) (scrape_duration_seconds)"},
+        unit=Unit.SECONDS,
+    ),
+    Panel(
+        title="Size of the store",
+        expressions={"metrics": "sum(vm_data_size_bytes)"},
+        unit=Unit.BYTES,
+    ),
+    Panel(
+        title="Lines stored",
+        expressions={"all": 'sum(rate(vl_rows_ingested_total{service="victoria-logs"}[5m]))'},
+        unit=Unit.PER_SECOND,
+    ),
+    Panel(
+        title="Size of the store",
+        expressions={"logs": 'sum(vl_data_size_bytes{service="victoria-logs"})'},
+        unit=Unit.BYTES,
+    ),
+    Panel(
+        title="Not sent yet",
+        expressions={"{{instance}}": "sum by (instance) (vlagent_remotewrite_pending_data_bytes)"},
+        unit=Unit.BYTES,
+    ),
+    Panel(
+        title="Alerts in Alertmanager",
+        expressions={"{{state}}": "sum by (state) (alertmanager_alerts)"},
+    ),
+)
+"""The page of the observability services themselves."""
