@@ -23,10 +23,11 @@ from strata.components import (
     DatastoreArgs,
     GatewayArgs,
     GpuServiceArgs,
+    ObservabilityStackArgs,
     Route,
 )
-from strata.config import Settings
-from strata.model import Gpu, InvalidStackError
+from strata.config import ObservabilitySettings, Settings
+from strata.model import Alert, Gpu, InvalidStackError, Monitoring, Panel
 from systems import reference
 from tests.components.stack import compose
 
@@ -116,6 +117,10 @@ def test_every_setting_has_its_row_with_its_default() -> None:
         ("gateway", "Arguments", GatewayArgs),
         ("gateway", "Route", Route),
         ("app-job", "Arguments", AppJobArgs),
+        ("observability-stack", "Arguments", ObservabilityStackArgs),
+        ("observability-stack", "Monitoring", Monitoring),
+        ("observability-stack", "Alert", Alert),
+        ("observability-stack", "Panel", Panel),
     ],
 )
 def test_every_argument_has_its_row_with_its_default(page: str, heading: str, kind: type) -> None:
@@ -146,7 +151,7 @@ def examples() -> Iterator[tuple[str, str]]:
 
 def test_there_are_examples() -> None:
     pages = {name.rpartition("-")[0] for name, _ in examples()}
-    parts = ("app-service", "app-job", "gpu-service", "datastore", "gateway")
+    parts = ("app-service", "app-job", "gpu-service", "datastore", "gateway", "observability-stack")
     assert {"README.md", *(f"docs/components/{part}.md" for part in parts)} <= pages
 
 
@@ -161,7 +166,8 @@ def test_an_example_composes(name: str, code: str) -> None:
 
 
 def test_the_page_of_the_reference_system_has_its_services_and_links() -> None:
-    composition = collect(reference.compose, Settings())
+    settings = Settings(observability=ObservabilitySettings(enabled=False))
+    composition = collect(reference.compose, settings)
     page = DOCS / "systems" / "reference.md"
     shown = rows(page, "Services")
     assert set(shown) == {service.name for service in composition.services}
@@ -174,6 +180,24 @@ def test_the_page_of_the_reference_system_has_its_services_and_links() -> None:
     assert set(rows(page, "Links")) == {
         f"{link.client} -> {link.server}:{link.port}" for link in composition.links
     }
+
+
+def test_the_page_of_observability_has_its_services_with_their_limits() -> None:
+    observed = Settings(observability=ObservabilitySettings(enabled=False))
+    application = {service.name for service in collect(reference.compose, observed).services}
+    shown = rows(DOCS / "observability.md", "What runs")
+    parts = [
+        service
+        for service in collect(reference.compose, Settings()).services
+        if service.name not in application
+    ]
+    assert set(shown) == {service.name for service in parts}
+    for service in parts:
+        published = [str(port.published) for port in service.ports if port.published]
+        assert shown[service.name][3:] == [
+            str(service.resources.memory_mib),
+            *(published or ["none"]),
+        ], service.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
