@@ -10,6 +10,7 @@ from strata.model import (
     Gpu,
     GpuMode,
     Listen,
+    Monitoring,
     Ordinal,
     Peers,
     Port,
@@ -43,6 +44,7 @@ def alone(**changed: Any) -> dict[str, Any]:
 def on_gpu(stack: Stack, name: str, mode: GpuMode = GpuMode.PREFER, **gpu: Any) -> GpuService:
     """A small application that asks for GPUs."""
     replicas: int = gpu.pop("replicas", 1)
+    monitoring: Monitoring | None = gpu.pop("monitoring", None)
     return GpuService(
         name,
         GpuServiceArgs(
@@ -50,6 +52,7 @@ def on_gpu(stack: Stack, name: str, mode: GpuMode = GpuMode.PREFER, **gpu: Any) 
             image="inference",
             resources=SMALL,
             replicas=replicas,
+            monitoring=monitoring,
             gpu=Gpu(mode=mode, image="inference-cuda", **gpu),
         ),
     )

@@ -106,6 +106,35 @@ def test_each_alert_fires_for_its_cause_and_not_otherwise(
     assert status == 0, output
 
 
+def test_every_panel_has_valid_expressions(engine: Any, files: dict[str, str]) -> None:
+    dashboards = [json.loads(files[path]) for path in files if "-etc-dashboards/" in path]
+    expressions = [
+        expression
+        for dashboard in dashboards
+        for row in dashboard["rows"]
+        for panel in row["panels"]
+        for expression in panel["expr"]
+    ]
+    assert expressions
+    recorded = [
+        {"record": f"panel:{index}", "expr": expression}
+        for index, expression in enumerate([*expressions, *_gpu_expressions()])
+    ]
+    content = json.dumps({"groups": [{"name": "panels", "rules": recorded}]})
+    status, output = run(
+        engine, "prometheus", {"/panels": content}, "promtool", "check", "rules", "/panels"
+    )
+    assert status == 0, output
+
+
+def _gpu_expressions() -> list[str]:
+    return [
+        expression.replace("$service", "gpu-exporter")
+        for panel in GPU.panels
+        for expression in panel.expressions.values()
+    ]
+
+
 def test_promtool_accepts_the_configuration_of_prometheus(
     engine: Any, files: dict[str, str]
 ) -> None:

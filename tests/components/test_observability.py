@@ -1,0 +1,100 @@
+"""What an ObservabilityStack reads, shows and alerts on follows from the services of the stack."""
+
+import json
+from typing import Any
+
+from strata.components import ObservabilityStack, ObservabilityStackArgs
+from strata.components.observability.gpu import GPU
+from strata.model import GpuMode, GpuSharing, Monitoring, Panel
+from strata.stack import Stack
+from tests.components.example import application, on_gpu, settings
+from tests.components.stack import Recorded, compose
+from tests.components.test_gpu import host_with, requests
+
+
+def observed(stack: Stack) -> None:
+    """`app` is called by `client`, and only these two have metrics."""
+    own = Panel(title="Sales", expressions={"all": 'sales{service="$service"}'})
+    app = application(stack, "app", monitoring=Monitoring(panels=(own,)))
+    application(stack, "client", app.endpoint(), monitoring=Monitoring())
+    application(stack, "silent")
+    ObservabilityStack("observability", ObservabilityStackArgs(stack=stack))
+
+
+def file(recorded: Recorded, name: str) -> Any:
+    """The content of a JSON file that ends with this name."""
+    uploads = recorded.inputs["files"]["uploads"]["value"]
+    (content,) = [each["content"] for each in uploads if each["file"].endswith(name)]
+    return json.loads(content)
+
+
+def panels(recorded: Recorded, dashboard: str) -> list[str]:
+    (row,) = file(recorded, dashboard)["rows"]
+    return [panel["title"] for panel in row["panels"]]
+
+
+def test_prometheus_reads_itself_and_what_has_metrics() -> None:
+    jobs = {
+        job["job_name"]: [
+            target for config in job["static_configs"] for target in config["targets"]
+        ]
+        for job in file(compose(observed).recorded, "prometheus.json")["scrape_configs"]
+    }
+    assert jobs["app"] == ["app-1.app:8000"]
+    assert jobs["client"] == ["client-1.client:8000"]
+    assert jobs["prometheus"] == ["127.0.0.1:9090"]
+    assert "silent" not in jobs
+
+
+def test_only_what_is_called_shows_requests() -> None:
+    recorded = compose(observed).recorded
+    requests_panel = "Requests by route and status"
+    assert panels(recorded, "-app.json")[0] == requests_panel
+    assert "Sales" in panels(recorded, "-app.json")
+    assert requests_panel not in panels(recorded, "-client.json")
+    assert panels(recorded, "-silent.json")[-1] == "Healthy (1) and restarts by Docker"
+
+
+def test_shares_are_shown_in_percent_and_bytes_in_mib() -> None:
+    (row,) = file(compose(observed).recorded, "-silent.json")["rows"]
+    units = {panel["title"]: (panel["unit"], panel["expr"][0]) for panel in row["panels"]}
+    assert units["CPU, share of the limit"][0] == "%"
+    assert units["CPU, share of the limit"][1].startswith("100 * (")
+    assert units["Memory"][0] == "MiB"
+    assert units["Memory"][1].startswith("1 / 1048576 * (")
+
+
+def test_a_gpu_exporter_that_time_slices_shares_the_gpu_and_has_its_alerts() -> None:
+    def describe(stack: Stack) -> None:
+        on_gpu(stack, "model", GpuMode.REQUIRE, sharing=GpuSharing.TIME_SLICING)
+        on_gpu(
+            stack,
+            "gpu-exporter",
+            GpuMode.REQUIRE,
+            monitoring=GPU,
+            sharing=GpuSharing.TIME_SLICING,
+            device_ids=("0",),
+            capabilities=("utility",),
+        )
+        ObservabilityStack("observability", ObservabilityStackArgs(stack=stack))
+
+    recorded = compose(describe, host=host_with(16384)).recorded
+    assert requests(recorded) == {"model-1": ["0"], "gpu-exporter-1": ["0"]}
+    (group,) = file(recorded, "rules.json")["groups"]
+    lost = next(rule for rule in group["rules"] if rule["alert"] == "GpuLost")
+    assert 'service="gpu-exporter"' in lost["expr"]
+
+
+def test_without_a_gpu_exporter_there_are_no_alerts_on_gpus() -> None:
+    (group,) = file(compose(observed).recorded, "rules.json")["groups"]
+    assert not [rule for rule in group["rules"] if rule["alert"].startswith("Gpu")]
+
+
+def test_no_critical_alert_silences_the_dead_mans_switch() -> None:
+    receivers = {"webhookUrl": "https://alerts.example.com"}
+    chosen = settings(observability={"receivers": receivers})
+    (rule,) = file(compose(observed, settings=chosen).recorded, "alertmanager.json")[
+        "inhibit_rules"
+    ]
+    assert 'alertname!="DeadMansSwitch"' in rule["target_matchers"]
+    assert rule["equal"] == ["service"]
