@@ -232,12 +232,7 @@ def _listen(port: str, arguments: str) -> Listen:
 
 
 def _locations(index: int, route: Route) -> Iterator[Part]:
-    upgrade = (
-        "      proxy_set_header Upgrade $http_upgrade;\n"
-        "      proxy_set_header Connection $connection_header;\n"
-        if route.websocket
-        else '      proxy_set_header Connection "";\n'
-    )
+    upgrade = "      set $upgrade_header $http_upgrade;\n" if route.websocket else ""
     path = route.path.rstrip("/")
     matches = [f"= {path or '/'}"] if not route.path.endswith("/") or not path else []
     if path:

@@ -252,6 +252,15 @@ def test_a_gateway_answers_for_a_service_that_is_away(
     until(lambda: gateway.get("/away").status_code == 200, "the service answers again")
 
 
+def test_a_gateway_says_what_it_knows_and_starts_a_trace(gateway: httpx.Client) -> None:
+    headers = gateway.get("/headers", headers={"traceparent": "of the client"}).json()
+    assert headers["host"] == gateway.base_url.netloc.decode()
+    assert headers["x-forwarded-proto"] == "http"
+    trace_id = headers["x-request-id"]
+    assert headers["traceparent"] == f"00-{trace_id}-{trace_id[:16]}-01"
+    assert not {"upgrade", "connection"} & headers.keys()
+
+
 def test_a_gateway_passes_websockets_on_where_a_route_says_so(gateway: httpx.Client) -> None:
     base = str(gateway.base_url).replace("http://", "ws://").rstrip("/")
     with connect(f"{base}/socket") as connection:

@@ -1,12 +1,14 @@
 """An HTTP server for tests of the gateway; it runs in a container, with the standard library alone.
 
-`GET /tree/...` answers with the path that it was asked for, `GET /late` answers after 5 s, and
+`GET /tree/...` answers with the path that it was asked for, `GET /headers` with the headers of the
+request, as JSON, `GET /late` answers after 5 s, and
 `GET /socket` is a WebSocket that gives every message back (RFC 6455, short text messages only).
 """
 
 import asyncio
 import base64
 import hashlib
+import json
 import os
 
 LATE_SECONDS = 5
@@ -26,7 +28,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             return
         if path == "/late":
             await asyncio.sleep(LATE_SECONDS)
-        body = path.encode()
+        body = (json.dumps(headers) if path == "/headers" else path).encode()
         head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
         await writer.drain()

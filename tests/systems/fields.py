@@ -132,6 +132,7 @@ def _routes(echo: Endpoint, away: Endpoint) -> tuple[Route, ...]:
     return (
         Route(path="/", endpoint=echo),
         Route(path="/tree/", endpoint=echo),
+        Route(path="/headers", endpoint=echo),
         Route(path="/rare", endpoint=echo, requests_per_second=1, burst=1),
         Route(path="/small", endpoint=echo, body_kib=1),
         Route(path="/late", endpoint=echo, timeout_seconds=1),
