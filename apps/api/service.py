@@ -77,6 +77,7 @@ class Api:
         async with self._database.connection() as connection:
             revision = await documents.put(connection, posted.id, posted.text)
         await self._publisher.publish(Message(posted.id, revision))
+        LOG.info("queued", extra={"id": posted.id})
         return web.answer({"id": posted.id, "status": "queued"}, 202)
 
     async def get(self, request: Request) -> Response:

@@ -12,7 +12,7 @@ from aio_pika.exceptions import AMQPError
 
 from apps.application.message import Message
 from apps.application.settings import BrokerSettings
-from apps.common import secret
+from apps.common import secret, traces
 from apps.common.errors import UnavailableError, describe
 
 LOG = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ class Publisher:
                         message.encode(),
                         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
                         content_type="application/json",
+                        headers=dict(traces.headers()),
                     ),
                     routing_key=QUEUE,
                     mandatory=True,

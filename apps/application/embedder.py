@@ -5,6 +5,7 @@ import orjson
 
 from apps.application.schema import DIMENSIONS
 from apps.application.settings import EmbedderSettings
+from apps.common import traces
 from apps.common.errors import RefusedError, UnavailableError, describe
 
 NAME = "inference"
@@ -36,7 +37,9 @@ class Embedder:
         """Raises `UnavailableError` when the service cannot answer now, `RefusedError` when it will
         never take this text."""
         try:
-            response = await self._client.post("/embed", content=orjson.dumps({"texts": [text]}))
+            response = await self._client.post(
+                "/embed", content=orjson.dumps({"texts": [text]}), headers=traces.headers()
+            )
         except httpx.HTTPError as error:
             raise UnavailableError(NAME, describe(error)) from error
         if response.status_code >= 500 or response.status_code == TOO_MANY_REQUESTS:

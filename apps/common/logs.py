@@ -8,6 +8,7 @@ import time
 import traceback
 from typing import Any
 
+from apps.common import traces
 from apps.common.errors import describe
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
@@ -19,7 +20,8 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as JSON; what the caller passes as `extra` becomes fields of its own."""
+    """Formats a record as JSON, with the id of the trace that it belongs to. What the caller passes as
+    `extra` becomes fields of its own."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -33,6 +35,8 @@ class JsonLines(logging.Formatter):
             "service": self._service,
             "message": record.getMessage(),
         }
+        if trace_id := traces.trace_id():
+            fields["trace_id"] = trace_id
         fields.update((key, value) for key, value in vars(record).items() if key not in _STANDARD)
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
+from apps.common import traces
 from apps.common.errors import UnavailableError
 
 RETRY_AFTER_S = 2
@@ -55,6 +56,7 @@ def route(name: str, handler: Handler) -> Handler:
 
     async def handle(request: Request) -> Response:
         started_at = time.perf_counter()
+        traces.take(request.headers.get(traces.HEADER))
         try:
             response = await handler(request)
         except BadRequestError as error:

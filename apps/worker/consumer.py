@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from apps.application import broker
 from apps.application.message import Message
 from apps.application.settings import BrokerSettings
+from apps.common import traces
 from apps.common.errors import UnavailableError, describe
 from apps.common.retry import Backoff
 from apps.worker.handler import Handler, Outcome
@@ -81,6 +82,7 @@ class Consumer:
         task.add_done_callback(self._tasks.discard)
 
     async def _handle(self, delivery: AbstractIncomingMessage) -> None:
+        traces.take(delivery.headers.get(traces.HEADER))
         with IN_HAND.track_inprogress(), SECONDS.time():
             try:
                 outcome = await self._handler.handle(Message.decode(delivery.body))

@@ -93,7 +93,10 @@ class Handler:
             return Outcome.SUPERSEDED
         embedding = await self._embed(document.text)
         stored = await self._store.store(message, embedding)
-        return Outcome.STORED if stored else Outcome.SUPERSEDED
+        if not stored:
+            return Outcome.SUPERSEDED
+        LOG.info("stored", extra={"id": message.id})
+        return Outcome.STORED
 
     async def _give_up(self, message: Message, reason: str) -> Outcome:
         failed = await self._store.fail(message, reason)
