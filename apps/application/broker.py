@@ -81,6 +81,10 @@ class Publisher:
     async def publish(self, message: Message) -> None:
         """Raises `UnavailableError` unless the broker confirmed it: then it may be queued or
         not."""
+        with traces.span("publish", "producer"):
+            await self._publish(message)
+
+    async def _publish(self, message: Message) -> None:
         channel = await self._ready()
         try:
             async with asyncio.timeout(CONFIRM_TIMEOUT_S):

@@ -12,7 +12,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from apps.application import schema
 from apps.application.settings import DatabaseSettings
-from apps.common import secret
+from apps.common import secret, traces
 from apps.common.errors import UnavailableError, describe
 from apps.common.retry import Backoff
 
@@ -77,8 +77,9 @@ class Database:
         do again.
         """
         try:
-            async with self._pool.connection(timeout=wait_s) as connection:
-                yield connection
+            with traces.span(NAME, "client"):
+                async with self._pool.connection(timeout=wait_s) as connection:
+                    yield connection
         except (PoolTimeout, TooManyRequests) as error:
             raise UnavailableError(NAME, "no connection") from error
         except psycopg.errors.UndefinedTable as error:

@@ -36,6 +36,10 @@ class Embedder:
     async def embed(self, text: str) -> list[float]:
         """Raises `UnavailableError` when the service cannot answer now, `RefusedError` when it will
         never take this text."""
+        with traces.span(NAME, "client"):
+            return await self._embed(text)
+
+    async def _embed(self, text: str) -> list[float]:
         try:
             response = await self._client.post(
                 "/embed", content=orjson.dumps({"texts": [text]}), headers=traces.headers()

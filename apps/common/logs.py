@@ -58,4 +58,7 @@ def configure(service: str) -> None:
     # metrics do not.
     for noisy in ("httpx", "httpcore", "aio_pika", "aiormq", "psycopg.pool", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    # A trace store that is away is reported by its own alerts.
+    for noisy in ("opentelemetry", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

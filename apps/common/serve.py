@@ -12,7 +12,7 @@ import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
-from apps.common import listen, logs, settings
+from apps.common import listen, logs, settings, traces
 from apps.common.errors import SettingsError
 from apps.common.settings import ListenSettings
 
@@ -28,6 +28,7 @@ def run(service: str, kind: type[Settings], make: Callable[[Settings], Starlette
     """Reads the settings and starts the application that `make` gives for them. Ends the process
     with 0 after SIGTERM, 2 after bad settings."""
     logs.configure(service)
+    traces.configure(service)
     try:
         loaded = settings.load(kind)
         application = make(loaded)
@@ -59,5 +60,6 @@ def run(service: str, kind: type[Settings], make: Callable[[Settings], Starlette
     LOG.info("starting", extra={"addresses": addresses, "port": loaded.listen_port})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve(sockets))
+    traces.stop()
     if not server.started:
         sys.exit(3)

@@ -57,15 +57,19 @@ def route(name: str, handler: Handler) -> Handler:
     async def handle(request: Request) -> Response:
         started_at = time.perf_counter()
         traces.take(request.headers.get(traces.HEADER))
-        try:
-            response = await handler(request)
-        except BadRequestError as error:
-            response = problem(str(error), error.status)
-        except UnavailableError as error:
-            response = problem(str(error), 503, {"Retry-After": str(RETRY_AFTER_S)})
-        except ClientDisconnect:
-            # Nobody reads this answer; it is there to be counted.
-            response = problem("the client went away", CLIENT_GONE)
+        with traces.span(name, "server") as span:
+            try:
+                response = await handler(request)
+            except BadRequestError as error:
+                response = problem(str(error), error.status)
+            except UnavailableError as error:
+                response = problem(str(error), 503, {"Retry-After": str(RETRY_AFTER_S)})
+            except ClientDisconnect:
+                # Nobody reads this answer; it is there to be counted.
+                response = problem("the client went away", CLIENT_GONE)
+            span.set("http.response.status_code", response.status_code)
+            if response.status_code >= 500:
+                span.fail(f"status {response.status_code}")
         SECONDS.labels(name).observe(time.perf_counter() - started_at)
         REQUESTS.labels(name, response.status_code).inc()
         return response

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from apps.common import traces
+
 Result = TypeVar("Result")
 Tokens = Sequence[int]
 
@@ -30,6 +32,7 @@ class _Waiting(Generic[Result]):
     tokens: Tokens
     future: asyncio.Future[Result]
     since: float = field(default_factory=time.monotonic)
+    trace: str = field(default_factory=traces.current)
 
 
 def choose(lengths: Sequence[int], oldest: int, batch_max: int, padding_max: float) -> list[int]:
@@ -134,6 +137,7 @@ class Batcher(Generic[Result]):
         self._queue = [each for index, each in enumerate(self._queue) if index not in taken]
         if self._observe:
             self._observe(len(batch), time.monotonic() - min(each.since for each in batch))
+        started_at_ns = time.time_ns()
         try:
             results = await self._run([each.tokens for each in batch])
         except Exception as error:
@@ -141,6 +145,9 @@ class Batcher(Generic[Result]):
                 if not each.future.done():
                     each.future.set_exception(error)
             return
+        finally:
+            for trace in {each.trace for each in batch}:
+                traces.record("model", trace, started_at_ns, len(batch))
         for each, result in zip(batch, results, strict=True):
             if not each.future.done():
                 each.future.set_result(result)

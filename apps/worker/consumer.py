@@ -83,7 +83,11 @@ class Consumer:
 
     async def _handle(self, delivery: AbstractIncomingMessage) -> None:
         traces.take(delivery.headers.get(traces.HEADER))
-        with IN_HAND.track_inprogress(), SECONDS.time():
+        with (
+            traces.span("process", "consumer") as span,
+            IN_HAND.track_inprogress(),
+            SECONDS.time(),
+        ):
             try:
                 outcome = await self._handler.handle(Message.decode(delivery.body))
             except ValueError:
@@ -95,6 +99,9 @@ class Consumer:
                 LOG.exception("the handler broke")
                 outcome = Outcome.POSTPONED
                 await asyncio.sleep(1)
+            span.set("outcome", outcome)
+            if outcome in (Outcome.FAILED, Outcome.POSTPONED):
+                span.fail(outcome)
         OUTCOMES.labels(outcome).inc()
         try:
             if outcome is Outcome.FAILED:
