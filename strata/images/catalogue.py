@@ -89,6 +89,12 @@ _IMAGES = (
     Image(name="victoria-logs", purpose="VictoriaLogs: log store"),
     Image(name="vlagent", purpose="vlagent: sends logs to VictoriaLogs"),
     Image(
+        name="jaeger",
+        purpose="Jaeger 2: trace store",
+        # Compiling it takes 7 minutes.
+        on_demand=True,
+    ),
+    Image(
         name="container-exporter",
         purpose="metrics of a stack's containers, in cAdvisor's names",
         parent="python",

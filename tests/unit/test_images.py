@@ -210,6 +210,7 @@ def test_programs_in_go_are_pinned_and_renovate_updates_them() -> None:
         "go": 1,
         "github.com/VictoriaMetrics/VictoriaMetrics": 1,
         "github.com/VictoriaMetrics/VictoriaLogs": 1,
+        "github.com/jaegertracing/jaeger": 1,
     }
 
 
