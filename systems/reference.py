@@ -100,6 +100,7 @@ INFERENCE = Monitoring(
 
 
 def compose(stack: Stack) -> None:
+    observability = ObservabilityStack("observability", ObservabilityStackArgs(stack=stack))
     postgres = Datastore("postgres", DatastoreArgs(stack=stack, engine=POSTGRES))
     redis = Datastore("redis", DatastoreArgs(stack=stack, engine=REDIS))
     rabbitmq = Datastore("rabbitmq", DatastoreArgs(stack=stack, engine=RABBITMQ))
@@ -111,6 +112,7 @@ def compose(stack: Stack) -> None:
             zone=Zone.COMPUTE,
             resources=Resources(memory_mib=768, cpu=2, cpu_reserved=0.5),
             monitoring=INFERENCE,
+            calls=observability.traces,
             environment={
                 "EXPECT_DEVICE": ByDevice(gpu="cuda", cpu="cpu"),
                 "DEVICE": ByDevice(gpu="cuda", cpu="cpu"),
@@ -127,7 +129,7 @@ def compose(stack: Stack) -> None:
             resources=Resources(memory_mib=192, cpu=0.5),
             monitoring=WORKER,
             connections={"DATABASE": postgres.connection, "RABBITMQ": rabbitmq.connection},
-            calls={"INFERENCE_URL": inference.endpoint()},
+            calls={"INFERENCE_URL": inference.endpoint(), **observability.traces},
         ),
     )
     api = AppService(
@@ -143,7 +145,7 @@ def compose(stack: Stack) -> None:
                 "RABBITMQ": rabbitmq.connection,
                 "REDIS": redis.connection,
             },
-            calls={"INFERENCE_URL": inference.endpoint()},
+            calls={"INFERENCE_URL": inference.endpoint(), **observability.traces},
         ),
     )
     Gateway(
@@ -158,4 +160,3 @@ def compose(stack: Stack) -> None:
             ),
         ),
     )
-    ObservabilityStack("observability", ObservabilityStackArgs(stack=stack))

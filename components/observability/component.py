@@ -1,14 +1,14 @@
 """ObservabilityStack: see what runs, and be told when it doesn't."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 
-from strata.components.observability import alerts, configuration, parts
+from strata.components.observability import alerts, configuration, parts, tracing
 from strata.components.observability.targets import published, targets
 from strata.config import PlatformName
-from strata.model import Alert, Composition, Service, Workload
+from strata.model import Alert, Composition, Endpoint, Service, Workload
 from strata.stack import Stack
 
 
@@ -29,7 +29,13 @@ class ObservabilityStack(pulumi.ComponentResource):
 
     A service says in `monitoring` where its own metrics are. Health, restarts, CPU, memory and logs
     of every container are observed without that. So far it's for Docker: elsewhere it adds nothing.
+
+    `traces` is for the `calls` of applications that send traces with an OpenTelemetry SDK:
+    `calls={"INFERENCE_URL": inference.endpoint(), **observability.traces}`. It sets
+    OTEL_EXPORTER_OTLP_ENDPOINT with the profile `traces`, and is empty without.
     """
+
+    traces: Mapping[str, Endpoint]
 
     def __init__(
         self,
@@ -39,8 +45,14 @@ class ObservabilityStack(pulumi.ComponentResource):
     ) -> None:
         super().__init__("strata:components:ObservabilityStack", name, None, opts)
         settings = args.stack.settings
+        self.traces = {}
         if settings.observability.enabled and settings.platform is PlatformName.DOCKER:
             args.stack.add_observer(lambda composition: describe(composition, args.stack), self)
+            store = tracing.trace_store(parts.PASSWORD, settings.ports.traces)
+            if args.stack.composition.overrides.includes(store):
+                # An application starts and works without it.
+                endpoint = store.endpoint("otlp").without_waiting()
+                self.traces = {tracing.ENDPOINT_VARIABLE: endpoint}
         self.register_outputs({})
 
 
@@ -52,11 +64,13 @@ def describe(composition: Composition, stack: Stack) -> Iterator[Workload]:
     receiver = parts.alertmanager(settings.observability.receivers)
     probes = tuple(published(observed))
     blackbox = parts.blackbox(tuple(endpoint for endpoint, _ in probes))
+    traces = tracing.trace_store(parts.PASSWORD, settings.ports.traces)
+    optional = (traces,) if composition.overrides.includes(traces) else ()
     metrics = parts.metric_store(
         settings.observability,
         settings.ports.dashboards,
         configuration.dashboard_files(
-            observed, {link.server for link in composition.links}, parts.DASHBOARDS
+            (*observed, *optional), {link.server for link in composition.links}, parts.DASHBOARDS
         ),
     )
     own: list[Service] = [
@@ -68,7 +82,7 @@ def describe(composition: Composition, stack: Stack) -> Iterator[Workload]:
         parts.node_exporter(),
         blackbox,
     ]
-    everything = [*observed, *own]
+    everything = [*observed, *own, *optional]
     scraped = tuple(targets(everything))
     content = configuration.prometheus(
         settings.observability,
@@ -85,7 +99,8 @@ def describe(composition: Composition, stack: Stack) -> Iterator[Workload]:
     links = tuple(dict.fromkeys(target.endpoint for target in scraped))
     rules = configuration.rules(_alerts(everything))
     yield from (service.exporter for service in observed if service.exporter is not None)
-    yield from (*own, parts.prometheus(content, rules, links))
+    # Without its profile, the composition leaves the trace store out.
+    yield from (*own, traces, parts.prometheus(content, rules, links))
 
 
 def _alerts(services: Sequence[Service]) -> Iterator[tuple[str, Alert]]:

@@ -38,13 +38,14 @@ class ImageSource(StrEnum):
 
 
 class Ports(BaseSettings):
-    """The ports on 127.0.0.1: `http` and `https` of the gateway, `dashboards` and `logs` of the
-    observability stack."""
+    """The ports on 127.0.0.1: `http` and `https` of the gateway, `dashboards`, `logs` and
+    `traces` of the observability stack."""
 
     http: PortNumber = 8080
     https: PortNumber = 8443
     dashboards: PortNumber = 8428
     logs: PortNumber = 9428
+    traces: PortNumber = 16686
 
 
 class Network(BaseSettings):

@@ -35,7 +35,7 @@ HOST = Host(
     root_folder="/var/lib/docker",
     cgroup_version=2,
     foreign_subnets={},
-    own_published_ports=frozenset({8080, 8443, 8428, 9428}),
+    own_published_ports=frozenset({8080, 8443, 8428, 9428, 16686}),
     own_containers=frozenset(),
     other_owner=False,
 )
