@@ -1,7 +1,7 @@
 """The alerts that hold for every service, whatever it is.
 
-From its cause to a receiver, an alert takes at most the scrape interval (15 s), the evaluation interval
-(15 s), its `for_seconds`, and Alertmanager's `group_wait` (5 s). What reports an outage has a
+From its cause to a receiver, an alert takes at most the scrape interval (10 s), the evaluation interval
+(10 s), its `for_seconds`, and Alertmanager's `group_wait` (5 s). What reports an outage has a
 `for_seconds` of at most 15, and so arrives within 60 s.
 """
 

@@ -4,7 +4,7 @@ The limits are about twice what the parts were measured to use with the referenc
 (docs/observability.md).
 """
 
-from strata.components.exporter import exporter
+from strata.components.exporter import PROBE_INTERVAL_SECONDS, exporter
 from strata.components.observability import configuration
 from strata.components.observability.configuration import SECRETS, USER
 from strata.config import ObservabilitySettings, Receivers
@@ -49,6 +49,10 @@ CONTAINER_EXPORTER = 9300
 NODE_EXPORTER = 9100
 
 
+def _probe(port: int, path: str) -> Probe:
+    return Probe(check=HttpProbe(port=port, path=path), interval_seconds=PROBE_INTERVAL_SECONDS)
+
+
 def prometheus(content: Text, rules: str, links: tuple[Endpoint, ...]) -> Service:
     """Scrapes all targets and evaluates the alerts. It keeps four days: the longest window of an
     alert is three."""
@@ -65,7 +69,7 @@ def prometheus(content: Text, rules: str, links: tuple[Endpoint, ...]) -> Servic
             # Nobody connects to it: people look at the dashboards' store.
             f"--web.listen-address=127.0.0.1:{PROMETHEUS}",
         ),
-        probe=Probe(check=HttpProbe(port=PROMETHEUS, path="/-/ready")),
+        probe=_probe(PROMETHEUS, "/-/ready"),
         volumes=(Volume(name="data", path="/prometheus", size_gib=2, cache=True),),
         files=(
             File(path=f"{SECRETS}/prometheus.json", content=content),
@@ -89,7 +93,7 @@ def alertmanager(receivers: Receivers) -> Service:
             f"--web.listen-address=:{ALERTMANAGER}",
         ),
         ports=(Port(name="http", number=ALERTMANAGER, bound=False),),
-        probe=Probe(check=HttpProbe(port=ALERTMANAGER, path="/-/ready")),
+        probe=_probe(ALERTMANAGER, "/-/ready"),
         # Silences, and which alerts were sent.
         volumes=(Volume(name="data", path="/alertmanager", size_gib=1, cache=True),),
         files=configuration.alertmanager(receivers),
@@ -116,7 +120,7 @@ def metric_store(
             f"-vmui.customDashboardsPath={DASHBOARDS}",
         ),
         ports=(Port(name="http", number=METRIC_STORE, published=published, bound=False),),
-        probe=Probe(check=HttpProbe(port=METRIC_STORE)),
+        probe=_probe(METRIC_STORE, "/health"),
         volumes=(Volume(name="data", path="/victoria-metrics-data", size_gib=5),),
         files=(PASSWORD_FILE, *dashboards),
         monitoring=METRICS,
@@ -138,7 +142,7 @@ def log_store(settings: ObservabilitySettings, published: int) -> Service:
             f"-httpAuth.password=file://{SECRETS}/password",
         ),
         ports=(Port(name="http", number=LOG_STORE, published=published, bound=False),),
-        probe=Probe(check=HttpProbe(port=LOG_STORE)),
+        probe=_probe(LOG_STORE, "/health"),
         volumes=(Volume(name="data", path="/victoria-logs-data", size_gib=5),),
         files=(PASSWORD_FILE,),
         monitoring=METRICS,
@@ -173,7 +177,7 @@ def log_agent(store: Endpoint) -> Service:
         ),
         environment={"STACK": StackName()},
         ports=(Port(name="http", number=LOG_AGENT),),
-        probe=Probe(check=HttpProbe(port=LOG_AGENT)),
+        probe=_probe(LOG_AGENT, "/health"),
         volumes=(Volume(name="data", path="/vlagent-data", size_gib=2, cache=True),),
         host_mounts=(
             HostMount(
@@ -201,7 +205,7 @@ def container_exporter() -> Service:
             "LISTEN_PORT": str(CONTAINER_EXPORTER),
         },
         ports=(Port(name="http", number=CONTAINER_EXPORTER),),
-        probe=Probe(check=HttpProbe(port=CONTAINER_EXPORTER)),
+        probe=_probe(CONTAINER_EXPORTER, "/health"),
         host_mounts=(
             HostMount(
                 folder=HostFolder.CONTAINERS,
@@ -235,7 +239,7 @@ def node_exporter() -> Service:
             "--collector.filesystem.mount-points-exclude=^/(dev|proc|sys|run|tmp)($|/)",
         ),
         ports=(Port(name="http", number=NODE_EXPORTER, bound=False),),
-        probe=Probe(check=HttpProbe(port=NODE_EXPORTER, path="/")),
+        probe=_probe(NODE_EXPORTER, "/"),
         monitoring=METRICS,
     )
 

@@ -17,7 +17,7 @@ from systems import reference
 from tests.docker.alert_cases import CASES
 
 RUNBOOKS = Path(__file__).resolve().parent.parent.parent / "docs" / "runbooks.md"
-# Outages that reach a receiver within 60 s: 15 s to be read, 15 s to be evaluated, 5 s to be sent.
+# Outages that reach a receiver within 60 s: 10 s to be read, 10 s to be evaluated, 5 s to be sent.
 FAST = {
     "ContainerDown",
     "ContainerRestarted",
