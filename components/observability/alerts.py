@@ -203,10 +203,11 @@ OF_THE_STACK = (
     ),
     Alert(
         name="LogsBehind",
-        # While the store is away, the agent retries at least once a minute.
-        expression="sum by (service) (increase(vlagent_remotewrite_retries_count_total[3m])) > 0",
+        # While the store is away, the agent retries at least once a minute. A single retry isn't enough:
+        # it is in the window for less than `for_seconds`.
+        expression="sum by (service) (increase(vlagent_remotewrite_retries_count_total[2m])) > 0",
         summary="{{ $labels.service }} can't send logs to their store, and keeps them on disk",
-        for_seconds=120,
+        for_seconds=150,
     ),
     Alert(
         name="LogsLost",
@@ -218,12 +219,13 @@ OF_THE_STACK = (
     ),
     Alert(
         name="MetricStoreBehind",
-        # Threshold: mixin of Prometheus, PrometheusRemoteWriteBehind.
-        expression="max by (service)"
-        " (max_over_time(prometheus_remote_storage_highest_timestamp_in_seconds[5m]))"
-        " - max by (service)"
-        " (max_over_time(prometheus_remote_storage_queue_highest_sent_timestamp_seconds[5m])) > 120",
-        summary="the dashboards lack the metrics of the last {{ $value | humanizeDuration }}",
+        # How far the store is behind isn't known until a first write has succeeded.
+        expression="sum by (service)"
+        " (increase(prometheus_remote_storage_samples_retried_total[2m]))"
+        " + sum by (service)"
+        " (increase(prometheus_remote_storage_samples_failed_total[2m])) > 0",
+        summary="Prometheus can't write to the store of the dashboards, and keeps the metrics",
+        for_seconds=150,
     ),
     Alert(
         name="NotificationsFail",

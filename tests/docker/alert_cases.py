@@ -34,6 +34,8 @@ GPU_LABELS = {
 DOCUMENTS = '{service="rabbitmq", queue="documents"}'
 DEAD = '{service="rabbitmq", queue="documents.dead"}'
 QUEUE_LABELS = {"service": "rabbitmq", "queue": "documents"}
+STORE = '{service="prometheus", url="http://victoria-metrics:8428/api/v1/write"}'
+SENT = {f"prometheus_remote_storage_samples_failed_total{STORE}": "0x30"}
 DAY = 86400
 
 
@@ -336,10 +338,10 @@ CASES = (
         quiet={
             "sends": {'vlagent_remotewrite_retries_count_total{service="log-agent"}': "4x30"},
             "one retry": {
-                'vlagent_remotewrite_retries_count_total{service="log-agent"}': "0x3 1x30"
+                'vlagent_remotewrite_retries_count_total{service="log-agent"}': "0x4 1x30"
             },
         },
-        at="5m",
+        at="4m",
         labels={"service": "log-agent"},
         summary="log-agent can't send logs to their store, and keeps them on disk",
     ),
@@ -362,26 +364,15 @@ CASES = (
     ),
     Case(
         alert="MetricStoreBehind",
-        fires={
-            'prometheus_remote_storage_highest_timestamp_in_seconds{service="prometheus"}': (
-                "1000+15x60"
-            ),
-            'prometheus_remote_storage_queue_highest_sent_timestamp_seconds{service="prometheus"}': (
-                "1000+15x10 1150x60"
-            ),
-        },
+        fires={f"prometheus_remote_storage_samples_retried_total{STORE}": "0x3 500+500x30"} | SENT,
         quiet={
-            "a batch behind": {
-                'prometheus_remote_storage_highest_timestamp_in_seconds{service="prometheus"}': (
-                    "1000+15x60"
-                ),
-                "prometheus_remote_storage_queue_highest_sent_timestamp_seconds"
-                '{service="prometheus"}': "985+15x60",
-            },
+            "sends": {f"prometheus_remote_storage_samples_retried_total{STORE}": "500x30"} | SENT,
+            "one retry": {f"prometheus_remote_storage_samples_retried_total{STORE}": "0x4 500x30"}
+            | SENT,
         },
-        at="10m",
+        at="4m",
         labels={"service": "prometheus"},
-        summary="the dashboards lack the metrics of the last 7m 30s",
+        summary="Prometheus can't write to the store of the dashboards, and keeps the metrics",
     ),
     Case(
         alert="NotificationsFail",
