@@ -203,11 +203,11 @@ OF_THE_STACK = (
     ),
     Alert(
         name="LogsBehind",
-        # While the store is away, the agent retries at least once a minute. A single retry isn't enough:
-        # it is in the window for less than `for_seconds`.
-        expression="sum by (service) (increase(vlagent_remotewrite_retries_count_total[2m])) > 0",
+        # While the store is away, the agent retries every 2 minutes at least: up to a minute's wait, and
+        # a minute's timeout. A single retry is in the window for less than `for_seconds`.
+        expression="sum by (service) (increase(vlagent_remotewrite_retries_count_total[3m])) > 0",
         summary="{{ $labels.service }} can't send logs to their store, and keeps them on disk",
-        for_seconds=150,
+        for_seconds=200,
     ),
     Alert(
         name="LogsLost",
@@ -219,7 +219,8 @@ OF_THE_STACK = (
     ),
     Alert(
         name="MetricStoreBehind",
-        # How far the store is behind isn't known until a first write has succeeded.
+        # How far the store is behind isn't known until a first write has succeeded. Retries follow each
+        # other within seconds.
         expression="sum by (service)"
         " (increase(prometheus_remote_storage_samples_retried_total[2m]))"
         " + sum by (service)"

@@ -341,7 +341,7 @@ CASES = (
                 'vlagent_remotewrite_retries_count_total{service="log-agent"}': "0x4 1x30"
             },
         },
-        at="4m",
+        at="5m",
         labels={"service": "log-agent"},
         summary="log-agent can't send logs to their store, and keeps them on disk",
     ),
