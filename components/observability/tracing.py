@@ -51,7 +51,7 @@ MONITORING = Monitoring(
         Alert(
             name="TracesDropped",
             # One sum over both: either can be missing before its first span.
-            expression='sum(rate({__name__=~"otelcol_receiver_refused_spans_total'
+            expression='sum by (service) (rate({__name__=~"otelcol_receiver_refused_spans_total'
             '|otelcol_exporter_send_failed_spans_total",service="$service"}[5m])) > 0',
             summary="$service drops {{ $value | humanize }} spans per second",
             for_seconds=300,

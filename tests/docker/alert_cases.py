@@ -739,4 +739,12 @@ CASES = (
         labels=GPU_LABELS,
         summary="GPU 0 (H200) was idle for an hour, though a container uses its memory",
     ),
+    Case(
+        alert="TracesDropped",
+        fires={'otelcol_receiver_refused_spans_total{service="jaeger"}': "0x3 15+15x40"},
+        quiet={"takes all": {'otelcol_receiver_refused_spans_total{service="jaeger"}': "4x40"}},
+        at="9m",
+        labels={"service": "jaeger"},
+        summary="jaeger drops 1 spans per second",
+    ),
 )

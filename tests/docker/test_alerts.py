@@ -19,6 +19,7 @@ from tests.docker.alert_cases import CASES
 
 SETTINGS = Settings.model_validate(
     {
+        "profiles": ["traces"],
         "observability": {
             "receivers": {
                 "webhookUrl": "https://alerts.example.com/strata",
@@ -32,7 +33,7 @@ SETTINGS = Settings.model_validate(
                     "password": "a password",
                 },
             }
-        }
+        },
     }
 )
 

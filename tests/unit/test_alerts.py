@@ -12,6 +12,8 @@ from strata.components import engines, gateway
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.observability.alerts import OF_THE_STACK
 from strata.components.observability.gpu import GPU
+from strata.components.observability.parts import PASSWORD
+from strata.components.observability.tracing import trace_store
 from strata.model import Alert, Service, Severity
 from systems import reference
 from tests.docker.alert_cases import CASES
@@ -31,9 +33,11 @@ FAST = {
 
 
 def alerts() -> Iterator[Alert]:
-    """Those of the stack, the gateway, every engine, the reference system and GPUs."""
+    """Those of the stack, the gateway, every engine, the reference system, traces and GPUs."""
     yield from (*OF_THE_STACK, *gateway.MONITORING.alerts, *GPU.alerts)
-    for monitoring in (reference.API, reference.WORKER, reference.INFERENCE):
+    traces = trace_store(PASSWORD, 16686).monitoring
+    for monitoring in (reference.API, reference.WORKER, reference.INFERENCE, traces):
+        assert monitoring is not None
         yield from monitoring.alerts
     for module in pkgutil.iter_modules(engines.__path__, f"{engines.__name__}."):
         for value in vars(importlib.import_module(module.name)).values():
