@@ -14,8 +14,9 @@ OBJECTIVE = 0.995
 SLOW_SECONDS = 1
 # Fewer failures are no trend: one failed request of two would be a burn rate of 100.
 FAILURES_MINIMUM = 5
-# Docker's health is "starting" for at most start_period (30 s) and three failures (8 s each) more.
-STARTING_SECONDS = 60
+# Docker's health is "starting" for at most start_period (30 s) and three failures more: 18 s each for
+# the parts of this stack, which are checked less often than others.
+STARTING_SECONDS = 90
 
 STOPPED = 'container_running{kind!~"job|files|prepare"} == 0'
 # Docker only calls a container unhealthy after several failures. A container that starts isn't.
