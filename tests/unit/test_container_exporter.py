@@ -8,6 +8,7 @@ import errno
 import json
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,8 @@ def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "devices"
     folder.mkdir()
     (folder / "254:0").symlink_to("../../devices/pci0000:00/virtio1/block/vda")
-    monkeypatch.setattr(exporter_module, "BLOCK_DEVICES", folder)
+    # The module as the exporter imported it.
+    monkeypatch.setattr(sys.modules["cgroups"], "BLOCK_DEVICES", folder)
 
 
 @pytest.fixture
