@@ -84,6 +84,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     for setting, value in (
         ("ports.http", str(free_port())),
         ("ports.https", str(free_port())),
+        ("ports.dashboards", str(free_port())),
+        ("ports.logs", str(free_port())),
         ("network.range", "10.125.0.0/16"),
     ):
         made.pulumi("config", "set", "--path", f"strata:{setting}", value)
@@ -122,7 +124,7 @@ def test_a_missing_sdk_is_reported_with_the_fix(clone: Clone) -> None:
 def test_a_stack_comes_up(clone: Clone, cleaned: None) -> None:
     try:
         output = clone.pulumi("up", "--yes", "--skip-preview", "--stack", STACK)
-        assert "gateway      : " in output
+        assert "gateway         : " in output
         again = clone.pulumi("up", "--yes", "--skip-preview", "--stack", STACK)
         assert "created" not in again
     finally:

@@ -10,7 +10,6 @@ Nothing in a stack runs as root, so the folders get their owner before the conta
 process does that: Docker unpacks an archive that contains only the folders.
 """
 
-import asyncio
 import io
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +22,7 @@ import pulumi
 from strata.model import Kind
 from strata.platforms.docker import leftovers
 from strata.platforms.docker.names import FILES, KIND, OWNER, STACK, ResourceNames
+from strata.platforms.docker.threads import in_thread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ def _hook(name: str, action: Callable[[Mapping[str, Any]], None]) -> pulumi.Reso
     """Runs an action in a thread, on the inputs of the resource."""
 
     async def run(args: pulumi.ResourceHookArgs) -> None:
-        await asyncio.to_thread(action, args.new_inputs or {})
+        await in_thread(action, args.new_inputs or {})
 
     return pulumi.ResourceHook(name, run)
 

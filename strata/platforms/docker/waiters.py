@@ -19,6 +19,7 @@ import pulumi
 
 from strata.errors import StrataError
 from strata.model import Probe
+from strata.platforms.docker.threads import in_thread
 
 LONGEST_PAUSE_SECONDS = 1.0
 LOG_LINES = 15
@@ -83,7 +84,7 @@ class _Waiter:
         from requests.exceptions import RequestException
 
         try:
-            return await asyncio.to_thread(call, *args, **kwargs)
+            return await in_thread(call, *args, **kwargs)
         except APIError:
             raise
         except (DockerException, RequestException) as error:
