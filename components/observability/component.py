@@ -47,8 +47,10 @@ class ObservabilityStack(pulumi.ComponentResource):
         settings = args.stack.settings
         self.traces = {}
         if settings.observability.enabled and settings.platform is PlatformName.DOCKER:
-            args.stack.add_observer(lambda composition: describe(composition, args.stack), self)
             store = tracing.trace_store(parts.PASSWORD, settings.ports.traces)
+            args.stack.add_observer(
+                lambda composition: describe(composition, args.stack, store), self
+            )
             if args.stack.composition.overrides.includes(store):
                 # An application starts and works without it.
                 endpoint = store.endpoint("otlp").without_waiting()
@@ -56,15 +58,15 @@ class ObservabilityStack(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def describe(composition: Composition, stack: Stack) -> Iterator[Workload]:
-    """The services that observe those of the composition, and themselves."""
+def describe(composition: Composition, stack: Stack, traces: Service) -> Iterator[Workload]:
+    """The services that observe those of the composition, and themselves. `traces`: the store of
+    traces, which has a profile."""
     settings = stack.settings
     observed = composition.services
     store = parts.log_store(settings.observability, settings.ports.logs)
     receiver = parts.alertmanager(settings.observability.receivers)
     probes = tuple(published(observed))
     blackbox = parts.blackbox(tuple(endpoint for endpoint, _ in probes))
-    traces = tracing.trace_store(parts.PASSWORD, settings.ports.traces)
     optional = (traces,) if composition.overrides.includes(traces) else ()
     metrics = parts.metric_store(
         settings.observability,

@@ -33,7 +33,6 @@ UNITS = {
     Unit.SHARE: ("%", "100"),
     Unit.CELSIUS: ("°C", None),
     Unit.WATTS: ("W", None),
-    Unit.DOLLARS_PER_HOUR: ("$/h", None),
 }
 
 

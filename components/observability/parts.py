@@ -36,7 +36,6 @@ DASHBOARDS = "/etc/dashboards"
 CONTAINERS = "/containers"
 CGROUPS = "/cgroup"
 ROOT = "0:0"
-METRICS = Monitoring(port="http")
 
 # The programs' own defaults, but for the container exporter, which has none.
 PROMETHEUS = 9090
@@ -98,7 +97,7 @@ def alertmanager(receivers: Receivers) -> Service:
         volumes=(Volume(name="data", path="/alertmanager", size_gib=1, cache=True),),
         files=configuration.alertmanager(receivers),
         egress=bool(receivers.model_fields_set),
-        monitoring=METRICS,
+        monitoring=Monitoring(),
     )
 
 
@@ -106,46 +105,43 @@ def metric_store(
     settings: ObservabilitySettings, published: int, dashboards: tuple[File, ...]
 ) -> Service:
     """Keeps metrics for long, and shows the dashboards."""
-    return Service(
-        name="victoria-metrics",
-        image="victoria-metrics",
-        zone=Zone.MONITORING,
-        resources=Resources(memory_mib=256, cpu=0.5, cpu_reserved=0.05),
-        command=(
-            "-storageDataPath=/victoria-metrics-data",
-            f"-retentionPeriod={settings.metrics_days}d",
-            f"-httpListenAddr=:{METRIC_STORE}",
-            f"-httpAuth.username={USER}",
-            f"-httpAuth.password=file://{SECRETS}/password",
-            f"-vmui.customDashboardsPath={DASHBOARDS}",
-        ),
-        ports=(Port(name="http", number=METRIC_STORE, published=published, bound=False),),
-        probe=_probe(METRIC_STORE, "/health"),
-        volumes=(Volume(name="data", path="/victoria-metrics-data", size_gib=5),),
-        files=(PASSWORD_FILE, *dashboards),
-        monitoring=METRICS,
+    flags = (
+        f"-retentionPeriod={settings.metrics_days}d",
+        f"-vmui.customDashboardsPath={DASHBOARDS}",
     )
+    return _store("victoria-metrics", METRIC_STORE, published, flags, dashboards)
 
 
 def log_store(settings: ObservabilitySettings, published: int) -> Service:
+    flags = (
+        f"-retentionPeriod={settings.logs_days}d",
+        f"-retention.maxDiskSpaceUsageBytes={settings.logs_mib}MiB",
+    )
+    return _store("victoria-logs", LOG_STORE, published, flags)
+
+
+def _store(
+    name: str, port: int, published: int, flags: tuple[str, ...], files: tuple[File, ...] = ()
+) -> Service:
+    """A database of VictoriaMetrics. Its pages and its API ask for the password."""
+    folder = f"/{name}-data"
     return Service(
-        name="victoria-logs",
-        image="victoria-logs",
+        name=name,
+        image=name,
         zone=Zone.MONITORING,
         resources=Resources(memory_mib=256, cpu=0.5, cpu_reserved=0.05),
         command=(
-            "-storageDataPath=/victoria-logs-data",
-            f"-retentionPeriod={settings.logs_days}d",
-            f"-retention.maxDiskSpaceUsageBytes={settings.logs_mib}MiB",
-            f"-httpListenAddr=:{LOG_STORE}",
+            f"-storageDataPath={folder}",
+            f"-httpListenAddr=:{port}",
             f"-httpAuth.username={USER}",
             f"-httpAuth.password=file://{SECRETS}/password",
+            *flags,
         ),
-        ports=(Port(name="http", number=LOG_STORE, published=published, bound=False),),
-        probe=_probe(LOG_STORE, "/health"),
-        volumes=(Volume(name="data", path="/victoria-logs-data", size_gib=5),),
-        files=(PASSWORD_FILE,),
-        monitoring=METRICS,
+        ports=(Port(name="http", number=port, published=published, bound=False),),
+        probe=_probe(port, "/health"),
+        volumes=(Volume(name="data", path=folder, size_gib=5),),
+        files=(PASSWORD_FILE, *files),
+        monitoring=Monitoring(),
     )
 
 
@@ -187,7 +183,7 @@ def log_agent(store: Endpoint) -> Service:
         tmpfs=(TMP,),
         files=(PASSWORD_FILE,),
         links=(store.without_waiting(),),
-        monitoring=METRICS,
+        monitoring=Monitoring(),
     )
 
 
@@ -218,7 +214,7 @@ def container_exporter() -> Service:
                 reason="reads the CPU and memory that containers use",
             ),
         ),
-        monitoring=METRICS,
+        monitoring=Monitoring(),
     )
 
 
@@ -240,7 +236,7 @@ def node_exporter() -> Service:
         ),
         ports=(Port(name="http", number=NODE_EXPORTER, bound=False),),
         probe=_probe(NODE_EXPORTER, "/"),
-        monitoring=METRICS,
+        monitoring=Monitoring(),
     )
 
 

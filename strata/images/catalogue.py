@@ -103,6 +103,8 @@ _IMAGES = (
         name="gpu-exporter",
         purpose="metrics of NVIDIA GPUs, in DCGM's names",
         parent="python",
+        # A system that has GPUs adds it (docs/observability.md).
+        on_demand=True,
     ),
 )
 

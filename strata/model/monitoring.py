@@ -26,7 +26,6 @@ class Unit(StrEnum):
     """From 0 to 1."""
     CELSIUS = "celsius"
     WATTS = "watts"
-    DOLLARS_PER_HOUR = "dollars per hour"
 
 
 @dataclass(frozen=True, kw_only=True)

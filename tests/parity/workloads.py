@@ -17,7 +17,7 @@ from strata.model import (
 )
 from tests.parity import finds
 from tests.parity.finds import container, in_pod, pod
-from tests.parity.row import Check, Made, Refused, Row, Seen, dig, fields
+from tests.parity.row import Change, Check, Made, Refused, Row, Seen, dig, fields
 
 BOTH = ("app", "task")
 SCRATCH = (Tmpfs(path="/scratch"),)
@@ -31,6 +31,10 @@ def _label_of_pod(key: str) -> Seen:
 def _is_there(made: Made, name: str) -> bool:
     inputs = made.recorded.inputs
     return f"{name}-1" in inputs or finds.kind_of_workload(made, name) != ""
+
+
+def _mounts(folder: HostFolder, path: str, reason: str) -> Change:
+    return fields(host_mounts=(HostMount(folder=folder, path=path, reason=reason),))
 
 
 ROWS = (
@@ -328,9 +332,7 @@ ROWS = (
         on=BOTH,
         checks=(
             Check(
-                change=fields(
-                    host_mounts=(HostMount(folder=HostFolder.CGROUPS, path="/cg", reason="a"),)
-                ),
+                change=_mounts(HostFolder.CGROUPS, "/cg", "a"),
                 docker=Seen(
                     container("mounts", 0),
                     {"type": "bind", "source": "/sys/fs/cgroup", "target": "/cg", "readOnly": True},
@@ -346,9 +348,7 @@ ROWS = (
         on=BOTH,
         checks=(
             Check(
-                change=fields(
-                    host_mounts=(HostMount(folder=HostFolder.CONTAINERS, path="/c", reason="a"),)
-                ),
+                change=_mounts(HostFolder.CONTAINERS, "/c", "a"),
                 docker=Seen(container("mounts", 0, "source"), "/var/lib/docker/containers"),
                 kubernetes=Refused("{noun} {name}: host_mounts"),
             ),
@@ -361,9 +361,7 @@ ROWS = (
         on=BOTH,
         checks=(
             Check(
-                change=fields(
-                    host_mounts=(HostMount(folder=HostFolder.CGROUPS, path="/cg", reason="a"),)
-                ),
+                change=_mounts(HostFolder.CGROUPS, "/cg", "a"),
                 docker=Seen(container("mounts", 0, "target"), "/cg"),
                 kubernetes=Refused("{noun} {name}: host_mounts"),
             ),
@@ -376,9 +374,7 @@ ROWS = (
         on=BOTH,
         checks=(
             Check(
-                change=fields(
-                    host_mounts=(HostMount(folder=HostFolder.CGROUPS, path="/cg", reason="why"),)
-                ),
+                change=_mounts(HostFolder.CGROUPS, "/cg", "why"),
                 docker=Seen(finds.label("strata.host-mount.cgroups"), "why"),
                 kubernetes=Refused("{noun} {name}: host_mounts"),
             ),
