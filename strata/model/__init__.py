@@ -26,6 +26,7 @@ from strata.model.overrides import Overrides as Overrides
 from strata.model.secrets import Secret as Secret
 from strata.model.secrets import certificate as certificate
 from strata.model.secrets import private_key as private_key
+from strata.model.text import BucketName as BucketName
 from strata.model.text import ByDevice as ByDevice
 from strata.model.text import Confidential as Confidential
 from strata.model.text import Cores as Cores
@@ -36,6 +37,7 @@ from strata.model.text import MemoryMib as MemoryMib
 from strata.model.text import NameServer as NameServer
 from strata.model.text import Ordinal as Ordinal
 from strata.model.text import Peers as Peers
+from strata.model.text import Region as Region
 from strata.model.text import RenderContext as RenderContext
 from strata.model.text import ReplicaHost as ReplicaHost
 from strata.model.text import StackName as StackName
@@ -43,6 +45,7 @@ from strata.model.text import Text as Text
 from strata.model.text import is_secret as is_secret
 from strata.model.text import render as render
 from strata.model.workload import TMP as TMP
+from strata.model.workload import ApiAccess as ApiAccess
 from strata.model.workload import Capability as Capability
 from strata.model.workload import ExecProbe as ExecProbe
 from strata.model.workload import File as File

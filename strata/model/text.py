@@ -67,6 +67,16 @@ class StackName:
 
 
 @dataclass(frozen=True)
+class BucketName:
+    """The name of the service's bucket (`Service.bucket`)."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """The region of the service's bucket (`Service.bucket`)."""
+
+
+@dataclass(frozen=True)
 class Confidential:
     """A secret that the settings contain, such as the URL of a webhook."""
 
@@ -129,6 +139,8 @@ Part = (
     | NameServer
     | Secret
     | StackName
+    | BucketName
+    | Region
     | Confidential
     | Ordinal
     | ReplicaHost
@@ -192,6 +204,10 @@ class RenderContext:
     """The stable host names of all replicas of a stateful service, by ordinal."""
     host: str = ""
     """The stable host name of this replica, or the platform's placeholder for it."""
+    bucket: str = ""
+    """The name of the service's bucket."""
+    region: str = ""
+    """The region of the bucket."""
 
 
 def render(text: Text, context: RenderContext) -> str:
@@ -220,6 +236,10 @@ def _render(part: Part, context: RenderContext) -> str:
             return context.secrets.encode(part)
         case StackName():
             return context.stack
+        case BucketName():
+            return context.bucket
+        case Region():
+            return context.region
         case Confidential():
             return part.value
         case Ordinal():

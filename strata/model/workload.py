@@ -114,6 +114,8 @@ class HostFolder(StrEnum):
     """The engine's folder of containers: their logs, labels and states."""
     CGROUPS = "cgroups"
     """The kernel's accounts of what each container uses (cgroup v1 or v2)."""
+    POD_LOGS = "pod-logs"
+    """The logs of a node's pods, by namespace, pod and container. Kubernetes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +125,20 @@ class HostMount:
     folder: HostFolder
     path: str
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiAccess:
+    """What a service may do with objects of the Kubernetes API: `verbs` on `resources` of an API
+    `group` ("" is the core group), in the namespace of its stack or, if `cluster_wide`, everywhere.
+
+    Access to `nodes/metrics` includes connections to the kubelets, which serve it.
+    """
+
+    resources: tuple[str, ...]
+    group: str = ""
+    verbs: tuple[str, ...] = ("get", "list", "watch")
+    cluster_wide: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,12 +350,20 @@ class Service(ServiceFields, Workload):
     """A long-running workload.
 
     `exporter` translates its state into metrics. It's part of a stack that is observed.
+
+    With `on_every_node`, one replica runs on each node, instead of `replicas` (Docker has one node).
+    `api_access`: what it may read of the Kubernetes API; its pods get a token for that. `bucket`: it
+    keeps data in an object store's bucket that only its own pods can read and write (S3, on EKS);
+    `BucketName` and `Region` name it.
     """
 
     probe: Probe
     kind: Kind = Kind.APPLICATION
     ports: tuple[Port, ...] = ()
     exporter: "Service | None" = None
+    on_every_node: bool = False
+    api_access: tuple[ApiAccess, ...] = ()
+    bucket: bool = False
 
     @property
     def has_internet_egress(self) -> bool:
