@@ -104,6 +104,15 @@ class Recorded(Mocks):
             if self.types[name].endswith(f":{kind}")
         }
 
+    @property
+    def uploads(self) -> dict[str, str]:
+        """The content of every uploaded file, with secrets replaced, by `/WORKLOAD-FOLDER/NAME`."""
+        return {
+            one["file"]: one["content"]
+            for sent in self.as_sent.values()
+            for one in plain(sent.get("uploads", []))
+        }
+
     def service(self, name: str) -> dict[str, Any]:
         """The inputs of the first replica of a service."""
         return self.inputs[f"{name}-1"]

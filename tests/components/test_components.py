@@ -66,8 +66,7 @@ def test_every_child_descends_from_its_component_and_is_named_after_it(stack: Co
     assert set(children.values()) == set(COMPONENTS)
     for name, parent in children.items():
         assert name.startswith(f"{parent}-")
-    # What belongs to no component is the components, and what fills the files of all of them.
-    assert set(recorded.parents) - set(children) == {*COMPONENTS, "files"}
+    assert set(recorded.parents) - set(children) == set(COMPONENTS)
 
 
 def test_what_a_host_sees_is_named_after_the_stack_and_the_service(stack: Composed) -> None:
@@ -79,7 +78,9 @@ def test_what_a_host_sees_is_named_after_the_stack_and_the_service(stack: Compos
         "strata-test-api-1",
         "strata-test-api-2",
         "strata-test-door-1",
-        "strata-test-files",
+        "strata-test-database-files",
+        "strata-test-api-files",
+        "strata-test-door-files",
     }
     for kind in ("Network", "Volume"):
         for inputs in recorded.of(kind).values():
@@ -99,8 +100,8 @@ def test_everything_carries_the_labels_of_the_stack(stack: Composed) -> None:
 
 def test_a_client_comes_after_its_servers_and_after_its_files(stack: Composed) -> None:
     after = stack.recorded.dependencies
-    assert {"database-1", "model-1", "files"} <= after["api-1"]
-    assert {"database-1", "model-1", "files"} <= after["api-2"]
+    assert {"database-1", "model-1", "api-files"} <= after["api-1"]
+    assert {"database-1", "model-1", "api-files"} <= after["api-2"]
     assert {"api-1", "api-2"} <= after["door-1"], "the gateway waits for every replica"
     assert "door-1" not in after["database-1"] | after["model-1"] | after["api-1"]
     assert "database-1" not in after["door-1"], "no link: no order"
@@ -108,9 +109,9 @@ def test_a_client_comes_after_its_servers_and_after_its_files(stack: Composed) -
 
 def test_files_are_written_once_their_volumes_are_there(stack: Composed) -> None:
     recorded = stack.recorded
-    volumes = {name for name in recorded.of("Volume") if name != "database-data"}
+    volumes = {name for name in recorded.of("Volume") if name.startswith("door-")}
     assert volumes
-    assert volumes <= recorded.dependencies["files"]
+    assert volumes <= recorded.dependencies["door-files"]
 
 
 def test_the_inputs_of_a_component_are_in_the_state(stack: Composed) -> None:
@@ -151,7 +152,7 @@ def test_a_system_composes(system: str) -> None:
     recorded = compose(lambda stack: systems.find(system)(stack)).recorded
     roots = {name for name, parent in recorded.parents.items() if not parent}
     # The services of the observability stack have names of their own.
-    services = roots - {"files", "observability"}
+    services = roots - {"observability"}
     assert services
     assert services <= {name.rpartition("-")[0] for name in recorded.of("Container")}
 

@@ -23,9 +23,18 @@ def observed(stack: Stack) -> None:
 
 def file(recorded: Recorded, name: str) -> Any:
     """The content of a JSON file that ends with this name."""
-    uploads = recorded.inputs["files"]["uploads"]["value"]
-    (content,) = [each["content"] for each in uploads if each["file"].endswith(name)]
+    (content,) = [
+        each["content"]
+        for inputs in recorded.inputs.values()
+        for each in _plain(inputs.get("uploads", []))
+        if each["file"].endswith(name)
+    ]
     return json.loads(content)
+
+
+def _plain(uploads: Any) -> Any:
+    """The uploads, also if they are marked as a secret."""
+    return uploads["value"] if isinstance(uploads, dict) else uploads
 
 
 def panels(recorded: Recorded, dashboard: str) -> list[str]:

@@ -41,16 +41,19 @@ def test_no_secret_reaches_the_engine_in_plain(recorded: Recorded, secrets: dict
     assert there == [name for name in secrets if name != "seed"], "the search would find them"
 
 
-def test_only_the_writer_of_files_has_any(recorded: Recorded, secrets: dict[str, str]) -> None:
-    others = {name: sent for name, sent in recorded.as_sent.items() if name != "files"}
-    assert [name for name, value in secrets.items() if value in json.dumps(others)] == []
-    writer = {name: sent for name, sent in recorded.as_sent["files"].items() if name != "uploads"}
-    assert [name for name, value in secrets.items() if value in json.dumps(writer)] == []
+def test_only_the_writers_of_files_have_any(recorded: Recorded, secrets: dict[str, str]) -> None:
+    elsewhere = {
+        name: {field: value for field, value in sent.items() if field != "uploads"}
+        for name, sent in recorded.as_sent.items()
+    }
+    assert [name for name, value in secrets.items() if value in json.dumps(elsewhere)] == []
+    uploading = {name for name, sent in recorded.as_sent.items() if sent.get("uploads")}
+    assert uploading == {name for name in recorded.as_sent if name.endswith("-files")}
 
 
 def test_what_is_not_secret_is_shown(recorded: Recorded) -> None:
     """So that a preview shows what changes in a configuration."""
-    uploads = {one["file"]: one["content"] for one in plain(recorded.as_sent["files"]["uploads"])}
+    uploads = recorded.uploads
     assert uploads["/rabbitmq-run-secrets/enabled_plugins"] == "[rabbitmq_prometheus].\n"
     assert uploads["/gateway-run-secrets/nginx.conf"] != "(secret)"
     assert uploads["/gateway-run-secrets/certificate.pem"].startswith("-----BEGIN CERTIFICATE")
@@ -65,8 +68,8 @@ def test_a_service_mounts_its_own_files_read_only(recorded: Recorded) -> None:
     assert mounts["/run/secrets"]["source"].startswith("strata-test-api-files-")
 
 
-def test_the_writer_can_do_nothing_else(recorded: Recorded) -> None:
-    writer = recorded.inputs["files"]
+def test_a_writer_can_do_nothing_else(recorded: Recorded) -> None:
+    writer = recorded.inputs["api-files"]
     assert (writer["start"], writer["mustRun"]) == (False, False), "it never runs"
     assert writer["networkMode"] == "none"
     assert writer["capabilities"] == {"drops": ["ALL"]}

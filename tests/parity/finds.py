@@ -51,7 +51,7 @@ def upload(job_waiter: str) -> Find:
     """The content of the file whose path in the volumes of files ends so."""
 
     def find(made: Made, name: str) -> str | None:
-        uploads = dig(made.recorded.inputs, "files", "uploads") or ()
+        uploads = dig(made.recorded.inputs, f"{name}-files", "uploads") or ()
         # All of them are marked as a secret where one is.
         uploads = uploads["value"] if isinstance(uploads, dict) else uploads
         return next((one["content"] for one in uploads if one["file"].endswith(job_waiter)), None)

@@ -103,8 +103,8 @@ def _both(*changes: Change) -> Change:
 
 
 def _is_secret_upload(made: Made, name: str) -> bool:
-    """Whether the uploads of all files are marked as a secret."""
-    return isinstance(finds.resource("files", "uploads")(made, name), dict)
+    """Whether the uploads of all files of the workload are marked as a secret."""
+    return isinstance(finds.resource(f"{name}-files", "uploads")(made, name), dict)
 
 
 CLUSTER = fields(stateful=True, replicas=2)

@@ -53,18 +53,17 @@ class Deployer:
         volumes = self._volumes(workloads)
         self.images.ensure(images.values())
         digests = {name: self.images.digest(image) for name, image in images.items()}
-        file_mounts, writer = files.make(
-            [
-                volume
-                for workload in workloads
-                for volume in files.plan(workload, self._context(workload, 0), self.secrets)
-            ],
-            next(iter(digests.values()), ""),
-            self.names,
-            self.components,
-            self.hooks,
-        )
+        # Docker would create the volumes that an image declares.
+        plain = sorted(workloads, key=lambda workload: len(workload.volumes))
         for workload in workloads:
+            file_mounts, writer = files.make(
+                workload,
+                files.plan(workload, self._context(workload, 0), self.secrets),
+                digests[plain[0].name],
+                self.names,
+                self.components[workload.name],
+                self.hooks,
+            )
             for replica in range(workload.replicas):
                 host_name = self.names.replica(workload, replica)
                 spec = ContainerSpec(
@@ -81,7 +80,7 @@ class Deployer:
                         workload, host_name, replica, self.network_plan, bridges
                     ),
                     mounts=[
-                        *file_mounts.get(workload.name, ()),
+                        *file_mounts,
                         *containers.host_mounts(workload, self.host),
                     ],
                     labels=self.names.labels_of(workload),
@@ -90,7 +89,7 @@ class Deployer:
                 # No input refers to the servers, nor to the container that fills the file volumes.
                 before: Dependencies = [
                     *self._awaited(workload),
-                    *(writer if workload.files else []),
+                    *writer,
                 ]
                 if isinstance(workload, Job):
                     self._job(workload, spec, before)

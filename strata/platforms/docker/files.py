@@ -1,9 +1,10 @@
 """Files of workloads, secret or not, in volumes that the workloads mount read-only.
 
-Docker can't upload a file into a container with a read-only root. So the files are uploaded into one
-container per stack, which mounts all file volumes writable, never runs and has no network. The name
-of a volume includes a fingerprint of its content: changed files mean a new volume, and new
-containers only for the workloads that mount it.
+Docker can't upload a file into a container with a read-only root. So the files of a workload are
+uploaded into a container of their own, which mounts its file volumes writable, never runs and has no
+network. (One for all workloads was slow: the provider takes as long as the square of its uploads to
+see that nothing changed.) The name of a volume includes a fingerprint of its content: changed files
+mean a new volume, and new containers only for the workloads that mount it.
 """
 
 import json
@@ -61,24 +62,25 @@ def plan(
 
 
 def make(
+    workload: Workload,
     volumes: Sequence[FileVolume],
     image: pulumi.Input[str],
     names: ResourceNames,
-    parents: Mapping[str, pulumi.Resource],
+    parent: pulumi.Resource,
     hooks: Hooks,
-) -> tuple[Mapping[str, list[docker.ContainerMountArgs]], list[docker.Container]]:
-    """Creates the file volumes of a stack. Returns the mounts of each workload, and the container
-    that fills the volumes, if there are any."""
-    mounts: dict[str, list[docker.ContainerMountArgs]] = defaultdict(list)
+) -> tuple[list[docker.ContainerMountArgs], list[docker.Container]]:
+    """Creates the file volumes of a workload. Returns its mounts, and the container that fills the
+    volumes, if there are any."""
+    mounts: list[docker.ContainerMountArgs] = []
     own_mounts: list[docker.ContainerMountArgs] = []
     for volume in volumes:
         created = docker.Volume(
             volume.key,
             name=names.files(volume.workload, volume.fingerprint),
             labels=label_args(docker.VolumeLabelArgs, names.labels()),
-            opts=pulumi.ResourceOptions(parent=parents[volume.workload]),
+            opts=pulumi.ResourceOptions(parent=parent),
         )
-        mounts[volume.workload].append(
+        mounts.append(
             docker.ContainerMountArgs(
                 type="volume", source=created.name, target=volume.folder, read_only=True
             )
@@ -89,8 +91,8 @@ def make(
     if not volumes:
         return mounts, []
     writer = docker.Container(
-        "files",
-        name=f"{names.prefix}-files",
+        f"{workload.name}-{FILES}",
+        name=f"{names.prefix}-{workload.name}-{FILES}",
         image=image,
         command=["true"],
         start=False,
@@ -113,6 +115,6 @@ def make(
             for volume in volumes
             for name, (content, secret) in sorted(volume.contents.items())
         ],
-        opts=pulumi.ResourceOptions(hooks=hooks.container),
+        opts=pulumi.ResourceOptions(parent=parent, hooks=hooks.container),
     )
     return mounts, [writer]
