@@ -1,8 +1,8 @@
-"""`pulumi up` against `docker compose up --wait`, for the same stack in the same run.
+"""`pulumi up` against `docker compose up --wait`, and with observability against without.
 
-`python -m benchmarks.up` brings each stack up, up again with nothing changed, and down, with one
-tool and then with the other, several rounds, and prints the medians and their ratios. All it makes
-is its own (state, seed, ports, range of addresses) and is removed at the end, also on Ctrl-C.
+`python -m benchmarks.up` runs both sides in turn, several rounds: a first `up`, an `up` without
+changes, and a down. It prints the medians and their ratios. It has its own state, seed, ports and
+addresses, and removes everything that it created at the end, also on Ctrl-C.
 """
 
 import fcntl
@@ -38,24 +38,26 @@ from toolchain.files import ensure_secret
 from toolchain.layout import Layout, here
 
 ROUNDS = 3
-PHASES = {"first": ("first up", 1.2), "again": ("up, nothing changed", 1.5), "down": ("down", None)}
-"""The label of each phase, and its goal as a multiple of Docker Compose's time."""
+PHASES = {"first": "first up", "again": "up, nothing changed", "down": "down"}
+"""The label of each phase."""
 Times = dict[str, list[Measurement]]
 """The measurements of one tool by phase, one per round."""
 ADDRESSES = IPv4Network("10.127.0.0/16")
 """Outside of the default ranges of stacks (10.128.0.0/9)."""
-PORTS = {"http": 28080, "https": 28443}
+PORTS = {"http": 28080, "https": 28443, "dashboards": 28428, "logs": 29428}
 STACK = "bench"
 PREFIX = f"strata-{STACK}-compose"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A stack to measure. `module`: its system. `probe_interval_seconds` applies only to Compose."""
+    """A stack to measure. `module`: its system. `probe_interval_seconds` applies only to Compose.
+    `observability`: its peer is the same stack without, and not Compose."""
 
     title: str
     module: ModuleType
     probe_interval_seconds: int | None = None
+    observability: bool = False
 
     @property
     def file(self) -> Path:
@@ -65,6 +67,9 @@ class Subject:
 SUBJECTS = {
     "reference": Subject("the reference system, 7 services", reference),
     "reference-1s": Subject("the reference system, probed by Compose every second", reference, 1),
+    "observability": Subject(
+        "the reference system with observability", reference, observability=True
+    ),
     "tiers": Subject("20 small services in 3 tiers, probed every second", tiers),
     "tiers-5s": Subject("20 small services in 3 tiers, probed every 5 seconds", tiers_5s),
 }
@@ -97,8 +102,18 @@ class Bench:
         leftovers.remove(self._client, {OWNER: owner_of(self._seed)}, volumes=True)
 
     def run(self, subject: Subject, rounds: int, folder: Path) -> dict[str, Times]:
-        """Measures both tools in turn, `rounds` times."""
-        tools = (self._strata(subject, folder), self._compose(subject, folder))
+        """Measures the subject and its peer in turn, `rounds` times."""
+        if subject.observability:
+            tools = (
+                self._strata("with", subject, folder, observability=True),
+                self._strata("without", subject, folder, observability=False),
+            )
+        else:
+            tools = (
+                # Compose has no counterpart to observability.
+                self._strata("pulumi", subject, folder, observability=False),
+                self._compose(subject, folder),
+            )
         times: dict[str, Times] = {tool.name: {phase: [] for phase in PHASES} for tool in tools}
         for number in range(1, rounds + 1):
             for tool in tools:
@@ -109,10 +124,10 @@ class Bench:
                 self.clear()
         return times
 
-    def _strata(self, subject: Subject, folder: Path) -> Tool:
+    def _strata(self, name: str, subject: Subject, folder: Path, *, observability: bool) -> Tool:
         run = project.create(
             self._layout,
-            folder / "strata",
+            folder / name,
             stack=STACK,
             seed_file=self._seed_file,
             system=subject.file,
@@ -122,12 +137,11 @@ class Bench:
                 "network": {"range": str(ADDRESSES)},
                 "gpu": {"mode": "off"},
                 "images": str(self._images),
-                # Compose has no counterpart to it.
-                "observability": {"enabled": False},
+                "observability": {"enabled": observability},
             },
         )
         options = ("--yes", "--skip-preview", "--stack", STACK)
-        return Tool("pulumi", run, ("up", *options), ("destroy", *options))
+        return Tool(name, run, ("up", *options), ("destroy", *options))
 
     def _compose(self, subject: Subject, folder: Path) -> Tool:
         settings = Settings(
@@ -159,22 +173,25 @@ class Bench:
         return Tool("compose", run, ("up", "--wait", "--quiet-pull"), ("down", "--volumes"))
 
 
-def table(title: str, times: Mapping[str, Times]) -> str:
-    """The medians of both tools, their ratio and the goal, as text."""
-    strata, other = times["pulumi"], times["compose"]
+def table(subject: Subject, times: Mapping[str, Times]) -> str:
+    """The medians of the subject and its peer, their ratio and the goal, as text."""
+    (name, strata), (peer_name, other) = times.items()
+    goals = {"again": 1.3} if subject.observability else {"first": 1.2, "again": 1.5}
     lines = [
-        f"{title} (medians of {len(strata['first'])} rounds and of their ratios)",
-        f"  {'':<22}{'pulumi':>10}{'compose':>10}{'ratio':>8}  goal",
+        f"{subject.title} (medians of {len(strata['first'])} rounds and of their ratios)",
+        f"  {'':<22}{name:>10}{peer_name:>10}{'ratio':>8}  goal",
     ]
     each = []
-    for phase, (label, goal) in PHASES.items():
+    for phase, label in PHASES.items():
         ours, theirs = ([measured.seconds for measured in tool[phase]] for tool in (strata, other))
-        ratio = median_ratio(ours, theirs)
+        ratio, goal = median_ratio(ours, theirs), goals.get(phase)
         verdict = "" if goal is None else f"at most {goal}: {'met' if ratio <= goal else 'missed'}"
         medians = f"{statistics.median(ours):>8.1f} s{statistics.median(theirs):>8.1f} s"
         lines.append(f"  {label:<22}{medians}{ratio:>8.2f}  {verdict}")
         rounds = (", ".join(f"{seconds:.1f}" for seconds in tool) for tool in (ours, theirs))
-        each.append("  each {}, in seconds: pulumi {}; compose {}".format(label, *rounds))
+        each.append(
+            f"  each {label}, in seconds: {name} {next(rounds)}; {peer_name} {next(rounds)}"
+        )
     for label, phase in (("memory, first up", "first"), ("memory, no change", "again")):
         peaks = [
             [measured.peak_memory_mib for measured in tool[phase] if measured.peak_memory_mib]
@@ -212,7 +229,7 @@ def main(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often.")] = ROUNDS,
 ) -> None:
-    """Compare `pulumi up` with `docker compose up --wait`."""
+    """Compare `pulumi up` with `docker compose up --wait`, and with observability with without."""
     unknown = sorted(set(subjects or ()) - set(SUBJECTS))
     if unknown:
         raise typer.BadParameter(f"no stack {', '.join(unknown)}")
@@ -225,7 +242,7 @@ def main(
                 place = layout.folder / "bench"
                 with tempfile.TemporaryDirectory(prefix="run-", dir=place) as folder:
                     times = bench.run(subject, rounds, Path(folder))
-                print(table(subject.title, times), flush=True)
+                print(table(subject, times), flush=True)
         finally:
             # A second Ctrl-C must not interrupt the removal.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
