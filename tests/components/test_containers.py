@@ -22,7 +22,7 @@ from strata.model import (
 from strata.platforms.docker.platform import urls
 from strata.stack import Stack
 from tests.components.example import SMALL, alone, application, composed, settings
-from tests.components.stack import compose, plain
+from tests.components.stack import compose
 from tests.unit.examples import service
 
 PROBE = Probe(

@@ -7,7 +7,7 @@ import pytest
 from strata.model import Endpoint
 from strata.stack import Stack
 from tests.components.example import application, stateful
-from tests.components.stack import NAMES, Recorded, compose, plain
+from tests.components.stack import NAMES, Recorded, compose
 
 REPLICAS = 3
 HOSTS = ["store-0", "store-1", "store-2"]
