@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from strata.components.observability import alerts, configuration, parts, tracing
+from strata.components.observability import alerts, configuration, panels, parts, tracing
+from strata.components.observability.pages import pages
 from strata.components.observability.targets import published, targets
 from strata.config import PlatformName
 from strata.model import Alert, Composition, Endpoint, Service, Workload
@@ -72,7 +73,12 @@ def describe(composition: Composition, stack: Stack, traces: Service) -> Iterato
         settings.observability,
         settings.ports.dashboards,
         configuration.dashboard_files(
-            (*observed, *optional), {link.server for link in composition.links}, parts.DASHBOARDS
+            pages(
+                (*observed, *optional),
+                {link.server for link in composition.links},
+                panels.OBSERVABILITY,
+            ),
+            parts.DASHBOARDS,
         ),
     )
     own: list[Service] = [

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from strata.components.observability import panels
+from strata.components.observability.pages import Page
 from strata.components.observability.targets import Target
 from strata.config import ObservabilitySettings, Receivers
 from strata.model import (
@@ -13,9 +13,6 @@ from strata.model import (
     Confidential,
     Endpoint,
     File,
-    Kind,
-    Panel,
-    Service,
     StackName,
     Text,
 )
@@ -247,26 +244,34 @@ BLACKBOX = _document(
 )
 
 
-def dashboard(title: str, service: str, contents: Iterable[Panel]) -> str:
-    """A dashboard of vmui. It has one row, because vmui shows further ones collapsed."""
+def dashboard_files(pages: Iterable[Page], folder: str) -> tuple[File, ...]:
+    """The dashboards of vmui."""
+    return tuple(
+        File(path=f"{folder}/{index:02}-{page.name}.json", content=_dashboard(page))
+        for index, page in enumerate(pages)
+    )
+
+
+def _dashboard(page: Page) -> str:
+    """A dashboard has one row, because vmui shows further ones collapsed."""
     return _document(
         {
-            "title": title,
+            "title": page.title,
             "rows": [
                 {
-                    "title": title,
+                    "title": page.title,
                     "panels": [
                         {
                             "title": panel.title,
                             "width": 4,  # Of 12: below, values are cut off on a laptop.
                             "unit": UNITS[panel.unit][0],
                             "expr": [
-                                _scaled(UNITS[panel.unit][1], expression.replace(SERVICE, service))
+                                _scaled(UNITS[panel.unit][1], expression)
                                 for expression in panel.expressions.values()
                             ],
                             "alias": list(panel.expressions),
                         }
-                        for panel in contents
+                        for panel in page.panels
                     ],
                 }
             ],
@@ -276,27 +281,3 @@ def dashboard(title: str, service: str, contents: Iterable[Panel]) -> str:
 
 def _scaled(factor: str | None, expression: str) -> str:
     return f"{factor} * ({expression})" if factor else expression
-
-
-def dashboard_files(
-    services: Iterable[Service], called: Collection[str], folder: str
-) -> tuple[File, ...]:
-    """The dashboards of the stack, of each service and of the observability services. `called`: the
-    services that have clients."""
-    pages = [("overview", dashboard("Overview", "", panels.OVERVIEW))]
-    for service in services:
-        own = service.monitoring.panels if service.monitoring is not None else ()
-        # Engines, and what has an exporter, don't count requests in these names.
-        requests = (
-            service.monitoring is not None
-            and service.kind is Kind.APPLICATION
-            and service.exporter is None
-            and service.name in called
-        )
-        contents = (*(panels.REQUESTS if requests else ()), *own, *panels.CONTAINERS)
-        pages.append((service.name, dashboard(service.name, service.name, contents)))
-    pages.append(("observability", dashboard("Observability", "", panels.OBSERVABILITY)))
-    return tuple(
-        File(path=f"{folder}/{index:02}-{name}.json", content=content)
-        for index, (name, content) in enumerate(pages)
-    )

@@ -3,18 +3,18 @@
 from strata.model import Panel, Unit
 
 _FIRING = 'ALERTS{alertstate="firing", alertname!="DeadMansSwitch"}'
+FIRING = f"sum by (alertname, service) ({_FIRING})"
 _CONTAINERS = 'container_running{kind!~"job|files|prepare"}'
 _ALL = "sum by (service) (rate(http_requests_total[5m]))"
 _FAILED = 'sum by (service) (rate(http_requests_total{status=~"5.."}[5m]))'
 _OF_SERVICE = 'service="$service"'
 
-OVERVIEW = (
-    # Is it healthy?
+HEALTH = (
     Panel(
         title="Firing alerts",
         expressions={
             "all": f"count({_FIRING}) or vector(0)",
-            "{{alertname}} {{service}}": f"sum by (alertname, service) ({_FIRING})",
+            "{{alertname}} {{service}}": FIRING,
         },
     ),
     Panel(
@@ -36,6 +36,11 @@ OVERVIEW = (
         expressions={"{{service}}": f"({_FAILED} or 0 * {_ALL}) / {_ALL}"},
         unit=Unit.SHARE,
     ),
+)
+"""Is the stack healthy?"""
+
+OVERVIEW = (
+    *HEALTH,
     # Is it loaded?
     Panel(
         title="Requests",
@@ -207,8 +212,8 @@ OBSERVABILITY = (
         unit=Unit.SECONDS,
     ),
     Panel(
-        title="Size of the store",
-        expressions={"metrics": "sum(vm_data_size_bytes)"},
+        title="Size of the metrics",
+        expressions={"stored": "sum(vm_data_size_bytes)"},
         unit=Unit.BYTES,
     ),
     Panel(
@@ -217,8 +222,8 @@ OBSERVABILITY = (
         unit=Unit.PER_SECOND,
     ),
     Panel(
-        title="Size of the store",
-        expressions={"logs": 'sum(vl_data_size_bytes{service="victoria-logs"})'},
+        title="Size of the logs",
+        expressions={"stored": 'sum(vl_data_size_bytes{service="victoria-logs"})'},
         unit=Unit.BYTES,
     ),
     Panel(
