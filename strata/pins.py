@@ -73,6 +73,12 @@ NGINX = (
     "docker.io/library/nginx"
     "@sha256:e9f347c65f318767714e8b0eccfd6b558d00fb92630791fb6cd901fcdf7f6fdd"
 )
+# Source of the digest: as published deployments pin it.
+# renovate: datasource=docker depName=docker.io/grafana/grafana tag=13.2.3
+GRAFANA = (
+    "docker.io/grafana/grafana"
+    "@sha256:b28bae15e219c998fb0e0424ed724930cc61b1f61fb404d47c862f9a23f9e572"
+)
 
 # --- Images of the cluster's add-ons ----------------------------------------------------------
 # The Cluster Autoscaler is released for one minor version of Kubernetes each. Source of its

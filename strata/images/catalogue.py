@@ -26,16 +26,17 @@ NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 class Image:
     """One logical image.
 
-    `upstream` is a reference by digest, or None for an image that is always built here. `parent` is
-    the logical image that its recipe starts from (None: the root file system). `sources` are files
-    and folders of this repository that go into the build, besides the recipe's own folder.
-    `on_demand` images are built only by name. `folder`: a build context of the user, with a
-    Dockerfile.
+    `upstream` is a reference by digest, or None for an image that is always built here. Without a
+    `recipe`, it's always upstream's. `parent` is the logical image that its recipe starts from (None:
+    the root file system). `sources` are files and folders of this repository that go into the build,
+    besides the recipe's own folder. `on_demand` images are built only by name. `folder`: a build
+    context of the user, with a Dockerfile.
     """
 
     name: str
     purpose: str
     upstream: str | None = None
+    recipe: bool = True
     parent: str | None = "base"
     sources: tuple[str, ...] = ()
     on_demand: bool = False
@@ -106,6 +107,15 @@ _IMAGES = (
         # A system that has GPUs adds it (docs/observability.md).
         on_demand=True,
     ),
+    # Only for clusters: Debian has no packages of it.
+    Image(
+        name="grafana",
+        purpose="Grafana 13: dashboards, on Kubernetes and EKS",
+        upstream=pins.GRAFANA,
+        recipe=False,
+        parent=None,
+        on_demand=True,
+    ),
 )
 
 # The sources of the reference application aren't installed with the package.
@@ -124,7 +134,9 @@ def get(name: str) -> Image:
     if name in IMAGES:
         return IMAGES[name]
     if REFERENCE.fullmatch(name):
-        return Image(name=name, purpose="an image of the user", upstream=name, parent=None)
+        return Image(
+            name=name, purpose="an image of the user", upstream=name, recipe=False, parent=None
+        )
     if name.startswith(("./", "../", "/")):
         return _built_from(name)
     raise ImageError(

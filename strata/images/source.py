@@ -24,7 +24,7 @@ def resolve(name: str, source: Source | str) -> str:
     """
     chosen = Source(source)
     image = catalogue.get(name)
-    if image.upstream and (chosen is Source.UPSTREAM or name not in catalogue.IMAGES):
+    if image.upstream and (chosen is Source.UPSTREAM or not image.recipe):
         return image.upstream
     return f"strata/{image.name}:{_tag(name, chosen)}"
 

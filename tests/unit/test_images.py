@@ -21,18 +21,19 @@ from strata.images.source import Source, _tag, parent_reference, resolve, root_r
 from tests.project import REPOSITORY
 
 NAMES = tuple(catalogue.IMAGES)
+RECIPES = tuple(name for name, image in catalogue.IMAGES.items() if image.recipe)
 
 
 def test_every_image_has_a_recipe_and_no_recipe_is_left_over() -> None:
     folders = {path.name for path in content.RECIPES.iterdir()}
-    assert folders == set(NAMES)
-    for name in NAMES:
+    assert folders == set(RECIPES)
+    for name in RECIPES:
         assert (content.RECIPES / name / "Dockerfile").is_file()
 
 
 def test_upstream_references_are_pinned_by_digest() -> None:
     pinned = [image.upstream for image in catalogue.IMAGES.values() if image.upstream]
-    assert len(pinned) == 4
+    assert len(pinned) == 5
     for reference in [*pinned, catalogue.UPSTREAM_ROOT]:
         assert re.fullmatch(r"docker\.io/[a-z0-9/]+@sha256:[0-9a-f]{64}", reference)
 
@@ -49,9 +50,9 @@ def test_a_parent_is_ours_alone() -> None:
 def test_references(name: str, source: Source) -> None:
     reference = resolve(name, source)
     assert resolve(name, str(source)) == reference
-    upstream = catalogue.get(name).upstream
-    if source is Source.UPSTREAM and upstream:
-        assert reference == upstream
+    image = catalogue.get(name)
+    if image.upstream and (source is Source.UPSTREAM or not image.recipe):
+        assert reference == image.upstream
     else:
         assert re.fullmatch(rf"strata/{name}:[0-9a-f]{{12}}", reference)
 
@@ -89,7 +90,7 @@ def test_a_digest_does_not_depend_on_order_and_does_on_the_parent() -> None:
 
 
 def test_what_python_leaves_behind_is_no_content() -> None:
-    paths = [file.path for name in NAMES for file in content.context(name)]
+    paths = [file.path for name in RECIPES for file in content.context(name)]
     assert not [path for path in paths if "__pycache__" in path or path.endswith(".pyc")]
     assert "apps/api/page/index.html" in paths
 
@@ -144,6 +145,11 @@ def test_upstream_pulls_engines_and_builds_our_own() -> None:
     assert root_reference(Source.UPSTREAM) == catalogue.UPSTREAM_ROOT
 
 
+def test_an_image_without_a_recipe_is_pulled_whatever_the_source() -> None:
+    (step,) = plan(["grafana"], Source.LOCAL, set()).steps
+    assert (step.kind, step.reference) == ("pull", catalogue.get("grafana").upstream)
+
+
 # -- recipes
 
 
@@ -152,14 +158,14 @@ def stages(name: str) -> list[str]:
     return re.split(r"(?m)^FROM ", text)[1:]
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("base", "python")])
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in ("base", "python")])
 def test_the_final_stage_is_not_root_and_has_an_init(name: str) -> None:
     final = stages(name)[-1]
     assert re.search(r"(?m)^USER [1-9][0-9]*:[1-9][0-9]*$", final)
     assert '"/usr/bin/tini", "-s", "--"' in final
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RECIPES)
 def test_nothing_of_the_host_reaches_a_final_stage(name: str) -> None:
     *builders, final = stages(name)
     assert ".build" not in final
@@ -168,7 +174,7 @@ def test_nothing_of_the_host_reaches_a_final_stage(name: str) -> None:
         assert "LABEL strata.build=stage" in stage
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RECIPES)
 def test_the_recipe_needs_no_buildkit_and_names_no_registry(name: str) -> None:
     text = (content.RECIPES / name / "Dockerfile").read_text()
     assert "--mount" not in text
@@ -187,7 +193,7 @@ def test_packages_are_installed_by_hash_and_locks_name_no_host() -> None:
         assert "://" not in text
         pinned = re.findall(r"(?m)^[a-z0-9._-]+==\S+ \\\n +--hash=sha256:", text)
         assert len(pinned) == len(re.findall(r"(?m)^[a-z0-9]", text)) > 0
-    for name in NAMES:
+    for name in RECIPES:
         for line in (content.RECIPES / name / "Dockerfile").read_text().split("RUN "):
             if "pip install" in line:
                 assert "--require-hashes" in line
@@ -195,7 +201,7 @@ def test_packages_are_installed_by_hash_and_locks_name_no_host() -> None:
 
 def test_programs_in_go_are_pinned_and_renovate_updates_them() -> None:
     versions: dict[str, set[str]] = {}
-    for name in NAMES:
+    for name in RECIPES:
         text = (content.RECIPES / name / "Dockerfile").read_text()
         pins = re.findall(r"(?m)^# renovate: \S+ depName=(\S+)\nARG (\w+_VERSION)=(\S+)$", text)
         assert len(pins) == text.count("_VERSION="), name
