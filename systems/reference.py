@@ -154,9 +154,12 @@ def compose(stack: Stack) -> None:
             stack=stack,
             http=stack.settings.ports.http,
             https=stack.settings.ports.https,
-            routes=tuple(
-                Route(path=path, endpoint=api.endpoint())
-                for path in ("/", "/assets/", "/documents", "/search", "/health")
+            routes=(
+                *(
+                    Route(path=path, endpoint=api.endpoint())
+                    for path in ("/", "/assets/", "/documents", "/search", "/health")
+                ),
+                *observability.dashboards,
             ),
         ),
     )

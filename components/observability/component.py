@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from strata.components.gateway import Route
 from strata.components.observability import alerts, configuration, panels, parts, tracing
 from strata.components.observability.pages import pages
 from strata.components.observability.targets import published, targets
@@ -34,9 +35,13 @@ class ObservabilityStack(pulumi.ComponentResource):
     `traces` is for the `calls` of applications that send traces with an OpenTelemetry SDK:
     `calls={"INFERENCE_URL": inference.endpoint(), **observability.traces}`. It sets
     OTEL_EXPORTER_OTLP_ENDPOINT with the profile `traces`, and is empty without.
+
+    `dashboards` is for the routes of a gateway: `routes=(..., *observability.dashboards)`. It's empty
+    on Docker, where the dashboards have a port of this machine.
     """
 
     traces: Mapping[str, Endpoint]
+    dashboards: tuple[Route, ...]
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class ObservabilityStack(pulumi.ComponentResource):
         super().__init__("strata:components:ObservabilityStack", name, None, opts)
         settings = args.stack.settings
         self.traces = {}
+        self.dashboards = ()
         if settings.observability.enabled and settings.platform is PlatformName.DOCKER:
             store = tracing.trace_store(parts.PASSWORD, settings.ports.traces)
             args.stack.add_observer(

@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from strata.components.exporter import PROBE_INTERVAL_SECONDS
 from strata.components.gateway import Route
 from strata.components.observability.configuration import SECRETS, USER
-from strata.components.observability.pages import Page
 from strata.components.observability.parts import PASSWORD_FILE
-from strata.config import ObservabilitySettings
+from strata.config import ObservabilitySettings, Settings
 from strata.model import (
     TMP,
     Endpoint,
@@ -37,13 +37,13 @@ ROUTE = Route(
     path=PATH,
     # The gateway starts and works without it.
     endpoint=Endpoint(service="grafana", port="http", number=PORT, waits=False),
-    # A page loads some hundred files at once.
+    # A page loads hundreds of files at once.
     burst=500,
-    # The time limit of a query is 30 s ([dataproxy] timeout), and a WebSocket sends a ping every 25 s.
+    # Grafana itself ends a query after 30 s ([dataproxy] timeout).
     timeout_seconds=60,
     websocket=True,
 )
-"""Grafana has its own login."""
+"""For the gateway. Grafana has its own login."""
 
 # Each data source of the image is a process of 22 to 38 MiB, used or not.
 UNUSED_PLUGINS = (
@@ -62,8 +62,9 @@ UNUSED_PLUGINS = (
 
 # GF_SECTION_KEY: see "Configure Grafana" in Grafana's documentation.
 ENVIRONMENT = {
-    "GF_SERVER_ROOT_URL": f"%(protocol)s://%(domain)s{PATH}/",
     "GF_SERVER_SERVE_FROM_SUB_PATH": "true",
+    # The gateway passes responses on as they are.
+    "GF_SERVER_ENABLE_GZIP": "true",
     "GF_SECURITY_ADMIN_USER": USER,
     # A stack's gateway is reached by HTTPS only.
     "GF_SECURITY_COOKIE_SECURE": "true",
@@ -95,16 +96,16 @@ ENVIRONMENT = {
 
 
 def grafana(
-    settings: ObservabilitySettings,
-    pages: tuple[Page, ...],
+    settings: Settings,
+    dashboards: tuple[File, ...],
     *,
     metrics: Endpoint,
     metrics_path: str = "",
     logs: Endpoint,
     traces: Endpoint,
 ) -> Service:
-    """`metrics`: Prometheus, or Mimir with the `metrics_path` "/prometheus". `logs`: Loki. `traces`:
-    Tempo.
+    """`dashboards`: from `dashboards.dashboard_files`, in DASHBOARDS. `metrics`: Prometheus, or Mimir with
+    the `metrics_path` "/prometheus". `logs`: Loki. `traces`: Tempo.
 
     It has no volume: pages and data sources are files, and each start creates the database. A restart
     ends sessions and deletes what people saved in Grafana. On the other hand the password is always
@@ -113,9 +114,6 @@ def grafana(
     Of Grafana 13.2.3 with 13 data source processes, 291 MiB were measured, and 110 MiB less with one;
     56 queries at once took 110 MiB more.
     """
-    # The SDK of the dashboards is installed only for clusters.
-    from strata.components.observability.dashboards import dashboard_files
-
     return Service(
         name="grafana",
         image="grafana",
@@ -129,11 +127,14 @@ def grafana(
             f"cfg:security.admin_password=$__file{{{SECRETS}/password}}",
             f"cfg:security.secret_key=$__file{{{SECRETS}/secret-key}}",
         ),
-        environment=ENVIRONMENT,
+        environment={
+            **ENVIRONMENT,
+            "GF_SERVER_ROOT_URL": f"https://{settings.domain or 'localhost'}{PATH}/",
+        },
         ports=(Port(name="http", number=PORT, bound=False),),
         probe=Probe(
             check=HttpProbe(port=PORT, path="/api/health"),
-            interval_seconds=15,
+            interval_seconds=PROBE_INTERVAL_SECONDS,
             # It creates its database first.
             start_period_seconds=90,
             ready_within_seconds=180,
@@ -146,11 +147,13 @@ def grafana(
             File(
                 path=f"{PROVISIONING}/datasources/strata.yaml",
                 content=_document(
-                    _data_sources(settings, f"{metrics.url}{metrics_path}", logs.url, traces.url)
+                    _data_sources(
+                        settings.observability, f"{metrics.url}{metrics_path}", logs.url, traces.url
+                    )
                 ),
             ),
             File(path=f"{PROVISIONING}/dashboards/strata.yaml", content=_document(_PROVIDERS)),
-            *dashboard_files(pages, DASHBOARDS),
+            *dashboards,
         ),
         links=tuple(each.without_waiting() for each in (metrics, logs, traces)),
     )
@@ -238,9 +241,6 @@ def _data_sources(
                         "spanStartTimeShift": "-1m",
                         "spanEndTimeShift": "1m",
                     },
-                    "tracesToMetrics": {"datasourceUid": METRICS_UID},
-                    "serviceMap": {"datasourceUid": METRICS_UID},
-                    "nodeGraph": {"enabled": True},
                 },
             ),
         ],
