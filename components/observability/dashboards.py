@@ -100,7 +100,7 @@ def _dashboard(page: Page) -> models.Dashboard:
     if page.service:
         builder.with_row(dashboard.Row("Logs")).with_panel(_logs(page.service))
     content = builder.build()
-    content.annotations = models.AnnotationContainer(list_val=[_Updates()])
+    content.annotations = models.AnnotationContainer(list_val=list(_marks(page)))
     for number, each in enumerate(content.panels or (), start=1):
         each.id_val = number
     return content
@@ -202,22 +202,22 @@ def _logs(service: str) -> logs.Panel:
     )
 
 
-class _Updates(models.AnnotationQuery):
-    """Marks each update of the stack. The SDK lacks the last two fields (Grafana documentation,
-    "Annotate visualizations")."""
+class _Marks(models.AnnotationQuery):
+    """Vertical lines on every graph, at the times that are the values of `expression`, in seconds. The SDK
+    lacks the last two fields (Grafana documentation, "Annotate visualizations")."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, color: str, expression: str, title: str) -> None:
         super().__init__(
-            name="Updates",
-            datasource=METRICS,
-            icon_color="blue",
-            expr=f"1000 * max by (stack) ({UPDATES})",
+            name=name, datasource=METRICS, icon_color=color, expr=f"1000 * {expression}"
         )
+        self._title = title
 
     def to_json(self) -> dict[str, object]:
-        # The value is the time of the mark, in milliseconds.
-        return {
-            **super().to_json(),
-            "titleFormat": "pulumi up --stack {{stack}}",
-            "useValueForTime": True,
-        }
+        return {**super().to_json(), "titleFormat": self._title, "useValueForTime": True}
+
+
+def _marks(page: Page) -> Iterator[models.AnnotationQuery]:
+    yield _Marks("Updates", "blue", f"max({UPDATES})", "Updated with `pulumi up`")
+    if page.service:
+        started = f'container_start_time_seconds{{service="{page.service}"}}'
+        yield _Marks("Starts", "purple", f"max by (service) ({started})", "{{service}} started")
