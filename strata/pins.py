@@ -73,7 +73,7 @@ NGINX = (
     "docker.io/library/nginx"
     "@sha256:e9f347c65f318767714e8b0eccfd6b558d00fb92630791fb6cd901fcdf7f6fdd"
 )
-# Source of the digest: as published deployments pin it.
+# Source of the digest: as published deployments pin it, on 28 November 2026.
 # renovate: datasource=docker depName=docker.io/grafana/grafana tag=13.2.3
 GRAFANA = (
     "docker.io/grafana/grafana"

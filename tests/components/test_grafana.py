@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
@@ -23,6 +25,7 @@ from tests.components import stack as docker
 from tests.components.example import application
 from tests.components.kubernetes.stack import Composed, compose
 from tests.components.kubernetes.test_hardening import OPEN, findings
+from tests.project import REPOSITORY
 
 register_default_plugins()
 CLUSTER = Settings(platform=PlatformName.KUBERNETES)
@@ -303,6 +306,11 @@ def test_the_password_is_in_no_argument_and_no_variable(files: tuple[File, ...])
 def test_the_policy_pack_finds_nothing_in_it(files: tuple[File, ...]) -> None:
     found = [one for one in findings(observed(files).recorded) if "grafana" in str(one)]
     assert {one.rule for one in found} <= OPEN
+
+
+def test_a_program_imports_the_sdk_only_where_there_is_a_grafana() -> None:
+    code = "import sys, systems.reference; sys.exit('grafana_foundation_sdk' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
 
 
 def test_links_name_the_public_host(files: tuple[File, ...]) -> None:

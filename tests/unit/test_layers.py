@@ -42,8 +42,9 @@ SDKS = {
     "pulumi_docker": ("strata.platforms.docker",),
     "pulumi_kubernetes": ("strata.platforms.kubernetes", "strata.platforms.eks"),
     "pulumi_aws": ("strata.platforms.eks",),
+    "grafana_foundation_sdk": ("strata.components.observability.dashboards",),
 }
-"""A platform's SDK, and the packages that may import it."""
+"""An SDK that not every stack has, and the packages that may import it."""
 
 APPLICATIONS = "apps"
 OWN = ("apps", "benchmarks", "strata", "systems", "tests", "toolchain")
@@ -195,7 +196,7 @@ def test_components_and_policies_are_imported_from_the_package() -> None:
     assert shown(one for one in imports() if one.imported.split(".")[0] in LINKED) == []
 
 
-def test_only_a_platform_imports_its_sdk() -> None:
+def test_an_sdk_is_imported_only_where_it_belongs() -> None:
     def is_foreign(one: Import) -> bool:
         homes = SDKS.get(one.imported.split(".")[0])
         return homes is not None and not any(within(one.importer, home) for home in homes)
