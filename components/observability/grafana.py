@@ -1,7 +1,7 @@
 """Grafana: the dashboards, logs and traces of a stack on Kubernetes and EKS."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from strata.components.exporter import PROBE_INTERVAL_SECONDS
@@ -102,10 +102,10 @@ def grafana(
     metrics: Endpoint,
     metrics_path: str = "",
     logs: Endpoint,
-    traces: Endpoint,
+    traces: Endpoint | None,
 ) -> Service:
     """`dashboards`: from `dashboards.dashboard_files`, in DASHBOARDS. `metrics`: Prometheus, or Mimir with
-    the `metrics_path` "/prometheus". `logs`: Loki. `traces`: Tempo.
+    the `metrics_path` "/prometheus". `logs`: Loki. `traces`: Tempo, if the stack has it.
 
     It has no volume: pages and data sources are files, and each start creates the database. A restart
     ends sessions and deletes what people saved in Grafana. On the other hand the password is always
@@ -114,6 +114,7 @@ def grafana(
     The memory limit follows from published measurements of Grafana 13.2.3: 291 MiB idle with the image's
     13 data source processes, 179 MiB with one of them, and 110 MiB more under 56 queries at once.
     """
+    sources = _data_sources(settings.observability, f"{metrics.url}{metrics_path}", logs, traces)
     return Service(
         name="grafana",
         image="grafana",
@@ -146,16 +147,12 @@ def grafana(
             # JSON, which every YAML parser reads too.
             File(
                 path=f"{PROVISIONING}/datasources/strata.yaml",
-                content=_document(
-                    _data_sources(
-                        settings.observability, f"{metrics.url}{metrics_path}", logs.url, traces.url
-                    )
-                ),
+                content=_document({"apiVersion": 1, "datasources": list(sources)}),
             ),
             File(path=f"{PROVISIONING}/dashboards/strata.yaml", content=_document(_PROVIDERS)),
             *dashboards,
         ),
-        links=tuple(each.without_waiting() for each in (metrics, logs, traces)),
+        links=tuple(each.without_waiting() for each in (metrics, logs, traces) if each is not None),
     )
 
 
@@ -179,69 +176,50 @@ _PROVIDERS = {
 
 
 def _data_sources(
-    settings: ObservabilitySettings, metrics: str, logs: str, traces: str
-) -> dict[str, Any]:
-    """The data sources, with the links between them. `$$` is `$`: Grafana expands variables."""
-
-    def source(name: str, kind: str, uid: str, url: str, details: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "name": name,
-            "type": kind,
-            "uid": uid,
-            "access": "proxy",
-            "url": url,
-            "isDefault": uid == METRICS_UID,
-            "editable": False,
-            "jsonData": details,
+    settings: ObservabilitySettings, metrics_url: str, logs: Endpoint, traces: Endpoint | None
+) -> Iterator[dict[str, Any]]:
+    """The data sources, with links between them. `$$` is `$`: Grafana expands variables."""
+    exemplars = [{"name": "trace_id", "datasourceUid": TRACES_UID}]
+    trace = {
+        "name": "trace",
+        "matcherRegex": '"trace_id": ?"([0-9a-f]{32})"',
+        "url": "$${__value.raw}",
+        "datasourceUid": TRACES_UID,
+    }
+    lines = {
+        "datasourceUid": LOGS_UID,
+        "tags": [{"key": "service.name", "value": "service"}],
+        "filterByTraceID": True,
+        # A line may be written just before or after its span.
+        "spanStartTimeShift": "-1m",
+        "spanEndTimeShift": "1m",
+    }
+    yield {
+        **_source("Metrics", "prometheus", METRICS_UID, metrics_url),
+        "isDefault": True,
+        "jsonData": {
+            "httpMethod": "POST",
+            "timeInterval": f"{settings.scrape_interval_seconds}s",
+            **({"exemplarTraceIdDestinations": exemplars} if traces is not None else {}),
+        },
+    }
+    yield {
+        **_source("Logs", "loki", LOGS_UID, logs.url),
+        "jsonData": {"derivedFields": [trace]} if traces is not None else {},
+    }
+    if traces is not None:
+        yield {
+            **_source("Traces", "tempo", TRACES_UID, traces.url),
+            "jsonData": {"tracesToLogsV2": lines},
         }
 
+
+def _source(name: str, kind: str, uid: str, url: str) -> dict[str, Any]:
     return {
-        "apiVersion": 1,
-        "datasources": [
-            source(
-                "Metrics",
-                "prometheus",
-                METRICS_UID,
-                metrics,
-                {
-                    "httpMethod": "POST",
-                    "timeInterval": f"{settings.scrape_interval_seconds}s",
-                    "exemplarTraceIdDestinations": [
-                        {"name": "trace_id", "datasourceUid": TRACES_UID}
-                    ],
-                },
-            ),
-            source(
-                "Logs",
-                "loki",
-                LOGS_UID,
-                logs,
-                {
-                    "derivedFields": [
-                        {
-                            "name": "trace",
-                            "matcherRegex": '"trace_id": ?"([0-9a-f]{32})"',
-                            "url": "$${__value.raw}",
-                            "datasourceUid": TRACES_UID,
-                        }
-                    ]
-                },
-            ),
-            source(
-                "Traces",
-                "tempo",
-                TRACES_UID,
-                traces,
-                {
-                    "tracesToLogsV2": {
-                        "datasourceUid": LOGS_UID,
-                        "tags": [{"key": "service.name", "value": "service"}],
-                        "filterByTraceID": True,
-                        # Lines of a service carry its clock.
-                        "spanStartTimeShift": "-1m",
-                        "spanEndTimeShift": "1m",
-                    },
-                },
-            ),
-        ],
+        "name": name,
+        "type": kind,
+        "uid": uid,
+        "access": "proxy",
+        "url": url,
+        "editable": False,
     }

@@ -56,7 +56,9 @@ def written(files: tuple[File, ...]) -> list[dict[str, Any]]:
     return [json.loads(str(file.content)) for file in files]
 
 
-def service(files: tuple[File, ...], settings: Settings = CLUSTER) -> Service:
+def service(
+    files: tuple[File, ...], settings: Settings = CLUSTER, *, traces: bool = True
+) -> Service:
     def endpoint(name: str) -> Endpoint:
         return Endpoint(service=name, port="http", number=8000)
 
@@ -66,7 +68,7 @@ def service(files: tuple[File, ...], settings: Settings = CLUSTER) -> Service:
         metrics=endpoint("mimir"),
         metrics_path="/prometheus",
         logs=endpoint("loki"),
-        traces=endpoint("tempo"),
+        traces=endpoint("tempo") if traces else None,
     )
 
 
@@ -162,7 +164,7 @@ def test_every_reference_to_a_data_source_has_one(
 ) -> None:
     sources = data_sources(service(files))
     types = {source["uid"]: source["type"] for source in sources}
-    assert [source["uid"] for source in sources if source["isDefault"]] == ["metrics"]
+    assert [source["uid"] for source in sources if source.get("isDefault")] == ["metrics"]
 
     def references(value: Any) -> Iterator[tuple[str, str | None]]:
         if isinstance(value, list):
@@ -179,6 +181,14 @@ def test_every_reference_to_a_data_source_has_one(
     found = list(references([written, [source["jsonData"] for source in sources]]))
     assert {uid for uid, _ in found} == set(types)
     assert all(kind in (None, types[uid]) for uid, kind in found)
+
+
+def test_without_traces_nothing_refers_to_their_store(files: tuple[File, ...]) -> None:
+    described = service(files, traces=False)
+    assert [link.service for link in described.links] == ["mimir", "loki"]
+    assert "traces" not in json.dumps(data_sources(described))
+    # Nor do the dashboards.
+    assert '"tempo"' not in "".join(str(file.content) for file in files)
 
 
 def test_traces_are_a_click_away_from_logs_and_histograms(
