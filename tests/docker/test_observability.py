@@ -146,7 +146,8 @@ def test_the_dead_mans_switch_arrives(reference: Project, receiver: Receiver) ->
 
 
 def test_no_line_is_lost_or_doubled(engine: Any, reference: Project, logs: httpx.Client) -> None:
-    """Over rotations of the log file, and a restart of the store."""
+    """Over rotations of the log file, over a restart of the store, and while the store is away for an
+    hour's worth of lines (at 10 lines a second)."""
     assert reference.stack == "pytest"
     running = containers(engine)
     options = running["worker"].attrs["HostConfig"]["LogConfig"]
@@ -163,8 +164,21 @@ def test_no_line_is_lost_or_doubled(engine: Any, reference: Project, logs: httpx
     try:
         count = '"attrs.strata.service":talker | stats count() lines, count_uniq(_msg) distinct'
         until(lambda: rows(logs, count)[0]["lines"] != "0", "its first lines arrive")
-        running["victoria-logs"].restart()
+        store = running["victoria-logs"]
+        store.restart()
+
+        def stored() -> int:
+            try:
+                return int(rows(logs, count)[0]["lines"])
+            except (httpx.HTTPError, IndexError):
+                return 0
+
+        until(stored, "lines arrive again")
+        before = stored()
+        store.stop()
         talker.wait(timeout=SECONDS * 4)
+        assert LINES_PER_SECOND * SECONDS - before > 3600 * 10
+        store.start()
         expected = str(LINES_PER_SECOND * SECONDS)
 
         def arrived() -> bool:
