@@ -3,12 +3,23 @@
 PYTHON ?= python3
 # Runs the tests of one folder of tests/ only: make test LAYER=unit
 LAYER ?=
-# The stack of setup, preview, push, audit, backup and restore.
+# The stack that a target acts on.
 STACK ?= dev
+# DELETE_DATA=1 lets down and clean delete volumes with data.
+DELETE_DATA ?=
 
 base = $(PYTHON) toolchain/bootstrap.py docker
+delete_data = $(if $(filter 1,$(DELETE_DATA)),--delete-data)
 test = $(base) && $(PYTHON) toolchain/bootstrap.py test
 toolchain = .toolchain/venv/bin/python -m toolchain
+
+# A target that would ignore STACK rejects it.
+stack_targets = up down setup preview push audit backup restore
+ifeq ($(origin STACK),command line)
+others = $(filter-out $(stack_targets),$(or $(MAKECMDGOALS),help))
+$(if $(others),$(error STACK: `make $(firstword $(others))` doesn't act on a single stack; leave it out. \
+Targets that take it: $(stack_targets)))
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help up down setup preview push test images bench policy audit backup restore lint format lock clean
@@ -16,11 +27,11 @@ toolchain = .toolchain/venv/bin/python -m toolchain
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-up: ## set up, and bring the dev stack up
-	@$(base) && $(toolchain) up
+up: ## set up, and bring a stack on Docker up (STACK=dev)
+	@$(base) && $(toolchain) up --stack $(STACK)
 
-down: ## destroy the dev stack
-	@$(base) && $(toolchain) down
+down: ## destroy a stack on Docker (STACK=dev); its data stays without DELETE_DATA=1
+	@$(base) && $(toolchain) down --stack $(STACK) $(delete_data)
 
 setup: ## set up for a stack (STACK=dev)
 	@$(base) && $(toolchain) setup --stack $(STACK)
@@ -61,5 +72,5 @@ format: ## format all files
 lock: ## write the hashed locks of the Python requirements
 	@$(base) && sh toolchain/lock.sh
 
-clean: ## remove what set-up created
-	@if [ -d .toolchain ]; then $(base) && $(toolchain) clean; else echo "Nothing to remove."; fi
+clean: ## remove what set-up created, and the stacks on Docker (with data: DELETE_DATA=1)
+	@if [ -d .toolchain ]; then $(base) && $(toolchain) clean $(delete_data); else echo "Nothing to remove."; fi

@@ -12,11 +12,13 @@ from typer.core import TyperGroup
 
 from strata.console import info
 from strata.errors import exit_on_error
-from toolchain import checks, clean, locks, repair, stack, steps
+from toolchain import checks, clean, data, locks, repair, stack, steps
 from toolchain import preview as previews
 from toolchain.layout import DEV, here
 from toolchain.registries import golang
 
+StackName = Annotated[str, typer.Option("--stack", help="The Pulumi stack.")]
+DeleteData = Annotated[bool, typer.Option("--delete-data", help="Delete volumes with data, too.")]
 Layer = Annotated[str, typer.Option(help="Only the tests of this folder of tests/, without lint.")]
 
 
@@ -34,16 +36,17 @@ application = typer.Typer(
 
 
 @application.command()
-def up() -> None:
-    """Set up, build the images and bring the dev stack up."""
+def up(name: StackName = DEV) -> None:
+    """Set up, build the images and bring a stack on Docker up."""
     layout = here()
-    ready = steps.ensure(layout)
+    stack.require_docker(layout, name, "up")
+    ready = steps.ensure(layout, name)
     steps.build_images(layout, ready)
-    stack.become(layout, ready.environment, DEV, "up", "--yes", "--skip-preview")
+    stack.become(layout, ready.environment, name, "up", "--yes", "--skip-preview")
 
 
 @application.command()
-def setup(name: Annotated[str, typer.Option("--stack")] = DEV) -> None:
+def setup(name: StackName = DEV) -> None:
     """Install what is missing for a stack: then `source .toolchain/env`."""
     steps.ensure(here(), name)
     command = "up" if name == DEV else "preview"
@@ -51,7 +54,7 @@ def setup(name: Annotated[str, typer.Option("--stack")] = DEV) -> None:
 
 
 @application.command()
-def preview(name: Annotated[str, typer.Option("--stack")] = DEV) -> None:
+def preview(name: StackName = DEV) -> None:
     """Set up for a stack, and preview it with its policy packs."""
     layout = here()
     ready = steps.ensure(layout, name)
@@ -71,14 +74,18 @@ def push_images(
 
 
 @application.command()
-def down() -> None:
-    """Destroy the dev stack. Set-up and images stay."""
+def down(name: StackName = DEV, delete_data: DeleteData = False) -> None:
+    """Destroy a stack on Docker. Set-up and images stay, and so do volumes with data."""
     layout = here()
-    if not stack.exists(layout, DEV):
-        info("The dev stack does not exist.")
-        return
-    ready = steps.ensure(layout)
-    stack.become(layout, ready.environment, DEV, "destroy", "--yes", "--skip-preview")
+    stack.require_docker(layout, name, "destroy")
+    if stack.exists(layout, name):
+        ready = steps.ensure(layout, name)
+        arguments = ("destroy", "--yes", "--skip-preview")
+        if status := stack.run(layout, ready.environment, name, *arguments):
+            raise typer.Exit(status)
+    else:
+        info(f"The stack {name} does not exist.")
+    data.delete_or_name(layout, name, delete=delete_data)
 
 
 @application.command("repair", hidden=True)
@@ -147,9 +154,9 @@ def format_code() -> None:
 
 
 @application.command("clean")
-def clean_up() -> None:
-    """Remove what set-up created."""
-    clean.clean(here())
+def clean_up(delete_data: DeleteData = False) -> None:
+    """Remove what set-up created, and the stacks on Docker."""
+    clean.clean(here(), delete_data=delete_data)
 
 
 if __name__ == "__main__":

@@ -9,18 +9,22 @@ import sys
 from strata import docker_engine
 from strata.console import info, step
 from strata.errors import DockerError, SetupError
-from toolchain import debian, engine, repair, source, stack
+from toolchain import data, debian, engine, repair, source, stack
 from toolchain.files import write
-from toolchain.layout import DEV, Layout, process_environment
+from toolchain.layout import Layout, process_environment
 
 
-def clean(layout: Layout) -> None:
-    """Destroys the stack, then removes the labelled Docker objects, the engine and packages that set-up installed, and
-    the folder."""
+def clean(layout: Layout, *, delete_data: bool = False) -> None:
+    """Destroys the stacks on Docker, then removes the labelled Docker objects, the engine and packages that set-up
+    installed, and the folder. Rejects to delete volumes with data unless `delete_data`."""
     refuse_to_orphan(layout)
+    if not delete_data and _engine_answers():
+        data.refuse_to_delete(layout)
     environment = process_environment(layout, source.remembered(layout), engine.docker_host())
-    if stack.exists(layout, DEV) and (layout.pulumi_folder / "pulumi").is_file():
-        _destroy(layout, environment)
+    if (layout.pulumi_folder / "pulumi").is_file():
+        for state in repair.stacks(layout.state):
+            if state.deployment.get("resources"):
+                _destroy(layout, environment, state.name)
     if layout.seed.is_file():
         _clean_docker(layout, environment)
     if engine.stop(layout):
@@ -41,6 +45,14 @@ def clean(layout: Layout) -> None:
     shutil.rmtree(layout.folder)
 
 
+def _engine_answers() -> bool:
+    try:
+        docker_engine.connect()
+    except DockerError:
+        return False
+    return True
+
+
 def refuse_to_orphan(layout: Layout) -> None:
     """Rejects a stack with resources in a cloud: its state would be removed with the folder."""
     for state in repair.stacks(layout.state):
@@ -52,19 +64,17 @@ def refuse_to_orphan(layout: Layout) -> None:
             )
 
 
-def _destroy(layout: Layout, environment: dict[str, str]) -> None:
-    if stack.run(layout, environment, DEV, "destroy", "--yes", "--skip-preview"):
+def _destroy(layout: Layout, environment: dict[str, str], name: str) -> None:
+    if stack.run(layout, environment, name, "destroy", "--yes", "--skip-preview"):
         raise SetupError(
-            "`pulumi destroy` failed, so nothing was removed: the stack needs its state",
+            f"`pulumi destroy --stack {name}` failed, so set-up stays: the stack needs its state",
             "fix the error that it printed above, then run `make clean` again",
         )
 
 
 def _clean_docker(layout: Layout, environment: dict[str, str]) -> None:
     """Removes what the state does not know: leftovers of killed runs, volumes and images."""
-    try:
-        docker_engine.connect()
-    except DockerError:
+    if not _engine_answers():
         return
     with step("Removing the Docker objects with the label of this clone"):
         for each in repair.stacks(layout.state):

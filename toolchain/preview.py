@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -13,7 +11,7 @@ from strata.engine import Summary
 from strata.policies.packs import level_file, pack_arguments
 from toolchain import plugins
 from toolchain.layout import Layout
-from toolchain.stack import on_docker
+from toolchain.stack import on_docker, run
 
 
 def preview(layout: Layout, environment: dict[str, str], stack: str) -> int:
@@ -23,23 +21,12 @@ def preview(layout: Layout, environment: dict[str, str], stack: str) -> int:
     with tempfile.TemporaryDirectory(prefix="strata-preview-") as folder:
         log = Path(folder) / "events"
         log.touch()
-        command = [str(layout.bin / "pulumi"), "preview", "--stack", stack]
-        status = _run([*command, "--event-log", str(log), *packs], layout, environment)
+        # Pulumi hides the option --event-log without this variable.
+        visible = {**environment, "PULUMI_DEBUG_COMMANDS": "true"}
+        status = run(layout, visible, stack, "preview", "--event-log", str(log), *packs)
         summary = Summary.of(log.read_text())
     seconds = time.monotonic() - begin
     planned = summary.steps and not on_docker(layout, stack) and plugins.plan_only(layout)
     note = "; plan-only providers" if planned else ""
     info(f"{stack}: {summary.line()}; {seconds:.1f} s{note}")
     return status
-
-
-def _run(command: list[str], layout: Layout, environment: dict[str, str]) -> int:
-    # Pulumi hides the option --event-log without this variable.
-    visible = {**environment, "PULUMI_DEBUG_COMMANDS": "true"}
-    with subprocess.Popen(command, cwd=layout.root, env=visible) as process:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            # The CLI got the signal too, and reports how it ends.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            return process.wait()

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -82,6 +83,15 @@ def on_docker(layout: Layout, stack: str) -> bool:
     return settings.get("strata:platform", "docker") not in ("eks", "kubernetes")
 
 
+def require_docker(layout: Layout, stack: str, command: str) -> None:
+    """Rejects a stack on a cluster: only the CLI itself shows its plan and asks."""
+    if not on_docker(layout, stack):
+        raise SetupError(
+            f"stack {stack}: `make` runs this only for stacks on Docker",
+            f"run `source .toolchain/env && pulumi {command} --stack {stack}`",
+        )
+
+
 def exists(layout: Layout, stack: str) -> bool:
     return bool(_states(layout, stack))
 
@@ -146,7 +156,13 @@ def _states(layout: Layout, stack: str) -> list[Path]:
 def run(layout: Layout, environment: dict[str, str], stack: str, *arguments: str) -> int:
     """Runs the CLI for a stack, and returns its status."""
     command = [str(layout.bin / "pulumi"), *arguments, "--stack", stack]
-    return subprocess.run(command, cwd=layout.root, env=environment, check=False).returncode
+    with subprocess.Popen(command, cwd=layout.root, env=environment) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # The CLI got the signal too, and reports how it ends.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            return process.wait()
 
 
 def become(layout: Layout, environment: dict[str, str], stack: str, *arguments: str) -> None:
