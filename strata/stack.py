@@ -63,6 +63,7 @@ class Stack:
                 },
                 profiles=frozenset(self.settings.profiles),
                 secret_owners=frozenset(self.settings.secret_generations),
+                ports=self.settings.ports.model_dump(),
             )
         )
         self._components: dict[str, pulumi.Resource] = {}

@@ -163,8 +163,13 @@ class Composition:
                     continue
                 key = (port.published, port.protocol)
                 if key in published:
+                    keys = [
+                        f"strata:ports.{name}"
+                        for name, number in self.overrides.ports.items()
+                        if number == port.published
+                    ]
                     yield Problem(
-                        f"{service.path}: ports",
+                        ", ".join(keys) if len(keys) > 1 else f"{service.path}: ports",
                         f"port {port.published} is already published by {published[key]}",
                         "publish it on another port",
                     )

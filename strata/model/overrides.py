@@ -20,12 +20,14 @@ class Overrides:
     """The changes of one stack.
 
     `services`: changes by the name of the service or job. `profiles`: the optional parts of the
-    stack. `secret_owners`: the owners whose secrets the settings give a generation.
+    stack. `secret_owners`: the owners whose secrets the settings give a generation. `ports`: the
+    published ports by their key in `strata:ports`.
     """
 
     services: Mapping[str, Changes] = field(default_factory=dict)
     profiles: frozenset[str] = frozenset()
     secret_owners: frozenset[str] = frozenset()
+    ports: Mapping[str, int] = field(default_factory=dict)
 
     def apply(self, workload: _Workload) -> _Workload:
         """The workload with the changes of this stack."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -19,6 +20,7 @@ from strata.platforms.docker.hooks import Hooks
 from strata.platforms.docker.host import Host
 from strata.platforms.docker.images import ImageResolver
 from strata.platforms.docker.names import ResourceNames
+from strata.platforms.docker.observed import ObservedContainer
 from strata.platforms.docker.platform import DockerPlatform
 from strata.stack import Stack
 from tests.loop import own_loop
@@ -35,9 +37,18 @@ HOST = Host(
     root_folder="/var/lib/docker",
     cgroup_version=2,
     foreign_subnets={},
-    own_published_ports=frozenset({8080, 8443, 8428, 9428, 16686}),
-    own_containers=frozenset(),
-    other_owner=False,
+    own_containers={
+        "gateway": ObservedContainer(
+            state="running",
+            is_unhealthy=False,
+            networks=frozenset(),
+            published_ports=frozenset({8080, 8443, 8428, 9428, 16686}),
+            owner=NAMES.owner,
+        )
+    },
+    own_data=(),
+    owner=NAMES.owner,
+    system=NAMES.system,
 )
 
 
@@ -66,9 +77,13 @@ class _HealthyEngine:
         container = self._recorded.inputs[identifier.removesuffix("-id")]
         if not container["mustRun"]:
             return {"State": {"Running": False, "Status": "exited", "ExitCode": 0}}
+        check = {"ExitCode": 0, "End": datetime.now(UTC).isoformat()}
+        health = {"Status": "healthy", "Log": [check]}
+        networks = [one["name"] for one in container.get("networksAdvanced", ())]
         return {
             "RestartCount": 0,
-            "State": {"Running": True, "Status": "running", "Health": {"Status": "healthy"}},
+            "State": {"Running": True, "Status": "running", "Health": health},
+            "NetworkSettings": {"Networks": dict.fromkeys(networks)},
         }
 
 
@@ -84,6 +99,9 @@ class Recorded(Mocks):
     """The logical names of what must be there before."""
     as_sent: dict[str, Any] = field(default_factory=dict)
     """The inputs as the engine gets them, with secrets marked: see `plain`."""
+
+    retained: set[str] = field(default_factory=set)
+    """What stays when Pulumi deletes it."""
 
     replacement_triggers: dict[str, Any] = field(default_factory=dict)
     """What replaces a resource when it changes, besides its inputs."""
@@ -128,6 +146,8 @@ class _Monitor(MockMonitor):
         if request.type != "pulumi:pulumi:Stack":
             recorded.parents[request.name] = _name(request.parent)
             recorded.dependencies[request.name] = frozenset(map(_name, request.dependencies))
+            if request.retainOnDelete:
+                recorded.retained.add(request.name)
             recorded.as_sent[request.name] = MessageToDict(request.object)
             recorded.replacement_triggers[request.name] = (
                 MessageToDict(request.replacement_trigger),

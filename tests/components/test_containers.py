@@ -18,6 +18,7 @@ from strata.model import (
     Restart,
     Tmpfs,
     Ulimit,
+    Volume,
 )
 from strata.platforms.docker.platform import urls
 from strata.stack import Stack
@@ -308,3 +309,10 @@ def test_a_link_does_not_publish() -> None:
 
 def _app(stack: Stack) -> None:
     application(stack, "app")
+
+
+def test_a_volume_with_data_outlives_the_stack_and_a_cache_does_not() -> None:
+    volumes = (Volume(name="data", path="/data"), Volume(name="models", path="/m", cache=True))
+    recorded = composed(volumes=volumes).recorded
+    assert set(recorded.of("Volume")) == {"app-data", "app-models"}
+    assert recorded.retained == {"app-data"}

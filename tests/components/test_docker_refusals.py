@@ -56,6 +56,17 @@ def test_a_setting_is_named_where_it_is_what_asks() -> None:
     assert [one.path for one in error.problems] == ["strata:services.app.replicasMaximum"]
 
 
+def test_equal_ports_of_the_settings_are_named() -> None:
+    def describe(stack: Stack) -> None:
+        application(stack, "web", published=stack.settings.ports.http)
+        application(stack, "metrics", published=stack.settings.ports.dashboards)
+
+    equal = settings(ports={"http": 8080, "dashboards": 8080})
+    error, recorded = refused(describe, settings=equal)
+    assert [one.path for one in error.problems] == ["strata:ports.http, strata:ports.dashboards"]
+    assert set(recorded.inputs) == {"web", "metrics"}, "the components, and nothing of Docker"
+
+
 def test_a_volume_has_no_size_and_no_class_on_docker() -> None:
     volumes = (
         Volume(name="data", path="/data"),

@@ -120,7 +120,7 @@ def docker(processes: Iterable[Workload]) -> Made:
         def __init__(self, *_: Any) -> None:
             pass
 
-        async def wait(self, _: str, name: str, probe: Probe, test: Any) -> None:
+        async def wait(self, _: str, name: str, probe: Probe, *__: Any) -> None:
             gates[name] = {"ready_within_seconds": probe.ready_within_seconds}
 
     class Ended(Healthy):

@@ -8,9 +8,11 @@ import pytest
 
 from strata.model import Port, Resources
 from strata.platforms.docker.host import Host, HostGpu, mig_slices, whole_gpus
+from strata.platforms.docker.observed import DataVolume, ObservedContainer, repairs
 from tests.components.stack import HOST
 from tests.unit.examples import service
 
+DATA = DataVolume(name="strata-test-db-data", system=HOST.system, owner=HOST.owner)
 RANGE = IPv4Network("10.200.0.0/16")
 
 
@@ -25,7 +27,10 @@ def paths(host: Host, *services: object) -> list[str]:
         (replace(HOST, disk_free_mib=1023), ["docker: disk"]),
         (replace(HOST, disk_free_mib=1024), []),
         (replace(HOST, disk_free_mib=None), []),
-        (replace(HOST, other_owner=True), ["stack"]),
+        (replace(HOST, owner="another seed"), ["stack"]),
+        (replace(HOST, own_containers={}, own_data=(DATA,)), []),
+        (replace(HOST, own_data=(replace(DATA, owner="another seed"),)), ["stack"]),
+        (replace(HOST, own_data=(replace(DATA, system="other"),)), ["strata:system"]),
         (
             replace(HOST, foreign_subnets={"other": IPv4Network("10.200.7.0/24")}),
             ["strata:network.range"],
@@ -42,8 +47,43 @@ def test_a_port_is_in_the_way_unless_the_stack_has_it_itself() -> None:
         number = taken.getsockname()[1]
         one = service("a", ports=(Port(name="http", number=80, published=number),))
         assert paths(HOST, one) == ["service a: ports"]
-        assert paths(replace(HOST, own_published_ports=frozenset({number})), one) == []
+        (gateway,) = HOST.own_containers.values()
+        own = {"gateway": replace(gateway, published_ports=frozenset({number}))}
+        assert paths(replace(HOST, own_containers=own), one) == []
     assert paths(HOST, one) == []
+
+
+def test_another_system_names_the_data_it_would_replace() -> None:
+    (problem,) = replace(HOST, own_data=(replace(DATA, system="other"),)).problems((), RANGE)
+    assert problem.message == (
+        "'example' would replace other, whose data this stack has: strata-test-db-data"
+    )
+
+
+RUNNING = HOST.own_containers["gateway"]
+
+
+@pytest.mark.parametrize(
+    ("container", "networks", "expected"),
+    [
+        (RUNNING, [], []),
+        (None, ["a"], ["no longer exists in Docker"]),
+        (None, None, ["no longer exists in Docker"]),
+        (replace(RUNNING, state="exited"), None, []),
+        (replace(RUNNING, state="exited"), [], ["does not run (exited); the update starts it"]),
+        (replace(RUNNING, state="paused"), [], ["is paused; the update resumes it"]),
+        (replace(RUNNING, is_unhealthy=True), [], ["is unhealthy; the update restarts it"]),
+        (
+            replace(RUNNING, networks=frozenset({"a"})),
+            ["a", "b"],
+            ["is not connected to b; the update connects it"],
+        ),
+    ],
+)
+def test_a_preview_lists_repairs(
+    container: ObservedContainer | None, networks: list[str] | None, expected: list[str]
+) -> None:
+    assert [line.splitlines()[0] for line in repairs(container, networks)] == expected
 
 
 def test_cores_that_the_host_has_not_are_refused() -> None:

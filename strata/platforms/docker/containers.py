@@ -21,7 +21,7 @@ from strata.model import (
 from strata.platforms.docker.gpu import DeviceIds
 from strata.platforms.docker.host import Host
 from strata.platforms.docker.names import JOB, SERVICE, STACK, SYSTEM
-from strata.platforms.docker.networks import NetworkPlan, PlannedNetwork
+from strata.platforms.docker.networks import Connection, NetworkPlan, PlannedNetwork
 
 T = TypeVar("T")
 
@@ -78,36 +78,43 @@ def tmpfs(workload: Workload) -> dict[str, str]:
     }
 
 
-def networks(
-    workload: Workload,
-    host: str,
-    replica: int,
-    plan: NetworkPlan,
-    resources: Mapping[str, docker.Network],
-) -> list[docker.ContainerNetworksAdvancedArgs]:
-    """The networks of a replica. `host`: its host name. `resources`: the networks by name."""
+def connections(
+    workload: Workload, host: str, replica: int, plan: NetworkPlan
+) -> tuple[Connection, ...]:
+    """The networks of a replica. `host`: its host name."""
     name = workload.name
     # The host name alone resolves on every network of the container, so Prometheus needs another name
     # for a replica where it serves.
     aliases = [name, f"{host}.{name}", *([host] if workload.stateful else [])]
-    return [
-        docker.ContainerNetworksAdvancedArgs(
-            name=resources[network.name].name,
-            ipv4_address=network.address(replica) if network.server == name else None,
-            aliases=aliases if network.server == name and network.clients else None,
+    return tuple(
+        Connection(
+            network=network.name,
+            address=network.address(replica) if network.server == name else None,
+            aliases=aliases if network.server == name and network.clients else (),
         )
         for network in plan.of(name)
-    ]
+    )
 
 
-def client_networks(
-    name: str, plan: NetworkPlan, resources: Mapping[str, docker.Network]
-) -> list[docker.ContainerNetworksAdvancedArgs]:
+def client_connections(name: str, plan: NetworkPlan) -> tuple[Connection, ...]:
     """The networks over which a service opens connections: those of its `prepare` container."""
-    return [
-        docker.ContainerNetworksAdvancedArgs(name=resources[network.name].name)
+    return tuple(
+        Connection(network=network.name)
         for network in plan.of(name)
         if network.server != name or network.masquerades
+    )
+
+
+def _network_args(
+    connections: Sequence[Connection], resources: Mapping[str, docker.Network]
+) -> list[docker.ContainerNetworksAdvancedArgs]:
+    return [
+        docker.ContainerNetworksAdvancedArgs(
+            name=resources[connection.network].name,
+            ipv4_address=connection.address,
+            aliases=list(connection.aliases) or None,
+        )
+        for connection in connections
     ]
 
 
@@ -170,7 +177,7 @@ def host_mounts(workload: Workload, host: Host) -> list[docker.ContainerMountArg
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerSpec:
-    """A container of a service or a job. `devices` is None without GPUs."""
+    """A container of a service or a job. `devices` is None without GPUs. `networks`: by name."""
 
     workload: Workload
     name: str
@@ -178,7 +185,8 @@ class ContainerSpec:
     image: pulumi.Input[str]
     command: Sequence[Text]
     context: RenderContext
-    networks: Sequence[docker.ContainerNetworksAdvancedArgs]
+    connections: Sequence[Connection]
+    networks: Mapping[str, docker.Network]
     mounts: Sequence[docker.ContainerMountArgs]
     labels: Mapping[str, str]
     devices: DeviceIds | None = None
@@ -258,9 +266,9 @@ def _common_args(spec: ContainerSpec) -> docker.ContainerArgs:
             for limit in workload.ulimits
         ],
         device_requests=_device_requests(workload, spec.devices),
-        networks_advanced=list(spec.networks),
+        networks_advanced=_network_args(spec.connections, spec.networks),
         # A workload without links has no network.
-        network_mode="bridge" if spec.networks else "none",
+        network_mode="bridge" if spec.connections else "none",
         hosts=[
             docker.ContainerHostArgs(host=name, ip=address)
             for name, address in {**workload.extra_hosts, **spec.peers}.items()

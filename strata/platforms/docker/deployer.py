@@ -16,6 +16,7 @@ from strata.platforms.docker.hooks import Hooks
 from strata.platforms.docker.host import Host
 from strata.platforms.docker.images import ImageResolver
 from strata.platforms.docker.names import KIND, PREPARE, ResourceNames
+from strata.platforms.docker.observed import repairs
 from strata.platforms.docker.waiters import HealthWaiter, JobWaiter, NotReadyError
 from strata.platforms.failure import fail
 from strata.platforms.gpu import GpuDecision
@@ -76,9 +77,10 @@ class Deployer:
                     devices=self.gpus.granted[workload.name][replica]
                     if workload.name in self.gpus.granted
                     else None,
-                    networks=containers.networks(
-                        workload, host_name, replica, self.network_plan, bridges
+                    connections=containers.connections(
+                        workload, host_name, replica, self.network_plan
                     ),
+                    networks=bridges,
                     mounts=[
                         *file_mounts,
                         *containers.host_mounts(workload, self.host),
@@ -103,16 +105,12 @@ class Deployer:
                         for volume in workload.volumes
                     ]
                     spec = replace(spec, mounts=[*mounts, *spec.mounts])
-                    prepare_networks = containers.client_networks(
-                        workload.name, self.network_plan, bridges
-                    )
-                    self._service(workload, spec, prepare_networks, before)
+                    self._service(workload, spec, before)
 
     def _service(
         self,
         service: Service,
         spec: ContainerSpec,
-        prepare_networks: Sequence[docker.ContainerNetworksAdvancedArgs],
         depends_on: Dependencies,
     ) -> None:
         prepared = ""
@@ -123,12 +121,12 @@ class Deployer:
                 name=f"{spec.name}-{PREPARE}",
                 command=service.prepare,
                 context=context,
-                networks=prepare_networks,
+                connections=containers.client_connections(service.name, self.network_plan),
                 labels={**spec.labels, KIND: PREPARE},
                 devices=None,
             )
             container = self._run_once(f"{spec.host_name}-{PREPARE}", prepare, depends_on)
-            ready = self._finished(container, prepare.name, Job.retries, Job.timeout_seconds)
+            ready = self._finished(container, prepare, Job.retries, Job.timeout_seconds)
             depends_on = [*depends_on, ready]
             # The running container has read what the old command prepared.
             command = json.dumps([render(text, context) for text in service.prepare])
@@ -143,9 +141,13 @@ class Deployer:
             prepared=prepared,
         )
         test = containers.health_test(service.probe)
-        gate = _gate(
+        gate = self._gate(
             container,
-            lambda identifier: self.health.wait(identifier, spec.name, service.probe, test),
+            spec,
+            lambda identifier: self.health.wait(
+                identifier, spec.name, service.probe, test, spec.connections
+            ),
+            keeps_running=True,
         )
         self.ready.setdefault(service.name, []).append(gate)
 
@@ -153,7 +155,7 @@ class Deployer:
         start = job.schedule is None
         container = self._run_once(f"{job.name}-1", spec, depends_on, start=start)
         if start:
-            ready = self._finished(container, spec.name, job.retries, job.timeout_seconds)
+            ready = self._finished(container, spec, job.retries, job.timeout_seconds)
             self.ready[job.name] = [ready]
             return
         pulumi.log.info(
@@ -163,15 +165,42 @@ class Deployer:
         )
 
     def _finished(
-        self, container: docker.Container, name: str, retries: int, timeout_seconds: int
+        self, container: docker.Container, spec: ContainerSpec, retries: int, timeout_seconds: int
     ) -> Ready:
         """The container, once it has exited with status 0."""
-        return _gate(
+        return self._gate(
             container,
+            spec,
             lambda identifier: self.job_waiter.wait(
-                identifier, name, retries=retries, timeout_seconds=timeout_seconds
+                identifier, spec.name, retries=retries, timeout_seconds=timeout_seconds
             ),
         )
+
+    def _gate(
+        self,
+        container: docker.Container,
+        spec: ContainerSpec,
+        wait: Callable[[str], Awaitable[None]],
+        *,
+        keeps_running: bool = False,
+    ) -> Ready:
+        """The container, once `wait` returns. A preview doesn't wait: it warns of what the update
+        would repair."""
+
+        async def when_ready(identifier: str) -> pulumi.Resource:
+            if not pulumi.runtime.is_dry_run():
+                try:
+                    await wait(identifier)
+                except NotReadyError as error:
+                    fail(error)
+            else:
+                networks = [each.network for each in spec.connections]
+                observed = self.host.own_containers.get(identifier)
+                for line in repairs(observed, networks if keeps_running else None):
+                    pulumi.log.warn(f"{spec.name}: {line}", container)
+            return container
+
+        return container.id.apply(when_ready)
 
     def _run_once(
         self,
@@ -248,7 +277,12 @@ class Deployer:
                 labels=containers.label_args(
                     docker.VolumeLabelArgs, self.names.volume_labels(service, volume)
                 ),
-                opts=pulumi.ResourceOptions(parent=self.components[service.name]),
+                opts=pulumi.ResourceOptions(
+                    parent=self.components[service.name],
+                    # Nothing that Pulumi does deletes data: a destroy, a removed or renamed service.
+                    # The next update uses the volume again, by its name.
+                    retain_on_delete=not volume.cache,
+                ),
             )
             for service in workloads
             for volume in service.volumes
@@ -274,20 +308,6 @@ class Deployer:
                 parent=self.components[plan.server], hooks=self.hooks.network
             ),
         )
-
-
-def _gate(container: docker.Container, wait: Callable[[str], Awaitable[None]]) -> Ready:
-    """The container, once `wait` returns. A preview doesn't wait."""
-
-    async def when_ready(identifier: str) -> pulumi.Resource:
-        if not pulumi.runtime.is_dry_run():
-            try:
-                await wait(identifier)
-            except NotReadyError as error:
-                fail(error)
-        return container
-
-    return container.id.apply(when_ready)
 
 
 def prepare_context(context: RenderContext) -> RenderContext:

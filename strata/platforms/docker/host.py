@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from strata.model import Capacity, Problem, Workload
-from strata.platforms.docker.names import OWNER, STACK, ResourceNames
+from strata.platforms.docker import observed
+from strata.platforms.docker.names import STACK, ResourceNames
+from strata.platforms.docker.observed import DataVolume, ObservedContainer
 
 MIB = 1024 * 1024
 DISK_FREE_MINIMUM_MIB = 1024
@@ -39,8 +41,8 @@ class HostGpu:
 class Host:
     """Facts of a Docker host. `gpus` and `disk_free_mib` are None if they are unknown (a remote
     engine). `gpus` doesn't include GPUs in MIG mode; `mig_slices` are their slices.
-    `own_containers` are the ids of this stack's containers; `other_owner` is set if they belong to
-    another checkout."""
+    `own_containers` are this stack's containers, by id; `own_data` are its volumes with data. `owner`
+    and `system` are those that the stack has now."""
 
     memory_mib: int
     cpu: float
@@ -51,9 +53,10 @@ class Host:
     root_folder: str
     cgroup_version: int
     foreign_subnets: Mapping[str, IPv4Network]
-    own_published_ports: frozenset[int]
-    own_containers: frozenset[str]
-    other_owner: bool
+    own_containers: Mapping[str, ObservedContainer]
+    own_data: tuple[DataVolume, ...]
+    owner: str
+    system: str
 
     def capacity(self, reserved_memory_mib: int | None) -> Capacity:
         """What the stack may use. By default 10% of the memory, at least 1 GiB, is reserved."""
@@ -67,12 +70,7 @@ class Host:
 
     def problems(self, workloads: Sequence[Workload], addresses: IPv4Network) -> Iterator[Problem]:
         """Why the stack can't run on the host."""
-        if self.other_owner:
-            yield Problem(
-                "stack",
-                "another checkout has a stack with this name on this Docker host",
-                "destroy that stack, or create this one with another name: pulumi stack init NAME",
-            )
+        yield from self._identity_problems()
         if self.disk_free_mib is not None and self.disk_free_mib < DISK_FREE_MINIMUM_MIB:
             yield Problem(
                 "docker: disk",
@@ -87,11 +85,37 @@ class Host:
                     f"{addresses} overlaps {subnet} of the Docker network {name}",
                     "set another private /16, or remove that network",
                 )
+        own_ports = frozenset[int]().union(
+            *(container.published_ports for container in self.own_containers.values())
+        )
         for workload in workloads:
             yield from self._cpu_problems(workload)
             for port in workload.ports:
-                if port.published and port.published not in self.own_published_ports:
+                if port.published and port.published not in own_ports:
                     yield from _port_problems(workload, port.published)
+
+    def _identity_problems(self) -> Iterator[Problem]:
+        """Rejects to run with the containers or the data of another checkout, seed or system."""
+        owners = {each.owner for each in self.own_containers.values()}
+        if {*owners, *(each.owner for each in self.own_data)} - {self.owner}:
+            yield Problem(
+                "stack",
+                "this Docker host has a stack with this name from another checkout, or from this"
+                " checkout with another seed",
+                "restore the seed (the file that STRATA_SEED_FILE names, or strata:seed), destroy that"
+                " stack and delete its volumes, or create this one with another name: pulumi stack"
+                " init NAME",
+            )
+        other = [each for each in self.own_data if each.system != self.system]
+        if other:
+            systems = ", ".join(sorted({each.system for each in other}))
+            volumes = ", ".join(each.name for each in other)
+            yield Problem(
+                "strata:system",
+                f"{self.system!r} would replace {systems}, whose data this stack has: {volumes}",
+                f"set it to {systems}, or create another stack: pulumi stack init NAME; to give up the"
+                " data, destroy this stack and delete these volumes: docker volume rm NAME",
+            )
 
     def _cpu_problems(self, workload: Workload) -> Iterator[Problem]:
         resources = workload.resources
@@ -129,7 +153,6 @@ def discover(client: Any, names: ResourceNames) -> Host:
     """Reads the facts from the engine. `client` is a `docker.DockerClient`."""
     info = client.info()
     has_gpu_runtime = _has_gpu_runtime(info)
-    own = client.api.containers(all=True, filters={"label": f"{STACK}={names.stack}"})
     gpus, slices = _gpus() if has_gpu_runtime else ((), ())
     return Host(
         memory_mib=info["MemTotal"] // MIB,
@@ -142,14 +165,10 @@ def discover(client: Any, names: ResourceNames) -> Host:
         # An engine that doesn't say so is older than its support of version 2.
         cgroup_version=int(info.get("CgroupVersion") or 1),
         foreign_subnets=_foreign_subnets(client, names.stack),
-        own_published_ports=frozenset(
-            port["PublicPort"]
-            for container in own
-            for port in container["Ports"]
-            if "PublicPort" in port
-        ),
-        own_containers=frozenset(container["Id"] for container in own),
-        other_owner=any(container["Labels"].get(OWNER) != names.owner for container in own),
+        own_containers=observed.containers(client, names.stack),
+        own_data=observed.data_volumes(client, names.stack),
+        owner=names.owner,
+        system=names.system,
     )
 
 

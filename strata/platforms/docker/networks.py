@@ -24,6 +24,15 @@ LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Connection:
+    """A container on a network. Without an `address`, Docker assigns one."""
+
+    network: str
+    address: str | None = None
+    aliases: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class NetworkDemand:
     """A bridge network without its subnet. `ports` are those of `server` that `clients` may call.
 

@@ -91,7 +91,7 @@ class DockerPlatform:
             images=self.images,
             secrets=self.secrets,
             hooks=self.hooks,
-            health=HealthWaiter(self.client),
+            health=HealthWaiter(self.client, self.host.own_containers),
             job_waiter=JobWaiter(self.client, self.host.own_containers),
             components=components,
             network_plan=plan.networks,

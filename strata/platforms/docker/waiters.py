@@ -5,24 +5,33 @@ a stack. So the check's command runs in the container at once, and then with gro
 it succeeds. Pulumi's Docker provider can wait too, but it polls once a second, and it loses track
 of a container that wasn't healthy in time, which then blocks the next update.
 
+Pulumi compares the program with its state, not with the engine. So an update without changes waits
+here too: a container that doesn't run is started, a disconnected one is connected again, and an
+unhealthy one is restarted.
+
 The `prepare` command of a service is awaited like a job. An exited container isn't removed: it tells
 the next update that there is nothing to run.
 """
 
 import asyncio
+import selectors
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pulumi
 
 from strata.errors import StrataError
 from strata.model import Probe
+from strata.platforms.docker.networks import Connection
 from strata.platforms.docker.threads import in_thread
 
 LONGEST_PAUSE_SECONDS = 1.0
 LOG_LINES = 15
+STOP_SECONDS = 10
+"""Docker's default time to stop a container."""
 RESTARTS_MAXIMUM = 5
 """The servers of a container are healthy before it starts, so after this many exits it would only
 keep exiting."""
@@ -95,20 +104,33 @@ class _Waiter:
 
 
 class HealthWaiter(_Waiter):
-    """Waits for services."""
+    """Waits for services.
 
-    def __init__(self, client: Any) -> None:
+    `existing` are the ids of the containers that existed before this update: such a container is
+    restarted if it is unhealthy.
+    """
+
+    def __init__(self, client: Any, existing: Container[str] = frozenset()) -> None:
         super().__init__(client)
+        self._existing = existing
         self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
 
-    async def wait(self, container: str, name: str, probe: Probe, test: Sequence[str]) -> None:
-        """Returns when the container is healthy. A stopped container is started.
+    async def wait(
+        self,
+        container: str,
+        name: str,
+        probe: Probe,
+        test: Sequence[str],
+        connections: Sequence[Connection] = (),
+    ) -> None:
+        """Returns when the container runs, is on its networks and is healthy now.
 
-        `test` is the command of its health check. Raises `NotReadyError` if the container is gone,
+        A stopped container is started, a paused one resumed, a disconnected one connected. `test` is
+        the command of its health check. Raises `NotReadyError` if the container or a network is gone,
         exits repeatedly, or isn't healthy within `probe.ready_within_seconds`.
         """
         deadline = time.monotonic() + probe.ready_within_seconds
-        started = False
+        started, restarted = False, container not in self._existing
         output = "(it did not run)"
         first_restarts: int | None = None
         for pause in _pauses():
@@ -116,15 +138,26 @@ class HealthWaiter(_Waiter):
             state, restarts = inspected["State"], inspected["RestartCount"]
             first_restarts = restarts if first_restarts is None else first_restarts
             failure = ""
-            if (state.get("Health") or {}).get("Status") == "healthy":
-                return
-            if state["Running"] and not state.get("Restarting"):
-                output = await self._check(container, test)
+            await self._connect(container, name, inspected, connections)
+            if state.get("Paused"):
+                pulumi.log.warn(f"resuming {name}: it is paused")
+                await self._call(self._api.unpause, container)
+            elif state["Running"] and not state.get("Restarting"):
+                if _is_healthy_now(state, probe):
+                    return
+                output = await self._check(container, test, probe.timeout_seconds)
                 if output == "":
                     return
+                if _health(state) == "unhealthy" and not restarted:
+                    pulumi.log.warn(f"restarting {name}: it is unhealthy: {output}")
+                    grace = inspected["Config"].get("StopTimeout") or STOP_SECONDS
+                    await self._call(self._api.restart, container, grace)
+                    restarted, first_restarts = True, None
+                    deadline = time.monotonic() + probe.ready_within_seconds
+                    continue
             elif state["Status"] in ("exited", "created"):
                 if not started:  # Stopped by hand, or its restart policy gave up.
-                    pulumi.log.info(f"starting {name} (status: {state['Status']})")
+                    pulumi.log.warn(f"starting {name}: it does not run ({state['Status']})")
                     await self._start(container, name)
                     started = True
                     first_restarts = None  # Docker counts from 0 again.
@@ -140,21 +173,66 @@ class HealthWaiter(_Waiter):
                 raise await self._not_ready(container, name, reason, "continues from here")
             await asyncio.sleep(pause)
 
-    async def _check(self, container: str, test: Sequence[str]) -> str:
+    async def _connect(
+        self,
+        container: str,
+        name: str,
+        inspected: Mapping[str, Any],
+        connections: Sequence[Connection],
+    ) -> None:
+        """Connects the container to the networks that it isn't on."""
+        from docker.errors import APIError
+
+        for connection in connections:
+            if connection.network in inspected["NetworkSettings"]["Networks"]:
+                continue
+            pulumi.log.warn(f"connecting {name} to the network {connection.network}")
+            try:
+                await self._call(
+                    self._api.connect_container_to_network,
+                    container,
+                    connection.network,
+                    ipv4_address=connection.address,
+                    aliases=list(connection.aliases),
+                )
+            except APIError as error:
+                raise NotReadyError(
+                    f"{name}: can't be connected to the network {connection.network}:"
+                    f" {error.explanation or error}",
+                    "run `pulumi up --refresh`, which creates what is missing",
+                ) from None
+
+    async def _check(self, container: str, test: Sequence[str], timeout_seconds: int) -> str:
         """Runs the health check. Returns its output if it failed, otherwise an empty string."""
         from docker.errors import APIError
 
         async with self._checks:
             try:
-                return str(await self._call(self._exec, container, test))
+                return str(await self._call(self._exec, container, test, timeout_seconds))
             except APIError as error:  # The container has exited since it was inspected.
                 return str(error.explanation or error)
 
-    def _exec(self, container: str, test: Sequence[str]) -> str:
+    def _exec(self, container: str, test: Sequence[str], timeout_seconds: int) -> str:
+        from docker.utils.socket import frames_iter
+
         identifier = self._api.exec_create(container, list(test))["Id"]
-        output: str = self._api.exec_start(identifier).decode(errors="replace").strip()
-        status = self._api.exec_inspect(identifier)["ExitCode"]
-        return "" if status == 0 else output or f"status {status}"
+        output = b""
+        # The SDK reads without a timeout, and a process that hangs never closes its end.
+        deadline = time.monotonic() + timeout_seconds
+        with (
+            self._api.exec_start(identifier, socket=True) as stream,
+            selectors.DefaultSelector() as selector,
+        ):
+            selector.register(stream, selectors.EVENT_READ)
+            frames = frames_iter(stream, tty=False)  # type: ignore[no-untyped-call]
+            while selector.select(max(0.0, deadline - time.monotonic())):
+                frame = next(frames, None)
+                if frame is None:
+                    status = self._api.exec_inspect(identifier)["ExitCode"]
+                    text = output.decode(errors="replace").strip()
+                    return "" if status == 0 else text or f"status {status}"
+                output += frame[1]
+        return f"no answer within {timeout_seconds} s"
 
 
 class JobWaiter(_Waiter):
@@ -164,7 +242,7 @@ class JobWaiter(_Waiter):
     failed, it failed in an earlier update, and it is started again.
     """
 
-    def __init__(self, client: Any, existing: frozenset[str]) -> None:
+    def __init__(self, client: Any, existing: Container[str]) -> None:
         super().__init__(client)
         self._existing = existing
 
@@ -214,6 +292,22 @@ class JobWaiter(_Waiter):
         with suppress(APIError):  # It has exited since it was inspected.
             await self._call(self._api.kill, container)
         await self._call(self._api.wait, container)
+
+
+def _health(state: Mapping[str, Any]) -> str:
+    """The health of a container as the engine reports it, or an empty string."""
+    return str((state.get("Health") or {}).get("Status", ""))
+
+
+def _is_healthy_now(state: Mapping[str, Any], probe: Probe) -> bool:
+    """Whether the engine's own last check succeeded, and no check is overdue: the engine keeps the
+    health of a container that hangs until enough checks have failed."""
+    checks = (state.get("Health") or {}).get("Log") or ()
+    if _health(state) != "healthy" or not checks:
+        return False
+    age = datetime.now(UTC) - datetime.fromisoformat(checks[-1]["End"])
+    due_seconds = probe.interval_seconds + probe.timeout_seconds
+    return checks[-1]["ExitCode"] == 0 and abs(age.total_seconds()) <= due_seconds
 
 
 def _failure(state: Mapping[str, Any]) -> str:

@@ -1,0 +1,83 @@
+"""What the engine shows of a stack before an update: its containers and its volumes with data."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from strata.platforms.docker.names import BACKUP, OWNER, STACK, SYSTEM
+
+UNHEALTHY = "(unhealthy)"
+"""How the engine marks a container in the status that a person reads: `Up 2 minutes (unhealthy)`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservedContainer:
+    """A container of the stack. `state`: `running`, `exited`, `paused`, ..."""
+
+    state: str
+    is_unhealthy: bool
+    networks: frozenset[str]
+    published_ports: frozenset[int]
+    owner: str
+
+    @classmethod
+    def of(cls, listed: Mapping[str, Any]) -> "ObservedContainer":
+        """Reads an entry of the engine's list of containers."""
+        return cls(
+            state=listed["State"],
+            is_unhealthy=UNHEALTHY in listed["Status"],
+            networks=frozenset(listed["NetworkSettings"]["Networks"]),
+            published_ports=frozenset(
+                port["PublicPort"] for port in listed["Ports"] if "PublicPort" in port
+            ),
+            owner=listed["Labels"].get(OWNER, ""),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataVolume:
+    """A volume with data of the stack."""
+
+    name: str
+    system: str
+    owner: str
+
+
+def containers(client: Any, stack: str) -> dict[str, ObservedContainer]:
+    """The containers of a stack, by id. `client` is a `docker.DockerClient`."""
+    listed = client.api.containers(all=True, filters={"label": f"{STACK}={stack}"})
+    return {each["Id"]: ObservedContainer.of(each) for each in listed}
+
+
+def data_volumes(client: Any, stack: str) -> tuple[DataVolume, ...]:
+    """The volumes with data of a stack."""
+    listed = client.api.volumes(filters={"label": [f"{STACK}={stack}", BACKUP]})["Volumes"] or ()
+    return tuple(
+        DataVolume(
+            name=each["Name"],
+            system=each["Labels"].get(SYSTEM, ""),
+            owner=each["Labels"].get(OWNER, ""),
+        )
+        for each in sorted(listed, key=lambda each: str(each["Name"]))
+    )
+
+
+def repairs(
+    container: ObservedContainer | None, networks: Sequence[str] | None = None
+) -> Iterator[str]:
+    """What an update would repair of a container that is in the state: None if it is gone.
+
+    `networks`: those that a running service is on; None for a container that may have exited.
+    """
+    if container is None:
+        yield "no longer exists in Docker\n    run `pulumi up --refresh`, which creates it again"
+    elif networks is not None:
+        if container.state == "paused":
+            yield "is paused; the update resumes it"
+        elif container.state not in ("running", "restarting"):
+            yield f"does not run ({container.state}); the update starts it"
+        elif container.is_unhealthy:
+            yield "is unhealthy; the update restarts it"
+        for network in networks:
+            if network not in container.networks:
+                yield f"is not connected to {network}; the update connects it"

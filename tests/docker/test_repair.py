@@ -1,0 +1,160 @@
+"""An update without changes looks at what runs, and repairs it; nothing that Pulumi does deletes data."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docker.conftest import containers, remove
+from tests.project import TEST_SYSTEMS, Project
+from tests.wait import until
+
+STACK = "pytest-repair"
+VOLUME = f"strata-{STACK}-server-data"
+FETCH = """
+import urllib.request
+print(urllib.request.urlopen('http://server:8000', timeout=5).status)
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A server with data and its client, up and healthy."""
+    remove(engine, STACK)
+    folder = tmp_path_factory.mktemp("repair") / "project"
+    project = Project(folder, STACK, {"system": "holding"}, systems=TEST_SYSTEMS)
+    up = project.up()
+    assert up.status == 0, up.output
+    yield project
+    destroyed = project.destroy()
+    remove(engine, STACK)
+    assert destroyed.status == 0, destroyed.output
+
+
+def kill_all(running: dict[str, Any]) -> None:
+    for container in running.values():
+        container.kill()
+
+
+def disconnect(running: dict[str, Any]) -> None:
+    client = running["client"].client
+    for network in client.networks.list(filters={"label": f"strata.stack={STACK}"}):
+        for container in running.values():
+            network.disconnect(container)
+
+
+def kill_and_disconnect(running: dict[str, Any]) -> None:
+    kill_all(running)
+    disconnect(running)
+
+
+def pause(running: dict[str, Any]) -> None:
+    running["server"].pause()
+
+
+def hang(running: dict[str, Any]) -> None:
+    server = running["server"]
+    # Its own child: tini forwards signals, and doesn't stop.
+    children = Path(f"/proc/{server.attrs['State']['Pid']}/task").glob("*/children")
+    for child in " ".join(each.read_text() for each in children).split():
+        os.kill(int(child), signal.SIGSTOP)
+
+    def is_unhealthy() -> bool:
+        server.reload()
+        return bool(server.attrs["State"]["Health"]["Status"] == "unhealthy")
+
+    until(is_unhealthy, "the server that hangs is unhealthy")
+
+
+@pytest.mark.parametrize(
+    ("damage", "warning"),
+    [
+        (kill_all, "does not run (exited); the update starts it"),
+        (disconnect, "is not connected to"),
+        (kill_and_disconnect, "is not connected to"),
+        (pause, "is paused; the update resumes it"),
+        (hang, "is unhealthy; the update restarts it"),
+    ],
+)
+def test_a_damaged_stack_is_repaired(
+    engine: Any, stack: Project, damage: Callable[[dict[str, Any]], None], warning: str
+) -> None:
+    before = containers(engine, STACK)
+    assert set(before) == {"server", "client"}
+    damage(before)
+    preview = stack.preview()
+    assert warning in preview.output, preview.output
+
+    up = stack.up()
+    assert up.status == 0, up.output
+    after = containers(engine, STACK)
+    assert {name: one.id for name, one in after.items()} == {
+        name: one.id for name, one in before.items()
+    }, "repaired, not replaced"
+    fetched = after["client"].exec_run(["python3", "-c", FETCH])
+    assert fetched.output.strip() == b"200", fetched.output
+
+    def healthy() -> bool:
+        """By the engine's own checks, which run at intervals."""
+        running = containers(engine, STACK).values()
+        return all(one.attrs["State"]["Health"]["Status"] == "healthy" for one in running)
+
+    until(healthy, "all are healthy")
+    again = stack.preview()
+    assert warning not in again.output, again.output
+
+
+def test_a_destroyed_stack_keeps_its_data(engine: Any, stack: Project) -> None:
+    server = containers(engine, STACK)["server"]
+    assert server.exec_run(["bash", "-c", "echo kept > /data/file"]).exit_code == 0
+    destroyed = stack.destroy()
+    assert destroyed.status == 0, destroyed.output
+    label = {"label": f"strata.stack={STACK}"}
+    assert engine.containers.list(all=True, filters=label) == []
+    assert engine.networks.list(filters=label) == []
+    assert [volume.name for volume in engine.volumes.list(filters=label)] == [VOLUME]
+
+    stack.configure({"system": "holding.other"})
+    rejected = stack.preview()
+    assert rejected.status != 0, rejected.output
+    assert f"whose data this stack has: {VOLUME}" in rejected.output, rejected.output
+
+    stack.configure({"system": "holding"})
+    up = stack.up()
+    assert up.status == 0, up.output
+    server = containers(engine, STACK)["server"]
+    assert server.exec_run(["cat", "/data/file"]).output == b"kept\n"
+
+
+def test_a_renamed_service_keeps_its_data(engine: Any, stack: Project) -> None:
+    """A system that no longer has the service: the plan deletes the volume, and Docker keeps it."""
+    server = containers(engine, STACK)["server"]
+    assert server.exec_run(["bash", "-c", "echo kept > /data/file"]).exit_code == 0
+    program = stack.folder / "systems"
+    program.unlink()
+    program.mkdir()
+    for file in TEST_SYSTEMS.glob("*.py"):
+        (program / file.name).write_text(file.read_text())
+    system = program / "holding.py"
+    system.write_text(system.read_text().replace('        "server",', '        "renamed",'))
+    up = stack.up()
+    assert up.status == 0, up.output
+    assert set(containers(engine, STACK)) == {"renamed", "client"}
+    assert VOLUME in [volume.name for volume in engine.volumes.list()]
+
+
+def test_another_seed_is_rejected_beside_live_data(engine: Any, stack: Project) -> None:
+    seed = Path(stack.environment["STRATA_SEED_FILE"])
+    original = seed.read_text()
+    before = {name: one.id for name, one in containers(engine, STACK).items()}
+    seed.write_text("another seed, as a lost one would be replaced by")
+    try:
+        rejected = stack.up()
+    finally:
+        seed.write_text(original)
+    assert rejected.status != 0, rejected.output
+    assert "restore the seed" in rejected.output, rejected.output
+    assert {name: one.id for name, one in containers(engine, STACK).items()} == before
