@@ -4,7 +4,6 @@ import dataclasses
 import io
 import json
 import secrets
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +24,7 @@ from strata.images.source import Source
 from strata.platforms.eks import registry_alone
 from tests.toolchain.image_registry import ImageRegistry, serving
 from toolchain import push as command
-from toolchain import steps
+from toolchain import stack, steps
 from toolchain.layout import Layout
 
 ACCOUNT = "123456789012"  # moto's own
@@ -196,16 +195,16 @@ def test_the_first_push_makes_the_repositories_and_then_pushes(
     text = f'config:\n  strata:platform: eks\n  strata:aws: {{account: "{ACCOUNT}"}}\n'
     layout.stack_file("prod").write_text(text)
     answers: list[dict[str, str] | None] = [None, {"application": DIGEST}]
-    updates: list[tuple[list[str], str]] = []
+    updates: list[tuple[tuple[str, ...], str]] = []
 
-    def update(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        updates.append((arguments[1:], options["env"][registry_alone.VARIABLE]))
-        return subprocess.CompletedProcess(arguments, 0)
+    def update(_: Layout, environment: dict[str, str], __: str, *arguments: str) -> int:
+        updates.append((arguments, environment[registry_alone.VARIABLE]))
+        return 0
 
     monkeypatch.setattr(steps, "ensure", lambda *_: steps.Ready("registries", {}))
     monkeypatch.setattr(steps, "ensure_engine", lambda *_: "")
     monkeypatch.setattr(command, "_push", lambda *_: answers.pop(0))
-    monkeypatch.setattr(subprocess, "run", update)
+    monkeypatch.setattr(stack, "run", update)
     command.push(layout, "prod", [])
     ((arguments, named),) = updates
     assert arguments[0] == "up"
