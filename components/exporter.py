@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from strata.model import (
     Endpoint,
-    ExecProbe,
     File,
+    HttpProbe,
     ListenAddress,
     Monitoring,
     Port,
@@ -40,17 +40,10 @@ def exporter(
         environment={**(environment or {}), "LISTEN_ADDRESS": ListenAddress("metrics")},
         ports=(Port(name="metrics", number=port),),
         probe=Probe(
-            check=ExecProbe(command=("bash", "-c", _HEALTHY.format(port=port))),
+            check=HttpProbe(port=port, path="/", address="$LISTEN_ADDRESS"),
             interval_seconds=PROBE_INTERVAL_SECONDS,
         ),
         files=files,
         links=tuple(link.without_waiting() for link in links),
         monitoring=Monitoring(port="metrics"),
     )
-
-
-# Exporters listen on one address, which isn't loopback.
-_HEALTHY = (
-    "exec 3<>/dev/tcp/$LISTEN_ADDRESS/{port} && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 &&"
-    ' read -r protocol status rest <&3 && [ "$status" = 200 ]'
-)

@@ -80,6 +80,69 @@ GRAFANA = (
     "@sha256:b28bae15e219c998fb0e0424ed724930cc61b1f61fb404d47c862f9a23f9e572"
 )
 
+# --- Images of the observability stack on Kubernetes ------------------------------------------
+# Source of the digests: published deployments of November 2026.
+
+# renovate: datasource=docker depName=docker.io/prom/prometheus tag=v3.15.0
+PROMETHEUS = (
+    "docker.io/prom/prometheus"
+    "@sha256:efd719c99d83b060d9daefdcf00360461adf279f45ef5391f8d111892118753e"
+)
+# renovate: datasource=docker depName=docker.io/prom/alertmanager tag=v0.34.1
+ALERTMANAGER = (
+    "docker.io/prom/alertmanager"
+    "@sha256:e9733bafb1bdef9b00e25a21f8f99dc26a22224bf16641ad754d1649f4c3357a"
+)
+# renovate: datasource=docker depName=docker.io/prom/node-exporter tag=v1.12.1
+NODE_EXPORTER = (
+    "docker.io/prom/node-exporter"
+    "@sha256:1b4e4438faca4dd7e001dd445d161a4a2091b0fededa84093b3a8dfeae1f1be0"
+)
+# renovate: datasource=docker depName=docker.io/prom/blackbox-exporter tag=v0.28.0
+BLACKBOX_EXPORTER = (
+    "docker.io/prom/blackbox-exporter"
+    "@sha256:e753ff9f3fc458d02cca5eddab5a77e1c175eee484a8925ac7d524f04366c2fc"
+)
+# renovate: datasource=docker depName=quay.io/prometheuscommunity/postgres-exporter tag=v0.20.1
+POSTGRES_EXPORTER = (
+    "quay.io/prometheuscommunity/postgres-exporter"
+    "@sha256:ac5ec343104fae0e2d84a27bb8d69b38430a11910c5382cad85d478d2bab713e"
+)
+# renovate: datasource=docker depName=docker.io/oliver006/redis_exporter tag=v1.92.1
+REDIS_EXPORTER = (
+    "docker.io/oliver006/redis_exporter"
+    "@sha256:7fbc93d30f0f91eed1b2fe6968a956259cc5d260a984dd9071f1d1e9c2692ecd"
+)
+# renovate: datasource=docker depName=docker.io/nginx/nginx-prometheus-exporter tag=1.5.1
+NGINX_EXPORTER = (
+    "docker.io/nginx/nginx-prometheus-exporter"
+    "@sha256:9f6d963bb2b19d706d401cc3e2c3ea8de2f1c471b96a2156ca45e76f650b1625"
+)
+# renovate: datasource=docker depName=docker.io/grafana/loki tag=3.7.8
+LOKI = (
+    "docker.io/grafana/loki@sha256:1107dd5274e0ada47e42472b7a7e71f3b2a2fe878878108f3e2f9e51528f0193"
+)
+# renovate: datasource=docker depName=docker.io/grafana/tempo tag=2.10.8
+TEMPO = (
+    "docker.io/grafana/tempo"
+    "@sha256:f0561deb1c68ec44d6e6e7e4487f30106c4e5e768642077695b37958b105812a"
+)
+# renovate: datasource=docker depName=docker.io/grafana/mimir tag=3.2.1
+MIMIR = (
+    "docker.io/grafana/mimir"
+    "@sha256:92838f113ba54230014e79bc812e57ca90bb9ebc06e665f59e4f700098c2dd04"
+)
+# renovate: datasource=docker depName=docker.io/otel/opentelemetry-collector-contrib tag=0.161.0
+OTEL_COLLECTOR = (
+    "docker.io/otel/opentelemetry-collector-contrib"
+    "@sha256:fd328de2552466ad78385e1b1289c3f2402b1c45f265b252aab1955b42845ac1"
+)
+# renovate: datasource=docker depName=registry.k8s.io/kube-state-metrics/kube-state-metrics tag=v2.19.1
+KUBE_STATE_METRICS = (
+    "registry.k8s.io/kube-state-metrics/kube-state-metrics"
+    "@sha256:85108987d044b18a098126732f98602df408888c0f7d456241f5abefb9744bc1"
+)
+
 # --- Images of the cluster's add-ons ----------------------------------------------------------
 # The Cluster Autoscaler is released for one minor version of Kubernetes each. Source of its
 # digests: the image indexes of registry.k8s.io, as published deployments pin them.

@@ -31,7 +31,7 @@ SEED = "a seed that only tests use, and nothing else"
 PUSHED = {
     name: f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
     for name, image in catalogue.IMAGES.items()
-    if image.upstream is None
+    if not (image.kubernetes or image.upstream)
 }
 
 Make = Callable[[MockResourceArgs], tuple[str | None, dict[str, Any]]]

@@ -31,11 +31,15 @@ class Image:
     the root file system). `sources` are files and folders of this repository that go into the build,
     besides the recipe's own folder. `on_demand` images are built only by name. `folder`: a build
     context of the user, with a Dockerfile.
+
+    `kubernetes`: the upstream image that pods use instead, by digest. Docker's health checks run bash
+    in the container, which such an image lacks; kubelet sends HTTP from outside.
     """
 
     name: str
     purpose: str
     upstream: str | None = None
+    kubernetes: str | None = None
     recipe: bool = True
     parent: str | None = "base"
     sources: tuple[str, ...] = ()
@@ -75,14 +79,26 @@ _IMAGES = (
         purpose="one small HTTP process, for benchmarks and isolation tests",
         parent="python",
     ),
-    # Observability. These have no upstream: Docker's health checks need bash, which those images lack.
-    Image(name="prometheus", purpose="Prometheus 2.53: metrics and alert rules"),
-    Image(name="alertmanager", purpose="Alertmanager 0.28: notifications"),
-    Image(name="node-exporter", purpose="metrics of the host"),
-    Image(name="postgres-exporter", purpose="metrics of PostgreSQL"),
-    Image(name="redis-exporter", purpose="metrics of Redis"),
-    Image(name="nginx-exporter", purpose="metrics of NGINX"),
-    Image(name="blackbox-exporter", purpose="probes over HTTP, TCP and DNS"),
+    # Observability.
+    Image(
+        name="prometheus",
+        purpose="Prometheus: metrics and alert rules",
+        kubernetes=pins.PROMETHEUS,
+    ),
+    Image(name="alertmanager", purpose="Alertmanager: notifications", kubernetes=pins.ALERTMANAGER),
+    Image(name="node-exporter", purpose="metrics of the host", kubernetes=pins.NODE_EXPORTER),
+    Image(
+        name="postgres-exporter",
+        purpose="metrics of PostgreSQL",
+        kubernetes=pins.POSTGRES_EXPORTER,
+    ),
+    Image(name="redis-exporter", purpose="metrics of Redis", kubernetes=pins.REDIS_EXPORTER),
+    Image(name="nginx-exporter", purpose="metrics of NGINX", kubernetes=pins.NGINX_EXPORTER),
+    Image(
+        name="blackbox-exporter",
+        purpose="probes over HTTP, TCP and DNS",
+        kubernetes=pins.BLACKBOX_EXPORTER,
+    ),
     Image(
         name="victoria-metrics",
         purpose="VictoriaMetrics: metrics store with dashboards",
@@ -115,6 +131,24 @@ _IMAGES = (
         recipe=False,
         parent=None,
         on_demand=True,
+    ),
+    # Loki, Tempo and Mimir are AGPL: used as they are published, never built here.
+    *(
+        Image(
+            name=name,
+            purpose=purpose,
+            upstream=upstream,
+            recipe=False,
+            parent=None,
+            on_demand=True,
+        )
+        for name, purpose, upstream in (
+            ("loki", "Loki 3: log store", pins.LOKI),
+            ("tempo", "Tempo 2: trace store", pins.TEMPO),
+            ("mimir", "Mimir 3: long-term metrics", pins.MIMIR),
+            ("otel-collector", "OpenTelemetry collector: logs and traces", pins.OTEL_COLLECTOR),
+            ("kube-state-metrics", "states of a stack's pods", pins.KUBE_STATE_METRICS),
+        )
     ),
 )
 

@@ -35,6 +35,7 @@ from strata.model.text import Listen as Listen
 from strata.model.text import ListenAddress as ListenAddress
 from strata.model.text import MemoryMib as MemoryMib
 from strata.model.text import NameServer as NameServer
+from strata.model.text import Namespace as Namespace
 from strata.model.text import Ordinal as Ordinal
 from strata.model.text import Peers as Peers
 from strata.model.text import Region as Region

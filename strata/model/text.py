@@ -67,6 +67,11 @@ class StackName:
 
 
 @dataclass(frozen=True)
+class Namespace:
+    """The namespace of the stack's services: `strata-prod`. On Kubernetes."""
+
+
+@dataclass(frozen=True)
 class BucketName:
     """The name of the service's bucket (`Service.bucket`)."""
 
@@ -139,6 +144,7 @@ Part = (
     | NameServer
     | Secret
     | StackName
+    | Namespace
     | BucketName
     | Region
     | Confidential
@@ -204,6 +210,8 @@ class RenderContext:
     """The stable host names of all replicas of a stateful service, by ordinal."""
     host: str = ""
     """The stable host name of this replica, or the platform's placeholder for it."""
+    namespace: str = ""
+    """The namespace of the stack's services."""
     bucket: str = ""
     """The name of the service's bucket."""
     region: str = ""
@@ -236,6 +244,8 @@ def _render(part: Part, context: RenderContext) -> str:
             return context.secrets.encode(part)
         case StackName():
             return context.stack
+        case Namespace():
+            return context.namespace
         case BucketName():
             return context.bucket
         case Region():

@@ -31,10 +31,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class HttpProbe:
-    """Healthy if `GET path` on `port` returns 200."""
+    """Healthy if `GET path` on `port` returns 200.
+
+    `address` is where Docker's check connects: a process that listens on one address only
+    (`ListenAddress`) names a variable of its environment, such as `$LISTEN_ADDRESS`. Kubernetes
+    connects to the pod's address.
+    """
 
     port: int
     path: str = "/health"
+    address: str = "127.0.0.1"
 
 
 @dataclass(frozen=True, kw_only=True)

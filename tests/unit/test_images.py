@@ -18,6 +18,7 @@ from strata.images.build import plan
 from strata.images.content import File
 from strata.images.log import Tail
 from strata.images.source import Source, _tag, parent_reference, resolve, root_reference
+from strata.platforms.kubernetes.images import ImageResolver
 from tests.project import REPOSITORY
 
 NAMES = tuple(catalogue.IMAGES)
@@ -32,10 +33,19 @@ def test_every_image_has_a_recipe_and_no_recipe_is_left_over() -> None:
 
 
 def test_upstream_references_are_pinned_by_digest() -> None:
-    pinned = [image.upstream for image in catalogue.IMAGES.values() if image.upstream]
-    assert len(pinned) == 5
+    images = catalogue.IMAGES.values()
+    pinned = [ref for image in images for ref in (image.upstream, image.kubernetes) if ref]
+    assert pinned
     for reference in [*pinned, catalogue.UPSTREAM_ROOT]:
-        assert re.fullmatch(r"docker\.io/[a-z0-9/]+@sha256:[0-9a-f]{64}", reference)
+        assert re.fullmatch(r"[a-z0-9.]+\.io/[a-z0-9_/-]+@sha256:[0-9a-f]{64}", reference)
+
+
+def test_what_docker_builds_for_its_health_checks_pods_take_from_upstream() -> None:
+    resolver = ImageResolver(registry=None, digests={})
+    for name, image in catalogue.IMAGES.items():
+        if image.kubernetes:
+            assert image.upstream is None, "Docker would use it where a registry is reachable"
+            assert resolver.reference(name) == image.kubernetes
 
 
 def test_a_parent_is_ours_alone() -> None:

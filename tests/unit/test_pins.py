@@ -72,7 +72,7 @@ def test_every_image_is_pinned_by_digest() -> None:
     del images["UPSTREAM_MODULE"]
     assert images
     for name, reference in images.items():
-        assert re.fullmatch(r"[a-z0-9./-]+@sha256:[0-9a-f]{64}", reference), name
+        assert re.fullmatch(r"[a-z0-9._/-]+@sha256:[0-9a-f]{64}", reference), name
 
 
 def workflows() -> list[Path]:

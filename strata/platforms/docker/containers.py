@@ -41,7 +41,7 @@ def health_test(probe: Probe) -> tuple[str, ...]:
     if not isinstance(check, HttpProbe):
         return check.command
     script = (
-        f"exec 3<>/dev/tcp/127.0.0.1/{check.port} &&"
+        f"exec 3<>/dev/tcp/{check.address}/{check.port} &&"
         f" printf 'GET {check.path} HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 &&"
         ' read -r protocol status rest <&3 && echo "answered $status $rest" &&'
         ' [ "$status" = 200 ]'

@@ -54,7 +54,8 @@ class ImageResolver:
 
 def _upstream(name: str) -> str | None:
     try:
-        return catalogue.get(name).upstream
+        image = catalogue.get(name)
+        return image.kubernetes or image.upstream
     except ImageError:
         return None
 

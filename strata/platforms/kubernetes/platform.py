@@ -167,6 +167,7 @@ class KubernetesPlatform:
             host_name=self.names.host_name,
             name_server=self.cluster.name_server,
             stack=self.names.stack,
+            namespace=self.names.namespace,
             memory_mib=workload.resources.memory_mib,
             cpu=workload.resources.cpu,
             has_gpu=workload.name in gpus.granted,
