@@ -101,13 +101,18 @@ def describe(composition: Composition, stack: Stack, traces: Service) -> Iterato
     content = configuration.prometheus(
         settings.observability,
         settings.system,
-        scraped,
+        configuration.static_jobs(scraped, protected=(metrics.name, store.name)),
         probes,
-        protected=(metrics.name, store.name),
         alertmanager=receiver.endpoint("http"),
         blackbox=blackbox.endpoint("metrics"),
-        store=metrics.endpoint("http"),
+        remote_write=[
+            {
+                "url": f"{metrics.endpoint('http').url}/api/v1/write",
+                "basic_auth": configuration.LOGIN,
+            }
+        ],
         own_port=parts.PROMETHEUS,
+        instance="prometheus-1",
     )
     # The blackbox exporter, Alertmanager and the store of metrics are targets too.
     links = tuple(dict.fromkeys(target.endpoint for target in scraped))

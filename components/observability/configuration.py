@@ -1,7 +1,9 @@
 """The configuration files of the parts, written from plain data."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from strata.components.observability.pages import Page
@@ -10,16 +12,29 @@ from strata.config import ObservabilitySettings, Receivers
 from strata.model import (
     SERVICE,
     Alert,
+    BucketName,
     Confidential,
     Endpoint,
     File,
+    Namespace,
+    Region,
     StackName,
     Text,
 )
 from strata.model.monitoring import Unit
+from strata.model.text import Part
 
 SECRETS = "/run/secrets"
 USER = "strata"
+LOGIN = {"username": USER, "password_file": f"{SECRETS}/password"}
+
+STACK, NAMESPACE, BUCKET, REGION = "\0stack\0", "\0namespace\0", "\0bucket\0", "\0region\0"
+"""Placeholders in a `document`."""
+PARTS: Mapping[str, Part] = MappingProxyType(
+    {"stack": StackName(), "namespace": Namespace(), "bucket": BucketName(), "region": Region()}
+)
+# As JSON escapes them.
+PLACEHOLDER = re.compile(r"\\u0000(\w+)\\u0000")
 
 # vmui shows a number as it is, with the unit behind it: each unit as shown, and the factor to it.
 UNITS = {
@@ -38,28 +53,53 @@ def _document(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=1) + "\n"
 
 
+def document(content: Mapping[str, Any]) -> Text:
+    """JSON in which each of the placeholders above is filled in by the platform."""
+    pieces = PLACEHOLDER.split(_document(content))
+    # Text and placeholders take turns.
+    return tuple(PARTS[piece] if index % 2 else piece for index, piece in enumerate(pieces))
+
+
+def static_jobs(targets: Iterable[Target], protected: Collection[str]) -> Iterator[dict[str, Any]]:
+    """The jobs that scrape each replica by its name. `protected`: services that ask for the password."""
+    for target in targets:
+        yield {
+            "job_name": target.service,
+            # The container exporter names the service of each container.
+            "honor_labels": True,
+            "metrics_path": target.path,
+            **({"basic_auth": LOGIN} if target.service in protected else {}),
+            "static_configs": [
+                {
+                    "targets": [f"{replica}.{target.endpoint.host}:{target.endpoint.number}"],
+                    "labels": {"service": target.service, "instance": replica},
+                }
+                for replica in target.replicas
+            ],
+        }
+
+
 def prometheus(
     settings: ObservabilitySettings,
     system: str,
-    targets: Iterable[Target],
+    jobs: Iterable[Mapping[str, Any]],
     probes: Iterable[tuple[Endpoint, str]],
     *,
-    protected: Collection[str],
     alertmanager: Endpoint,
     blackbox: Endpoint,
-    store: Endpoint,
+    remote_write: Sequence[Mapping[str, Any]],
     own_port: int,
+    instance: str,
 ) -> Text:
-    """`protected`: services that ask for the password. `own_port`: where Prometheus listens."""
-    login = {"username": USER, "password_file": f"{SECRETS}/password"}
+    """`jobs`: those of the services. `own_port`: where Prometheus listens. `instance`: its own name."""
     interval = f"{settings.scrape_interval_seconds}s"
-    before, after = _document(
+    return document(
         {
             "global": {
                 "scrape_interval": interval,
                 "scrape_timeout": interval,
                 "evaluation_interval": interval,
-                "external_labels": {"stack": "\0", "system": system},
+                "external_labels": {"stack": STACK, "system": system},
             },
             "rule_files": [f"{SECRETS}/rules.json"],
             "alerting": {
@@ -71,45 +111,23 @@ def prometheus(
                     }
                 ]
             },
-            "remote_write": [
-                {
-                    "url": f"{store.url}/api/v1/write",
-                    "basic_auth": login,
-                }
-            ],
+            **({"remote_write": list(remote_write)} if remote_write else {}),
             "scrape_configs": [
-                *(
-                    {
-                        "job_name": target.service,
-                        # The container exporter names the service of each container.
-                        "honor_labels": True,
-                        "metrics_path": target.path,
-                        **({"basic_auth": login} if target.service in protected else {}),
-                        "static_configs": [
-                            {
-                                "targets": [
-                                    f"{replica}.{target.endpoint.host}:{target.endpoint.number}"
-                                ],
-                                "labels": {"service": target.service, "instance": replica},
-                            }
-                            for replica in target.replicas
-                        ],
-                    }
-                    for target in targets
-                ),
+                *jobs,
                 {
                     "job_name": "prometheus",
                     "static_configs": [
                         {
                             "targets": [f"127.0.0.1:{own_port}"],
-                            "labels": {"service": "prometheus", "instance": "prometheus-1"},
+                            "labels": {"service": "prometheus", "instance": instance},
                         }
                     ],
                     # The others, several hundred, are about its own implementation.
                     "metric_relabel_configs": [
                         {
                             "source_labels": ["__name__"],
-                            "regex": "prometheus_(remote_storage|notifications|rule_evaluation)_.*",
+                            "regex": "prometheus_(remote_storage|notifications|rule_evaluation)_.*"
+                            "|prometheus_tsdb_(head_samples_appended_total|storage_blocks_bytes)",
                             "action": "keep",
                         }
                     ],
@@ -132,30 +150,35 @@ def prometheus(
                 },
             ],
         }
-    ).split(json.dumps("\0")[1:-1])
-    return (before, StackName(), after)
+    )
 
 
-def rules(alerts: Iterable[tuple[str, Alert]]) -> str:
-    """The rule file: one group, each alert with the service that it's for ('' for the stack)."""
+def rules(
+    alerts: Iterable[tuple[str, Alert]], recorded: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """The rule file: one group, each alert with the service that it's for ('' for the stack).
+    `recorded`: expressions by the metric that they define; alerts see them in the same evaluation."""
     return _document(
         {
             "groups": [
                 {
                     "name": "strata",
                     "rules": [
-                        {
-                            "alert": alert.name,
-                            "expr": alert.expression.replace(SERVICE, service),
-                            "for": f"{alert.for_seconds}s",
-                            "labels": {"severity": str(alert.severity)}
-                            | ({"service": service} if service else {}),
-                            "annotations": {
-                                "summary": alert.summary.replace(SERVICE, service),
-                                "runbook": f"docs/runbooks.md#{alert.name.lower()}",
-                            },
-                        }
-                        for service, alert in alerts
+                        *({"record": name, "expr": expr} for name, expr in recorded.items()),
+                        *(
+                            {
+                                "alert": alert.name,
+                                "expr": alert.expression.replace(SERVICE, service),
+                                "for": f"{alert.for_seconds}s",
+                                "labels": {"severity": str(alert.severity)}
+                                | ({"service": service} if service else {}),
+                                "annotations": {
+                                    "summary": alert.summary.replace(SERVICE, service),
+                                    "runbook": f"docs/runbooks.md#{alert.name.lower()}",
+                                },
+                            }
+                            for service, alert in alerts
+                        ),
                     ],
                 }
             ]

@@ -2,6 +2,7 @@
 from all spans."""
 
 import json
+from typing import Any
 
 from strata.components.observability.configuration import SECRETS, USER
 from strata.model import (
@@ -96,6 +97,97 @@ MONITORING = Monitoring(
     ),
 )
 
+RECEIVERS = {"otlp": {"protocols": {"http": {"endpoint": f":{OTLP}"}}}}
+CONNECTORS = {
+    "forward": {},
+    "spanmetrics": {
+        "metrics_flush_interval": "15s",
+        # The replicas of a service are counted together.
+        "resource_metrics_key_attributes": ["service.name"],
+    },
+}
+MEMORY_LIMITER = {
+    "check_interval": "1s",
+    "limit_percentage": 80,
+    "spike_limit_percentage": 20,
+}
+PROCESSORS = {
+    "memory_limiter": MEMORY_LIMITER,
+    "tail_sampling": {
+        "decision_wait": f"{DECISION_SECONDS}s",
+        "num_traces": TRACES_WAITING,
+        # The spans that arrive later follow the decision.
+        "decision_cache": {
+            "sampled_cache_size": TRACES_WAITING,
+            "non_sampled_cache_size": TRACES_WAITING,
+        },
+        # One policy that keeps a trace is enough.
+        "policies": [
+            {
+                "name": "failed",
+                "type": "status_code",
+                "status_code": {"status_codes": ["ERROR"]},
+            },
+            {"name": "slow", "type": "latency", "latency": {"threshold_ms": SLOW_MS}},
+            {
+                "name": "while-few",
+                "type": "rate_limiting",
+                "rate_limiting": {"spans_per_second": SPANS_PER_SECOND_KEPT},
+            },
+            {
+                "name": "share",
+                "type": "probabilistic",
+                "probabilistic": {"sampling_percentage": PERCENT_KEPT},
+            },
+        ],
+    },
+    "batch": {},
+}
+METRICS_EXPORTER = {"endpoint": f":{METRICS}"}
+
+
+def pipelines(store: str) -> dict[str, Any]:
+    """Metrics are derived from all spans; the exporter `store` gets whole traces of interest."""
+    return {
+        "traces": {
+            "receivers": ["otlp"],
+            "processors": ["memory_limiter"],
+            "exporters": ["spanmetrics", "forward"],
+        },
+        "traces/kept": {
+            "receivers": ["forward"],
+            "processors": ["tail_sampling", "batch"],
+            "exporters": [store],
+        },
+        "metrics": {"receivers": ["spanmetrics", "otlp"], "exporters": ["prometheus"]},
+    }
+
+
+def telemetry(service: str) -> dict[str, Any]:
+    """What a collector says of itself. Its own metrics go the way of the others, so that one port has
+    all."""
+    return {
+        # Prometheus names the instance.
+        "resource": {"service.name": service, "service.instance.id": None},
+        "logs": {"level": "warn", "encoding": "json"},
+        "metrics": {
+            "readers": [
+                {
+                    "periodic": {
+                        "interval": 15_000,
+                        "exporter": {
+                            "otlp": {
+                                "protocol": "http/protobuf",
+                                "endpoint": f"http://127.0.0.1:{OTLP}",
+                            }
+                        },
+                    }
+                }
+            ]
+        },
+    }
+
+
 _CONFIGURATION = {
     "extensions": {
         "healthcheckv2": {"use_v2": True, "http": {"endpoint": f"127.0.0.1:{HEALTH}"}},
@@ -120,91 +212,17 @@ _CONFIGURATION = {
             "grpc": {"endpoint": "127.0.0.1:16685"},
         },
     },
-    "receivers": {"otlp": {"protocols": {"http": {"endpoint": f":{OTLP}"}}}},
-    "processors": {
-        "memory_limiter": {
-            "check_interval": "1s",
-            "limit_percentage": 80,
-            "spike_limit_percentage": 20,
-        },
-        "tail_sampling": {
-            "decision_wait": f"{DECISION_SECONDS}s",
-            "num_traces": TRACES_WAITING,
-            # The spans that arrive later follow the decision.
-            "decision_cache": {
-                "sampled_cache_size": TRACES_WAITING,
-                "non_sampled_cache_size": TRACES_WAITING,
-            },
-            # One policy that keeps a trace is enough.
-            "policies": [
-                {
-                    "name": "failed",
-                    "type": "status_code",
-                    "status_code": {"status_codes": ["ERROR"]},
-                },
-                {"name": "slow", "type": "latency", "latency": {"threshold_ms": SLOW_MS}},
-                {
-                    "name": "while-few",
-                    "type": "rate_limiting",
-                    "rate_limiting": {"spans_per_second": SPANS_PER_SECOND_KEPT},
-                },
-                {
-                    "name": "share",
-                    "type": "probabilistic",
-                    "probabilistic": {"sampling_percentage": PERCENT_KEPT},
-                },
-            ],
-        },
-        "batch": {},
-    },
-    "connectors": {
-        "forward": {},
-        "spanmetrics": {
-            "metrics_flush_interval": "15s",
-            # The replicas of a service are counted together.
-            "resource_metrics_key_attributes": ["service.name"],
-        },
-    },
+    "receivers": RECEIVERS,
+    "processors": PROCESSORS,
+    "connectors": CONNECTORS,
     "exporters": {
         "jaeger_storage_exporter": {"trace_storage": "disk"},
-        "prometheus": {"endpoint": f":{METRICS}"},
+        "prometheus": METRICS_EXPORTER,
     },
     "service": {
         "extensions": ["healthcheckv2", "basicauth", "jaeger_storage", "jaeger_query"],
-        "pipelines": {
-            "traces": {
-                "receivers": ["otlp"],
-                "processors": ["memory_limiter"],
-                "exporters": ["spanmetrics", "forward"],
-            },
-            "traces/kept": {
-                "receivers": ["forward"],
-                "processors": ["tail_sampling", "batch"],
-                "exporters": ["jaeger_storage_exporter"],
-            },
-            "metrics": {"receivers": ["spanmetrics", "otlp"], "exporters": ["prometheus"]},
-        },
-        "telemetry": {
-            # Prometheus names the instance.
-            "resource": {"service.name": "jaeger", "service.instance.id": None},
-            "logs": {"level": "warn", "encoding": "json"},
-            # Its own metrics go the way of the others, so that one port has all.
-            "metrics": {
-                "readers": [
-                    {
-                        "periodic": {
-                            "interval": 15_000,
-                            "exporter": {
-                                "otlp": {
-                                    "protocol": "http/protobuf",
-                                    "endpoint": f"http://127.0.0.1:{OTLP}",
-                                }
-                            },
-                        }
-                    }
-                ]
-            },
-        },
+        "pipelines": pipelines("jaeger_storage_exporter"),
+        "telemetry": telemetry("jaeger"),
     },
 }
 
