@@ -5,6 +5,7 @@ From its cause to a receiver, an alert takes at most the scrape interval (10 s),
 `for_seconds` of at most 15, and so arrives within 60 s.
 """
 
+from strata.components.observability.discovery import READY, WANTED
 from strata.model import Alert, Severity
 
 # Of each service's requests. Its error budget for 30 days is the rest.
@@ -80,7 +81,7 @@ OF_THE_STACK = (
     Alert(
         name="ContainerRestarted",
         expression=_each("increase(container_restarts_total[5m])") + " > 0",
-        summary="a process of {{ $labels.name }} ended unexpectedly, and Docker restarted it",
+        summary="a process of {{ $labels.name }} ended unexpectedly, and was restarted",
         for_seconds=0,
     ),
     Alert(
@@ -206,15 +207,21 @@ OF_THE_STACK = (
         name="LogsBehind",
         # While the store is away, the agent retries every 2 minutes at least: up to a minute's wait, and
         # a minute's timeout. A single retry is in the window for less than `for_seconds`.
-        expression="sum by (service) (increase(vlagent_remotewrite_retries_count_total[3m])) > 0",
+        # The agent on Kubernetes retries without counting, and its queue fills.
+        expression="sum by (service) (increase(vlagent_remotewrite_retries_count_total[3m])) > 0"
+        ' or max by (service) (otelcol_exporter_queue_size{data_type="logs"}'
+        ' / otelcol_exporter_queue_capacity{data_type="logs"}) > 0.5',
         summary="{{ $labels.service }} can't send logs to their store, and keeps them on disk",
         for_seconds=200,
     ),
     Alert(
         name="LogsLost",
-        # A timestamp is too small if the line is older than the store keeps any.
+        # A timestamp is too small if the line is older than the store keeps any. Loki also rejects what
+        # an agent that restarts sends again.
         expression="sum by (service) (increase(vlagent_remotewrite_packets_dropped_total[10m])"
-        ' or increase(vl_rows_dropped_total{reason!~"debug|too_small_timestamp"}[10m])) > 0',
+        ' or increase(vl_rows_dropped_total{reason!~"debug|too_small_timestamp"}[10m])'
+        " or increase(loki_discarded_samples_total"
+        '{reason!~"greater_than_max_sample_age|too_far_behind"}[10m])) > 0',
         summary="{{ $labels.service }} dropped log lines",
         for_seconds=0,
     ),
@@ -243,3 +250,25 @@ OF_THE_STACK = (
         for_seconds=0,
     ),
 )
+
+_PENDING = 'max by (service, name) (kube_pod_labels and on (name) kube_pod_status_phase{phase="Pending"} == 1)'
+# A GPU node takes up to 15 minutes to join (controllers.GPU_NODE_SECONDS).
+JOINING_SECONDS = 900
+
+OF_A_CLUSTER = (
+    Alert(
+        name="PodPending",
+        expression=_PENDING,
+        summary="{{ $labels.name }} waits for a node, a volume or its image",
+        for_seconds=JOINING_SECONDS,
+    ),
+    Alert(
+        name="ReplicasMissing",
+        # PodPending reports those that wait.
+        expression=f'sum by (service) ({{__name__=~"{WANTED}"}})'
+        f' - sum by (service) ({{__name__=~"{READY}"}}) > 0 unless on (service) {_PENDING}',
+        summary="{{ $value }} replicas of {{ $labels.service }} are missing or not ready",
+        for_seconds=JOINING_SECONDS,
+    ),
+)
+"""Only Kubernetes has a number of replicas to compare with."""

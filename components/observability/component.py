@@ -1,6 +1,6 @@
 """ObservabilityStack: see what runs, and be told when it doesn't."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -9,8 +9,8 @@ from strata.components.gateway import Route
 from strata.components.observability import alerts, configuration, panels, parts, tracing
 from strata.components.observability.pages import pages
 from strata.components.observability.targets import published, targets
-from strata.config import PlatformName
-from strata.model import Alert, Composition, Endpoint, Service, Workload
+from strata.config import PlatformName, Settings
+from strata.model import Composition, Endpoint, Service, Workload
 from strata.stack import Stack
 
 
@@ -30,7 +30,8 @@ class ObservabilityStack(pulumi.ComponentResource):
     `ObservabilityStack("observability", ObservabilityStackArgs(stack=stack))`.
 
     A service says in `monitoring` where its own metrics are. Health, restarts, CPU, memory and logs
-    of every container are observed without that. So far it's for Docker: elsewhere it adds nothing.
+    of every container are observed without that. What runs depends on the platform: on Docker, parts
+    from package registries alone; on Kubernetes and EKS, Prometheus, Loki, Tempo and Grafana.
 
     `traces` is for the `calls` of applications that send traces with an OpenTelemetry SDK:
     `calls={"INFERENCE_URL": inference.endpoint(), **observability.traces}`. It sets
@@ -53,22 +54,32 @@ class ObservabilityStack(pulumi.ComponentResource):
         settings = args.stack.settings
         self.traces = {}
         self.dashboards = ()
-        if settings.observability.enabled and settings.platform is PlatformName.DOCKER:
-            store = tracing.trace_store(parts.PASSWORD, settings.ports.traces)
-            args.stack.add_observer(
-                lambda composition: describe(composition, args.stack, store), self
-            )
-            if args.stack.composition.overrides.includes(store):
+        if settings.observability.enabled:
+            receiver = self._observe(args.stack)
+            if args.stack.composition.overrides.includes(receiver):
                 # An application starts and works without it.
-                endpoint = store.endpoint("otlp").without_waiting()
+                endpoint = receiver.endpoint("otlp").without_waiting()
                 self.traces = {tracing.ENDPOINT_VARIABLE: endpoint}
         self.register_outputs({})
 
+    def _observe(self, stack: Stack) -> Service:
+        """Adds the services of the platform, once all others are known. Returns what receives spans."""
+        settings = stack.settings
+        if settings.platform is PlatformName.DOCKER:
+            store = tracing.trace_store(parts.PASSWORD, settings.ports.traces)
+            stack.add_observer(lambda composition: describe(composition, settings, store), self)
+            return store
+        # The SDK that writes the dashboards is installed only for clusters.
+        from strata.components.observability import grafana, standard
 
-def describe(composition: Composition, stack: Stack, traces: Service) -> Iterator[Workload]:
-    """The services that observe those of the composition, and themselves. `traces`: the store of
-    traces, which has a profile."""
-    settings = stack.settings
+        self.dashboards = (grafana.ROUTE,)
+        stack.add_observer(lambda composition: standard.describe(composition, settings), self)
+        return standard.traces(settings)[1]
+
+
+def describe(composition: Composition, settings: Settings, traces: Service) -> Iterator[Workload]:
+    """The services of the lean set. They observe those of the composition, and themselves. `traces`:
+    the store of traces, which has a profile."""
     observed = composition.services
     store = parts.log_store(settings.observability, settings.ports.logs)
     receiver = parts.alertmanager(settings.observability.receivers)
@@ -116,14 +127,7 @@ def describe(composition: Composition, stack: Stack, traces: Service) -> Iterato
     )
     # The blackbox exporter, Alertmanager and the store of metrics are targets too.
     links = tuple(dict.fromkeys(target.endpoint for target in scraped))
-    rules = configuration.rules(_alerts(everything))
+    rules = configuration.rules(configuration.alerts_of(alerts.OF_THE_STACK, everything))
     yield from (service.exporter for service in observed if service.exporter is not None)
     # Without its profile, the composition leaves the trace store out.
     yield from (*own, traces, parts.prometheus(content, rules, links))
-
-
-def _alerts(services: Sequence[Service]) -> Iterator[tuple[str, Alert]]:
-    yield from (("", alert) for alert in alerts.OF_THE_STACK)
-    for service in services:
-        if service.monitoring is not None:
-            yield from ((service.name, alert) for alert in service.monitoring.alerts)

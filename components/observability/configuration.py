@@ -1,40 +1,27 @@
 """The configuration files of the parts, written from plain data."""
 
-import json
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from strata.components.observability.documents import STACK, document, plain_document
 from strata.components.observability.pages import Page
 from strata.components.observability.targets import Target
 from strata.config import ObservabilitySettings, Receivers
 from strata.model import (
     SERVICE,
     Alert,
-    BucketName,
     Confidential,
     Endpoint,
     File,
-    Namespace,
-    Region,
-    StackName,
+    Service,
     Text,
 )
 from strata.model.monitoring import Unit
-from strata.model.text import Part
 
 SECRETS = "/run/secrets"
 USER = "strata"
 LOGIN = {"username": USER, "password_file": f"{SECRETS}/password"}
-
-STACK, NAMESPACE, BUCKET, REGION = "\0stack\0", "\0namespace\0", "\0bucket\0", "\0region\0"
-"""Placeholders in a `document`."""
-PARTS: Mapping[str, Part] = MappingProxyType(
-    {"stack": StackName(), "namespace": Namespace(), "bucket": BucketName(), "region": Region()}
-)
-# As JSON escapes them.
-PLACEHOLDER = re.compile(r"\\u0000(\w+)\\u0000")
 
 # vmui shows a number as it is, with the unit behind it: each unit as shown, and the factor to it.
 UNITS = {
@@ -46,18 +33,6 @@ UNITS = {
     Unit.CELSIUS: ("°C", None),
     Unit.WATTS: ("W", None),
 }
-
-
-def _document(content: Mapping[str, Any]) -> str:
-    """JSON, which every YAML parser reads too."""
-    return json.dumps(content, indent=1) + "\n"
-
-
-def document(content: Mapping[str, Any]) -> Text:
-    """JSON in which each of the placeholders above is filled in by the platform."""
-    pieces = PLACEHOLDER.split(_document(content))
-    # Text and placeholders take turns.
-    return tuple(PARTS[piece] if index % 2 else piece for index, piece in enumerate(pieces))
 
 
 def static_jobs(targets: Iterable[Target], protected: Collection[str]) -> Iterator[dict[str, Any]]:
@@ -153,12 +128,20 @@ def prometheus(
     )
 
 
+def alerts_of(stack: Iterable[Alert], services: Iterable[Service]) -> Iterator[tuple[str, Alert]]:
+    """The alerts of the stack and of these services, each with the service that it's for."""
+    yield from (("", alert) for alert in stack)
+    for service in services:
+        if service.monitoring is not None:
+            yield from ((service.name, alert) for alert in service.monitoring.alerts)
+
+
 def rules(
     alerts: Iterable[tuple[str, Alert]], recorded: Mapping[str, str] = MappingProxyType({})
 ) -> str:
     """The rule file: one group, each alert with the service that it's for ('' for the stack).
     `recorded`: expressions by the metric that they define; alerts see them in the same evaluation."""
-    return _document(
+    return plain_document(
         {
             "groups": [
                 {
@@ -216,7 +199,7 @@ def alertmanager(receivers: Receivers) -> tuple[File, ...]:
                 else {}
             )
         ]
-    content = _document(
+    content = plain_document(
         {
             "route": {
                 "receiver": "team",
@@ -248,7 +231,7 @@ def alertmanager(receivers: Receivers) -> tuple[File, ...]:
     return (File(path=f"{SECRETS}/alertmanager.json", content=content), *files)
 
 
-BLACKBOX = _document(
+BLACKBOX = plain_document(
     {
         "modules": {
             "http_2xx": {
@@ -277,7 +260,7 @@ def dashboard_files(pages: Iterable[Page], folder: str) -> tuple[File, ...]:
 
 def _dashboard(page: Page) -> str:
     """A dashboard has one row, because vmui shows further ones collapsed."""
-    return _document(
+    return plain_document(
         {
             "title": page.title,
             "rows": [

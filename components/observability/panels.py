@@ -1,5 +1,6 @@
 """The panels that every stack and every service has."""
 
+from strata.components.observability.discovery import READY, WANTED
 from strata.model import Panel, Unit
 
 _FIRING = 'ALERTS{alertstate="firing", alertname!="DeadMansSwitch"}'
@@ -111,7 +112,7 @@ OVERVIEW = (
         unit=Unit.SECONDS,
     ),
     Panel(
-        title="Restarts by Docker in 5 minutes",
+        title="Restarts in 5 minutes",
         expressions={"{{service}}": "sum by (service) (increase(container_restarts_total[5m]))"},
     ),
 )
@@ -185,7 +186,7 @@ CONTAINERS = (
         unit=Unit.SHARE,
     ),
     Panel(
-        title="Healthy (1) and restarts by Docker",
+        title="Healthy (1) and restarts",
         expressions={
             "{{replica}} healthy": f"max by (replica) (container_health_state{{{_OF_SERVICE}}})",
             "{{replica}} restarts": f"max by (replica) (container_restarts_total{{{_OF_SERVICE}}})",
@@ -194,11 +195,19 @@ CONTAINERS = (
 )
 """Of every service."""
 
+_TARGETS = Panel(title="Targets", expressions={"all": "count(up)", "up": "sum(up)"})
+_SCRAPES = Panel(
+    title="Time to read the metrics of a target",
+    expressions={"{{service}}": "max by (service) (scrape_duration_seconds)"},
+    unit=Unit.SECONDS,
+)
+_ALERTS = Panel(
+    title="Alerts in Alertmanager",
+    expressions={"{{state}}": "sum by (state) (alertmanager_alerts)"},
+)
+
 OBSERVABILITY = (
-    Panel(
-        title="Targets",
-        expressions={"all": "count(up)", "up": "sum(up)"},
-    ),
+    _TARGETS,
     Panel(
         title="Samples written",
         expressions={
@@ -206,11 +215,7 @@ OBSERVABILITY = (
         },
         unit=Unit.PER_SECOND,
     ),
-    Panel(
-        title="Time to read the metrics of a target",
-        expressions={"{{service}}": "max by (service) (scrape_duration_seconds)"},
-        unit=Unit.SECONDS,
-    ),
+    _SCRAPES,
     Panel(
         title="Size of the metrics",
         expressions={"stored": "sum(vm_data_size_bytes)"},
@@ -231,9 +236,44 @@ OBSERVABILITY = (
         expressions={"{{instance}}": "sum by (instance) (vlagent_remotewrite_pending_data_bytes)"},
         unit=Unit.BYTES,
     ),
-    Panel(
-        title="Alerts in Alertmanager",
-        expressions={"{{state}}": "sum by (state) (alertmanager_alerts)"},
-    ),
+    _ALERTS,
 )
-"""The page of the observability services themselves."""
+"""The page of the observability services themselves, on Docker."""
+
+OBSERVABILITY_IN_A_CLUSTER = (
+    _TARGETS,
+    Panel(
+        title="Samples written",
+        expressions={"all": "sum(rate(prometheus_tsdb_head_samples_appended_total[5m]))"},
+        unit=Unit.PER_SECOND,
+    ),
+    _SCRAPES,
+    Panel(
+        title="Volumes (free)",
+        expressions={
+            "{{device}}": 'min by (device) (node_filesystem_avail_bytes{job="volumes"}'
+            " / node_filesystem_size_bytes)"
+        },
+        unit=Unit.SHARE,
+    ),
+    Panel(
+        title="Lines stored",
+        expressions={"all": "sum(rate(loki_distributor_lines_received_total[5m]))"},
+        unit=Unit.PER_SECOND,
+    ),
+    Panel(
+        title="Lines that wait in an agent",
+        expressions={
+            "{{instance}}": 'max by (instance) (otelcol_exporter_queue_size{data_type="logs"})'
+        },
+    ),
+    Panel(
+        title="Replicas",
+        expressions={
+            "{{service}} wanted": f'sum by (service) ({{__name__=~"{WANTED}"}})',
+            "{{service}} ready": f'sum by (service) ({{__name__=~"{READY}"}})',
+        },
+    ),
+    _ALERTS,
+)
+"""The same on Kubernetes."""

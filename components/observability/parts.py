@@ -1,4 +1,5 @@
-"""The services of the lean set: each part with its limits, flags and volumes.
+"""The services of the lean set, each with its limits, flags and volumes. The standard set has
+Alertmanager, the node exporter and the blackbox exporter too.
 
 The limits are about twice what the parts were measured to use with the reference system
 (docs/observability.md).
@@ -219,8 +220,9 @@ def container_exporter() -> Service:
 
 
 def node_exporter() -> Service:
-    """Metrics of the host. /proc shows the host's CPU, memory and disks in any container, and Docker's
-    mounts of /etc/hostname and the like show the disk that it keeps data on; so it mounts nothing."""
+    """Metrics of the host. /proc shows the host's CPU, memory and disks in any container, and the mounts
+    of /etc/hostname and the like by Docker and kubelet show the disk that they keep data on; so it
+    mounts nothing."""
     return Service(
         name="node-exporter",
         image="node-exporter",
@@ -236,6 +238,7 @@ def node_exporter() -> Service:
         ),
         ports=(Port(name="http", number=NODE_EXPORTER, bound=False),),
         probe=_probe(NODE_EXPORTER, "/"),
+        on_every_node=True,
         monitoring=Monitoring(),
     )
 

@@ -61,7 +61,7 @@ def test_only_what_is_called_shows_requests() -> None:
     assert panels(recorded, "-app.json")[0] == requests_panel
     assert "Sales" in panels(recorded, "-app.json")
     assert requests_panel not in panels(recorded, "-client.json")
-    assert panels(recorded, "-silent.json")[-1] == "Healthy (1) and restarts by Docker"
+    assert panels(recorded, "-silent.json")[-1] == "Healthy (1) and restarts"
 
 
 def test_shares_are_shown_in_percent_and_bytes_in_mib() -> None:

@@ -130,7 +130,7 @@ CASES = (
         },
         at="1m",
         labels=API_LABELS,
-        summary="a process of strata-dev-api-1 ended unexpectedly, and Docker restarted it",
+        summary="a process of strata-dev-api-1 ended unexpectedly, and was restarted",
     ),
     Case(
         alert="ContainerRestartLoop",
