@@ -16,6 +16,8 @@ from strata.model import Workload
 
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a folder
 KUBELET = "kubelet"
+AGENTS = f"{NAMESPACE}-agents"
+"""The namespace of the stack's services that access their node: the log agent."""
 STATES = "kube-state-metrics"
 
 _NAME = "__meta_kubernetes_pod_label_app_kubernetes_io_name"
@@ -148,7 +150,7 @@ def _containers(kinds: Mapping[str, list[str]]) -> list[dict[str, Any]]:
     return [
         _keep(["__name__"], _any(CONTAINER_METRICS)),
         # A pod as a whole has no container, and a target may have pods of its own in the namespace.
-        _keep(["namespace", "container"], f"{NAMESPACE};{_any(everything)}"),
+        _keep(["namespace", "container"], f"({NAMESPACE}|{AGENTS});{_any(everything)}"),
         _replace(["container"], "(.+)", "service", "$1"),
         *_kinds(kinds),
         *_pod_labels(),
@@ -202,8 +204,7 @@ def _pods_job(name: str, targets: Collection[Target]) -> dict[str, Any]:
     return {
         "job_name": name,
         "honor_labels": True,
-        # The namespace of the service account.
-        "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"own_namespace": True}}],
+        "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"names": [NAMESPACE, AGENTS]}}],
         "relabel_configs": [
             _keep([_INSTANCE], STACK),
             _keep(

@@ -182,7 +182,7 @@ def kube_state_metrics() -> Service:
     else.
 
     Its documentation ("Resource recommendation") starts at 250 MiB and 0.1 cores, for all objects of a
-    cluster of up to 100 nodes; this one watches four kinds of one namespace.
+    cluster of up to 100 nodes; this one watches four kinds of the stack's two namespaces.
     """
     return Service(
         name=discovery.STATES,
@@ -192,7 +192,7 @@ def kube_state_metrics() -> Service:
         command=(
             f"--port={KUBE_STATE_METRICS}",
             f"--telemetry-port={KUBE_STATE_METRICS_HEALTH}",
-            ("--namespaces=", Namespace()),
+            ("--namespaces=", Namespace(), ",", Namespace(), "-agents"),
             "--resources=pods,deployments,statefulsets,daemonsets",
             f"--metric-allowlist={','.join(discovery.STATE_METRICS)}",
             "--metric-labels-allowlist=pods=[app.kubernetes.io/name]",

@@ -60,7 +60,8 @@ def discovered(services: dict[str, Service]) -> dict[str, tuple[str, str, str]]:
     for name in ("pods", "kube-state-metrics"):
         for service in services.values():
             # A pod has a target for each port, and one for an init container without ports.
-            for number in [port.number for port in service.ports] or [None]:
+            numbers: list[int | None] = [port.number for port in service.ports]
+            for number in numbers or [None]:
                 labels = relabel(pod(service, number), jobs(services)[name]["relabel_configs"])
                 if labels is not None:
                     assert labels["instance"] not in found, "two ports of one pod"

@@ -10,12 +10,13 @@ import pytest
 
 from strata.components import engines, gateway
 from strata.components.engines.engine import Engine, EngineOptions
-from strata.components.observability.alerts import OF_THE_STACK
+from strata.components.observability.alerts import OF_A_CLUSTER, OF_THE_STACK
 from strata.components.observability.gpu import GPU
 from strata.components.observability.parts import PASSWORD
 from strata.components.observability.tracing import trace_store
 from strata.model import Alert, Service, Severity
 from systems import reference
+from tests.docker import cluster_cases
 from tests.docker.alert_cases import CASES
 
 RUNBOOKS = Path(__file__).resolve().parent.parent.parent / "docs" / "runbooks.md"
@@ -34,7 +35,7 @@ FAST = {
 
 def alerts() -> Iterator[Alert]:
     """Those of the stack, the gateway, every engine, the reference system, traces and GPUs."""
-    yield from (*OF_THE_STACK, *gateway.MONITORING.alerts, *GPU.alerts)
+    yield from (*OF_THE_STACK, *OF_A_CLUSTER, *gateway.MONITORING.alerts, *GPU.alerts)
     traces = trace_store(PASSWORD, 16686).monitoring
     for monitoring in (reference.API, reference.WORKER, reference.INFERENCE, traces):
         assert monitoring is not None
@@ -57,8 +58,12 @@ ALERTS = {alert.name: alert for alert in alerts()}
 
 
 def test_every_alert_has_cases_in_which_it_fires_and_in_which_it_is_quiet() -> None:
-    assert sorted(case.alert for case in CASES) == sorted(ALERTS)
-    assert [case.alert for case in CASES if not case.quiet] == ["DeadMansSwitch"]
+    cases = (*CASES, *cluster_cases.CASES)
+    assert {case.alert for case in cases} == set(ALERTS)
+    assert [case.alert for case in cases if not case.quiet] == ["DeadMansSwitch"]
+    # On Docker there is no cluster, and nothing else is left out.
+    of_a_cluster = {alert.name for alert in OF_A_CLUSTER}
+    assert sorted(case.alert for case in CASES) == sorted(set(ALERTS) - of_a_cluster)
 
 
 def test_every_alert_has_its_section_of_the_runbooks() -> None:
