@@ -128,12 +128,11 @@ def jobs(
 
 
 def _states(kinds: Mapping[str, list[str]]) -> list[dict[str, Any]]:
-    everything = [name for names in kinds.values() for name in names]
     controllers = list(REPLICAS)
     return [
         _keep(["__name__"], _any(STATE_METRICS)),
         # kube-state-metrics itself is in `instance` and `service`.
-        _replace(["container"], _any(everything), "service", "$1"),
+        _replace(["container"], "(.+)", "service", "$1"),
         _replace(["label_app_kubernetes_io_name"], "(.+)", "service", "$1"),
         *(_replace([name], "(.+)", "service", "$1") for name in controllers),
         *_kinds(kinds),
@@ -146,11 +145,10 @@ def _states(kinds: Mapping[str, list[str]]) -> list[dict[str, Any]]:
 
 
 def _containers(kinds: Mapping[str, list[str]]) -> list[dict[str, Any]]:
-    everything = [name for names in kinds.values() for name in names]
     return [
         _keep(["__name__"], _any(CONTAINER_METRICS)),
-        # A pod as a whole has no container, and a target may have pods of its own in the namespace.
-        _keep(["namespace", "container"], f"({NAMESPACE}|{AGENTS});{_any(everything)}"),
+        # A pod as a whole has no container.
+        _keep(["namespace", "container"], f"({NAMESPACE}|{AGENTS});.+"),
         _replace(["container"], "(.+)", "service", "$1"),
         *_kinds(kinds),
         *_pod_labels(),

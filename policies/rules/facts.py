@@ -24,3 +24,12 @@ VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES"
 # The first version of the NVIDIA container toolkit without these container escapes.
 TOOLKIT_FLOOR = "1.17.8"
 TOOLKIT_CVES = ("CVE-2024-0132", "CVE-2025-23359", "CVE-2025-23266")
+
+METRIC_COLLECTORS = (
+    "prometheus",
+    "victoria-metrics",
+    "vmagent",
+    "otel-collector",
+    "alloy",
+    "telegraf",
+)

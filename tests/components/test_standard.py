@@ -186,7 +186,6 @@ def test_containers_of_the_stack_get_the_labels_of_the_rules_and_no_others_are_k
     for other in (
         labels.replace("strata-test", "kube-system"),
         labels.replace('container="worker"', 'container=""'),
-        labels.replace('container="worker"', 'container="image-pull"'),
     ):
         assert relabel_series(f"{metric}{{{other}}}", NODE, rules) is None
     assert relabel_series(f"container_fs_reads_total{{{labels}}}", NODE, rules) is None

@@ -562,6 +562,30 @@ WRITES = {
 TRAINER = f"trainer:{POD}.containers[0]"
 TRAINER_WRITES = {f"{TRAINER}.volumeMounts": [{"name": "data", "mountPath": "/data"}]}
 
+COLLECTOR = {
+    "prometheus": workload("StatefulSet", "prometheus", pod(serviceAccountName="collects")),
+    "collects": core(
+        "ServiceAccount", {"metadata": named("collects"), "automountServiceAccountToken": False}
+    ),
+    "finds": core(
+        "Role",
+        {
+            "metadata": named("finds"),
+            "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}],
+        },
+        "rbac.authorization.k8s.io/v1",
+    ),
+    "collects-finds": core(
+        "RoleBinding",
+        {
+            "metadata": named("collects"),
+            "roleRef": {"kind": "Role", "name": "finds"},
+            "subjects": [{"kind": "ServiceAccount", "name": "collects", "namespace": "shop"}],
+        },
+        "rbac.authorization.k8s.io/v1",
+    ),
+}
+
 STACK = [
     bad("memory-budget/over@", {"memory-budget": {"clusterMebibytes": 2047}})({}),
     good({}, {"memory-budget": {"clusterMebibytes": 2048}}),
@@ -727,6 +751,23 @@ STACK = [
                 "ServiceMonitor",
                 {"spec": {"selector": {"matchLabels": {"metrics": "yes"}}}},
                 "monitoring.coreos.com/v1",
+            ),
+        }
+    ),
+    good({"web:spec.template.metadata.annotations": REMOVED, **COLLECTOR}),
+    bad("observed/unseen@web")(
+        {
+            "web:spec.template.metadata.annotations": REMOVED,
+            **COLLECTOR,
+            "finds": core(
+                "Role",
+                {
+                    "metadata": named("finds"),
+                    "rules": [
+                        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]}
+                    ],
+                },
+                "rbac.authorization.k8s.io/v1",
             ),
         }
     ),

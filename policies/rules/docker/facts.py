@@ -17,11 +17,3 @@ SENSITIVE_FOLDERS = (
 )
 # Log drivers that don't write an unlimited file.
 BOUNDED_LOG_DRIVERS = ("local", "loki", "journald", "syslog", "fluentd", "gelf", "awslogs", "none")
-METRIC_COLLECTORS = (
-    "prometheus",
-    "victoria-metrics",
-    "vmagent",
-    "otel-collector",
-    "alloy",
-    "telegraf",
-)

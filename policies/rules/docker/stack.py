@@ -18,6 +18,7 @@ from strata.policies.rules.docker.container import (
     stays_up,
     volumes_of,
 )
+from strata.policies.rules.facts import METRIC_COLLECTORS
 from strata.policies.rules.text import is_named_like
 
 
@@ -181,9 +182,7 @@ def is_first(container: Resource, containers: list[Resource]) -> bool:
     severity="low",
     settings={
         "label": setting("prometheus.io/scrape", "The label of scraped containers."),
-        "collectors": setting(
-            facts.METRIC_COLLECTORS, "Images or service names of metric collectors."
-        ),
+        "collectors": setting(METRIC_COLLECTORS, "Images or service names of metric collectors."),
     },
 )
 def observed(stack: Stack, judge: Judge) -> None:

@@ -16,7 +16,9 @@ from strata.policies.crossguard.values import (
     text,
 )
 from strata.policies.rules import settings
+from strata.policies.rules.facts import METRIC_COLLECTORS
 from strata.policies.rules.kubernetes import facts
+from strata.policies.rules.kubernetes.access import grants, words
 from strata.policies.rules.kubernetes.objects import (
     annotations,
     is_kind,
@@ -29,6 +31,8 @@ from strata.policies.rules.kubernetes.objects import (
 )
 from strata.policies.rules.kubernetes.pods import IS_WORKLOAD, Pod, pods
 from strata.policies.rules.text import is_named_like
+
+EVERY_NAMESPACE = "*"
 
 
 def bytes_of(quantity: Any) -> float:
@@ -251,11 +255,13 @@ def written_claims(pod: Pod) -> list[str]:
     title="Every workload that stays up is scraped for metrics.",
     risk="Nobody notices that a service is slow, full or failing.",
     fix="Create a PodMonitor or ServiceMonitor that selects the workload, annotate its pods `prometheus.io/scrape: "
-    "true`, or exempt it.",
+    "true`, let a metric collector of the stack discover the pods of its namespace, or exempt it.",
     severity="low",
+    settings={"collectors": setting(METRIC_COLLECTORS, "Names of metric collectors.")},
 )
 def observed(stack: Stack, judge: Judge) -> None:
     selectors: list[Any] = []
+    watched = watched_namespaces(stack, judge)
     for monitor in stack.matching(is_kind("PodMonitor")):
         with judge.of(monitor):
             selectors.append(mapping(monitor.get("spec", "selector")))
@@ -270,9 +276,53 @@ def observed(stack: Stack, judge: Judge) -> None:
         if kind_of(workload.type) in facts.JOB_KINDS:
             continue
         with judge.of(workload):
+            if {EVERY_NAMESPACE, namespace_key(workload, stack)} & watched:
+                continue
             for pod in pods(workload):
                 if flag(annotations(pod.metadata).get(facts.SCRAPE_ANNOTATION)):
                     continue
                 own = labels(pod.metadata)
                 if not any(matches_selector(selector, own) for selector in selectors):
                     judge.violation("unseen", "nothing scrapes the workload", workload)
+
+
+def watched_namespaces(stack: Stack, judge: Judge) -> set[str]:
+    """The namespaces whose pods a metric collector may list and watch: it finds them by the API."""
+    accounts: set[tuple[str, str]] = set()
+    for workload in stack.matching(IS_WORKLOAD):
+        with judge.of(workload):
+            if text(workload.get("metadata", "name")) in judge.settings["collectors"]:
+                namespace = namespace_key(workload, stack)
+                accounts |= {
+                    (namespace, text(pod.spec.get("serviceAccountName"))) for pod in pods(workload)
+                }
+    if not accounts:
+        return set()
+    roles: set[tuple[str, str]] = set()
+    for role in stack.matching(is_kind("Role", "ClusterRole")):
+        with judge.of(role):
+            if any(finds_pods(grant) for grant, _ in grants(role)):
+                roles.add((_scope(role, stack), text(role.get("metadata", "name"))))
+    watched: set[str] = set()
+    for binding in stack.matching(is_kind("RoleBinding", "ClusterRoleBinding")):
+        with judge.of(binding):
+            scope, reference = _scope(binding, stack), mapping(binding.get("roleRef"))
+            of_cluster = text(reference.get("kind")) == "ClusterRole"
+            role_scope = EVERY_NAMESPACE if of_cluster else scope
+            subjects = {
+                (text(dig(one, "namespace")), text(dig(one, "name")))
+                for one in items(binding.get("subjects"))
+            }
+            if (role_scope, text(reference.get("name"))) in roles and subjects & accounts:
+                watched.add(scope)
+    return watched
+
+
+def _scope(resource: Resource, stack: Stack) -> str:
+    cluster_wide = kind_of(resource.type).startswith("Cluster")
+    return EVERY_NAMESPACE if cluster_wide else namespace_key(resource, stack)
+
+
+def finds_pods(grant: Any) -> bool:
+    """Whether a grant of a role allows to list and watch pods."""
+    return "pods" in words(grant, "resources") and {"list", "watch"} <= words(grant, "verbs")
