@@ -1,16 +1,23 @@
 """ObservabilityStack: see what runs, and be told when it doesn't."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pulumi
 
 from strata.components.gateway import Route
-from strata.components.observability import alerts, configuration, panels, parts, tracing
-from strata.components.observability.pages import pages
+from strata.components.observability import (
+    alerts,
+    configuration,
+    panels,
+    parts,
+    remote,
+    tracing,
+)
+from strata.components.observability.pages import Page, pages
 from strata.components.observability.targets import published, targets
 from strata.config import PlatformName, Settings
-from strata.model import Composition, Endpoint, Service, Workload
+from strata.model import Composition, Endpoint, Problem, Service, Workload
 from strata.stack import Stack
 
 
@@ -55,6 +62,7 @@ class ObservabilityStack(pulumi.ComponentResource):
         self.traces = {}
         self.dashboards = ()
         if settings.observability.enabled:
+            args.stack.add((), self, _problems(settings))
             receiver = self._observe(args.stack)
             if args.stack.composition.overrides.includes(receiver):
                 # An application starts and works without it.
@@ -66,43 +74,50 @@ class ObservabilityStack(pulumi.ComponentResource):
         """Adds the services of the platform, once all others are known. Returns what receives spans."""
         settings = stack.settings
         if settings.platform is PlatformName.DOCKER:
-            store = tracing.trace_store(parts.PASSWORD, settings.ports.traces)
+            store = tracing.trace_store(
+                parts.PASSWORD, settings.ports.traces, settings.observability.otlp
+            )
             stack.add_observer(lambda composition: describe(composition, settings, store), self)
             return store
         # The SDK that writes the dashboards is installed only for clusters.
         from strata.components.observability import grafana, standard
 
-        self.dashboards = (grafana.ROUTE,)
+        self.dashboards = (grafana.ROUTE,) if settings.observability.dashboards else ()
         stack.add_observer(lambda composition: standard.describe(composition, settings), self)
-        return standard.traces(settings)[1]
+        return standard.trace_collector(settings)
+
+
+def _problems(settings: Settings) -> Iterator[Problem]:
+    if settings.observability.loki is not None and settings.platform is PlatformName.DOCKER:
+        yield Problem(
+            "strata:observability.loki",
+            "the log agent on Docker writes only to VictoriaLogs",
+            "remove it, or use it on Kubernetes",
+        )
+    if settings.observability.otlp is not None and tracing.PROFILE not in settings.profiles:
+        yield Problem(
+            "strata:observability.otlp",
+            "has no effect: the stack has no traces",
+            f"add the profile {tracing.PROFILE} to strata:profiles, or remove it",
+        )
 
 
 def describe(composition: Composition, settings: Settings, traces: Service) -> Iterator[Workload]:
     """The services of the lean set. They observe those of the composition, and themselves. `traces`:
     the store of traces, which has a profile."""
-    observed = composition.services
-    store = parts.log_store(settings.observability, settings.ports.logs)
-    receiver = parts.alertmanager(settings.observability.receivers)
+    observability, observed = settings.observability, composition.services
+    receiver = parts.alertmanager(observability.receivers)
     probes = tuple(published(observed))
     blackbox = parts.blackbox(tuple(endpoint for endpoint, _ in probes))
     optional = (traces,) if composition.overrides.includes(traces) else ()
-    metrics = parts.metric_store(
-        settings.observability,
-        settings.ports.dashboards,
-        configuration.dashboard_files(
-            pages(
-                (*observed, *optional),
-                {link.server for link in composition.links},
-                panels.OBSERVABILITY,
-            ),
-            parts.DASHBOARDS,
-        ),
+    shown = pages(
+        (*observed, *optional), {link.server for link in composition.links}, panels.OBSERVABILITY
     )
+    stores = tuple(_stores(settings, shown))
     own: list[Service] = [
         receiver,
-        metrics,
-        store,
-        parts.log_agent(store.endpoint("http")),
+        *stores,
+        *(parts.log_agent(each.endpoint("http")) for each in stores if each.name == parts.LOGS),
         parts.container_exporter(),
         parts.node_exporter(),
         blackbox,
@@ -110,18 +125,21 @@ def describe(composition: Composition, settings: Settings, traces: Service) -> I
     everything = [*observed, *own, *optional]
     scraped = tuple(targets(everything))
     content = configuration.prometheus(
-        settings.observability,
+        observability,
         settings.system,
-        configuration.static_jobs(scraped, protected=(metrics.name, store.name)),
+        configuration.static_jobs(scraped, protected=[each.name for each in stores]),
         probes,
         alertmanager=receiver.endpoint("http"),
         blackbox=blackbox.endpoint("metrics"),
         remote_write=[
             {
-                "url": f"{metrics.endpoint('http').url}/api/v1/write",
+                "url": f"{each.endpoint('http').url}/api/v1/write",
                 "basic_auth": configuration.LOGIN,
             }
-        ],
+            for each in stores
+            if each.name == parts.METRICS
+        ]
+        or [remote.remote_write(each) for each in (observability.remote_write,) if each],
         own_port=parts.PROMETHEUS,
         instance="prometheus-1",
     )
@@ -130,4 +148,15 @@ def describe(composition: Composition, settings: Settings, traces: Service) -> I
     rules = configuration.rules(configuration.alerts_of(alerts.OF_THE_STACK, everything))
     yield from (service.exporter for service in observed if service.exporter is not None)
     # Without its profile, the composition leaves the trace store out.
-    yield from (*own, traces, parts.prometheus(content, rules, links))
+    yield from (*own, traces)
+    yield parts.prometheus(content, rules, links, observability.remote_write)
+
+
+def _stores(settings: Settings, shown: Iterable[Page]) -> Iterator[Service]:
+    """The stores of metrics, which shows the dashboards, and of logs."""
+    observability = settings.observability
+    if observability.dashboards and observability.remote_write is None:
+        files = configuration.dashboard_files(shown, parts.DASHBOARDS)
+        yield parts.metric_store(observability, settings.ports.dashboards, files)
+    if observability.logs:
+        yield parts.log_store(observability, settings.ports.logs)

@@ -61,12 +61,12 @@ UPDATES = "strata_last_update_timestamp_seconds"
 """When the stack was last updated with `pulumi up`."""
 
 
-def dashboard_files(pages: Iterable[Page], folder: str) -> tuple[File, ...]:
-    """The dashboards of Grafana."""
+def dashboard_files(pages: Iterable[Page], folder: str, *, logs: bool) -> tuple[File, ...]:
+    """The dashboards of Grafana. `logs`: whether it can read logs."""
     return tuple(
         File(
             path=f"{folder}/{index:02}-{page.name}.json",
-            content=json.dumps(_dashboard(page), cls=JSONEncoder) + "\n",
+            content=json.dumps(_dashboard(page, logs=logs), cls=JSONEncoder) + "\n",
         )
         for index, page in enumerate(pages)
     )
@@ -79,7 +79,7 @@ def uid(page: Page) -> str:
     return name if len(name) <= UID_LENGTH_MAXIMUM else digest[:UID_LENGTH_MAXIMUM]
 
 
-def _dashboard(page: Page) -> models.Dashboard:
+def _dashboard(page: Page, *, logs: bool) -> models.Dashboard:
     builder = (
         dashboard.Dashboard(page.title)
         .uid(uid(page))
@@ -97,7 +97,7 @@ def _dashboard(page: Page) -> models.Dashboard:
         builder.with_panel(_alerts()).with_row(dashboard.Row("History"))
     for panel in page.panels:
         builder.with_panel(_graph(panel))
-    if page.service:
+    if page.service and logs:
         builder.with_row(dashboard.Row("Logs")).with_panel(_logs(page.service))
     content = builder.build()
     content.annotations = models.AnnotationContainer(list_val=list(_marks(page)))

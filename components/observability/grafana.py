@@ -101,11 +101,11 @@ def grafana(
     *,
     metrics: Endpoint,
     metrics_path: str = "",
-    logs: Endpoint,
+    logs: Endpoint | None,
     traces: Endpoint | None,
 ) -> Service:
     """`dashboards`: from `dashboards.dashboard_files`, in DASHBOARDS. `metrics`: Prometheus, or Mimir with
-    the `metrics_path` "/prometheus". `logs`: Loki. `traces`: Tempo, if the stack has it.
+    the `metrics_path` "/prometheus". `logs`: Loki, and `traces`: Tempo, if the stack has them.
 
     It has no volume: pages and data sources are files, and each start creates the database. A restart
     ends sessions and deletes what people saved in Grafana. On the other hand the password is always
@@ -176,7 +176,10 @@ _PROVIDERS = {
 
 
 def _data_sources(
-    settings: ObservabilitySettings, metrics_url: str, logs: Endpoint, traces: Endpoint | None
+    settings: ObservabilitySettings,
+    metrics_url: str,
+    logs: Endpoint | None,
+    traces: Endpoint | None,
 ) -> Iterator[dict[str, Any]]:
     """The data sources, with links between them. `$$` is `$`: Grafana expands variables."""
     exemplars = [{"name": "trace_id", "datasourceUid": TRACES_UID}]
@@ -203,14 +206,15 @@ def _data_sources(
             **({"exemplarTraceIdDestinations": exemplars} if traces is not None else {}),
         },
     }
-    yield {
-        **_source("Logs", "loki", LOGS_UID, logs.url),
-        "jsonData": {"derivedFields": [trace]} if traces is not None else {},
-    }
+    if logs is not None:
+        yield {
+            **_source("Logs", "loki", LOGS_UID, logs.url),
+            "jsonData": {"derivedFields": [trace]} if traces is not None else {},
+        }
     if traces is not None:
         yield {
             **_source("Traces", "tempo", TRACES_UID, traces.url),
-            "jsonData": {"tracesToLogsV2": lines},
+            "jsonData": {"tracesToLogsV2": lines} if logs is not None else {},
         }
 
 

@@ -4,10 +4,11 @@ import math
 from typing import Any
 
 from strata.components.exporter import PROBE_INTERVAL_SECONDS
+from strata.components.observability import remote
 from strata.components.observability.configuration import SECRETS
 from strata.components.observability.documents import BUCKET, NAMESPACE, REGION, STACK, document
 from strata.components.observability.tracing import MEMORY_LIMITER
-from strata.config import ObservabilitySettings
+from strata.config import ObservabilitySettings, Remote
 from strata.model import (
     TMP,
     Endpoint,
@@ -136,7 +137,7 @@ def _loki(settings: ObservabilitySettings, store: str) -> dict[str, Any]:
     }
 
 
-def log_agent(store: Endpoint, system: str) -> Service:
+def log_agent(store: Endpoint | Remote, system: str) -> Service:
     """Sends every line that a container of the stack writes to the store. While the store is away, the
     lines stay in kubelet's own files: 5 of 10 MiB for each container, unless the node's settings
     differ (containerLogMaxFiles, containerLogMaxSize).
@@ -167,14 +168,16 @@ def log_agent(store: Endpoint, system: str) -> Service:
         tmpfs=(TMP,),
         files=(
             File(path=f"{SECRETS}/log-agent.json", content=document(_log_agent(store, system))),
+            *remote.authorization_files(store),
         ),
-        links=(store.without_waiting(),),
+        links=remote.links(store),
+        egress=isinstance(store, Remote),
         on_every_node=True,
         monitoring=Monitoring(port="metrics"),
     )
 
 
-def _log_agent(store: Endpoint, system: str) -> dict[str, Any]:
+def _log_agent(store: Endpoint | Remote, system: str) -> dict[str, Any]:
     def move(source: str, target: str) -> dict[str, str]:
         return {"type": "move", "from": f'resource["{source}"]', "to": f'resource["{target}"]'}
 
@@ -218,7 +221,7 @@ def _log_agent(store: Endpoint, system: str) -> dict[str, Any]:
         "processors": {"memory_limiter": MEMORY_LIMITER},
         "exporters": {
             "otlp_http": {
-                "endpoint": f"{store.url}/otlp",
+                **remote.exporter(store, "/otlp"),
                 "retry_on_failure": {"enabled": True, "max_elapsed_time": "0s"},
                 "sending_queue": {
                     "sizer": "items",

@@ -6,9 +6,9 @@ The limits are about twice what the parts were measured to use with the referenc
 """
 
 from strata.components.exporter import PROBE_INTERVAL_SECONDS, exporter
-from strata.components.observability import configuration
+from strata.components.observability import configuration, remote
 from strata.components.observability.configuration import SECRETS, USER
-from strata.config import ObservabilitySettings, Receivers
+from strata.config import ObservabilitySettings, Receivers, Remote
 from strata.model import (
     TMP,
     Endpoint,
@@ -34,6 +34,8 @@ PASSWORD = Secret("observability")
 
 PASSWORD_FILE = File(path=f"{SECRETS}/password", content=PASSWORD)
 DASHBOARDS = "/etc/dashboards"
+METRICS, LOGS = "victoria-metrics", "victoria-logs"
+"""The names of the stores."""
 CONTAINERS = "/containers"
 CGROUPS = "/cgroup"
 ROOT = "0:0"
@@ -53,9 +55,11 @@ def _probe(port: int, path: str) -> Probe:
     return Probe(check=HttpProbe(port=port, path=path), interval_seconds=PROBE_INTERVAL_SECONDS)
 
 
-def prometheus(content: Text, rules: str, links: tuple[Endpoint, ...]) -> Service:
+def prometheus(
+    content: Text, rules: str, links: tuple[Endpoint, ...], store: Remote | None
+) -> Service:
     """Scrapes all targets and evaluates the alerts. It keeps four days: the longest window of an
-    alert is three."""
+    alert is three. `store`: an outside one that it writes to."""
     return Service(
         name="prometheus",
         image="prometheus",
@@ -75,8 +79,10 @@ def prometheus(content: Text, rules: str, links: tuple[Endpoint, ...]) -> Servic
             File(path=f"{SECRETS}/prometheus.json", content=content),
             File(path=f"{SECRETS}/rules.json", content=rules),
             PASSWORD_FILE,
+            *remote.password_files(store),
         ),
         links=links,
+        egress=store is not None,
     )
 
 
@@ -110,7 +116,7 @@ def metric_store(
         f"-retentionPeriod={settings.metrics_days}d",
         f"-vmui.customDashboardsPath={DASHBOARDS}",
     )
-    return _store("victoria-metrics", METRIC_STORE, published, flags, dashboards)
+    return _store(METRICS, METRIC_STORE, published, flags, dashboards)
 
 
 def log_store(settings: ObservabilitySettings, published: int) -> Service:
@@ -118,7 +124,7 @@ def log_store(settings: ObservabilitySettings, published: int) -> Service:
         f"-retentionPeriod={settings.logs_days}d",
         f"-retention.maxDiskSpaceUsageBytes={settings.logs_mib}MiB",
     )
-    return _store("victoria-logs", LOG_STORE, published, flags)
+    return _store(LOGS, LOG_STORE, published, flags)
 
 
 def _store(

@@ -1,10 +1,17 @@
 """The standard set, on Kubernetes and EKS: upstream's images, which Prometheus finds by the API."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from strata.components.exporter import PROBE_INTERVAL_SECONDS
-from strata.components.observability import alerts, configuration, discovery, parts, trace_gateway
+from strata.components.observability import (
+    alerts,
+    configuration,
+    discovery,
+    parts,
+    remote,
+    trace_gateway,
+)
 from strata.components.observability.configuration import SECRETS
 from strata.components.observability.dashboards import dashboard_files
 from strata.components.observability.documents import BUCKET, REGION, document
@@ -56,18 +63,18 @@ PROMETHEUS_GIB_WITH_MIMIR = 5
 def describe(composition: Composition, settings: Settings) -> Iterator[Workload]:
     """The services that observe those of the composition, and themselves."""
     on_eks = settings.platform is PlatformName.EKS
-    observed = composition.services
-    loki = log_store(settings.observability, in_bucket=on_eks)
-    tempo, collector = traces(settings)
-    optional = (tempo, collector) if composition.overrides.includes(collector) else ()
-    mimir = (long_term_metrics(settings.observability),) if on_eks else ()
-    receiver = parts.alertmanager(settings.observability.receivers)
+    observability, observed = settings.observability, composition.services
+    loki = tuple(_log_store(settings))
+    tempo, collector = tuple(_trace_store(settings)), trace_collector(settings)
+    optional = (*tempo, collector) if composition.overrides.includes(collector) else ()
+    mimir = tuple(_long_term_metrics(settings))
+    receiver = parts.alertmanager(observability.receivers)
     probes = tuple(published(observed))
     blackbox = parts.blackbox(tuple(endpoint for endpoint, _ in probes))
     own: list[Service] = [
         receiver,
-        loki,
-        log_agent(loki.endpoint("http"), settings.system),
+        *loki,
+        *_log_agent(settings, loki),
         kube_state_metrics(),
         parts.node_exporter(),
         blackbox,
@@ -78,19 +85,25 @@ def describe(composition: Composition, settings: Settings) -> Iterator[Workload]
     store = prometheus(settings, (), "", (), on_eks=on_eks)
     shown = (
         *pages(
-            (*observed, *optional[1:]),
+            (*observed, *optional[-1:]),
             {link.server for link in composition.links},
             OBSERVABILITY_IN_A_CLUSTER,
         ),
         *((_gpu_page(),) if _has_dcgm_exporter(settings) else ()),
     )
-    dashboards = grafana(
-        settings,
-        dashboard_files(shown, DASHBOARDS),
-        metrics=(mimir[0] if mimir else store).endpoint("http"),
-        metrics_path="/prometheus" if mimir else "",
-        logs=loki.endpoint("http"),
-        traces=tempo.endpoint("http"),
+    dashboards = (
+        [
+            grafana(
+                settings,
+                dashboard_files(shown, DASHBOARDS, logs=bool(loki)),
+                metrics=(mimir[0] if mimir else store).endpoint("http"),
+                metrics_path="/prometheus" if mimir else "",
+                logs=next((each.endpoint("http") for each in loki), None),
+                traces=next((each.endpoint("http") for each in tempo), None),
+            )
+        ]
+        if observability.dashboards
+        else []
     )
     exporters = [service.exporter for service in observed if service.exporter is not None]
     everything: list[Workload] = [
@@ -99,7 +112,7 @@ def describe(composition: Composition, settings: Settings) -> Iterator[Workload]
         *own,
         *optional,
         store,
-        dashboards,
+        *dashboards,
     ]
     content = configuration.prometheus(
         settings.observability,
@@ -111,7 +124,10 @@ def describe(composition: Composition, settings: Settings) -> Iterator[Workload]
         probes,
         alertmanager=receiver.endpoint("http"),
         blackbox=blackbox.endpoint("metrics"),
-        remote_write=[{"url": f"{each.endpoint('http').url}/api/v1/push"} for each in mimir],
+        remote_write=[
+            *({"url": f"{each.endpoint('http').url}/api/v1/push"} for each in mimir),
+            *(remote.remote_write(each) for each in (observability.remote_write,) if each),
+        ],
         own_port=parts.PROMETHEUS,
         instance="prometheus-0",
     )
@@ -121,14 +137,36 @@ def describe(composition: Composition, settings: Settings) -> Iterator[Workload]
     links = tuple(dict.fromkeys(target.endpoint for target in scraped))
     yield from exporters
     # Without their profile, the composition leaves the services for traces out.
-    yield from (*own, tempo, collector, dashboards)
+    yield from (*own, *tempo, collector, *dashboards)
     yield prometheus(settings, content, rules, links, on_eks=on_eks)
 
 
-def traces(settings: Settings) -> tuple[Service, Service]:
-    """The store of traces and the collector that receives spans, which have a profile."""
-    tempo = trace_gateway.trace_store(in_bucket=settings.platform is PlatformName.EKS)
-    return tempo, trace_gateway.trace_collector(tempo.endpoint("otlp"))
+def trace_collector(settings: Settings) -> Service:
+    """What receives spans. It has a profile."""
+    stores = (each.endpoint("otlp") for each in _trace_store(settings))
+    return trace_gateway.trace_collector(settings.observability.otlp or next(stores))
+
+
+def _trace_store(settings: Settings) -> Iterator[Service]:
+    if settings.observability.otlp is None:
+        yield trace_gateway.trace_store(in_bucket=settings.platform is PlatformName.EKS)
+
+
+def _log_store(settings: Settings) -> Iterator[Service]:
+    observability = settings.observability
+    if observability.logs and observability.loki is None:
+        yield log_store(observability, in_bucket=settings.platform is PlatformName.EKS)
+
+
+def _log_agent(settings: Settings, stores: Iterable[Service]) -> Iterator[Service]:
+    if settings.observability.logs:
+        endpoints = (each.endpoint("http") for each in stores)
+        yield log_agent(settings.observability.loki or next(endpoints), settings.system)
+
+
+def _long_term_metrics(settings: Settings) -> Iterator[Service]:
+    if settings.platform is PlatformName.EKS and settings.observability.remote_write is None:
+        yield long_term_metrics(settings.observability)
 
 
 def prometheus(
@@ -164,8 +202,10 @@ def prometheus(
         files=(
             File(path=f"{SECRETS}/prometheus.json", content=content),
             File(path=f"{SECRETS}/rules.json", content=rules),
+            *remote.password_files(settings.observability.remote_write),
         ),
         links=links,
+        egress=settings.observability.remote_write is not None,
         stop_grace_seconds=60,
         api_access=(
             ApiAccess(resources=("nodes",), cluster_wide=True),

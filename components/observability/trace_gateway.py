@@ -4,10 +4,11 @@ Docker, and Tempo keeps them."""
 from typing import Any
 
 from strata.components.exporter import PROBE_INTERVAL_SECONDS
-from strata.components.observability import tracing
+from strata.components.observability import remote, tracing
 from strata.components.observability.configuration import SECRETS
 from strata.components.observability.documents import BUCKET, REGION, document, plain_document
 from strata.components.observability.logs import COLLECTOR_HEALTH, EVERY_ADDRESS
+from strata.config import Remote
 from strata.model import (
     TMP,
     Endpoint,
@@ -28,7 +29,7 @@ TEMPO = 3200
 FOLDER = "/var/tempo"
 
 
-def trace_collector(store: Endpoint) -> Service:
+def trace_collector(store: Endpoint | Remote) -> Service:
     """Receives all spans, decides which traces to keep and sends those to the `store`."""
     return Service(
         name="trace-collector",
@@ -51,20 +52,22 @@ def trace_collector(store: Endpoint) -> Service:
                 path=f"{SECRETS}/trace-collector.json",
                 content=plain_document(_collector(store)),
             ),
+            *remote.authorization_files(store),
         ),
-        links=(store.without_waiting(),),
+        links=remote.links(store),
+        egress=isinstance(store, Remote),
         monitoring=tracing.MONITORING,
     )
 
 
-def _collector(store: Endpoint) -> dict[str, Any]:
+def _collector(store: Endpoint | Remote) -> dict[str, Any]:
     return {
         "extensions": {"health_check": {"endpoint": f"{EVERY_ADDRESS}:{COLLECTOR_HEALTH}"}},
         "receivers": tracing.RECEIVERS,
         "processors": tracing.PROCESSORS,
         "connectors": tracing.CONNECTORS,
         "exporters": {
-            "otlp_http": {"endpoint": store.url},
+            "otlp_http": remote.exporter(store),
             "prometheus": tracing.METRICS_EXPORTER,
         },
         "service": {

@@ -1,10 +1,12 @@
 """The trace store: Jaeger, which receives spans, keeps whole traces of interest, and derives metrics
 from all spans."""
 
-import json
 from typing import Any
 
+from strata.components.observability import remote
 from strata.components.observability.configuration import SECRETS, USER
+from strata.components.observability.documents import plain_document
+from strata.config import Remote
 from strata.model import (
     Alert,
     File,
@@ -188,9 +190,10 @@ def telemetry(service: str) -> dict[str, Any]:
     }
 
 
-_CONFIGURATION = {
+_HEALTH = {"healthcheckv2": {"use_v2": True, "http": {"endpoint": f"127.0.0.1:{HEALTH}"}}}
+_STORE = {
     "extensions": {
-        "healthcheckv2": {"use_v2": True, "http": {"endpoint": f"127.0.0.1:{HEALTH}"}},
+        **_HEALTH,
         "basicauth": {"htpasswd": {"file": f"{SECRETS}/htpasswd"}},
         "jaeger_storage": {
             "backends": {
@@ -227,8 +230,24 @@ _CONFIGURATION = {
 }
 
 
-def trace_store(password: Secret, published: int) -> Service:
-    """Keeps traces for three days. It's part of a stack only with the profile `traces`.
+def _to(outside: Remote) -> dict[str, Any]:
+    return {
+        "extensions": _HEALTH,
+        "receivers": RECEIVERS,
+        "processors": PROCESSORS,
+        "connectors": CONNECTORS,
+        "exporters": {"otlphttp": remote.exporter(outside), "prometheus": METRICS_EXPORTER},
+        "service": {
+            "extensions": ["healthcheckv2"],
+            "pipelines": pipelines("otlphttp"),
+            "telemetry": telemetry("jaeger"),
+        },
+    }
+
+
+def trace_store(password: Secret, published: int, outside: Remote | None) -> Service:
+    """Keeps traces for three days, or sends them to an `outside` store. It's part of a stack only with
+    the profile `traces`.
 
     With 2,700 spans per second it used 139 MiB; with 16,000, of which it dropped most, 189 MiB.
     """
@@ -241,17 +260,24 @@ def trace_store(password: Secret, published: int) -> Service:
         command=(f"--config={SECRETS}/jaeger.json",),
         environment={"GOMEMLIMIT": (MemoryMib(share=0.8), "MiB")},
         ports=(
-            Port(name="http", number=QUERY, published=published, bound=False),
+            *(
+                (Port(name="http", number=QUERY, published=published, bound=False),)
+                if outside is None
+                else ()
+            ),
             Port(name="otlp", number=OTLP, bound=False),
             Port(name="metrics", number=METRICS, bound=False),
         ),
         probe=Probe(check=HttpProbe(port=HEALTH, path="/status")),
-        volumes=(Volume(name="data", path=FOLDER, size_gib=5),),
+        volumes=(Volume(name="data", path=FOLDER, size_gib=5),) if outside is None else (),
         files=(
             File(
-                path=f"{SECRETS}/jaeger.json", content=json.dumps(_CONFIGURATION, indent=1) + "\n"
+                path=f"{SECRETS}/jaeger.json",
+                content=plain_document(_STORE if outside is None else _to(outside)),
             ),
             File(path=f"{SECRETS}/htpasswd", content=(f"{USER}:", password, "\n")),
+            *remote.authorization_files(outside),
         ),
+        egress=outside is not None,
         monitoring=MONITORING,
     )

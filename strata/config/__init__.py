@@ -13,4 +13,5 @@ from strata.config.settings import ImageSource as ImageSource
 from strata.config.settings import ObservabilitySettings as ObservabilitySettings
 from strata.config.settings import PlatformName as PlatformName
 from strata.config.settings import Receivers as Receivers
+from strata.config.settings import Remote as Remote
 from strata.config.settings import Settings as Settings

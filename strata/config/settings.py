@@ -154,14 +154,31 @@ class Receivers(BaseSettings):
     mail: Mail | None = None
 
 
-class ObservabilitySettings(BaseSettings):
-    """What the observability stack collects, and for how long it keeps it.
+class Remote(BaseSettings):
+    """An endpoint outside of the stack, by HTTP. `username` and `password`: of basic authentication;
+    set the password with `pulumi config set --secret`."""
 
-    `scrape_interval_seconds`: how often metrics are read and alerts evaluated. `metrics_days` and
-    `logs_days`: the retention. The oldest logs are also deleted once all take more than `logs_mib`.
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
+    username: str | None = None
+    password: SecretStr | None = None
+
+
+class ObservabilitySettings(BaseSettings):
+    """What the observability stack collects, where, and for how long it keeps it.
+
+    `logs` and `dashboards` disable these parts. `remote_write` (Prometheus), `loki` (on Kubernetes) and
+    `otlp` (traces, with their profile) receive metrics, logs and traces outside of the stack, instead
+    of its own stores. `scrape_interval_seconds`: how often metrics are read and alerts evaluated.
+    `metrics_days` and `logs_days`: the retention. The oldest logs are also deleted once all take more
+    than `logs_mib`.
     """
 
     enabled: bool = True
+    logs: bool = True
+    dashboards: bool = True
+    remote_write: Remote | None = None
+    loki: Remote | None = None
+    otlp: Remote | None = None
     scrape_interval_seconds: Annotated[int, Field(ge=1, le=60)] = 10
     metrics_days: Annotated[int, Field(ge=1)] = 15
     logs_days: Annotated[int, Field(ge=1)] = 7

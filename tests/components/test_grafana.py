@@ -48,7 +48,7 @@ def shown() -> tuple[Page, ...]:
 
 @pytest.fixture(scope="module")
 def files(shown: tuple[Page, ...]) -> tuple[File, ...]:
-    return dashboards.dashboard_files(shown, grafana.DASHBOARDS)
+    return dashboards.dashboard_files(shown, grafana.DASHBOARDS, logs=True)
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +269,7 @@ def test_a_panel_with_more_queries_than_letters_is_an_error() -> None:
     many = Panel(title="Many", expressions={str(index): f"m{index}" for index in range(27)})
     page = Page(title="Page", panels=(many,))
     with pytest.raises(IndexError):
-        dashboards.dashboard_files([page], "/dashboards")
+        dashboards.dashboard_files([page], "/dashboards", logs=True)
 
 
 # -- the service

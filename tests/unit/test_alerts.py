@@ -36,7 +36,7 @@ FAST = {
 def alerts() -> Iterator[Alert]:
     """Those of the stack, the gateway, every engine, the reference system, traces and GPUs."""
     yield from (*OF_THE_STACK, *OF_A_CLUSTER, *gateway.MONITORING.alerts, *GPU.alerts)
-    traces = trace_store(PASSWORD, 16686).monitoring
+    traces = trace_store(PASSWORD, 16686, None).monitoring
     for monitoring in (reference.API, reference.WORKER, reference.INFERENCE, traces):
         assert monitoring is not None
         yield from monitoring.alerts
