@@ -7,7 +7,17 @@ from itertools import combinations
 from pathlib import PurePosixPath
 
 from strata.errors import Problem
-from strata.model.text import Listen, ListenAddress, Peers, names_replica, needs_stateful, parts
+from strata.model.gpu import GpuMode
+from strata.model.text import (
+    BucketName,
+    Listen,
+    ListenAddress,
+    Peers,
+    Region,
+    names_replica,
+    needs_stateful,
+    parts,
+)
 from strata.model.workload import Job, Service, Workload
 
 # A service is a host name: a label of RFC 1123.
@@ -64,6 +74,8 @@ def _text_problems(workload: Workload) -> Iterator[Problem]:
                     f"{part.template!r} is not a valid template",
                     "use only the placeholders of its documentation; write {{ for a brace",
                 )
+            if isinstance(part, BucketName | Region) and not workload.bucket:
+                yield Problem(path, "names a bucket, and there is none", "set bucket=True")
         if needs_stateful(text) and not workload.stateful:
             yield Problem(
                 path,
@@ -143,6 +155,9 @@ def _service_problems(service: Service) -> Iterator[Problem]:
             "a stateful service has a fixed number of replicas",
             "remove it",
         )
+    if service.on_every_node:
+        yield from _every_node_problems(service)
+    yield from _api_access_problems(service)
     has_data = any(not volume.cache for volume in service.volumes)
     if most > 1 and has_data and not service.stateful:
         yield Problem(
@@ -175,6 +190,32 @@ def _service_problems(service: Service) -> Iterator[Problem]:
         if NAME.fullmatch(volume.name) is None:
             yield Problem(f"{path}: volumes.{volume.name}", "is not a valid name", NAME_FIX)
         yield from at_least(f"{path}: volumes.{volume.name}.size_gib", volume.size_gib, 1)
+
+
+def _every_node_problems(service: Service) -> Iterator[Problem]:
+    """What a service on every node can't have, since its pods come and go with the nodes."""
+    for field, has in (
+        ("replicas", service.replicas != 1 or service.replicas_maximum is not None),
+        ("stateful", service.stateful),
+        ("volumes", bool(service.volumes)),
+        ("gpu", service.gpu.mode is not GpuMode.OFF),
+    ):
+        if has:
+            yield Problem(
+                f"{service.path}: {field}",
+                "runs once on every node, and so has neither a number of replicas nor data nor a GPU",
+                "remove it, or on_every_node (tmpfs stays possible)",
+            )
+
+
+def _api_access_problems(service: Service) -> Iterator[Problem]:
+    for index, access in enumerate(service.api_access):
+        path = f"{service.path}: api_access[{index}]"
+        if not access.resources or not access.verbs:
+            yield Problem(path, "allows nothing", "list resources and verbs, or remove it")
+        nodes = [name for name in access.resources if name.partition("/")[0] == "nodes"]
+        if nodes and not access.cluster_wide:
+            yield Problem(path, f"{nodes[0]} are in no namespace", "set cluster_wide=True")
 
 
 def _job_problems(job: Job) -> Iterator[Problem]:

@@ -259,6 +259,9 @@ class Workload(WorkloadFields):
     prepare = tuple[Text, ...]()
     after = tuple[str, ...]()
     stateful = False
+    on_every_node = False
+    api_access = tuple[ApiAccess, ...]()
+    bucket = False
 
     @property
     def replicas_maximum(self) -> int | None:

@@ -5,11 +5,22 @@ from typing import Any
 import pytest
 
 from strata.config import Settings
-from strata.model import File, Listen, Resources, Secret, Volume
+from strata.model import (
+    ApiAccess,
+    File,
+    HostFolder,
+    HostMount,
+    Listen,
+    Resources,
+    Secret,
+    Volume,
+)
 from strata.platforms.docker import unsupported
 from strata.stack import Stack
 from tests.components.example import application, composed, settings
-from tests.components.stack import refused
+from tests.components.kubernetes.agents import describe
+from tests.components.stack import compose, refused
+from tests.unit.examples import service
 
 LISTENING = (File(path="/etc/app/here", content=Listen("http")),)
 
@@ -42,12 +53,36 @@ LISTENING = (File(path="/etc/app/here", content=Listen("http")),)
             {"prepare": ("fetch", Secret("app"))},
             "service app: prepare[1]: contains a secret, which `docker inspect` would show",
         ),
+        (
+            {"host_mounts": (HostMount(folder=HostFolder.POD_LOGS, path="/logs", reason="a"),)},
+            "service app: host_mounts: Docker has no pods",
+        ),
     ],
 )
 def test_a_field_that_docker_cannot_honour(fields: dict[str, Any], expected: str) -> None:
     error, recorded = refused(lambda stack: _app(stack, **fields))
     assert [f"{one.path}: {one.message}" for one in error.problems] == [expected]
     assert set(recorded.inputs) == {"app"}, "the component, and nothing of Docker"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {"api_access": (ApiAccess(resources=("pods",)),)},
+            "service app: api_access: Docker has no Kubernetes API",
+        ),
+        ({"bucket": True}, "service app: bucket: Docker has no object store"),
+    ],
+)
+def test_what_a_cluster_alone_has(fields: dict[str, Any], expected: str) -> None:
+    error, _ = refused(describe(service("app", **fields)))
+    assert [f"{one.path}: {one.message}" for one in error.problems] == [expected]
+
+
+def test_docker_has_one_node() -> None:
+    recorded = compose(describe(service("app", on_every_node=True))).recorded
+    assert [name for name in recorded.inputs if name.startswith("app-")] == ["app-1"]
 
 
 def test_a_setting_is_named_where_it_is_what_asks() -> None:

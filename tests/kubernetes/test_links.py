@@ -157,7 +157,7 @@ def test_nobody_else_in_the_cluster_reaches_in(reference: Stack, network: Networ
 
 def test_what_serves_the_cluster_is_closed_as_well(network: Network) -> None:
     ours = [one for one in network.others if (one.namespace or "").startswith("strata-")]
-    assert {one.namespace for one in ours} == {"strata-gpu", "strata-system"}
+    assert {one.namespace for one in ours} == {"strata-prod-agents", "strata-system"}
     for one in ours:
         is_autoscaler = one.labels["app.kubernetes.io/name"] == "cluster-autoscaler"
         for address in (INTERNET, *NOT_THE_INTERNET):

@@ -17,7 +17,7 @@ from tests import planned
 from tests.kubernetes.stack import KUBE_SYSTEM, ZONES, Stack, owner_of
 
 # The one namespace whose pods may do more than `restricted` allows, and what runs there.
-PRIVILEGED_NAMESPACE = "strata-gpu"
+PRIVILEGED_NAMESPACE = "strata-prod-agents"
 PRIVILEGED = {"nvidia-device-plugin", "dcgm-exporter"}
 # What may run on a node with GPUs and use none: what serves these nodes themselves.
 ON_GPU_NODES = {*PRIVILEGED, "image-pull"}

@@ -95,7 +95,7 @@ def output(*path: str | int) -> Find:
 
 
 def _workload(made: Made, name: str) -> tuple[tuple[str, str], Any]:
-    for kind in ("Deployment", "StatefulSet", "Job", "CronJob"):
+    for kind in ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"):
         if (kind, name) in made.recorded.inputs:
             return (kind, name), made.recorded.inputs[kind, name]
     return ("", ""), None

@@ -23,8 +23,8 @@ NOTES = {
     "Services and jobs alike": """\
 On Docker, every container also has `no-new-privileges`; without any network of its own, it has the
 network mode `none`. On Kubernetes, every pod also has the seccomp profile `RuntimeDefault`, no privilege
-escalation, a ServiceAccount of its own without a token, and a namespace that enforces Pod Security
-`restricted`.
+escalation, a ServiceAccount of its own, without a token unless it has `api_access`, and a namespace that
+enforces Pod Security `restricted`.
 """,
     "Parts of a text": """\
 A command argument, an environment value and the content of a file may contain parts that are known only

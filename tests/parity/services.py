@@ -1,8 +1,10 @@
 """Services and jobs: what only one of them has."""
 
 from dataclasses import replace
+from typing import Any
 
 from strata.model import (
+    ApiAccess,
     ExecProbe,
     File,
     Kind,
@@ -15,12 +17,27 @@ from strata.model import (
 )
 from tests.parity import finds
 from tests.parity.finds import container, in_pod, pod
-from tests.parity.row import Check, Refused, Row, Same, Seen, fields
+from tests.parity.row import Change, Check, Refused, Row, Same, Seen, dig, fields
 
 HTTP = Port(name="http", number=8000)
 ADMIN = Port(name="admin", number=9000)
 DATA = (Volume(name="data", path="/data"),)
 COMMAND = Probe(check=ExecProbe(command=("test", "-e", "/ready")))
+
+
+def _access(**changed: Any) -> Change:
+    return fields(api_access=(replace(ApiAccess(resources=("pods",)), **changed),))
+
+
+def _rule(key: str, value: list[str], **changed: Any) -> Check:
+    """What the rule of the role becomes."""
+    return Check(
+        given=_access(),
+        change=_access(**changed),
+        docker=Refused("service {name}: api_access"),
+        kubernetes=Seen(finds.thing("Role", "{name}", "rules", 0, key), value),
+    )
+
 
 SERVICE = (
     Row(
@@ -245,6 +262,101 @@ SERVICE = (
                 change=lambda app: fields(exporter=replace(app, name="app-exporter"))(app),
                 docker=Same(),
                 kubernetes=Same(),
+            ),
+        ),
+    ),
+    Row(
+        field="Service.on_every_node",
+        docker="one container: Docker has one node",
+        kubernetes="a DaemonSet whose pods tolerate the taint of GPU nodes, with the PriorityClass"
+        " `agent`; rejected with replicas, volumes or a GPU",
+        on=("app",),
+        checks=(
+            Check(
+                change=fields(on_every_node=True),
+                docker=Same(),
+                kubernetes=Seen(finds.kind_of_workload, "DaemonSet"),
+            ),
+            Check(
+                given=fields(replicas=2),
+                change=fields(on_every_node=True),
+                docker=Refused("service {name}: replicas"),
+                kubernetes=Refused("service {name}: replicas"),
+            ),
+        ),
+    ),
+    Row(
+        field="Service.api_access",
+        docker="rejected: there is no such API",
+        kubernetes="a token of the service's own account, at the usual path, and egress to the API"
+        " server, see ApiAccess",
+        on=("app",),
+        checks=(
+            Check(
+                change=_access(),
+                docker=Refused("service {name}: api_access"),
+                kubernetes=Seen(
+                    lambda made, name: dig(
+                        finds.mount_in_pod("/var/run/secrets/kubernetes.io/serviceaccount")(
+                            made, name
+                        ),
+                        "name",
+                    ),
+                    "api-token",
+                ),
+            ),
+        ),
+    ),
+    Row(
+        field="ApiAccess.resources",
+        docker="rejected",
+        kubernetes="the resources of a rule of the role; with `nodes/metrics` also egress to the"
+        " kubelets, and with cluster-wide `pods` to the metrics of the cluster's own pods",
+        on=("app",),
+        checks=(_rule("resources", ["events"], resources=("events",)),),
+    ),
+    Row(
+        field="ApiAccess.group",
+        docker="rejected",
+        kubernetes="the API group of the rule",
+        on=("app",),
+        checks=(_rule("apiGroups", ["apps"], group="apps"),),
+    ),
+    Row(
+        field="ApiAccess.verbs",
+        docker="rejected",
+        kubernetes="the verbs of the rule",
+        on=("app",),
+        checks=(_rule("verbs", ["list"], verbs=("list",)),),
+    ),
+    Row(
+        field="ApiAccess.cluster_wide",
+        docker="rejected",
+        kubernetes="a ClusterRole `PROJECT-STACK-NAME` and its binding, instead of a Role and its"
+        " binding in the namespace of the stack",
+        on=("app",),
+        checks=(
+            Check(
+                given=_access(),
+                change=_access(cluster_wide=True),
+                docker=Refused("service {name}: api_access"),
+                kubernetes=Seen(
+                    finds.thing("ClusterRole", "{name}", "metadata", "name"), "strata-test-app"
+                ),
+            ),
+        ),
+    ),
+    Row(
+        field="Service.bucket",
+        docker="rejected: there is no object store",
+        kubernetes="on EKS an S3 bucket, encrypted, versioned and protected, which the account of"
+        " the service alone may read and write (Pod Identity); rejected on any other cluster",
+        on=("app",),
+        checks=(
+            Check(
+                change=fields(bucket=True),
+                docker=Refused("service {name}: bucket"),
+                kubernetes=Refused("service {name}: bucket"),
             ),
         ),
     ),

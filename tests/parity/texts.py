@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from strata.components.engines.rabbitmq import password_hash
 from strata.model import (
+    BucketName,
     ByDevice,
     Confidential,
     Cores,
@@ -17,6 +18,7 @@ from strata.model import (
     NameServer,
     Ordinal,
     Peers,
+    Region,
     ReplicaHost,
     Secret,
     StackName,
@@ -75,6 +77,12 @@ def _holds(given: Change, change: Change, content: str) -> Check:
         docker=Seen(finds.upload("-run-secrets/kept"), content),
         kubernetes=Seen(finds.kept_file("/run/secrets/kept"), content),
     )
+
+
+def _no_bucket(text: Text) -> Check:
+    """Neither platform of the tests has buckets (tests/components/eks has)."""
+    refused = Refused("service {name}: bucket")
+    return Check(given=fields(bucket=True), change=_said(text), docker=refused, kubernetes=refused)
 
 
 def _part(
@@ -192,6 +200,20 @@ TEXT = (
         "127.0.0.11, Docker's DNS server in every container",
         "the cluster's DNS Service",
         _becomes(_said(NameServer()), "127.0.0.11", "10.96.0.10"),
+    ),
+    _part(
+        "BucketName",
+        "rejected, as `Service.bucket` is",
+        "the name of the bucket: `PROJECT-STACK-NAME-ACCOUNT` on EKS; rejected on any other cluster",
+        _no_bucket(BucketName()),
+        on=("app",),
+    ),
+    _part(
+        "Region",
+        "rejected, as `Service.bucket` is",
+        "the region of the bucket on EKS; rejected on any other cluster",
+        _no_bucket(Region()),
+        on=("app",),
     ),
     _part(
         "StackName",

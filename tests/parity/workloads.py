@@ -21,6 +21,7 @@ from tests.parity.row import Change, Check, Made, Refused, Row, Seen, dig, field
 
 BOTH = ("app", "task")
 SCRATCH = (Tmpfs(path="/scratch"),)
+ON_EVERY_NODE = fields(on_every_node=True)
 NOTE = (File(path="/etc/app/note", content="a note"),)
 
 
@@ -327,9 +328,12 @@ ROWS = (
     ),
     Row(
         field="Workload.host_mounts",
-        docker="read-only bind mounts of the engine's folder of containers and of the cgroups",
-        kubernetes="rejected: the Pod Security profile `restricted` forbids folders of the node",
-        on=BOTH,
+        docker="read-only bind mounts of the engine's folder of containers and of the cgroups;"
+        " `pod-logs` is rejected",
+        kubernetes="read-only `hostPath` volumes; only `pod-logs`, and only with `on_every_node`. All"
+        " objects of the service are in the namespace `PROJECT-STACK-agents`, the only one that"
+        " enforces Pod Security `privileged`",
+        on=("app",),
         checks=(
             Check(
                 change=_mounts(HostFolder.CGROUPS, "/cg", "a"),
@@ -339,44 +343,80 @@ ROWS = (
                 ),
                 kubernetes=Refused("{noun} {name}: host_mounts"),
             ),
+            Check(
+                given=ON_EVERY_NODE,
+                change=_mounts(HostFolder.POD_LOGS, "/logs", "a"),
+                docker=Refused("{noun} {name}: host_mounts"),
+                kubernetes=Seen(finds.workload("metadata", "namespace"), "strata-test-agents"),
+            ),
+            Check(
+                change=_mounts(HostFolder.POD_LOGS, "/logs", "a"),
+                docker=Refused("{noun} {name}: host_mounts"),
+                kubernetes=Refused("{noun} {name}: host_mounts"),
+            ),
         ),
     ),
     Row(
         field="HostMount.folder",
         docker="the path that the engine reports as its data folder, or /sys/fs/cgroup",
-        kubernetes="rejected",
-        on=BOTH,
+        kubernetes="/var/log/pods; others are rejected",
+        on=("app",),
         checks=(
             Check(
                 change=_mounts(HostFolder.CONTAINERS, "/c", "a"),
                 docker=Seen(container("mounts", 0, "source"), "/var/lib/docker/containers"),
                 kubernetes=Refused("{noun} {name}: host_mounts"),
             ),
+            Check(
+                given=ON_EVERY_NODE,
+                change=_mounts(HostFolder.POD_LOGS, "/logs", "a"),
+                docker=Refused("{noun} {name}: host_mounts"),
+                kubernetes=Seen(
+                    finds.within_mount("/logs", "hostPath"),
+                    {"path": "/var/log/pods", "type": "Directory"},
+                ),
+            ),
         ),
     ),
     Row(
         field="HostMount.path",
         docker="target of the mount",
-        kubernetes="rejected",
-        on=BOTH,
+        kubernetes="`mountPath`",
+        on=("app",),
         checks=(
             Check(
                 change=_mounts(HostFolder.CGROUPS, "/cg", "a"),
                 docker=Seen(container("mounts", 0, "target"), "/cg"),
                 kubernetes=Refused("{noun} {name}: host_mounts"),
             ),
+            Check(
+                given=ON_EVERY_NODE,
+                change=_mounts(HostFolder.POD_LOGS, "/logs", "a"),
+                docker=Refused("{noun} {name}: host_mounts"),
+                kubernetes=Seen(finds.within_mount("/logs", "name"), "host-pod-logs"),
+            ),
         ),
     ),
     Row(
         field="HostMount.reason",
         docker="label `strata.host-mount.FOLDER`",
-        kubernetes="rejected",
-        on=BOTH,
+        kubernetes="annotation `strata.host-path.host-FOLDER` of the pod, and `strata.root` if its"
+        " user is root",
+        on=("app",),
         checks=(
             Check(
                 change=_mounts(HostFolder.CGROUPS, "/cg", "why"),
                 docker=Seen(finds.label("strata.host-mount.cgroups"), "why"),
                 kubernetes=Refused("{noun} {name}: host_mounts"),
+            ),
+            Check(
+                given=ON_EVERY_NODE,
+                change=_mounts(HostFolder.POD_LOGS, "/logs", "why"),
+                docker=Refused("{noun} {name}: host_mounts"),
+                kubernetes=Seen(
+                    finds.template("metadata", "annotations", "strata.host-path.host-pod-logs"),
+                    "why",
+                ),
             ),
         ),
     ),

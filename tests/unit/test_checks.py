@@ -5,12 +5,17 @@ from typing import Any
 import pytest
 
 from strata.model import (
+    ApiAccess,
+    BucketName,
     File,
+    Gpu,
+    GpuMode,
     Listen,
     Ordinal,
     Peers,
     Port,
     Protocol,
+    Region,
     ReplicaHost,
     Resources,
     Text,
@@ -69,6 +74,51 @@ def test_a_valid_service_has_no_problems(fields: dict[str, Any]) -> None:
             {"replicas": 2, "volumes": DATA},
             "replicas: each replica would have separate data, because each has its own volume",
             id="data of replicas that are no cluster",
+        ),
+        pytest.param(
+            {"on_every_node": True, "replicas": 2},
+            "replicas: runs once on every node, and so has neither a number of replicas nor data nor a GPU",
+            id="replicas on every node",
+        ),
+        pytest.param(
+            {"on_every_node": True, "replicas_maximum": 2},
+            "replicas: runs once on every node, and so has neither a number of replicas nor data nor a GPU",
+            id="an autoscaler on every node",
+        ),
+        pytest.param(
+            {"on_every_node": True, "stateful": True},
+            "stateful: runs once on every node, and so has neither a number of replicas nor data nor a GPU",
+            id="ordinals on every node",
+        ),
+        pytest.param(
+            {"on_every_node": True, "volumes": (Volume(name="data", path="/d", cache=True),)},
+            "volumes: runs once on every node, and so has neither a number of replicas nor data nor a GPU",
+            id="a volume on every node",
+        ),
+        pytest.param(
+            {"on_every_node": True, "gpu": Gpu(mode=GpuMode.PREFER)},
+            "gpu: runs once on every node, and so has neither a number of replicas nor data nor a GPU",
+            id="a GPU on every node",
+        ),
+        pytest.param(
+            {"api_access": (ApiAccess(resources=("nodes/metrics",)),)},
+            "api_access[0]: nodes/metrics are in no namespace",
+            id="nodes in a namespace",
+        ),
+        pytest.param(
+            {"api_access": (ApiAccess(resources=()),)},
+            "api_access[0]: allows nothing",
+            id="access to nothing",
+        ),
+        pytest.param(
+            {"environment": {"A": BucketName()}},
+            "environment.A: names a bucket, and there is none",
+            id="the name of no bucket",
+        ),
+        pytest.param(
+            {"files": (File(path="/etc/a/b", content=("region: ", Region())),)},
+            "files./etc/a/b: names a bucket, and there is none",
+            id="the region of no bucket",
         ),
         pytest.param(
             {"ports": (Port(name="x", number=0),)},

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from strata.config import Settings
 from strata.errors import Problem
-from strata.model import GpuMode, GpuSharing, Service, Workload, is_secret
+from strata.model import GpuMode, GpuSharing, HostFolder, Service, Workload, is_secret
 from strata.model.overrides import Changes
 from strata.model.text import listens
 from strata.platforms.docker.names import ResourceNames
@@ -66,9 +66,32 @@ def workload_problems(
                 f"{workload.resources.memory_mib} MiB is less than Docker accepts",
                 f"set at least {MEMORY_MIB_MINIMUM} MiB",
             )
+        yield from _of_a_cluster(workload)
         if isinstance(workload, Service):
             yield from _replicas(workload, changes.get(workload.name, {}))
         yield from _volumes(workload, changes.get(workload.name, {}))
+
+
+def _of_a_cluster(workload: Workload) -> Iterator[Problem]:
+    for mount in workload.host_mounts:
+        if mount.folder is HostFolder.POD_LOGS:
+            yield Problem(
+                f"{workload.path}: host_mounts",
+                "Docker has no pods",
+                f"mount {HostFolder.CONTAINERS}, which has the logs of containers",
+            )
+    if workload.api_access:
+        yield Problem(
+            f"{workload.path}: api_access",
+            "Docker has no Kubernetes API",
+            "add the service only to stacks on Kubernetes",
+        )
+    if workload.bucket:
+        yield Problem(
+            f"{workload.path}: bucket",
+            "Docker has no object store",
+            "keep its data in a volume",
+        )
 
 
 def _replicas(service: Service, changes: Changes) -> Iterator[Problem]:

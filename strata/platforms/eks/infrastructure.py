@@ -12,6 +12,7 @@ from strata.platforms.eks.add_ons.managed import AddOns, AddOnsArgs
 from strata.platforms.eks.add_ons.storage_classes import CACHE, DATA
 from strata.platforms.eks.aws.backups import BACKUP_VALUE, Backups, BackupsArgs
 from strata.platforms.eks.aws.control_plane import ControlPlane, ControlPlaneArgs
+from strata.platforms.eks.aws.destinations import api_server, kubelets
 from strata.platforms.eks.aws.domain import Domain, DomainArgs
 from strata.platforms.eks.aws.identity import node_role
 from strata.platforms.eks.aws.keys import Keys
@@ -123,6 +124,10 @@ class EksInfrastructure(pulumi.ComponentResource):
             ready=(*nodes, *add_ons.ready),
             in_namespace=add_ons.pull_images,
             allowance=add_ons.allowance,
+            agents=add_ons.agents,
+            api_server=(api_server(aws),),
+            kubelets=(kubelets(aws),),
+            metrics=tuple(add_ons.metrics),
             outputs=self._outputs(backups, domain),
         )
         self.register_outputs({})

@@ -19,7 +19,7 @@ from strata.platforms.eks.checks.settings import check_settings
 from strata.platforms.eks.facts import images
 from strata.platforms.eks.facts.regions import zone_letters
 from strata.platforms.eks.infrastructure import EksInfrastructure, EksInfrastructureArgs
-from strata.platforms.kubernetes.cluster import Connection, NodeGroup, WorkloadSummary
+from strata.platforms.kubernetes.cluster import Bucket, Connection, NodeGroup, WorkloadSummary
 from strata.platforms.kubernetes.images import ImageResolver
 from strata.platforms.kubernetes.names import StackNames
 
@@ -56,6 +56,9 @@ class EksTarget:
 
     def image(self, name: str) -> str:
         return self._images.reference(name)
+
+    def bucket(self, service: Service) -> Bucket | None:
+        return None
 
     def check_nodes(self) -> Iterator[Problem]:
         return check_nodes(self._settings.aws, self._aws.zone_letters)

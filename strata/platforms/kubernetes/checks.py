@@ -9,7 +9,9 @@ from pathlib import PurePosixPath
 from strata.config import ImageSource, PlatformName, Settings
 from strata.model import LogRotation, Problem, Restart, Service, Workload, is_secret
 from strata.model.text import parts
+from strata.platforms.kubernetes.cluster import ClusterTarget
 from strata.platforms.kubernetes.names import StackNames, headless, is_stateful_set, public
+from strata.platforms.kubernetes.pods import HOST_FOLDERS
 
 CAPABILITIES = frozenset({"NET_BIND_SERVICE"})
 """What a container may add under the Pod Security profile `restricted` (Kubernetes documentation,
@@ -29,9 +31,10 @@ FILE_NAME = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 
 
 def check_names(names: StackNames) -> Iterator[Problem]:
-    if LABEL.fullmatch(names.namespace) is None:
+    # The longer of its two namespaces.
+    if LABEL.fullmatch(names.agents_namespace) is None:
         message = f"{names.namespace!r} (project and stack) is not a valid name of a namespace"
-        yield Problem("stack", message, "use at most 63 of a-z, 0-9 and '-' in all")
+        yield Problem("stack", message, "use at most 56 of a-z, 0-9 and '-' in all")
 
 
 def check_seed(settings: Settings) -> Iterator[Problem]:
@@ -83,6 +86,13 @@ def check_workloads(workloads: Sequence[Workload]) -> Iterator[Problem]:
         )
 
 
+def check_buckets(services: Iterable[Service], cluster: ClusterTarget) -> Iterator[Problem]:
+    for service in services:
+        if service.bucket and cluster.bucket(service) is None:
+            message = "this cluster has no object store of the stack's own"
+            yield Problem(f"{service.path}: bucket", message, "keep its data in a volume")
+
+
 def check_log_rotation(workloads: Iterable[Workload]) -> Iterator[Problem]:
     """On nodes of somebody else: the kubelet rotates logs, for all pods of a node alike."""
     for workload in workloads:
@@ -95,7 +105,8 @@ def check_log_rotation(workloads: Iterable[Workload]) -> Iterator[Problem]:
 
 
 def _workload(path: str, workload: Workload) -> Iterator[Problem]:
-    if any(number.isdigit() and int(number) == 0 for number in workload.user.split(":")):
+    is_root = any(number.isdigit() and int(number) == 0 for number in workload.user.split(":"))
+    if is_root and not workload.host_mounts:
         message = "is root, which the Pod Security profile `restricted` forbids"
         yield Problem(f"{path}: user", message, "use a user of the image, such as 10001:10001")
     if workload.resources.cpu_set is not None:
@@ -124,10 +135,13 @@ def _workload(path: str, workload: Workload) -> Iterator[Problem]:
             fix = f"use only nofile (up to {NOFILE_MAXIMUM}) and nproc"
             yield Problem(f"{path}: ulimits", message, fix)
     for mount in workload.host_mounts:
-        message = (
-            f"the Pod Security profile `restricted` forbids {mount.path}, a folder of the node"
-        )
-        yield Problem(f"{path}: host_mounts", message, "remove it")
+        if mount.folder not in HOST_FOLDERS:
+            message = f"a node of Kubernetes has no folder {mount.folder}"
+            fix = f"use only {', '.join(sorted(HOST_FOLDERS))}"
+            yield Problem(f"{path}: host_mounts", message, fix)
+    if workload.host_mounts and not workload.on_every_node:
+        message = "reads a folder of its node, and only what runs on every node may"
+        yield Problem(f"{path}: host_mounts", message, "use a service with on_every_node=True")
     yield from _files(path, workload)
     for field, text in workload.visible_texts:
         if is_secret(text):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pulumi
 import pulumi_kubernetes
 
-from strata.model import GpuSharing, Job, Problem, Service
+from strata.model import GpuSharing, Job, Problem, Service, Workload
 from strata.platforms.kubernetes.objects import Objects
 
 GPU_RESOURCE = "nvidia.com/gpu"
@@ -19,6 +19,8 @@ GPU_TAINT = GPU_RESOURCE
 """The key of the taint of GPU nodes. EKS Blueprints, GKE and NVIDIA's own charts tolerate it."""
 GPU_PRESENT = "nvidia.com/gpu.present"
 """The label of a node with GPUs, which the device plugin's own affinity uses."""
+KUBELET_PORT = 10250
+"""Where a kubelet serves its metrics (Kubernetes documentation, "Ports and Protocols")."""
 NODE_GROUP = "strata.node-group"
 """The label with the name of a node's group, on clusters of ours."""
 
@@ -51,6 +53,49 @@ class NodeGroup:
     sharing: GpuSharing = GpuSharing.EXCLUSIVE
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
+
+
+def runs_agents(group: NodeGroup) -> bool:
+    """Whether what runs on every node runs on the nodes of this group: its pods tolerate the taint of
+    GPU nodes and no other."""
+    return all(
+        taint.effect == "PreferNoSchedule"
+        or (taint.key == GPU_TAINT and taint.effect == "NoSchedule")
+        for taint in group.taints
+    )
+
+
+def pods_at_most(workload: Workload, groups: Iterable[NodeGroup]) -> int:
+    """The maximum number of its pods, without the extra ones of an update."""
+    if workload.on_every_node:
+        return sum(group.nodes_maximum for group in groups if runs_agents(group))
+    return workload.replicas_at_most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """Addresses outside the pods of the cluster: `port` of `ranges` (CIDR) without those `excluded`."""
+
+    ranges: tuple[str, ...]
+    port: int
+    excluded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsPort:
+    """Where a pod of the cluster's own, by its name, serves metrics."""
+
+    namespace: str
+    pod: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """An object store's bucket, as it is known before it exists."""
+
+    name: str
+    region: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +131,11 @@ class Connection:
     data; None without backups. `ready` is created before any pod. `in_namespace` adds the target's own
     pods beside the workloads: it is called with what their objects have in common, and with what they
     wait for (the namespace first); `allowance` is what they need. `outputs` are added to the stack's.
+
+    `agents`: the privileged namespace, if the target has pods in it, and what pods in it wait for
+    besides. `api_server` and `kubelets` are where those serve, `metrics` the cluster's own pods that
+    are scraped. `buckets`: by service with a bucket, what exists before its pods; `object_store` is
+    where buckets and their credentials are.
     """
 
     provider: pulumi_kubernetes.Provider
@@ -96,6 +146,12 @@ class Connection:
     ready: tuple[pulumi.Resource, ...] = ()
     in_namespace: Callable[[Objects, Sequence[pulumi.Resource]], None] | None = None
     allowance: Allowance = Allowance()
+    agents: tuple[pulumi.Resource, ...] = ()
+    api_server: tuple[Destination, ...] = ()
+    kubelets: tuple[Destination, ...] = ()
+    metrics: tuple[MetricsPort, ...] = ()
+    buckets: Mapping[str, tuple[pulumi.Resource, ...]] = field(default_factory=dict)
+    object_store: tuple[Destination, ...] = ()
     outputs: Mapping[str, pulumi.Input[Any]] = field(default_factory=dict)
 
 
@@ -125,6 +181,9 @@ class ClusterTarget(Protocol):
 
     def image(self, name: str) -> str:
         """The full reference, by digest, of a logical image that passed `check`."""
+
+    def bucket(self, service: Service) -> Bucket | None:
+        """The bucket of a service; None if the target has no object store."""
 
     def check_nodes(self) -> Iterable[Problem]:
         """Errors in the settings of `groups`: what fits on them is then unknown."""

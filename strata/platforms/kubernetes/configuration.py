@@ -83,7 +83,10 @@ def make(folder: Folder, own: WorkloadObjects) -> pulumi.Resource:
 
 
 def make_pull_secret(
-    registries: Mapping[str, RegistryCredentials], objects: Objects, namespace: pulumi.Resource
+    resource_name: str,
+    registries: Mapping[str, RegistryCredentials],
+    objects: Objects,
+    namespace: pulumi.Resource,
 ) -> tuple[pulumi.Resource, ...]:
     """The Secret with the logins of private registries, by host; none without any."""
     if not registries:
@@ -94,7 +97,7 @@ def make_pull_secret(
     }
     return (
         core.Secret(
-            PULL_SECRET,
+            resource_name,
             metadata=objects.metadata(PULL_SECRET),
             type="kubernetes.io/dockerconfigjson",
             # The SDK marks it as a secret of the state.

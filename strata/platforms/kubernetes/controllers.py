@@ -1,7 +1,7 @@
-"""The controller of a service: a Deployment, or a StatefulSet if it is stateful or has volumes; and of
-a job: a Job, or a CronJob if it has a schedule."""
+"""The controller of a service: a Deployment, a StatefulSet if it is stateful or has volumes, or a
+DaemonSet if it runs on every node; and of a job: a Job, or a CronJob if it has a schedule."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_kubernetes.apps import v1 as apps
@@ -29,6 +29,9 @@ GPU_NODE_SECONDS = 900
 """The same for a GPU node, which starts from none, installs its driver and pulls an image of
 gigabytes (334 s for 10 GB: AWS, eks-blueprints). The Cluster Autoscaler waits as long for a node
 (--max-node-provision-time, 15 minutes by default)."""
+
+UPDATED_AT_ONCE_PERCENT = 25
+"""How many pods of a DaemonSet are replaced at once; as many as of a Deployment by default."""
 
 TEMPLATE_GIB = 1
 """The size in the template of a claim that exists already, which nobody reads: it must never change
@@ -58,6 +61,10 @@ def make(
     """The controller. The provider waits until it is ready. `is_cramped`: there is no room for
     another pod, so an update removes one before it adds one."""
     deadline = ready_seconds(placed, service)
+    if service.on_every_node:
+        rounds = 100 // UPDATED_AT_ONCE_PERCENT
+        options = own.options(depends_on, timeout_seconds=deadline * rounds)
+        return daemon_set(service.name, describe(placed), own.objects, options)
     has_data = any(not volume.cache for volume in service.volumes)
     claims = _data_claims(service, connection, own, depends_on)
     options = own.options(
@@ -140,6 +147,29 @@ def deployment(
             selector=objects.selector(pod.name),
             progress_deadline_seconds=deadline_seconds,
             strategy=strategy,
+            template=template(pod, objects),
+        ),
+        opts=options,
+    )
+
+
+def daemon_set(
+    resource_name: str,
+    pod: Pod,
+    objects: Objects,
+    options: pulumi.ResourceOptions,
+    annotations: Mapping[str, str] | None = None,
+) -> apps.DaemonSet:
+    """The DaemonSet of a pod, under the pod's name. `annotations` are the DaemonSet's own."""
+    update = apps.RollingUpdateDaemonSetArgs(max_unavailable=f"{UPDATED_AT_ONCE_PERCENT}%")
+    return apps.DaemonSet(
+        resource_name,
+        metadata=objects.metadata(pod.name, pod_labels(pod, objects), annotations),
+        spec=apps.DaemonSetSpecArgs(
+            selector=objects.selector(pod.name),
+            update_strategy=apps.DaemonSetUpdateStrategyArgs(
+                type="RollingUpdate", rolling_update=update
+            ),
             template=template(pod, objects),
         ),
         opts=options,

@@ -1,6 +1,7 @@
 """Creates what a stack is in a cluster, servers before clients."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -8,6 +9,7 @@ import pulumi
 from strata.config.settings import RegistryCredentials
 from strata.model import Job, Service
 from strata.platforms.kubernetes import (
+    access,
     configuration,
     controllers,
     exposure,
@@ -31,26 +33,44 @@ def deploy(
     """Creates the services and jobs. `components`: by workload. Returns the host of each published
     service, and what is ready once the stack is."""
     workloads, links = plan.composition.workloads, plan.composition.links
-    home, before_pods = namespace.make(workloads, plan.gpus.granted, connection.allowance, objects)
-    logins = configuration.make_pull_secret(registries, objects, home)
+    names = objects.names
+    namespaces = {one.name: names.namespace_of(one) for one in workloads}
+    home, before_pods = namespace.make(
+        [one for one in workloads if namespaces[one.name] == names.namespace],
+        plan.groups,
+        plan.gpus.granted,
+        connection.allowance,
+        objects,
+    )
+    logins = configuration.make_pull_secret(configuration.PULL_SECRET, registries, objects, home)
     if connection.in_namespace is not None:
         connection.in_namespace(objects, (home, *logins))
+    places = {
+        names.namespace: _Place(objects, home, (*before_pods, *logins)),
+        **_place_of_agents(plan, connection, objects, registries, before_pods),
+    }
     hosts: dict[str, pulumi.Input[str]] = {}
     ready: dict[str, list[pulumi.Resource]] = {}  # By workload, what its clients wait for.
     for workload in workloads:
         name, placed = workload.name, plan.placed[workload.name]
+        place = places[namespaces[name]]
         own = WorkloadObjects(
-            objects=objects, workload=workload, parent=components[name], namespace=home
+            objects=place.objects,
+            workload=workload,
+            parent=components[name],
+            namespace=place.namespace,
         )
-        policy = network_policies.make(links, connection.exposure, own)
-        # A pod names these as plain text, so they must be listed: what it mounts, its account,
-        # what it may reach before it runs, and the servers and jobs it waits for.
+        policy = network_policies.make(links, namespaces, connection, own)
+        account = own.objects.account(name, name, own.labels, own.parent, [own.namespace])
+        # A pod names these as plain text, so they must be listed: what it mounts, its account and
+        # rights, what it may reach before it runs, and the servers and jobs it waits for.
         before = [
             *connection.ready,
-            *before_pods,
-            *logins,
+            *place.before_pods,
+            *connection.buckets.get(name, ()),
             *([policy] if policy else []),
-            objects.account(name, name, own.labels, own.parent, [home]),
+            account,
+            *access.make(own, account, objects, home),
             *(configuration.make(folder, own) for folder in placed.folders),
             *(one for server in dict.fromkeys(workload.waits_for) for one in ready.get(server, ())),
         ]
@@ -67,3 +87,31 @@ def deploy(
                 reached = exposure.make_public(workload, connection.exposure, own, controller)
                 hosts[name] = connection.exposure.host or reached
     return hosts, [one for resources in ready.values() for one in resources]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A namespace of the stack: what objects in it have in common, and what its pods wait for."""
+
+    objects: Objects
+    namespace: pulumi.Resource
+    before_pods: Sequence[pulumi.Resource]
+
+
+def _place_of_agents(
+    plan: "KubernetesPlan",
+    connection: Connection,
+    objects: Objects,
+    registries: Mapping[str, RegistryCredentials],
+    before_pods: Sequence[pulumi.Resource],
+) -> dict[str, _Place]:
+    """The namespace of services that access their node, by its name; empty if there are none."""
+    agents = [one for one in plan.composition.workloads if one.host_mounts]
+    if not agents:
+        return {}
+    inside, name = objects.for_agents(), objects.names.agents_namespace
+    home, *ready = connection.agents or namespace.make_agents(
+        name, agents, plan.groups, inside, pulumi.ResourceOptions()
+    )
+    logins = configuration.make_pull_secret(f"{name}-registries", registries, inside, home)
+    return {name: _Place(inside, home, (*before_pods, *ready, *logins))}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import urllib3
@@ -17,6 +18,7 @@ from strata.platforms.kubernetes.cluster import (
     GPU_PRESENT,
     GPU_RESOURCE,
     GPU_TAINT,
+    Destination,
     NodeGroup,
     Taint,
 )
@@ -42,17 +44,23 @@ MIG_STRATEGY = "nvidia.com/mig.strategy"
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 METRICS = "metrics.k8s.io"
+API_NAMESPACE, API_SERVICE = "default", "kubernetes"
+"""The Service of the API server, in every cluster."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiscoveredCluster:
-    """`version`: major and minor. `groups`: nodes that pods may run on, grouped by kind."""
+    """`version`: major and minor. `groups`: nodes that pods may run on, grouped by kind.
+    `api_server`: where it serves, by the address of its Service and its own. `node_addresses`: those
+    of all nodes inside the cluster's network."""
 
     context: str
     version: tuple[int, int]
     groups: tuple[NodeGroup, ...]
     has_default_storage_class: bool
     has_metrics: bool
+    api_server: tuple[Destination, ...]
+    node_addresses: tuple[str, ...]
 
 
 def discover(context: str | None) -> DiscoveredCluster:
@@ -66,7 +74,16 @@ def discover(context: str | None) -> DiscoveredCluster:
     limit = ANSWER_SECONDS
     with _explained(f"the cluster of context {chosen} ({configuration.host})"):
         version = client.VersionApi(api).get_code(_request_timeout=limit)
-        nodes = _nodes(client.CoreV1Api(api))
+        core = client.CoreV1Api(api)
+        nodes = _nodes(core)
+        service: Any = core.read_namespaced_service(
+            API_SERVICE, API_NAMESPACE, _request_timeout=limit
+        )
+        slices: Any = client.DiscoveryV1Api(api).list_namespaced_endpoint_slice(
+            API_NAMESPACE,
+            label_selector=f"kubernetes.io/service-name={API_SERVICE}",
+            _request_timeout=limit,
+        )
         # The client types every part of an answer as optional; these are always set.
         storage: Any = client.StorageV1Api(api).list_storage_class(_request_timeout=limit)
         apis = client.ApisApi(api).get_api_versions(_request_timeout=limit)
@@ -78,6 +95,36 @@ def discover(context: str | None) -> DiscoveredCluster:
             (one.metadata.annotations or {}).get(DEFAULT_CLASS) == "true" for one in storage.items
         ),
         has_metrics=any(one.name == METRICS for one in apis.groups),
+        api_server=api_server(service, slices.items),
+        node_addresses=node_addresses(nodes),
+    )
+
+
+def api_server(service: Any, slices: Iterable[Any]) -> tuple[Destination, ...]:
+    """Network plugins apply policies before or after the address of a Service is replaced by that of
+    a server, so both are destinations."""
+    found = {
+        (address, port.port)
+        for one in slices
+        for endpoint in one.endpoints or ()
+        for address in endpoint.addresses
+        for port in one.ports or ()
+    }
+    found |= {(service.spec.cluster_ip, port.port) for port in service.spec.ports}
+    return tuple(
+        Destination(ranges=(str(ip_network(address)),), port=number)
+        for address, number in sorted(found)
+    )
+
+
+def node_addresses(nodes: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(
+        sorted(
+            one.address
+            for node in nodes
+            for one in node.status.addresses or ()
+            if one.type == "InternalIP"
+        )
     )
 
 
@@ -235,7 +282,7 @@ def _api_problem(status: int, reason: str) -> tuple[str, str]:
             fix = "log in again, so that `kubectl get nodes` works"
             return "doesn't accept the credentials", fix
         case 403:
-            problem = "doesn't let this user read nodes, storage classes and versions"
+            problem = "doesn't let this user read nodes, storage classes, versions and the Service of its API"
             return problem, "use a user who may, and who may create namespaces"
         case _:
             return f"answered {status} {reason}", "check the logs of its API server"

@@ -6,10 +6,10 @@ Kubernetes. So a stack that is rejected here might just fit, and one that is acc
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from strata.model import Problem, Workload
-from strata.platforms.kubernetes.cluster import NodeGroup
+from strata.platforms.kubernetes.cluster import NodeGroup, pods_at_most, runs_agents
 from strata.platforms.kubernetes.formatting import cores
 
 # What the DaemonSets of a cluster request of each node. Those of EKS: kube-proxy 100m (add-on
@@ -124,6 +124,13 @@ def check(
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
 ) -> Fit:
     """Places as many pods as there can be. `gpu_groups`: see `gpu.decide`."""
+    listed = table(workloads, groups, gpu_groups)
+    agents = [one for one in workloads if one.on_every_node]
+    workloads = [one for one in workloads if not one.on_every_node]
+    groups = [_beside(one, agents) for one in groups]
+    full = [group.name for group in groups if min(usable(group)) < 0]
+    if full:
+        return Fit(problems=(_no_room(agents, full, listed),), cramped=frozenset())
     open_to_all = frozenset(one.name for one in groups if not _closed(one))
     pods = {one.name: _pod(one, gpu_groups, open_to_all) for one in workloads}
     problems: list[Problem] = []
@@ -151,7 +158,7 @@ def check(
             Problem(
                 "budget: nodes",
                 f"{len(left)} of {len(by_size)} pods don't fit on the nodes that there can be"
-                f" ({', '.join(sorted(set(left)))})\n{table(workloads, groups, gpu_groups)}",
+                f" ({', '.join(sorted(set(left)))})\n{listed}",
                 "raise a node group's maximum or use larger nodes (on EKS: strata:aws.systemNodes and"
                 " gpuNodes), or lower strata:services.NAME.memoryMib, cpuReserved or replicas",
             )
@@ -174,13 +181,15 @@ def table(
 ) -> str:
     """What pods request and what nodes have, for the error."""
     heads = ("cores each", "MiB each", "GPUs each")
-    largest = sorted(workloads, key=lambda one: -one.resources.memory_mib * one.replicas_at_most)
+    largest = sorted(
+        workloads, key=lambda one: -one.resources.memory_mib * pods_at_most(one, groups)
+    )
     rows: list[tuple[str, object, object, object, object]] = [
         ("requested", "pods", *heads),
         *(
             (
                 one.name,
-                one.replicas_at_most,
+                pods_at_most(one, groups),
                 cores(one.resources.cpu_budget),
                 one.resources.memory_mib,
                 one.gpu.count if one.name in gpu_groups else 0,
@@ -215,6 +224,26 @@ def _pod(
         memory_mib=workload.resources.memory_mib,
         gpus=workload.gpu.count if given else 0,
         groups=frozenset(one.name for one in given) if given else open_to_all,
+    )
+
+
+def _beside(group: NodeGroup, agents: Iterable[Workload]) -> NodeGroup:
+    """The group without what the pods on every node request."""
+    if not runs_agents(group):
+        return group
+    return replace(
+        group,
+        cpu=group.cpu - sum(one.resources.cpu_budget for one in agents),
+        memory_mib=group.memory_mib - sum(one.resources.memory_mib for one in agents),
+    )
+
+
+def _no_room(agents: Sequence[Workload], full: Sequence[str], listed: str) -> Problem:
+    return Problem(
+        "budget: nodes",
+        f"what runs on every node ({', '.join(one.name for one in agents)}) doesn't fit on a node of"
+        f" {', '.join(full)}\n{listed}",
+        "use larger nodes, or lower strata:services.NAME.memoryMib or cpuReserved",
     )
 
 

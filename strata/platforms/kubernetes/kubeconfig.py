@@ -6,13 +6,21 @@ accepts and ignores them (docs/kubernetes.md).
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
 import pulumi_kubernetes
 
 from strata.config import Settings
 from strata.model import Job, Problem, Service, raise_problems
 from strata.platforms.kubernetes import checks
-from strata.platforms.kubernetes.cluster import Connection, Exposure, NodeGroup, WorkloadSummary
+from strata.platforms.kubernetes.cluster import (
+    KUBELET_PORT,
+    Connection,
+    Destination,
+    Exposure,
+    NodeGroup,
+    WorkloadSummary,
+)
 from strata.platforms.kubernetes.discovery import DiscoveredCluster, discover
 from strata.platforms.kubernetes.images import ImageResolver
 from strata.platforms.kubernetes.names import CLUSTER_DOMAIN
@@ -62,6 +70,9 @@ class KubeconfigTarget:
     def image(self, name: str) -> str:
         return self.images.reference(name)
 
+    def bucket(self, service: Service) -> None:
+        return None
+
     def check_nodes(self) -> Iterator[Problem]:
         return iter(())  # nobody configured its nodes here
 
@@ -98,7 +109,25 @@ class KubeconfigTarget:
             exposure=Exposure(
                 source_ranges=self.source_ranges, public=self.is_public, host=self.host
             ),
+            api_server=self.discovered.api_server,
+            # Nodes come and go between updates, and almost all have private addresses.
+            kubelets=(
+                Destination(
+                    ranges=(*PRIVATE_RANGES, *_public(self.discovered.node_addresses)),
+                    port=KUBELET_PORT,
+                ),
+            ),
         )
+
+
+def _public(addresses: Iterable[str]) -> list[str]:
+    """The ranges of the addresses that no private range has."""
+    ranges = [ip_network(one) for one in PRIVATE_RANGES]
+    return [
+        str(ip_network(one))
+        for one in addresses
+        if not any(ip_address(one) in private for private in ranges)
+    ]
 
 
 def check_cluster(cluster: DiscoveredCluster) -> Iterator[Problem]:

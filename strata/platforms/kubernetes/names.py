@@ -31,9 +31,13 @@ class StackNames:
     def namespace(self) -> str:
         return f"{self.project}-{self.stack}"
 
-    def host_name(self, service: str) -> str:
-        """The full name of a service, which resolves without a search domain."""
-        return f"{service}.{self.namespace}.svc.{CLUSTER_DOMAIN}"
+    @property
+    def agents_namespace(self) -> str:
+        """The one privileged namespace: of pods that access their node."""
+        return f"{self.namespace}-agents"
+
+    def namespace_of(self, workload: Workload) -> str:
+        return self.agents_namespace if workload.host_mounts else self.namespace
 
     def selector(self, name: str) -> dict[str, str]:
         """The labels that select the pods of a service, a job or a pod of the cluster's own."""
@@ -51,6 +55,11 @@ class StackNames:
     def workload_labels(self, workload: Workload) -> Mapping[str, str]:
         """The labels of everything that is created for a service or a job."""
         return {**self.labels(workload.name, str(workload.kind)), ZONE: str(workload.zone)}
+
+
+def domain(namespace: str) -> str:
+    """The search domain in which the short names of a namespace's services resolve."""
+    return f"{namespace}.svc.{CLUSTER_DOMAIN}"
 
 
 def is_stateful_set(service: Service) -> bool:

@@ -1,7 +1,7 @@
 """Namespaces: with a Pod Security profile, a quota, and closed to all traffic but DNS requests."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -10,7 +10,7 @@ from pulumi_kubernetes.scheduling import v1 as scheduling
 
 from strata.model import Kind, Workload
 from strata.pins import POD_SECURITY_VERSION
-from strata.platforms.kubernetes.cluster import Allowance, NodeGroup
+from strata.platforms.kubernetes.cluster import Allowance, NodeGroup, pods_at_most
 from strata.platforms.kubernetes.formatting import cores, mebibytes
 from strata.platforms.kubernetes.names import NAME
 from strata.platforms.kubernetes.network_policies import policy, to_name_servers
@@ -18,7 +18,18 @@ from strata.platforms.kubernetes.objects import Objects
 
 POD_SECURITY = "restricted"
 
-PRIORITIES = {Kind.DATASTORE: 3000, Kind.GATEWAY: 2000, Kind.APPLICATION: 1000}
+PRIVILEGED = "privileged"
+"""The profile of the one namespace whose pods may access their node."""
+
+AGENT = "agent"
+"""The priority class of what runs on every node: unlike other pods, these can't run elsewhere."""
+
+PRIORITIES: Mapping[str, int] = {
+    AGENT: 4000,
+    Kind.DATASTORE: 3000,
+    Kind.GATEWAY: 2000,
+    Kind.APPLICATION: 1000,
+}
 """When there is no room, pods with lower numbers are evicted first. Only the order matters; all are
 above 0, the priority of a pod without a class, and below 10^9, where the system's own begin."""
 
@@ -69,12 +80,15 @@ class Namespace(pulumi.ComponentResource):
 
 
 def priority_class(namespace: str, workload: Workload) -> str:
-    kind = Kind.APPLICATION if workload.kind is Kind.JOB else workload.kind
+    kind: str = Kind.APPLICATION if workload.kind is Kind.JOB else workload.kind
+    if workload.on_every_node:
+        kind = AGENT
     return f"{namespace}-{kind}"
 
 
 def make(
     workloads: Sequence[Workload],
+    groups: Sequence[NodeGroup],
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
     allowance: Allowance,
     objects: Objects,
@@ -85,7 +99,7 @@ def make(
     has_data = any(not volume.cache for one in workloads for volume in one.volumes)
     made = Namespace(
         name,
-        NamespaceArgs(objects=objects, quota=bounds(workloads, gpu_groups, allowance)),
+        NamespaceArgs(objects=objects, quota=bounds(workloads, groups, gpu_groups, allowance)),
         pulumi.ResourceOptions(protect=has_data or None),
     )
     classes = [
@@ -102,17 +116,43 @@ def make(
     return made.namespace, [*made.ready, *classes]
 
 
+def make_agents(
+    name: str,
+    workloads: Iterable[Workload],
+    groups: Sequence[NodeGroup],
+    objects: Objects,
+    opts: pulumi.ResourceOptions,
+    others: int = 0,
+) -> tuple[pulumi.Resource, ...]:
+    """The privileged namespace, and what its pods depend on besides; empty if nothing needs it.
+    `others`: how many pods of the cluster's own are in it."""
+    agents = [one for one in workloads if one.host_mounts]
+    pods = others + sum(_pods_with_update(one, groups) for one in agents)
+    if not pods:
+        return ()
+    args = NamespaceArgs(objects=objects, pod_security=PRIVILEGED, quota={"pods": str(pods)})
+    made = Namespace(name, args, opts)
+    return (made.namespace, *made.ready)
+
+
+def _pods_with_update(workload: Workload, groups: Sequence[NodeGroup]) -> int:
+    """How many pods there can be: one more for each Deployment while it is updated. What runs on every
+    node has twice as many, because new nodes join before those that they replace leave."""
+    most = pods_at_most(workload, groups)
+    if workload.on_every_node:
+        return 2 * most
+    return most + (0 if workload.volumes or workload.kind is Kind.JOB else 1)
+
+
 def bounds(
     workloads: Sequence[Workload],
+    groups: Sequence[NodeGroup],
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]],
     allowance: Allowance,
 ) -> dict[str, str]:
-    """The sum for all pods: as many as the autoscaler may start, one more for each Deployment while
-    it is updated, and those that the target adds."""
-    pods = [
-        (one, one.replicas_at_most + (0 if one.volumes or one.kind is Kind.JOB else 1))
-        for one in workloads
-    ]
+    """The sum for all pods: as many as the autoscaler may start, the additional ones of updates, and
+    those that the target adds. `workloads`: those of this namespace."""
+    pods = [(one, _pods_with_update(one, groups)) for one in workloads]
     memory_mib = allowance.memory_mib + sum(most * one.resources.memory_mib for one, most in pods)
     claims_gib = [
         volume.size_gib

@@ -1,17 +1,19 @@
 """Links become NetworkPolicies: everything else is denied, in both directions."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pulumi
 from pulumi_kubernetes.meta import v1 as meta
 from pulumi_kubernetes.networking import v1 as networking
 
-from strata.model import Link, Protocol
-from strata.platforms.kubernetes.cluster import Exposure
+from strata.model import Link, Protocol, Workload
+from strata.platforms.kubernetes.access import reads_every_pod, reads_kubelets
+from strata.platforms.kubernetes.cluster import Connection, Destination
 from strata.platforms.kubernetes.exposure import ports
-from strata.platforms.kubernetes.objects import WorkloadObjects
+from strata.platforms.kubernetes.objects import Objects, WorkloadObjects
 
+INTERNET = "0.0.0.0/0"
 NOT_THE_INTERNET = (
     "10.0.0.0/8",  # RFC 1918
     "100.64.0.0/10",  # RFC 6598: shared address space, also used for pods by some clusters
@@ -25,6 +27,9 @@ NOT_THE_INTERNET = (
 DNS_NAMESPACE = "kube-system"
 DNS_LABELS = {"k8s-app": "kube-dns"}
 """Labels of the DNS servers' pods. CoreDNS has them too (its chart and EKS's add-on)."""
+
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
+"""The label of every namespace with its name."""
 
 LinkPort = tuple[int, int | None, Protocol]
 """The port of a link, the last one of a range, and the protocol."""
@@ -64,28 +69,54 @@ def to_addresses(
     )
 
 
+def to(destination: Destination) -> networking.NetworkPolicyEgressRuleArgs:
+    """Allows connections to addresses outside the pods."""
+    return to_addresses(destination.ranges, destination.port, destination.excluded)
+
+
 def to_name_servers() -> networking.NetworkPolicyEgressRuleArgs:
     """Allows DNS requests to the cluster's DNS servers."""
-    peer = networking.NetworkPolicyPeerArgs(
-        namespace_selector=meta.LabelSelectorArgs(
-            match_labels={"kubernetes.io/metadata.name": DNS_NAMESPACE}
-        ),
-        pod_selector=meta.LabelSelectorArgs(match_labels=DNS_LABELS),
-    )
+    peer = pods_in(DNS_NAMESPACE, meta.LabelSelectorArgs(match_labels=DNS_LABELS))
     return networking.NetworkPolicyEgressRuleArgs(
         to=[peer], ports=[_port(53, protocol=Protocol.UDP), _port(53)]
     )
 
 
+def pods_in(namespace: str, pods: meta.LabelSelectorArgs) -> networking.NetworkPolicyPeerArgs:
+    """Pods of another namespace."""
+    return networking.NetworkPolicyPeerArgs(
+        namespace_selector=meta.LabelSelectorArgs(match_labels={NAMESPACE_NAME: namespace}),
+        pod_selector=pods,
+    )
+
+
+def from_scrapers(
+    scrapers: Iterable[Workload], port: int, objects: Objects
+) -> list[networking.NetworkPolicyIngressRuleArgs]:
+    """Lets services of the stack read the metrics of a pod of the cluster's own."""
+    peers = [
+        pods_in(objects.names.namespace_of(one), objects.selector(one.name)) for one in scrapers
+    ]
+    if not peers:
+        return []
+    return [networking.NetworkPolicyIngressRuleArgs(from_=peers, ports=[_port(port)])]
+
+
 def make(
-    links: Sequence[Link], exposure: Exposure, own: WorkloadObjects
+    links: Sequence[Link],
+    namespaces: Mapping[str, str],
+    connection: Connection,
+    own: WorkloadObjects,
 ) -> networking.NetworkPolicy | None:
     """The connections that one service or job may receive and open. None if there are none: the
-    namespace's default policy covers that."""
-    workload = own.workload
+    namespace's default policy covers that. `namespaces`: by workload."""
+    workload, exposure = own.workload, connection.exposure
 
     def peer(name: str) -> networking.NetworkPolicyPeerArgs:
-        return networking.NetworkPolicyPeerArgs(pod_selector=own.objects.selector(name))
+        pods = own.objects.selector(name)
+        if namespaces[name] == own.objects.namespace:
+            return networking.NetworkPolicyPeerArgs(pod_selector=pods)
+        return pods_in(namespaces[name], pods)
 
     clients: dict[LinkPort, list[str]] = defaultdict(list)
     for link in links:
@@ -112,8 +143,7 @@ def make(
         for link in links
         if link.client == workload.name
     ]
-    if workload.has_internet_egress:
-        outgoing.append(to_addresses(["0.0.0.0/0"], excluded=NOT_THE_INTERNET))
+    outgoing += _beyond_the_stack(workload, connection, own.objects)
     if not incoming and not outgoing:
         return None
     return policy(
@@ -124,6 +154,24 @@ def make(
         ingress=incoming,
         egress=outgoing,
     )
+
+
+def _beyond_the_stack(
+    workload: Workload, connection: Connection, objects: Objects
+) -> Iterator[networking.NetworkPolicyEgressRuleArgs]:
+    """The connections that it may open to what is no service of the stack."""
+    if workload.has_internet_egress:
+        yield to_addresses([INTERNET], excluded=NOT_THE_INTERNET)
+    if workload.api_access:
+        yield from map(to, connection.api_server)
+    if reads_kubelets(workload):
+        yield from map(to, connection.kubelets)
+    if reads_every_pod(workload):
+        for metrics in connection.metrics:
+            peer = pods_in(metrics.namespace, objects.selector(metrics.pod))
+            yield networking.NetworkPolicyEgressRuleArgs(to=[peer], ports=[_port(metrics.port)])
+    if workload.bucket:
+        yield from map(to, connection.object_store)
 
 
 def _link_port(link: Link) -> LinkPort:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_kubernetes.apps import v1 as apps
 
+from strata.platforms.kubernetes.controllers import daemon_set
 from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.pod import Pod
-from strata.platforms.kubernetes.pod_template import pod_labels, template
+from strata.platforms.kubernetes.pod_template import pod_labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +31,7 @@ class NodeAgent(pulumi.ComponentResource):
         pod, objects = args.pod, args.objects
         labels = pod_labels(pod, objects)
         account = objects.account(name, pod.name, labels, self, [args.namespace])
-        self.daemon_set = apps.DaemonSet(
-            name,
-            metadata=objects.metadata(pod.name, labels, args.annotations),
-            spec=apps.DaemonSetSpecArgs(
-                selector=objects.selector(pod.name), template=template(pod, objects)
-            ),
-            opts=objects.options(self, [*args.ready, account]),
+        self.daemon_set = daemon_set(
+            name, pod, objects, objects.options(self, [*args.ready, account]), args.annotations
         )
         self.register_outputs({})

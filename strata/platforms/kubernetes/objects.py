@@ -38,6 +38,10 @@ class Objects:
         """For what runs for the cluster's own sake, in another namespace than the workloads."""
         return replace(self, other_namespace=namespace, component="cluster", pull_secret=None)
 
+    def for_agents(self) -> "Objects":
+        """For services of the stack that access their node."""
+        return replace(self, other_namespace=self.names.agents_namespace)
+
     def metadata(
         self,
         name: str,

@@ -8,7 +8,7 @@ import pulumi
 
 from strata.config.settings import RegistryCredentials
 from strata.errors import Problem
-from strata.model import Composition, RenderContext, Service, Workload
+from strata.model import Composition, Link, RenderContext, Service, Workload
 from strata.model.secrets import DerivedSecrets
 from strata.platforms import outputs
 from strata.platforms.gpu import GpuDecision
@@ -22,10 +22,15 @@ from strata.platforms.kubernetes import (
     lifecycle,
     namespace,
 )
-from strata.platforms.kubernetes.cluster import ClusterTarget, NodeGroup, WorkloadSummary
+from strata.platforms.kubernetes.cluster import (
+    ClusterTarget,
+    NodeGroup,
+    WorkloadSummary,
+    pods_at_most,
+)
 from strata.platforms.kubernetes.deployer import deploy
 from strata.platforms.kubernetes.formatting import reference
-from strata.platforms.kubernetes.names import StackNames, headless
+from strata.platforms.kubernetes.names import StackNames, domain, headless
 from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.pods import ORDINAL_VARIABLE, POD_VARIABLE, Placed
 
@@ -76,7 +81,7 @@ class KubernetesPlatform:
         )
         references = {name: self.cluster.image(name) for name in set(images_by_workload.values())}
         not_pushed = tuple(images.not_pushed(references, self.names.stack, self.names.namespace))
-        servers = {link.server for link in composition.links}
+        namespaces = {one.name: self.names.namespace_of(one) for one in workloads}
         return KubernetesPlan(
             composition=composition,
             workloads=summary,
@@ -84,7 +89,11 @@ class KubernetesPlatform:
             gpus=gpus,
             placed={
                 one.name: self._placed(
-                    one, references[images_by_workload[one.name]], gpus, one.name in servers
+                    one,
+                    references[images_by_workload[one.name]],
+                    gpus,
+                    composition.links,
+                    namespaces,
                 )
                 for one in workloads
             },
@@ -94,6 +103,7 @@ class KubernetesPlatform:
                 *self.settings_problems,
                 *checks.check_names(self.names),
                 *checks.check_workloads(workloads),
+                *checks.check_buckets(composition.services, self.cluster),
                 *self.cluster.check(composition.services, composition.jobs),
                 # What fits is unknown where the nodes are not what was asked for.
                 *(tuple(self.cluster.check_nodes()) or (*gpus.problems, *room.problems)),
@@ -125,7 +135,7 @@ class KubernetesPlatform:
         composition, granted = plan.composition, plan.gpus.granted
         images_by_workload = {name: one.image for name, one in plan.placed.items()}
         # The sum over all pods, at the autoscaler's largest.
-        pods = [one for one in composition.workloads for _ in range(one.replicas_at_most)]
+        pods = [one for one in composition.workloads for _ in range(pods_at_most(one, plan.groups))]
         return {
             "urls": {
                 one.name: _url(one, hosts[one.name])
@@ -159,12 +169,16 @@ class KubernetesPlatform:
         workload: Workload,
         image: str,
         gpus: GpuDecision[tuple[NodeGroup, ...]],
-        has_clients: bool,
+        links: Sequence[Link],
+        namespaces: Mapping[str, str],
     ) -> Placed:
+        own_namespace = namespaces[workload.name]
+        servers = {link.server for link in links if link.client == workload.name}
+        bucket = self.cluster.bucket(workload) if isinstance(workload, Service) else None
         context = RenderContext(
             addresses=lambda _: (EVERY_ADDRESS,),
             secrets=self.secrets,
-            host_name=self.names.host_name,
+            host_name=lambda service: f"{service}.{domain(namespaces[service])}",
             name_server=self.cluster.name_server,
             stack=self.names.stack,
             namespace=self.names.namespace,
@@ -177,6 +191,8 @@ class KubernetesPlatform:
                 for ordinal in range(workload.replicas)
             ],
             host=f"{reference(POD_VARIABLE)}.{headless(workload.name)}",
+            bucket=bucket.name if bucket else "",
+            region=bucket.region if bucket else "",
         )
         return Placed(
             workload=workload,
@@ -186,9 +202,15 @@ class KubernetesPlatform:
             folders=configuration.folders(workload, context, self.secrets),
             priority_class=namespace.priority_class(self.names.namespace, workload),
             drain_seconds=(
-                lifecycle.drain_seconds(workload, has_clients)
+                lifecycle.drain_seconds(
+                    workload, any(link.server == workload.name for link in links)
+                )
                 if isinstance(workload, Service)
                 else 0
+            ),
+            search_domains=tuple(
+                domain(one)
+                for one in sorted({namespaces[server] for server in servers} - {own_namespace})
             ),
         )
 

@@ -56,6 +56,10 @@ class ApiToken:
     expiration_seconds: int = 3600
 
 
+API_TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
+"""Where clients of the API server look for it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mount:
     """`name`: of the volume."""
@@ -118,7 +122,8 @@ NodeTerm = tuple[tuple[str, tuple[str, ...]], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSelection:
-    """Nodes with all of `labels` for which one of `terms` holds, if there are any."""
+    """Nodes with all of `labels` for which one of `terms` holds, if there are any. GPU nodes are
+    tainted, and only pods that tolerate the taint run on them."""
 
     labels: Mapping[str, str] = field(default_factory=dict)
     terms: tuple[NodeTerm, ...] = ()
@@ -131,7 +136,8 @@ class Pod:
 
     `group`: the user's number by default. `owns_volumes` gives new volumes to the group.
     `root_reason`: why it runs as root, and not as `user`. `spread` keeps replicas apart.
-    `host_aliases`: host names by address.
+    `host_aliases`: host names by address. `search_domains`: where short names resolve, after those of
+    its own namespace.
     """
 
     name: str
@@ -151,6 +157,7 @@ class Pod:
     nodes: NodeSelection = NodeSelection()
     spread: bool = False
     host_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    search_domains: tuple[str, ...] = ()
 
     @property
     def mounts(self) -> tuple[Mount, ...]:

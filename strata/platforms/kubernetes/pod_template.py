@@ -58,6 +58,11 @@ def template(pod: Pod, objects: Objects) -> core.PodTemplateSpecArgs:
                 for address, hosts in pod.host_aliases.items()
             ]
             or None,
+            dns_config=(
+                core.PodDNSConfigArgs(searches=list(pod.search_domains))
+                if pod.search_domains
+                else None
+            ),
             tolerations=[toleration] if pod.nodes.tolerates_gpu_taint else None,
             node_selector=dict(pod.nodes.labels) or None,
             affinity=_affinity(pod.nodes),

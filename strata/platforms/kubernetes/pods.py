@@ -3,21 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from strata.model import Job, RenderContext, Service, Text, Workload, render
+from strata.model import HostFolder, Job, RenderContext, Service, Text, Workload, render
 from strata.platforms.kubernetes import lifecycle
 from strata.platforms.kubernetes.cluster import NodeGroup
 from strata.platforms.kubernetes.configuration import Folder
 from strata.platforms.kubernetes.exposure import numbered
 from strata.platforms.kubernetes.names import ZONE
 from strata.platforms.kubernetes.pod import (
+    API_TOKEN_FOLDER,
     NO_GPU,
+    ApiToken,
     Claim,
     Container,
     ContainerPort,
     ContainerResources,
     EmptyDir,
     Files,
+    HostPath,
     Mount,
+    NodeSelection,
     Pod,
     PodField,
     gpu_nodes,
@@ -36,11 +40,16 @@ SHARED_MEMORY_MIB = 64
 """The /dev/shm that a container runtime gives by itself (containerd and CRI-O alike)."""
 
 
+HOST_FOLDERS: Mapping[HostFolder, str] = {HostFolder.POD_LOGS: "/var/log/pods"}
+"""The folders of a node (Kubernetes documentation, "Logging Architecture")."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Placed:
     """A service or a job with all that is known of it once the stack is checked.
 
     `groups`: where it runs on GPUs; empty: on the CPU. `drain_seconds`: see `lifecycle`.
+    `search_domains`: those of servers in another namespace.
     """
 
     workload: Workload
@@ -50,6 +59,7 @@ class Placed:
     folders: tuple[Folder, ...]
     priority_class: str
     drain_seconds: int = 0
+    search_domains: tuple[str, ...] = ()
 
 
 def describe(placed: Placed) -> Pod:
@@ -65,10 +75,16 @@ def describe(placed: Placed) -> Pod:
         user=int(user),
         group=int(group or user),
         owns_volumes=True,
+        root_reason=_root_reason(workload) if int(user) == 0 else None,
         priority_class=placed.priority_class,
-        nodes=gpu_nodes(placed.groups),
+        nodes=(
+            NodeSelection(tolerates_gpu_taint=True)
+            if workload.on_every_node
+            else gpu_nodes(placed.groups)
+        ),
         spread=workload.replicas_at_most > 1,
         host_aliases=_host_aliases(workload.extra_hosts),
+        search_domains=placed.search_domains,
     )
     if isinstance(workload, Job):
         # For one run, counted from when a node accepts it; every retry gets as long.
@@ -87,6 +103,9 @@ def _container(placed: Placed) -> Container:
         container = replace(container, resources=replace(container.resources, gpus=gpus))
     if not isinstance(workload, Service):
         return container
+    if workload.api_access:
+        token = Mount(name="api-token", path=API_TOKEN_FOLDER, source=ApiToken(), read_only=True)
+        container = replace(container, mounts=(*container.mounts, token))
     startup, readiness, liveness = lifecycle.probes(workload.probe)
     return replace(
         container,
@@ -150,10 +169,19 @@ def _mounts(placed: Placed) -> tuple[Mount, ...]:
     for name, path, size_mib in in_memory:
         source = EmptyDir(size_mib=size_mib, in_memory=True)
         mounts.append(Mount(name=name, path=path, source=source))
+    for mount in workload.host_mounts:
+        host = HostPath(path=HOST_FOLDERS[mount.folder], type="Directory", reason=mount.reason)
+        name = f"host-{mount.folder}"
+        mounts.append(Mount(name=name, path=mount.path, source=host, read_only=True))
     for index, folder in enumerate(placed.folders):
         files = Files(object_name=folder.name, secret=folder.secret)
         mounts.append(Mount(name=f"files-{index}", path=folder.path, source=files, read_only=True))
     return tuple(mounts)
+
+
+def _root_reason(workload: Workload) -> str:
+    """Only what reads folders of its node may be root (`checks`)."""
+    return "; ".join(mount.reason for mount in workload.host_mounts)
 
 
 def _host_aliases(extra_hosts: Mapping[str, str]) -> Mapping[str, tuple[str, ...]]:

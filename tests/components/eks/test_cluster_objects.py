@@ -99,7 +99,7 @@ def test_there_is_one_privileged_namespace_and_only_for_gpus(
 ) -> None:
     enforce = "pod-security.kubernetes.io/enforce"
     for program, expected in (
-        (stack, {"strata-gpu": "privileged", "strata-system": "restricted"}),
+        (stack, {"strata-prod-agents": "privileged", "strata-system": "restricted"}),
         (plain, {"strata-system": "restricted"}),
     ):
         namespaces = _objects(program, "Namespace")
@@ -111,7 +111,7 @@ def test_a_stack_without_gpus_has_nothing_of_them(plain: Program) -> None:
     assert _objects(plain, "DaemonSet") == {}
 
 
-@pytest.mark.parametrize("namespace", ["strata-system", "strata-gpu"])
+@pytest.mark.parametrize("namespace", ["strata-system", "strata-prod-agents"])
 def test_namespaces_are_closed_and_bounded(stack: Program, namespace: str) -> None:
     policies = _objects(stack, "NetworkPolicy", namespace)
     deny = policies["default-deny"]["spec"]
@@ -122,7 +122,7 @@ def test_namespaces_are_closed_and_bounded(stack: Program, namespace: str) -> No
 
 
 def test_the_plugin_runs_where_bottlerocket_does_not_bring_its_own(rich: Program) -> None:
-    daemons = _objects(rich, "DaemonSet", "strata-gpu")
+    daemons = _objects(rich, "DaemonSet", "strata-prod-agents")
     assert {name: _groups(_pod(one)) for name, one in daemons.items()} == {
         "nvidia-device-plugin": ["whole"],
         "nvidia-device-plugin-mig": ["sliced"],
@@ -132,7 +132,7 @@ def test_the_plugin_runs_where_bottlerocket_does_not_bring_its_own(rich: Program
 
 def test_gpu_pods_have_no_more_rights_than_they_need(rich: Program) -> None:
     capabilities = {}
-    for name, one in _objects(rich, "DaemonSet", "strata-gpu").items():
+    for name, one in _objects(rich, "DaemonSet", "strata-prod-agents").items():
         pod = _pod(one)
         assert pod["automountServiceAccountToken"] is False
         assert pod["serviceAccountName"] == name
@@ -151,7 +151,7 @@ def test_gpu_pods_have_no_more_rights_than_they_need(rich: Program) -> None:
 
 
 def test_the_plugin_waits_for_the_configuration_of_its_node(rich: Program) -> None:
-    daemons = _objects(rich, "DaemonSet", "strata-gpu")
+    daemons = _objects(rich, "DaemonSet", "strata-prod-agents")
     for name, path in (
         ("nvidia-device-plugin", "/etc/strata/device-plugin.yaml"),
         ("nvidia-device-plugin-mig", "/run/strata/device-plugin.yaml"),
@@ -167,7 +167,7 @@ def test_the_plugin_waits_for_the_configuration_of_its_node(rich: Program) -> No
 
 
 def test_gpu_metrics_are_taken_every_15_seconds(stack: Program) -> None:
-    exporter = _objects(stack, "DaemonSet", "strata-gpu")["dcgm-exporter"]
+    exporter = _objects(stack, "DaemonSet", "strata-prod-agents")["dcgm-exporter"]
     annotations = exporter["spec"]["template"]["metadata"]["annotations"]
     scraped = {key: value for key, value in annotations.items() if key.startswith("prometheus")}
     assert scraped == {"prometheus.io/scrape": "true", "prometheus.io/port": "9400"}

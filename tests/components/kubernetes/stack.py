@@ -88,6 +88,9 @@ class FakeCluster:
     def image(self, name: str) -> str:
         return self.images.reference(name)
 
+    def bucket(self, service: Service) -> None:
+        return None
+
     def check_nodes(self) -> Iterable[Problem]:
         return self.wrong_nodes
 
@@ -152,7 +155,7 @@ class Recorded(Mocks):
 
     def workload(self, name: str) -> dict[str, Any]:
         """The Deployment, StatefulSet, Job or CronJob of a service or job."""
-        kinds = ("Deployment", "StatefulSet", "Job", "CronJob")
+        kinds = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
         (found,) = [self.inputs[kind, name] for kind in kinds if (kind, name) in self.inputs]
         return found
 

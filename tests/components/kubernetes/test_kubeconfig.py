@@ -16,13 +16,14 @@ import pytest
 import yaml
 
 from strata.config import Settings
-from strata.model import GpuSharing, InvalidStackError, LogRotation, Volume
+from strata.model import ApiAccess, GpuSharing, InvalidStackError, LogRotation, Volume
 from strata.model.certificates import CertificateAuthority
 from strata.platforms.kubernetes import discovery
 from strata.platforms.kubernetes.discovery import DiscoveredCluster, discover
 from strata.platforms.kubernetes.kubeconfig import KubeconfigTarget
 from systems.reference import compose as reference
-from tests.components.kubernetes.stack import compose
+from tests.components.kubernetes.agents import describe, reader
+from tests.components.kubernetes.stack import compose, refused
 from tests.unit.examples import service
 
 SEED = b"\0" * 32
@@ -77,6 +78,13 @@ class Answers:
             notes = {"storageclass.kubernetes.io/is-default-class": str(self.default_class).lower()}
             one = {"metadata": {"name": "gp3", "annotations": notes}, "provisioner": "ebs"}
             return {"items": [one]}
+        if path == "/api/v1/namespaces/default/services/kubernetes":
+            return {"spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 443}]}}
+        if path.startswith("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"):
+            assert path.endswith("labelSelector=kubernetes.io/service-name%3Dkubernetes"), path
+            endpoints = [{"addresses": ["192.0.2.10"]}, {"addresses": ["192.0.2.11"]}]
+            ports = [{"port": 6443}]
+            return {"items": [{"addressType": "IPv4", "endpoints": endpoints, "ports": ports}]}
         assert path == "/apis/", path
         group = {"name": "metrics.k8s.io", "versions": [{"groupVersion": "g", "version": "v1"}]}
         return {"groups": [group] if self.metrics else []}
@@ -401,6 +409,41 @@ def test_a_stack_on_it(kubeconfig: Kubeconfig) -> None:
     assert made.outputs["urls"] == {"gateway": "https://strata.example.com"}
     (claim,) = made.recorded.inputs["StatefulSet", "redis"]["spec"]["volumeClaimTemplates"]
     assert "storageClassName" not in claim["spec"], "the cluster's default one"
+
+
+def test_where_its_api_server_and_kubelets_are(kubeconfig: Kubeconfig) -> None:
+    public = node("public")
+    public["status"]["addresses"] = [
+        {"type": "InternalIP", "address": "198.51.100.7"},
+        {"type": "Hostname", "address": "public"},
+    ]
+    private = node("private")
+    private["status"]["addresses"] = [{"type": "InternalIP", "address": "10.0.0.7"}]
+    found = cluster(kubeconfig, Answers(nodes=[public, private]))
+    reads = ApiAccess(resources=("nodes/metrics",), cluster_wide=True)
+    recorded = compose(describe(reader(reads, image="redis")), cluster=found).recorded
+    reached = {
+        (peer["ipBlock"]["cidr"], port["port"])
+        for rule in recorded.inputs["NetworkPolicy", "reader"]["spec"]["egress"]
+        for peer in rule["to"]
+        for port in rule["ports"]
+    }
+    assert reached == {
+        ("10.96.0.1/32", 443),
+        ("192.0.2.10/32", 6443),
+        ("192.0.2.11/32", 6443),
+        ("10.0.0.0/8", 10250),
+        ("172.16.0.0/12", 10250),
+        ("192.168.0.0/16", 10250),
+        ("198.51.100.7/32", 10250),
+    }
+
+
+def test_it_has_no_bucket(kubeconfig: Kubeconfig) -> None:
+    found = cluster(kubeconfig, Answers())
+    error, recorded = refused(describe(service("store", image="redis", bucket=True)), cluster=found)
+    assert [one.path for one in error.problems] == ["service store: bucket"]
+    assert recorded.objects == {}
 
 
 def test_who_may_connect(kubeconfig: Kubeconfig) -> None:

@@ -12,22 +12,24 @@ import pulumi
 import yaml
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
-from pulumi_kubernetes.rbac import v1 as rbac
 
 from strata.config.aws import AwsSettings
-from strata.model import HttpProbe
+from strata.model import HttpProbe, Workload
+from strata.platforms.eks.aws.destinations import POD_IDENTITY_AGENT, api_server
 from strata.platforms.eks.aws.documents import Statement
 from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs
 from strata.platforms.eks.aws.location import AwsLocation
 from strata.platforms.eks.aws.node_groups import SYSTEM
 from strata.platforms.eks.facts.images import AUTOSCALER
+from strata.platforms.kubernetes.access import Subject, allow_everywhere, allow_in_namespace
 from strata.platforms.kubernetes.cluster import NODE_GROUP
 from strata.platforms.kubernetes.controllers import deployment
 from strata.platforms.kubernetes.lifecycle import probe
 from strata.platforms.kubernetes.namespace import Namespace, NamespaceArgs
-from strata.platforms.kubernetes.network_policies import policy, to_addresses
+from strata.platforms.kubernetes.network_policies import from_scrapers, policy, to
 from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.pod import (
+    API_TOKEN_FOLDER,
     NO_GPU,
     ApiToken,
     Container,
@@ -49,9 +51,6 @@ UNNEEDED_MINUTES = 5
 """How long a node is idle before it is removed. GPUs are billed by the second, and a node that was
 idle for so long seldom gets work in the next minutes. The autoscaler's default is 10. (Karpenter pools
 for GPUs commonly have `consolidateAfter: 300s`.)"""
-
-POD_IDENTITY_AGENT = "169.254.170.23/32"
-"""The address at which pods get credentials (Amazon EKS User Guide, "EKS Pod Identity agent")."""
 
 PRIORITIES = "cluster-autoscaler-priority-expander"
 RULES = files(__package__).joinpath("autoscaler_rules.yaml")
@@ -120,7 +119,6 @@ def autoscaler(image: str, aws: AwsSettings, location: AwsLocation) -> Pod:
         period_seconds=30,
         timeout_seconds=5,
     )
-    token = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
     container = Container(
         name=AUTOSCALER,
         image=image,
@@ -146,7 +144,7 @@ def autoscaler(image: str, aws: AwsSettings, location: AwsLocation) -> Pod:
         ports=(ContainerPort(name="metrics", number=METRICS_PORT),),
         readiness=check,
         liveness=check,
-        mounts=(Mount(name="token", path=token, source=ApiToken(), read_only=True),),
+        mounts=(Mount(name="token", path=API_TOKEN_FOLDER, source=ApiToken(), read_only=True),),
     )
     return Pod(
         name=AUTOSCALER,
@@ -161,7 +159,7 @@ def autoscaler(image: str, aws: AwsSettings, location: AwsLocation) -> Pod:
 @dataclass(frozen=True, kw_only=True)
 class AutoscalerArgs:
     """`node_group_prefix`: the start of the names of the node groups. `ready` is created before the
-    pod."""
+    pod. `scrapers` read its metrics."""
 
     aws: AwsSettings
     location: AwsLocation
@@ -170,6 +168,7 @@ class AutoscalerArgs:
     image: str
     node_group_prefix: str
     ready: tuple[pulumi.Resource, ...]
+    scrapers: tuple[Workload, ...] = ()
 
 
 class Autoscaler(pulumi.ComponentResource):
@@ -204,20 +203,17 @@ class Autoscaler(pulumi.ComponentResource):
             data={"priorities": priorities(args.aws, args.node_group_prefix)},
             opts=inside,
         )
-        # The API server and AWS's endpoints are all in the VPC. The API server is called at its
-        # Service's address and answers at its own in the VPC. The agent has the pod's credentials.
+        # AWS's endpoints are in the VPC, as the API server is. The agent has the pod's credentials.
         egress = policy(
             f"{name}-out",
             objects.metadata(AUTOSCALER),
             inside,
             pods=objects.selector(AUTOSCALER),
-            types=["Egress"],
-            egress=[
-                to_addresses([str(args.aws.range), str(args.aws.service_range)], 443),
-                to_addresses([POD_IDENTITY_AGENT], 80),
-            ],
+            ingress=from_scrapers(args.scrapers, METRICS_PORT, objects),
+            egress=[to(api_server(args.aws)), to(POD_IDENTITY_AGENT)],
         )
-        ready = [*args.ready, *namespace.ready, *role.ready, *self._rights(inside, account)]
+        rights = self._rights(namespace.namespace, account)
+        ready = [*args.ready, *namespace.ready, *role.ready, *rights]
         self.deployment = deployment(
             name,
             autoscaler(args.image, args.aws, args.location),
@@ -230,35 +226,17 @@ class Autoscaler(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _rights(
-        self, inside: pulumi.ResourceOptions, account: pulumi.Resource
+        self, namespace: pulumi.Resource, account: core.ServiceAccount
     ) -> list[pulumi.Resource]:
         name, objects = self._name, self._objects
         rules = yaml.safe_load(RULES.read_text())
-        everywhere = f"strata-{AUTOSCALER}"
         labels = objects.names.labels(AUTOSCALER, objects.component)
-        cluster_wide = objects.metadata(everywhere, labels, cluster_wide=True)
-        own = objects.metadata(AUTOSCALER)
-        subjects = [
-            rbac.SubjectArgs(kind="ServiceAccount", name=AUTOSCALER, namespace=objects.namespace)
-        ]
-        cluster_role = rbac.ClusterRole(
-            name, metadata=cluster_wide, rules=rules["ClusterRole"], opts=objects.options(self)
-        )
-        role = rbac.Role(name, metadata=own, rules=rules["Role"], opts=inside)
-        group = "rbac.authorization.k8s.io"
+        subject = Subject(account=account, name=AUTOSCALER, namespace=objects.namespace)
         return [
-            rbac.ClusterRoleBinding(
-                name,
-                metadata=cluster_wide,
-                role_ref=rbac.RoleRefArgs(api_group=group, kind="ClusterRole", name=everywhere),
-                subjects=subjects,
-                opts=objects.options(self, [account, cluster_role]),
+            allow_everywhere(
+                name, f"strata-{AUTOSCALER}", rules["ClusterRole"], subject, objects, labels, self
             ),
-            rbac.RoleBinding(
-                name,
-                metadata=own,
-                role_ref=rbac.RoleRefArgs(api_group=group, kind="Role", name=AUTOSCALER),
-                subjects=subjects,
-                opts=objects.options(self, [account, role]),
+            allow_in_namespace(
+                name, AUTOSCALER, rules["Role"], subject, objects, labels, self, namespace
             ),
         ]

@@ -9,23 +9,29 @@ import pulumi_kubernetes
 
 from strata.config.aws import AwsSettings, GpuNodes
 from strata.model import GpuSharing
-from strata.platforms.eks.add_ons.autoscaler import Autoscaler, AutoscalerArgs
+from strata.platforms.eks.add_ons.autoscaler import (
+    METRICS_PORT,
+    SYSTEM_NAMESPACE,
+    Autoscaler,
+    AutoscalerArgs,
+)
+from strata.platforms.eks.add_ons.dcgm_exporter import PORT as DCGM_PORT
 from strata.platforms.eks.add_ons.dcgm_exporter import dcgm_exporter
 from strata.platforms.eks.add_ons.device_plugin import device_plugin, needs_plugin
 from strata.platforms.eks.add_ons.image_pull import allowance, image_pull
 from strata.platforms.eks.add_ons.storage_classes import StorageClasses, StorageClassesArgs
 from strata.platforms.eks.aws.location import AwsLocation
+from strata.platforms.eks.aws.node_groups import node_groups
 from strata.platforms.eks.facts.images import AUTOSCALER, DCGM_EXPORTER, DEVICE_PLUGIN, PAUSE
-from strata.platforms.kubernetes.cluster import WorkloadSummary
+from strata.platforms.kubernetes.access import reads_every_pod
+from strata.platforms.kubernetes.cluster import MetricsPort, WorkloadSummary
 from strata.platforms.kubernetes.images import ImageResolver
 from strata.platforms.kubernetes.names import StackNames
-from strata.platforms.kubernetes.namespace import Namespace, NamespaceArgs
+from strata.platforms.kubernetes.namespace import make_agents
+from strata.platforms.kubernetes.network_policies import from_scrapers, policy
 from strata.platforms.kubernetes.node_agent import NodeAgent, NodeAgentArgs
 from strata.platforms.kubernetes.objects import SKIP_AWAIT, Objects
 from strata.platforms.kubernetes.pod import Pod
-
-GPU_NAMESPACE = "strata-gpu"
-"""What needs the node's own folders for its GPUs: the one privileged namespace."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +55,9 @@ class ClusterAddOns(pulumi.ComponentResource):
     """The Kubernetes objects of the cluster itself. Those for GPUs exist only if a group has GPUs.
 
     Pods depend on `ready`: with a claim on the storage classes, with a GPU on the device plugins.
-    `allowance` is what `pull_images` needs of the quota of the workloads' namespace.
+    `allowance` is what `pull_images` needs of the quota of the workloads' namespace. `agents` is the
+    privileged namespace, which these have in common with agents of the stack; `metrics` are the pods
+    that its services may scrape.
     """
 
     def __init__(self, name: str, args: ClusterAddOnsArgs, opts: pulumi.ResourceOptions) -> None:
@@ -57,6 +65,8 @@ class ClusterAddOns(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._objects = Objects(names=args.names, provider=args.provider, component="cluster")
         self._child = pulumi.ResourceOptions(parent=self)
+        self._scrapers = tuple(filter(reads_every_pod, args.workloads.services))
+        self.metrics = [MetricsPort(namespace=SYSTEM_NAMESPACE, pod=AUTOSCALER, port=METRICS_PORT)]
         storage = StorageClasses(
             f"{name}-storage",
             StorageClassesArgs(objects=self._objects, key_arn=args.volume_key_arn),
@@ -72,9 +82,12 @@ class ClusterAddOns(pulumi.ComponentResource):
                 image=args.images.reference(AUTOSCALER),
                 node_group_prefix=args.node_group_prefix,
                 ready=args.ready,
+                scrapers=self._scrapers,
             ),
             self._child,
         )
+        self._plugin_groups = [one for one in args.aws.gpu_nodes if needs_plugin(one)]
+        self.agents = self._make_agents_namespace()
         self.ready: tuple[pulumi.Resource, ...] = (
             *storage.classes,
             autoscaler.deployment,
@@ -86,29 +99,29 @@ class ClusterAddOns(pulumi.ComponentResource):
         self.allowance = allowance(nodes_at_most(pulling, len(args.aws.zone_letters)))
         self.register_outputs({})
 
+    def _make_agents_namespace(self) -> tuple[pulumi.Resource, ...]:
+        args = self._args
+        return make_agents(
+            f"{self._name}-agents",
+            args.workloads.services,
+            node_groups(args.aws),
+            self._objects.in_namespace(args.names.agents_namespace),
+            self._child,
+            # Two on each GPU node that there can be.
+            others=2 * nodes_at_most(self._plugin_groups, len(args.aws.zone_letters)),
+        )
+
     def _gpu_agents(self) -> list[pulumi.Resource]:
         """The device plugins, which offer the GPUs, and the exporter beside them."""
-        args = self._args
-        groups = [one for one in args.aws.gpu_nodes if needs_plugin(one)]
+        args, groups = self._args, self._plugin_groups
         if not groups:
             return []
-        objects = self._objects.in_namespace(GPU_NAMESPACE)
-        namespace = Namespace(
-            f"{self._name}-gpu",
-            NamespaceArgs(
-                objects=objects,
-                pod_security="privileged",
-                # Two pods on each GPU node that there can be.
-                quota={"pods": str(2 * nodes_at_most(groups, len(args.aws.zone_letters)))},
-            ),
-            self._child,
-        )
-        ready = (*args.ready, *namespace.ready)
+        objects = self._objects.in_namespace(args.names.agents_namespace)
+        namespace, *closed = self.agents
+        ready = (*args.ready, *closed)
 
         def agent(name: str, pod: Pod) -> pulumi.Resource:
-            described = NodeAgentArgs(
-                pod=pod, objects=objects, namespace=namespace.namespace, ready=ready
-            )
+            described = NodeAgentArgs(pod=pod, objects=objects, namespace=namespace, ready=ready)
             return NodeAgent(f"{self._name}-{name}", described, self._child).daemon_set
 
         image = args.images.reference
@@ -119,6 +132,18 @@ class ClusterAddOns(pulumi.ComponentResource):
         ]
         every = [one.name for one in groups]
         agent("dcgm-exporter", dcgm_exporter(image(DCGM_EXPORTER), every))
+        self.metrics.append(
+            MetricsPort(namespace=objects.namespace, pod=DCGM_EXPORTER, port=DCGM_PORT)
+        )
+        if self._scrapers:
+            policy(
+                f"{self._name}-dcgm-exporter-in",
+                objects.metadata(DCGM_EXPORTER),
+                objects.options(self, [namespace]),
+                pods=objects.selector(DCGM_EXPORTER),
+                types=["Ingress"],
+                ingress=from_scrapers(self._scrapers, DCGM_PORT, objects),
+            )
         return plugins
 
     def pull_images(self, objects: Objects, before: Sequence[pulumi.Resource]) -> None:
