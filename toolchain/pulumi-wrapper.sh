@@ -22,6 +22,19 @@ if [ -n "$repair" ]; then
     (cd "$here/../.." && "$here/../venv/bin/python" -m toolchain repair "$repair") || exit
 fi
 
+# Pulumi trusts its state: that it can be read, is of this seed, and that what it records still exists in Docker.
+more=
+for command; do
+    case $command in
+    -*) continue ;;
+    up | update | preview | destroy | refresh)
+        more=$("$here/../venv/bin/python" -S "$here/../../toolchain/preflight.py" "$@") || exit
+        ;;
+    esac
+    break
+done
+
 # The engine runs for seconds: collecting garbage less often saves a tenth of a second per run.
 export GOGC="${GOGC:-400}"
-exec "$here/../lib/pulumi/pulumi" "$@"
+# shellcheck disable=SC2086 # no argument or one
+exec "$here/../lib/pulumi/pulumi" "$@" $more

@@ -17,6 +17,7 @@ from typing import Any
 
 from strata import docker_engine
 from strata.errors import SetupError
+from toolchain import preflight
 from toolchain.layout import Layout
 
 _PENDING = "pending_operations"
@@ -40,11 +41,11 @@ class StackState:
 
 
 def stacks(state: Path) -> list[StackState]:
-    states: list[StackState] = []
-    for path in sorted((state / ".pulumi" / "stacks").glob("*/*.json")):
-        checkpoint = json.loads(path.read_text()).get("checkpoint") or {}
-        states.append(StackState(path.stem, checkpoint.get("latest") or {}))
-    return states
+    """The stacks in the state. Raises `SetupError` for a damaged one."""
+    return [
+        StackState(path.stem, preflight.read(path).get("latest") or {})
+        for path in sorted((state / ".pulumi" / "stacks").glob("*/*.json"))
+    ]
 
 
 def state_folder(layout: Layout) -> Path:

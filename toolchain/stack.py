@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from strata.errors import SetupError
+from toolchain import repair
 from toolchain.files import ensure_secret, write
 from toolchain.layout import DEV, Layout
 
@@ -98,9 +99,10 @@ def exists(layout: Layout, stack: str) -> bool:
 
 def ensure(layout: Layout, environment: dict[str, str], stack: str) -> None:
     """Creates the secrets, the state and the stack if they are missing. Never replaces them."""
-    ensure_secret(layout.passphrase)
-    ensure_secret(layout.seed)
+    _ensure_secrets(layout)
     layout.state.mkdir(parents=True, exist_ok=True)
+    # Pulumi's files can be read by everyone.
+    layout.state.chmod(0o700)
     configure_git(layout)
     if not exists(layout, stack) or not layout.salt(stack).is_file():
         _create(layout, environment, stack)
@@ -109,6 +111,23 @@ def ensure(layout: Layout, environment: dict[str, str], stack: str) -> None:
     if text != wanted:
         write(layout.stack_file(stack), wanted)
     refresh_index(layout, stack)
+
+
+def _ensure_secrets(layout: Layout) -> None:
+    """Creates the passphrase and the seed. Rejects to create one that existing stacks need."""
+    states = repair.stacks(layout.state)
+    with_resources = [state for state in states if state.deployment.get("resources")]
+    for path, users, loss in (
+        (layout.passphrase, states, "its state can't be decrypted"),
+        (layout.seed, with_resources, "its data can't be used"),
+    ):
+        if users and not (path.is_file() and path.read_text().strip()):
+            raise SetupError(
+                f"{path} is missing or empty, and without it the stack {users[0].name} is lost: {loss}",
+                f"restore it from your backup, or give up the stack: remove {layout.state}, and what"
+                f" `docker ps --all --filter label=strata.stack={users[0].name}` lists",
+            )
+        ensure_secret(path)
 
 
 def _create(layout: Layout, environment: dict[str, str], stack: str) -> None:

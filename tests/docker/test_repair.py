@@ -1,6 +1,7 @@
 """An update without changes looks at what runs, and repairs it; nothing that Pulumi does deletes data."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from strata.platforms.docker import leftovers
+from strata.platforms.docker.names import STACK as STACK_LABEL
 from tests.docker.conftest import containers, remove
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
@@ -107,6 +110,35 @@ def test_a_damaged_stack_is_repaired(
     assert warning not in again.output, again.output
 
 
+def remove_all(engine: Any) -> None:
+    """Removes the containers and networks of the stack, and keeps its volumes."""
+    leftovers.remove(engine, {STACK_LABEL: STACK})
+
+
+def test_what_is_gone_is_created_again(engine: Any, stack: Project) -> None:
+    remove_all(engine)
+    up = stack.up()
+    assert up.status == 0, up.output
+    assert f"No longer in Docker, created again: strata-{STACK}-client-1" in up.output, up.output
+    assert set(containers(engine, STACK)) == {"server", "client"}
+    again = stack.up()
+    assert "created" not in again.output, again.output
+
+
+def test_a_data_volume_that_is_gone_is_created_again_only_when_told(
+    engine: Any, stack: Project
+) -> None:
+    remove_all(engine)
+    engine.volumes.get(VOLUME).remove()
+    rejected = stack.up()
+    assert rejected.status != 0, rejected.output
+    assert f"volumes with data no longer exist in Docker: {VOLUME}" in rejected.output
+    assert containers(engine, STACK) == {}
+    confirmed = stack.run("up", "--yes", "--skip-preview", "--refresh")
+    assert confirmed.status == 0, confirmed.output
+    assert set(containers(engine, STACK)) == {"server", "client"}
+
+
 def test_a_destroyed_stack_keeps_its_data(engine: Any, stack: Project) -> None:
     server = containers(engine, STACK)["server"]
     assert server.exec_run(["bash", "-c", "echo kept > /data/file"]).exit_code == 0
@@ -152,9 +184,19 @@ def test_another_seed_is_rejected_beside_live_data(engine: Any, stack: Project) 
     before = {name: one.id for name, one in containers(engine, STACK).items()}
     seed.write_text("another seed, as a lost one would be replaced by")
     try:
-        rejected = stack.up()
+        updated, destroyed = stack.up(), stack.destroy()
+        # Without its state, only the labels in Docker tell.
+        state = stack.state.rename(stack.state.with_name("elsewhere"))
+        stack.state.mkdir()
+        assert stack.run("stack", "init", STACK, with_stack=False).status == 0
+        without_state = stack.up()
+        shutil.rmtree(stack.state)
+        state.rename(stack.state)
     finally:
         seed.write_text(original)
-    assert rejected.status != 0, rejected.output
-    assert "restore the seed" in rejected.output, rejected.output
+    for rejected in (updated, destroyed):
+        assert rejected.status != 0, rejected.output
+        assert "is not the one that the stack was created with" in rejected.output
+    assert without_state.status != 0, without_state.output
+    assert "restore the seed" in without_state.output, without_state.output
     assert {name: one.id for name, one in containers(engine, STACK).items()} == before

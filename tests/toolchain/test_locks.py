@@ -108,7 +108,9 @@ def wrapped(tmp_path: Path) -> Layout:
         folder.mkdir(parents=True)
     shutil.copy(here().root / "toolchain" / "pulumi-wrapper.sh", layout.bin / "pulumi")
     (layout.pulumi_folder / "pulumi").write_text('#!/bin/sh\necho "$#: $*"\nexit 7\n')
-    (layout.venv / "bin" / "python").write_text('#!/bin/sh\necho "python $*"\n')
+    (layout.venv / "bin" / "python").write_text(
+        '#!/bin/sh\ncase $1 in -S) [ ! -f "$MISSING" ] || echo --refresh ;; *) echo "python $*" ;; esac\n'
+    )
     for folder in (layout.bin, layout.pulumi_folder, layout.venv / "bin"):
         for path in folder.iterdir():
             path.chmod(0o755)
@@ -132,6 +134,15 @@ REPAIR = "python -m toolchain repair"
 
 def test_the_wrapper_passes_arguments_and_status_through(wrapped: Layout) -> None:
     assert run(wrapped, "up", "--stack", "a name") == ["3: up --stack a name"]
+
+
+def test_the_wrapper_refreshes_if_something_is_missing(
+    wrapped: Layout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "missing").touch()
+    monkeypatch.setenv("MISSING", str(tmp_path / "missing"))
+    assert run(wrapped, "--non-interactive", "up") == ["3: --non-interactive up --refresh"]
+    assert run(wrapped, "config", "set", "a", "up") == ["4: config set a up"]
 
 
 def test_the_wrapper_repairs_before_a_run_that_would_fail(wrapped: Layout) -> None:
