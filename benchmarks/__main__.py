@@ -7,6 +7,7 @@ from strata.errors import exit_on_error
 
 BENCHMARKS = {
     "up": "pulumi up against docker compose up, and with observability against without",
+    "overhead": "the memory and CPU of the observability services against those of the others",
     "inference": "the inference service against its model in a loop",
     "plan": "a preview of 10, 100 and 1,000 services on EKS against the same resources without Strata",
     "policies": "the overhead of a policy pack",

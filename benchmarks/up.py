@@ -18,7 +18,7 @@ from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -101,30 +101,36 @@ class Bench:
     def clear(self) -> None:
         leftovers.remove(self._client, {OWNER: owner_of(self._seed)}, volumes=True)
 
+    def containers(self) -> list[Any]:
+        """The running containers of the stack."""
+        label = f"{OWNER}={owner_of(self._seed)}"
+        listed: list[Any] = self._client.containers.list(filters={"label": label})
+        return listed
+
     def run(self, subject: Subject, rounds: int, folder: Path) -> dict[str, Times]:
         """Measures the subject and its peer in turn, `rounds` times."""
         if subject.observability:
             tools = (
-                self._strata("with", subject, folder, observability=True),
-                self._strata("without", subject, folder, observability=False),
+                self.strata("with", subject, folder, observability=True),
+                self.strata("without", subject, folder, observability=False),
             )
         else:
             tools = (
                 # Compose has no counterpart to observability.
-                self._strata("pulumi", subject, folder, observability=False),
+                self.strata("pulumi", subject, folder, observability=False),
                 self._compose(subject, folder),
             )
         times: dict[str, Times] = {tool.name: {phase: [] for phase in PHASES} for tool in tools}
         for number in range(1, rounds + 1):
             for tool in tools:
-                _log(f"{subject.title}: round {number} of {rounds}, {tool.name}")
+                log(f"{subject.title}: round {number} of {rounds}, {tool.name}")
                 for phase, arguments in zip(PHASES, (tool.up, tool.up, tool.down), strict=True):
                     times[tool.name][phase].append(tool.run(*arguments))
                 # Leftovers would disturb the other tool.
                 self.clear()
         return times
 
-    def _strata(self, name: str, subject: Subject, folder: Path, *, observability: bool) -> Tool:
+    def strata(self, name: str, subject: Subject, folder: Path, *, observability: bool) -> Tool:
         run = project.create(
             self._layout,
             folder / name,
@@ -154,7 +160,7 @@ class Bench:
             self._client,
             sorted({service.image for service in description.services}),
             self._images,
-            lambda name, state: _log(f"image {name}: {state or 'ready'}"),
+            lambda name, state: log(f"image {name}: {state or 'ready'}"),
         )
         place = folder / "compose"
         place.mkdir()
@@ -204,7 +210,7 @@ def table(subject: Subject, times: Mapping[str, Times]) -> str:
 
 
 @contextmanager
-def _exclusive(layout: Layout) -> Iterator[None]:
+def exclusive(layout: Layout) -> Iterator[None]:
     """Prevents a second run, which would disturb the measurements and remove resources of this one."""
     path = layout.folder / "bench" / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -218,7 +224,7 @@ def _exclusive(layout: Layout) -> Iterator[None]:
         yield
 
 
-def _log(text: str) -> None:
+def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
@@ -234,7 +240,7 @@ def main(
     if unknown:
         raise typer.BadParameter(f"no stack {', '.join(unknown)}")
     layout = here()
-    with _exclusive(layout):
+    with exclusive(layout):
         bench = Bench(layout)
         bench.clear()
         try:
