@@ -11,8 +11,14 @@ from strata.platforms.eks.add_ons.cluster_add_ons import ClusterAddOns, ClusterA
 from strata.platforms.eks.add_ons.managed import AddOns, AddOnsArgs
 from strata.platforms.eks.add_ons.storage_classes import CACHE, DATA
 from strata.platforms.eks.aws.backups import BACKUP_VALUE, Backups, BackupsArgs
+from strata.platforms.eks.aws.buckets import ServiceBucket, ServiceBucketArgs
 from strata.platforms.eks.aws.control_plane import ControlPlane, ControlPlaneArgs
-from strata.platforms.eks.aws.destinations import api_server, kubelets
+from strata.platforms.eks.aws.destinations import (
+    POD_IDENTITY_AGENT,
+    S3,
+    api_server,
+    kubelets,
+)
 from strata.platforms.eks.aws.domain import Domain, DomainArgs
 from strata.platforms.eks.aws.identity import node_role
 from strata.platforms.eks.aws.keys import Keys
@@ -105,6 +111,21 @@ class EksInfrastructure(pulumi.ComponentResource):
             ),
             self._child,
         )
+        buckets = {
+            one.name: ServiceBucket(
+                f"eks-bucket-{one.name}",
+                ServiceBucketArgs(
+                    location=location,
+                    cluster_name=self._cluster.name,
+                    service=one.name,
+                    namespace=args.names.namespace_of(one),
+                    key_arn=keys.data.arn,
+                ),
+                self._child,
+            )
+            for one in args.workloads.services
+            if one.bucket
+        }
         domain = Domain(
             "eks-domain",
             DomainArgs(location=location, domain=host, hosted_zone_id=aws.hosted_zone_id),
@@ -128,6 +149,8 @@ class EksInfrastructure(pulumi.ComponentResource):
             api_server=(api_server(aws),),
             kubelets=(kubelets(aws),),
             metrics=tuple(add_ons.metrics),
+            buckets={name: one.ready for name, one in buckets.items()},
+            object_store=(POD_IDENTITY_AGENT, S3),
             outputs=self._outputs(backups, domain),
         )
         self.register_outputs({})

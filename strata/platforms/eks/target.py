@@ -10,7 +10,7 @@ from strata.config import Settings
 from strata.model import Job, Problem, Service
 from strata.platforms.eks.add_ons import image_pull
 from strata.platforms.eks.aws import addresses, provider
-from strata.platforms.eks.aws.backups import check_bucket_name
+from strata.platforms.eks.aws.buckets import bucket_name, check_bucket_names
 from strata.platforms.eks.aws.location import AwsLocation
 from strata.platforms.eks.aws.node_groups import node_groups
 from strata.platforms.eks.aws.registry import Registry, RegistryArgs, repository_images
@@ -57,8 +57,9 @@ class EksTarget:
     def image(self, name: str) -> str:
         return self._images.reference(name)
 
-    def bucket(self, service: Service) -> Bucket | None:
-        return None
+    def bucket(self, service: Service) -> Bucket:
+        name = bucket_name(self._location, service.name)
+        return Bucket(name=name, region=self._location.region)
 
     def check_nodes(self) -> Iterator[Problem]:
         return check_nodes(self._settings.aws, self._aws.zone_letters)
@@ -66,7 +67,7 @@ class EksTarget:
     def check(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterator[Problem]:
         services, jobs = tuple(services), tuple(jobs)
         yield from check_settings(self._settings, self._today)
-        yield from check_bucket_name(self._location)
+        yield from check_bucket_names(self._location, services)
         yield from check_add_ons(self._settings.aws.add_ons)
         for workload in (*services, *jobs):
             if workload.name == image_pull.NAME:

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pulumi
 import pytest
 
-from strata.platforms.eks.aws.backups import Backups, BackupsArgs, check_bucket_name
+from strata.platforms.eks.aws.backups import Backups, BackupsArgs
+from strata.platforms.eks.aws.buckets import check_bucket_names
 from strata.platforms.eks.aws.registry import Registry, RegistryArgs, lifecycle
 from tests.components.eks.examples import LOCATION, ancestors, make, only
 from tests.planned import Program
@@ -131,8 +132,8 @@ def test_archives_are_reached_over_tls_alone(backups: Program) -> None:
 
 
 def test_a_name_of_a_stack_that_is_too_long_for_its_bucket_is_refused() -> None:
-    assert list(check_bucket_name(LOCATION)) == []
-    (problem,) = check_bucket_name(replace(LOCATION, cluster=42 * "a"))
+    assert list(check_bucket_names(LOCATION, ())) == []
+    (problem,) = check_bucket_names(replace(LOCATION, cluster=42 * "a"), ())
     assert problem.path == "stack"
     assert "by 1 characters" in problem.fix
 

@@ -1,18 +1,14 @@
 """Backups of a stack's volumes, and where archives go."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
 from pulumi_aws import backup, s3
 
-from strata.model import Problem
-from strata.platforms.eks.aws.documents import policy_document
+from strata.platforms.eks.aws.buckets import ARCHIVES, HardeningArgs, bucket_name, harden
 from strata.platforms.eks.aws.identity import Role, RoleArgs, trust
 from strata.platforms.eks.aws.location import AwsLocation
-
-# Amazon S3 user guide, "General purpose bucket naming rules".
-BUCKET_NAME_LENGTH = 63
 
 BACKUP_TAG = "strata.backup"
 BACKUP_VALUE = "aws-backup"
@@ -22,9 +18,6 @@ BACKUP_VALUE = "aws-backup"
 SCHEDULE = "cron(0 3 * * ? *)"
 START_WINDOW_MINUTES = 60
 COMPLETION_WINDOW_MINUTES = 480
-
-# An upload that takes longer has failed.
-ABORT_UPLOAD_DAYS = 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +45,25 @@ class Backups(pulumi.ComponentResource):
         protected = pulumi.ResourceOptions(parent=self, protect=True)
         self.vault = backup.Vault(f"{name}-vault", kms_key_arn=args.key_arn, opts=protected)
         self._plan(name, args)
+        archives = bucket_name(args.location, ARCHIVES)
         self.bucket = s3.Bucket(
             f"{name}-archives",
             # Fixed, so that it is known before the bucket exists and after the stack is lost.
-            bucket=bucket_name(args.location),
+            bucket=archives,
             opts=protected,
         )
-        self._harden_bucket(name, args)
+        harden(
+            f"{name}-archives",
+            self.bucket,
+            HardeningArgs(
+                name=archives,
+                key_arn=args.key_arn,
+                # Overwritten and deleted archives are kept as long as others.
+                restore_days=args.retention_days,
+                retention_days=args.retention_days,
+            ),
+            self,
+        )
         self.register_outputs({"vault": self.vault.name, "archives": self.bucket.id})
 
     def _plan(self, name: str, args: BackupsArgs) -> None:
@@ -108,96 +113,3 @@ class Backups(pulumi.ComponentResource):
             ],
             opts=pulumi.ResourceOptions(parent=self, depends_on=role.ready),
         )
-
-    def _harden_bucket(self, name: str, args: BackupsArgs) -> None:
-        name, bucket, opts = f"{name}-archives", self.bucket.id, self._child
-        s3.BucketPublicAccessBlock(
-            name,
-            bucket=bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=opts,
-        )
-        owner = s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced")
-        s3.BucketOwnershipControls(name, bucket=bucket, rule=owner, opts=opts)
-        versioning = s3.BucketVersioning(
-            name,
-            bucket=bucket,
-            versioning_configuration=s3.BucketVersioningVersioningConfigurationArgs(
-                status="Enabled"
-            ),
-            opts=opts,
-        )
-        by_default = (
-            s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-                sse_algorithm="aws:kms", kms_master_key_id=args.key_arn
-            )
-        )
-        encryption = s3.BucketServerSideEncryptionConfigurationRuleArgs(
-            apply_server_side_encryption_by_default=by_default,
-            # One request to KMS for many objects.
-            bucket_key_enabled=True,
-        )
-        s3.BucketServerSideEncryptionConfiguration(
-            name, bucket=bucket, rules=[encryption], opts=opts
-        )
-        policy = tls_only(f"arn:aws:s3:::{bucket_name(args.location)}")
-        s3.BucketPolicy(name, bucket=bucket, policy=policy, opts=opts)
-        s3.BucketLifecycleConfiguration(
-            name,
-            bucket=bucket,
-            rules=[_expiry(args.retention_days)],
-            # The rule on older versions needs versions.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
-        )
-
-
-def bucket_name(location: AwsLocation) -> str:
-    """The name of the bucket for archives. Bucket names are global, so it includes the account."""
-    return f"{location.cluster}-archives-{location.account}"
-
-
-def check_bucket_name(location: AwsLocation) -> Iterator[Problem]:
-    name = bucket_name(location)
-    if len(name) > BUCKET_NAME_LENGTH:
-        yield Problem(
-            "stack",
-            f"{location.cluster!r} (project and stack) is too long for the bucket {name}",
-            f"shorten the stack's name by {len(name) - BUCKET_NAME_LENGTH} characters",
-        )
-
-
-def _expiry(retention_days: int) -> s3.BucketLifecycleConfigurationRuleArgs:
-    """Overwritten and deleted archives are kept as long as others."""
-    return s3.BucketLifecycleConfigurationRuleArgs(
-        id="retention",
-        status="Enabled",
-        filter=s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
-        expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(days=retention_days),
-        noncurrent_version_expiration=(
-            s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
-                noncurrent_days=retention_days
-            )
-        ),
-        abort_incomplete_multipart_upload=(
-            s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
-                days_after_initiation=ABORT_UPLOAD_DAYS
-            )
-        ),
-    )
-
-
-def tls_only(bucket_arn: str) -> str:
-    """A bucket policy that rejects requests without TLS."""
-    return policy_document(
-        {
-            "Sid": "TlsOnly",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:*",
-            "Resource": [bucket_arn, f"{bucket_arn}/*"],
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
-    )
