@@ -13,6 +13,7 @@ ZONE = "topology.kubernetes.io/zone"
 HOST = "kubernetes.io/hostname"
 # The most that the nodes of EKS take with prefixes delegated to them, below 30 cores.
 PODS_OF_A_NODE = 110
+KUBELET = 10250
 
 
 def nodes(
@@ -57,5 +58,11 @@ def _node(group: NodeGroup, index: int, zone: str, addresses: IPv4Network) -> di
                 {"key": one.key, "value": one.value, "effect": one.effect} for one in group.taints
             ],
         },
-        "status": {"capacity": offers, "allocatable": offers},
+        "status": {
+            "capacity": offers,
+            "allocatable": offers,
+            # No pod has it: those of the node begin behind it.
+            "addresses": [{"type": "InternalIP", "address": str(addresses.network_address)}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET}},
+        },
     }
