@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import hmac
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import pulumi
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -111,6 +113,23 @@ class DerivedSecrets:
         """12 hex digits that depend on `content` and, without the seed, reveal nothing about it."""
         key = self.derive("fingerprint", "", 32)
         return hmac.new(key, content.encode(), hashlib.sha256).hexdigest()[:12]
+
+    def fingerprint_of(
+        self, contents: Mapping[str, pulumi.Input[str]], describe: Callable[[dict[str, str]], Any]
+    ) -> pulumi.Input[str]:
+        """The fingerprint of the JSON value that `describe` makes of files' contents."""
+
+        def of(resolved: dict[str, str]) -> str:
+            return self.fingerprint(json.dumps(describe(resolved), sort_keys=True))
+
+        plain = {name: text for name, text in contents.items() if isinstance(text, str)}
+        if len(plain) == len(contents):
+            return of(plain)
+        resolved = pulumi.Output.all(*contents.values()).apply(
+            lambda values: of(dict(zip(contents, map(str, values), strict=True)))
+        )
+        # It reveals nothing, and names what the files are in.
+        return pulumi.Output.unsecret(resolved)
 
     def derive(self, purpose: str, owner: str, length_bytes: int) -> bytes:
         generation = self._generations.get(owner, 1)

@@ -1,12 +1,15 @@
 """Text with parts that only the platform knows.
 
 A command argument, an environment value or the content of a file is a `Text`: a string, or a
-sequence of strings and of the parts below, which the platform fills in.
+sequence of strings and of the parts below, which the platform fills in. The content of a file may also
+be or contain a Pulumi `Output`, such as `pulumi.Config("app").require_secret("token")`: it is always secret.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+
+import pulumi
 
 from strata.model.secrets import DerivedSecrets, Secret
 
@@ -154,6 +157,7 @@ Part = (
     | ByDevice
     | MemoryMib
     | Cores
+    | pulumi.Output[str]
 )
 Text = Part | tuple[Part, ...]
 
@@ -168,9 +172,11 @@ def secrets_of(text: Text) -> Iterator[Secret]:
 
 
 def is_secret(text: Text) -> bool:
-    """Whether the text contains a secret that isn't public."""
+    """Whether the text contains a secret that isn't public. An `Output` is one: whether it was marked
+    as a secret is known only when it has a value."""
     return any(
-        isinstance(part, Confidential) or (isinstance(part, Secret) and not part.public)
+        isinstance(part, Confidential | pulumi.Output)
+        or (isinstance(part, Secret) and not part.public)
         for part in parts(text)
     )
 
@@ -219,8 +225,19 @@ class RenderContext:
 
 
 def render(text: Text, context: RenderContext) -> str:
-    """The text with every part filled in."""
+    """The text with every part filled in. It must not contain an `Output`: see `render_file`."""
     return "".join(_render(part, context) for part in parts(text))
+
+
+def render_file(text: Text, context: RenderContext) -> pulumi.Input[str]:
+    """The content of a file: a secret `Output` if the text contains any."""
+    rendered = [
+        part if isinstance(part, pulumi.Output) else _render(part, context) for part in parts(text)
+    ]
+    plain = [part for part in rendered if isinstance(part, str)]
+    if len(plain) == len(rendered):
+        return "".join(plain)
+    return pulumi.Output.secret(pulumi.Output.concat(*rendered))
 
 
 def _render(part: Part, context: RenderContext) -> str:
@@ -267,3 +284,6 @@ def _render(part: Part, context: RenderContext) -> str:
             return str(max(part.at_least, int(context.memory_mib * part.share)))
         case Cores():
             return str(max(1, math.ceil(context.cpu)))
+        case pulumi.Output():
+            # Where anyone can see it, it is rejected like any secret, and nothing is created.
+            return ""

@@ -1,18 +1,20 @@
 """Secrets are files: marked as secret on their way to the engine, and nowhere in plain."""
 
 import json
+from collections.abc import Callable
 
+import pulumi
 import pytest
 
 from strata.components import AppService, AppServiceArgs, Datastore, DatastoreArgs
 from strata.components.engines.rabbitmq import password_hash
 from strata.components.engines.redis import REDIS
-from strata.model import Secret, private_key
+from strata.model import File, Secret, private_key
 from strata.model.secrets import DerivedSecrets
 from strata.stack import Stack
 from systems.reference import compose as reference
 from tests.components.example import SMALL, application
-from tests.components.stack import SEED, Recorded, compose, plain
+from tests.components.stack import SEED, Recorded, compose, plain, refused
 
 OWNERS = ("postgres", "redis", "rabbitmq")
 
@@ -123,3 +125,32 @@ def test_two_clients_of_one_datastore_have_a_file_each() -> None:
     assert len(set(sources)) == 2
     assert "mounts" not in recorded.service("stranger")
     assert "CACHE_PASSWORD_FILE=/run/secrets/cache-password" in recorded.service("first")["envs"]
+
+
+@pytest.mark.parametrize("make", [pulumi.Output.from_input, pulumi.Output.secret])
+def test_an_output_is_a_secret_file(make: Callable[[str], pulumi.Output[str]]) -> None:
+    def described(token: str) -> Recorded:
+        def describe(stack: Stack) -> None:
+            content = ("token = ", make(token), "\n")
+            application(stack, "app", files=(File(path="/run/secrets/app.conf", content=content),))
+
+        return compose(describe).recorded
+
+    recorded = described("a user's token")
+    (upload,) = recorded.inputs["files"]["uploads"]["value"]
+    assert upload["content"] == "token = a user's token\n"
+    sent = json.dumps(plain(recorded.as_sent))
+    assert "a user's token" not in sent
+    (mount,) = recorded.service("app")["mounts"]
+    assert mount["source"] == recorded.inputs["app-run-secrets"]["name"]
+    assert mount["source"] in sent, "the name of the volume is no secret"
+    assert described("a user's token").service("app")["mounts"] == [mount]
+    assert described("another token").service("app")["mounts"] != [mount]
+
+
+def test_an_output_in_the_environment_is_rejected() -> None:
+    def describe(stack: Stack) -> None:
+        application(stack, "app", environment={"TOKEN": pulumi.Output.from_input("a token")})
+
+    error, _ = refused(describe)
+    assert [problem.path for problem in error.problems] == ["service app: environment.TOKEN"]

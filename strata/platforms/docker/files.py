@@ -7,16 +7,16 @@ see that nothing changed.) The name of a volume includes a fingerprint of its co
 mean a new volume, and new containers only for the workloads that mount it.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 
 import pulumi
 import pulumi_docker as docker
 
-from strata.model import RenderContext, Workload, is_secret, render
+from strata.model import RenderContext, Workload, is_secret, render_file
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker.containers import label_args
 from strata.platforms.docker.hooks import Hooks
@@ -32,8 +32,8 @@ class FileVolume:
 
     workload: str
     folder: str
-    fingerprint: str
-    contents: Mapping[str, tuple[str, bool]]
+    fingerprint: pulumi.Input[str]
+    contents: Mapping[str, tuple[pulumi.Input[str], bool]]
     """The content of each file, and whether it is secret, by name."""
 
     @property
@@ -45,19 +45,28 @@ def plan(
     workload: Workload, context: RenderContext, secrets: DerivedSecrets
 ) -> tuple[FileVolume, ...]:
     """The file volumes of a workload, one per folder."""
-    folders: dict[str, dict[str, tuple[str, bool]]] = defaultdict(dict)
+    folders: dict[str, dict[str, tuple[pulumi.Input[str], bool]]] = defaultdict(dict)
     for file in workload.files:
         path = PurePosixPath(file.path)
-        content = render(file.content, context)
+        content = render_file(file.content, context)
         folders[str(path.parent)][path.name] = (content, is_secret(file.content))
     return tuple(
         FileVolume(
             workload=workload.name,
             folder=folder,
-            fingerprint=secrets.fingerprint(json.dumps(contents, sort_keys=True)),
+            fingerprint=_fingerprint(contents, secrets),
             contents=contents,
         )
         for folder, contents in sorted(folders.items())
+    )
+
+
+def _fingerprint(
+    contents: Mapping[str, tuple[pulumi.Input[str], bool]], secrets: DerivedSecrets
+) -> pulumi.Input[str]:
+    return secrets.fingerprint_of(
+        {name: content for name, (content, _) in contents.items()},
+        lambda resolved: {name: [resolved[name], secret] for name, (_, secret) in contents.items()},
     )
 
 
@@ -76,7 +85,9 @@ def make(
     for volume in volumes:
         created = docker.Volume(
             volume.key,
-            name=names.files(volume.workload, volume.fingerprint),
+            name=pulumi.Output.from_input(volume.fingerprint).apply(
+                partial(names.files, volume.workload)
+            ),
             labels=label_args(docker.VolumeLabelArgs, names.labels()),
             opts=pulumi.ResourceOptions(parent=parent),
         )

@@ -9,13 +9,14 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 
 from strata.config.settings import RegistryCredentials
-from strata.model import RenderContext, Workload, is_secret, render
+from strata.model import RenderContext, Workload, is_secret, render_file
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.kubernetes.objects import Objects, WorkloadObjects
 
@@ -28,10 +29,10 @@ class Folder:
     """The files of one folder; `secret` if any of them is. `name`: of the object."""
 
     path: str
-    name: str
+    name: pulumi.Input[str]
     key: str
     secret: bool
-    contents: Mapping[str, str]
+    contents: Mapping[str, pulumi.Input[str]]
 
 
 def folders(
@@ -39,22 +40,25 @@ def folders(
 ) -> tuple[Folder, ...]:
     """The folders with files of a service or a job."""
     owner = workload.name
-    contents_by_path: dict[str, dict[str, str]] = defaultdict(dict)
+    contents_by_path: dict[str, dict[str, pulumi.Input[str]]] = defaultdict(dict)
     secret: set[str] = set()
     for file in workload.files:
         location = PurePosixPath(file.path)
-        contents_by_path[str(location.parent)][location.name] = render(file.content, context)
+        contents_by_path[str(location.parent)][location.name] = render_file(file.content, context)
         if is_secret(file.content):
             secret.add(str(location.parent))
     result = []
     for path, contents in sorted(contents_by_path.items()):
         key = f"{owner}-{re.sub(r'[^a-z0-9]+', '-', path.lower()).strip('-')}"
-        fingerprint = secrets.fingerprint(json.dumps([path, contents], sort_keys=True))
+        fingerprint = secrets.fingerprint_of(contents, partial(_describe, path))
+        # Names end at 253 characters (RFC 1123 subdomain).
+        prefix = f"{key[:240].rstrip('-')}-"
         result.append(
             Folder(
                 path=path,
-                # Names end at 253 characters (RFC 1123 subdomain).
-                name=f"{key[:240].rstrip('-')}-{fingerprint}",
+                name=f"{prefix}{fingerprint}"
+                if isinstance(fingerprint, str)
+                else pulumi.Output.concat(prefix, fingerprint),
                 key=f"{owner}{path}",
                 secret=path in secret,
                 contents=contents,
@@ -63,9 +67,14 @@ def folders(
     return tuple(result)
 
 
+def _describe(path: str, contents: dict[str, str]) -> list[object]:
+    return [path, contents]
+
+
 def make(folder: Folder, own: WorkloadObjects) -> pulumi.Resource:
     """The Secret or ConfigMap of a folder."""
-    metadata, options = own.metadata(folder.name), own.options()
+    metadata, options = own.metadata(), own.options()
+    metadata.name = folder.name
     contents = dict(folder.contents)
     if not folder.secret:
         return core.ConfigMap(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import pulumi
 from pulumi_kubernetes.core import v1 as core
 
 from strata.model import Capability
@@ -44,7 +45,7 @@ class HostPath:
 class Files:
     """The files of a Secret or a ConfigMap. All users of the container can read them."""
 
-    object_name: str
+    object_name: pulumi.Input[str]
     secret: bool
 
 

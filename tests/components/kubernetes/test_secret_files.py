@@ -1,14 +1,18 @@
 """Secrets and files: where they are, and where they are not."""
 
 import json
+from collections.abc import Callable
 from typing import Any
+
+import pulumi
+import pytest
 
 from strata.model import File, Secret, certificate, private_key
 from strata.model.secrets import DerivedSecrets
 from strata.stack import Stack
 from tests.components.example import application
 from tests.components.kubernetes.example import composed
-from tests.components.kubernetes.stack import SEED, compose
+from tests.components.kubernetes.stack import SEED, Recorded, compose, refused
 from tests.components.stack import plain
 
 SECRET = File(path="/run/secrets/password", content=Secret("app"))
@@ -47,6 +51,37 @@ def test_a_secret_is_nowhere_in_the_clear() -> None:
     sent: Any = {"/".join(key): plain(one) for key, one in recorded.as_sent.items()}
     assert VALUE not in json.dumps(sent)
     assert VALUE in json.dumps({"/".join(key): one for key, one in recorded.as_sent.items()})
+
+
+@pytest.mark.parametrize("make", [pulumi.Output.from_input, pulumi.Output.secret])
+def test_an_output_is_always_a_secret(make: Callable[[str], pulumi.Output[str]]) -> None:
+    def described(token: str) -> Recorded:
+        def describe(stack: Stack) -> None:
+            content = ("token = ", make(token), "\n")
+            file = File(path="/run/secrets/app.conf", content=content)
+            application(stack, "app", files=(file, PLAIN))
+
+        return compose(describe).recorded
+
+    recorded = described("a user's token")
+    secret = recorded.only("Secret")
+    assert secret["stringData"] == {"app.conf": "token = a user's token\n"}
+    sent = {"/".join(key): plain(one) for key, one in recorded.as_sent.items()}
+    assert "a user's token" not in json.dumps(sent)
+    name = secret["metadata"]["name"]
+    assert name in json.dumps(recorded.pod("app")["volumes"]), "the pod mounts it"
+    assert name in json.dumps(sent), "its name is no secret"
+    assert described("a user's token").only("Secret")["metadata"]["name"] == name
+    assert described("another token").only("Secret")["metadata"]["name"] != name
+
+
+def test_an_output_in_the_environment_is_rejected() -> None:
+    def describe(stack: Stack) -> None:
+        application(stack, "app", environment={"TOKEN": pulumi.Output.from_input("a token")})
+
+    (problem,) = refused(describe)[0].problems
+    assert problem.path == "service app: environment.TOKEN"
+    assert "/run/secrets" in problem.fix
 
 
 def test_another_content_is_another_object_for_who_uses_it_alone() -> None:
