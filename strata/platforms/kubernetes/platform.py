@@ -178,7 +178,10 @@ class KubernetesPlatform:
         context = RenderContext(
             addresses=lambda _: (EVERY_ADDRESS,),
             secrets=self.secrets,
-            host_name=lambda service: f"{service}.{domain(namespaces[service])}",
+            # A service whose profile is disabled has a name, too.
+            host_name=lambda service: (
+                f"{service}.{domain(namespaces.get(service, self.names.namespace))}"
+            ),
             name_server=self.cluster.name_server,
             stack=self.names.stack,
             namespace=self.names.namespace,

@@ -152,6 +152,16 @@ def test_an_agent_reads_the_logs_of_pods_and_has_no_other_right() -> None:
         assert key not in pod
 
 
+def test_the_group_of_the_logs_is_enough_to_read_them() -> None:
+    """The container runtime's files belong to root's group, which may read them."""
+    recorded = composed(STORE, agent(user="10001:0"))
+    template = recorded.inputs["DaemonSet", "agent"]["spec"]["template"]
+    security = template["spec"]["securityContext"]
+    assert (security["runAsUser"], security["runAsGroup"]) == (10001, 0)
+    assert security["runAsNonRoot"] is True
+    assert "strata.root" not in template["metadata"]["annotations"]
+
+
 def test_links_cross_the_namespaces_in_both_directions() -> None:
     metrics = service("metrics", links=(link("agent"),))
     recorded = composed(STORE, agent(), metrics)
@@ -172,7 +182,8 @@ def test_links_cross_the_namespaces_in_both_directions() -> None:
 
 def test_names_resolve_from_one_namespace_in_the_other() -> None:
     client = service("client", links=(link("agent"),))
-    texts = {"STORE": HostName("store"), "AGENT": HostName("agent")}
+    names = ("store", "agent", "disabled")
+    texts = {name.upper(): HostName(name) for name in names}
     recorded = composed(STORE, agent(environment=texts), client)
     pod = recorded.inputs["DaemonSet", "agent"]["spec"]["template"]["spec"]
     assert pod["dnsConfig"] == {"searches": [f"{NAMESPACE}.svc.cluster.local"]}
@@ -180,6 +191,7 @@ def test_names_resolve_from_one_namespace_in_the_other() -> None:
     values = {one["name"]: one["value"] for one in container["env"]}
     assert values["STORE"] == f"store.{NAMESPACE}.svc.cluster.local"
     assert values["AGENT"] == f"agent.{AGENTS}.svc.cluster.local"
+    assert values["DISABLED"] == f"disabled.{NAMESPACE}.svc.cluster.local"
     assert recorded.pod("client")["dnsConfig"] == {"searches": [f"{AGENTS}.svc.cluster.local"]}
     assert "dnsConfig" not in recorded.pod("store")
 
