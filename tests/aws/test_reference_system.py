@@ -11,7 +11,9 @@ from tests.aws.account import Account
 from tests.aws.carry_out import CarryOut
 from tests.aws.conftest import Told
 from tests.aws.order import unsaid
+from tests.components.kubernetes.agents import describe
 from tests.planned import Program, plan, settings
+from tests.unit.examples import service
 
 # One group of each way to buy, with different GPUs, a fallback list, EFA, and both images.
 GPU_NODES: list[dict[str, Any]] = [
@@ -144,3 +146,16 @@ def test_all_of_it_is_made_and_nothing_stays(
     assert {type_: after[type_] ^ before[type_] for type_ in after} == dict.fromkeys(
         after, frozenset()
     )
+
+
+def test_a_bucket_of_a_service_is_made_and_taken_away(aws: Account, carry_out: CarryOut) -> None:
+    chosen = aws_settings(aws, {})
+    before = carry_out.inventory(frozenset({chosen["region"]}))
+    changes = {"aws": chosen, "services": {}, "gpu": {"mode": "off"}}
+    store = service("store", image="redis", bucket=True)
+    program = plan(changes, describe=describe(store), make=carry_out.make)
+    bucket = (chosen["region"], f"strata-prod-store-{aws.number}")
+    assert bucket in carry_out.inventory()["aws:s3/bucket:Bucket"]
+    assert unsaid(program.resources, aws.references.uses) == []
+    carry_out.destroy()
+    assert carry_out.inventory()["aws:s3/bucket:Bucket"] == before["aws:s3/bucket:Bucket"]
