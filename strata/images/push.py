@@ -39,8 +39,15 @@ class Registry:
 def client_of(region: str) -> Any:
     """A client of ECR, with the credentials that AWS's tools use."""
     import boto3
+    from botocore.exceptions import BotoCoreError
 
-    return boto3.client("ecr", region_name=region)
+    try:
+        return boto3.client("ecr", region_name=region)
+    except BotoCoreError as error:
+        raise ImageError(
+            f"AWS's configuration can't be used: {error}",
+            "set AWS_PROFILE to one of `aws configure list-profiles`, then run this again",
+        ) from None
 
 
 def log_in(ecr: Any, account: str, region: str, prefix: str) -> Registry:

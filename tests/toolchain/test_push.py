@@ -313,3 +313,12 @@ def test_a_stack_that_has_no_registry_is_refused_before_anything_is_set_up(
     with pytest.raises(SetupError, match=said):
         command.push(layout, "prod", [])
     assert not layout.folder.exists()
+
+
+def test_an_unknown_profile_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    import boto3
+
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setenv("AWS_PROFILE", "stagin")
+    with pytest.raises(ImageError, match="stagin"):
+        push.client_of(REGION)

@@ -66,6 +66,7 @@ class EksTarget:
 
     def check(self, services: Iterable[Service], jobs: Iterable[Job]) -> Iterator[Problem]:
         services, jobs = tuple(services), tuple(jobs)
+        yield from provider.check_profile()
         yield from check_settings(self._settings, self._today)
         yield from check_bucket_names(self._location, services)
         yield from check_add_ons(self._settings.aws.add_ons)

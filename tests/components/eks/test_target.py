@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -153,6 +154,24 @@ def test_the_name_of_the_image_pull_is_taken() -> None:
     target = EksTarget(settings(), "strata", "prod", date(2026, 11, 21))
     (problem,) = target.check([service("image-pull", image="redis")], ())
     assert problem.path == "service image-pull: name"
+
+
+def test_an_unknown_profile_is_one_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    configuration = tmp_path / "config"
+    configuration.write_text("[profile staging]\nregion = us-east-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(configuration))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "stagin")
+    target = EksTarget(settings(), "strata", "prod", date(2026, 11, 21))
+    (problem,) = target.check((), ())
+    assert problem.path == "AWS_PROFILE"
+    assert problem.message == "there is no profile 'stagin' in AWS's configuration"
+    assert problem.fix == "set it to one of: staging"
+    monkeypatch.setenv("AWS_PROFILE", "staging")
+    assert list(target.check((), ())) == []
+    configuration.write_text("[profile staging\n")
+    (problem,) = target.check((), ())
+    assert str(configuration) in problem.message
 
 
 def test_nodes_come_after_what_they_need(stack: Program) -> None:

@@ -1,11 +1,13 @@
 """The AWS provider of a stack."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pulumi
 import pulumi_aws
+from botocore.exceptions import BotoCoreError, ProfileNotFound
 from botocore.session import Session
 
+from strata.model import Problem
 from strata.platforms.eks.aws.location import AwsLocation
 
 
@@ -34,6 +36,22 @@ def make(location: AwsLocation, tags: Mapping[str, str]) -> pulumi_aws.Provider:
         default_tags=default_tags,
         allowed_account_ids=[location.account],
     )
+
+
+def check_profile() -> Iterator[Problem]:
+    """A profile that AWS_PROFILE names but AWS's files don't have, or files that can't be read."""
+    session = Session()
+    try:
+        session.get_scoped_config()
+    except ProfileNotFound:
+        known = ", ".join(session.available_profiles)
+        yield Problem(
+            "AWS_PROFILE",
+            f"there is no profile {session.profile!r} in AWS's configuration",
+            f"set it to one of: {known}" if known else "create it: aws configure --profile NAME",
+        )
+    except BotoCoreError as error:
+        yield Problem("AWS_CONFIG_FILE", str(error), "correct the file, ~/.aws/config by default")
 
 
 def _has_credentials() -> bool:
