@@ -145,7 +145,10 @@ def describe(composition: Composition, settings: Settings, traces: Service) -> I
     )
     # The blackbox exporter, Alertmanager and the store of metrics are targets too.
     links = tuple(dict.fromkeys(target.endpoint for target in scraped))
-    rules = configuration.rules(configuration.alerts_of(alerts.OF_THE_STACK, everything))
+    rules = configuration.rules(
+        configuration.alerts_of(alerts.OF_THE_STACK, everything),
+        recorded=configuration.prices(observability),
+    )
     yield from (service.exporter for service in observed if service.exporter is not None)
     # Without its profile, the composition leaves the trace store out.
     yield from (*own, traces)

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from strata.components.observability.documents import STACK, document, plain_document
+from strata.components.observability.gpu import PRICE
 from strata.components.observability.pages import Page
 from strata.components.observability.targets import Target
 from strata.config import ObservabilitySettings, Receivers
@@ -134,6 +135,12 @@ def alerts_of(stack: Iterable[Alert], services: Iterable[Service]) -> Iterator[t
     for service in services:
         if service.monitoring is not None:
             yield from ((service.name, alert) for alert in service.monitoring.alerts)
+
+
+def prices(settings: ObservabilitySettings) -> dict[str, str]:
+    """The price of a GPU as a recording rule."""
+    price = settings.gpu_dollars_per_hour
+    return {} if price is None else {PRICE: f"vector({price})"}
 
 
 def rules(

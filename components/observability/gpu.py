@@ -23,6 +23,9 @@ _THROTTLED = f"floor({_REASONS} / 8) % 2 > 0 or floor({_REASONS} / 32) % 8 > 0"
 _USED = f"DCGM_FI_DEV_FB_USED{{{_SERVICE}}}"
 _UTILISATION = f"DCGM_FI_DEV_GPU_UTIL{{{_SERVICE}}}"
 
+PRICE = "gpu_dollars_per_hour"
+"""The metric with the price of one GPU, if the settings have it."""
+
 GPU = Monitoring(
     alerts=(
         Alert(
@@ -77,7 +80,9 @@ GPU = Monitoring(
             + _each(f"{_UTILISATION} offset 1h")
             + " >= 0",
             summary="GPU {{ $labels.gpu }} ({{ $labels.modelName }}) was idle for an hour, though a"
-            " container uses its memory",
+            " container uses its memory"
+            f'{{{{ with query "{PRICE}" }}}}: it costs {{{{ . | first | value }}}} dollars an hour'
+            "{{ end }}",
             for_seconds=0,
         ),
     ),
@@ -101,6 +106,14 @@ GPU = Monitoring(
             title="Power",
             expressions={"GPU {{gpu}}": f"DCGM_FI_DEV_POWER_USAGE{{{_SERVICE}}}"},
             unit=Unit.WATTS,
+        ),
+        Panel(
+            title="Cost of idle GPUs, dollars an hour",
+            expressions={
+                "idle for 5 minutes": "(count("
+                + _each(f"max_over_time({_UTILISATION}[5m])")
+                + f" == 0) or vector(0)) * scalar({PRICE})"
+            },
         ),
     ),
 )

@@ -74,6 +74,14 @@ OVERVIEW = (
         unit=Unit.SHARE,
     ),
     Panel(
+        title="Memory: limits of all containers, and their use",
+        expressions={
+            "limits": "sum(container_spec_memory_limit_bytes)",
+            "use": "sum(container_memory_working_set_bytes)",
+        },
+        unit=Unit.BYTES,
+    ),
+    Panel(
         title="CPU of the host (busy)",
         expressions={
             "all cores": '1 - avg(rate(node_cpu_seconds_total{mode="idle"}[5m]))',
@@ -104,10 +112,11 @@ OVERVIEW = (
     ),
     # What changed?
     Panel(
-        title="Time since the last start (a deployment starts at 0)",
+        title="Time since the last update and start",
         expressions={
+            "update of the stack": "time() - max(strata_last_update_timestamp_seconds)",
             "{{service}}": "min by (service) (time() - (container_start_time_seconds"
-            " and container_running == 1))"
+            " and container_running == 1))",
         },
         unit=Unit.SECONDS,
     ),
@@ -116,7 +125,7 @@ OVERVIEW = (
         expressions={"{{service}}": "sum by (service) (increase(container_restarts_total[5m]))"},
     ),
 )
-"""The stack's first page: lines of four panels."""
+"""The stack's first page."""
 
 REQUESTS = (
     Panel(

@@ -132,7 +132,8 @@ def describe(composition: Composition, settings: Settings) -> Iterator[Workload]
         instance="prometheus-0",
     )
     rules = configuration.rules(
-        _alerts(settings, [*observed, *own, *optional]), recorded=discovery.RECORDED
+        _alerts(settings, [*observed, *own, *optional]),
+        recorded={**discovery.RECORDED, **configuration.prices(observability)},
     )
     links = tuple(dict.fromkeys(target.endpoint for target in scraped))
     yield from exporters

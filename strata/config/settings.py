@@ -170,7 +170,7 @@ class ObservabilitySettings(BaseSettings):
     `otlp` (traces, with their profile) receive metrics, logs and traces outside of the stack, instead
     of its own stores. `scrape_interval_seconds`: how often metrics are read and alerts evaluated.
     `metrics_days` and `logs_days`: the retention. The oldest logs are also deleted once all take more
-    than `logs_mib`.
+    than `logs_mib`. `gpu_dollars_per_hour`: the price of one GPU, for the cost of idle ones.
     """
 
     enabled: bool = True
@@ -183,6 +183,7 @@ class ObservabilitySettings(BaseSettings):
     metrics_days: Annotated[int, Field(ge=1)] = 15
     logs_days: Annotated[int, Field(ge=1)] = 7
     logs_mib: Annotated[int, Field(ge=256)] = 2048
+    gpu_dollars_per_hour: Annotated[float, Field(gt=0)] | None = None
     receivers: Receivers = Receivers()
 
 

@@ -131,6 +131,17 @@ class Recorded(Mocks):
             for one in plain(sent.get("uploads", []))
         }
 
+    @property
+    def files(self) -> dict[str, str]:
+        """The same with the secrets."""
+        every = (inputs.get("uploads", []) for inputs in self.inputs.values())
+        return {
+            one["file"]: one["content"]
+            for uploads in every
+            # All uploads of a container are marked as a secret where one is.
+            for one in (uploads["value"] if isinstance(uploads, dict) else uploads)
+        }
+
     def service(self, name: str) -> dict[str, Any]:
         """The inputs of the first replica of a service."""
         return self.inputs[f"{name}-1"]

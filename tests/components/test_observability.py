@@ -23,18 +23,8 @@ def observed(stack: Stack) -> None:
 
 def file(recorded: Recorded, name: str) -> Any:
     """The content of a JSON file that ends with this name."""
-    (content,) = [
-        each["content"]
-        for inputs in recorded.inputs.values()
-        for each in _plain(inputs.get("uploads", []))
-        if each["file"].endswith(name)
-    ]
+    (content,) = [text for path, text in recorded.files.items() if path.endswith(name)]
     return json.loads(content)
-
-
-def _plain(uploads: Any) -> Any:
-    """The uploads, also if they are marked as a secret."""
-    return uploads["value"] if isinstance(uploads, dict) else uploads
 
 
 def panels(recorded: Recorded, dashboard: str) -> list[str]:

@@ -137,8 +137,7 @@ def test_an_output_is_a_secret_file(make: Callable[[str], pulumi.Output[str]]) -
         return compose(describe).recorded
 
     recorded = described("a user's token")
-    (upload,) = recorded.inputs["files"]["uploads"]["value"]
-    assert upload["content"] == "token = a user's token\n"
+    assert recorded.files == {"/app-run-secrets/app.conf": "token = a user's token\n"}
     sent = json.dumps(plain(recorded.as_sent))
     assert "a user's token" not in sent
     (mount,) = recorded.service("app")["mounts"]

@@ -740,6 +740,20 @@ CASES = (
         summary="GPU 0 (H200) was idle for an hour, though a container uses its memory",
     ),
     Case(
+        alert="GpuIdle",
+        fires={
+            f"DCGM_FI_DEV_FB_USED{GPU}": "600x90",
+            f"DCGM_FI_DEV_GPU_UTIL{GPU}": "0x90",
+            "gpu_dollars_per_hour": "0.8048x90",
+        },
+        quiet={"no GPU": {"gpu_dollars_per_hour": "0.8048x90"}},
+        at="70m",
+        interval="1m",
+        labels=GPU_LABELS,
+        summary="GPU 0 (H200) was idle for an hour, though a container uses its memory:"
+        " it costs 0.8048 dollars an hour",
+    ),
+    Case(
         alert="TracesDropped",
         fires={'otelcol_receiver_refused_spans_total{service="jaeger"}': "0x3 15+15x40"},
         quiet={"takes all": {'otelcol_receiver_refused_spans_total{service="jaeger"}': "4x40"}},

@@ -10,6 +10,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +251,21 @@ def test_a_running_container(host: Host) -> None:
 def test_health_as_cadvisor_defines_it(host: Host, health: object, value: int) -> None:
     host.describe(LIMITED, "api-1", lambda config: config["State"].update(Health=health))
     assert host.samples()["container_health_state"]["api-1",] == value
+
+
+def test_an_update_is_the_newest_container_that_a_backup_did_not_create(host: Host) -> None:
+    def at(minute: int, kind: str = "application") -> Change:
+        def change(config: dict[str, Any]) -> None:
+            config["Created"] = f"2026-11-28T15:{minute:02}:00Z"
+            config["Config"]["Labels"]["strata.kind"] = kind
+
+        return change
+
+    host.describe(LIMITED, "api-1", at(10))
+    host.describe(UNLIMITED, "worker-1", at(20))
+    host.describe("c" * 64, "backup-1", at(30, "backup"))
+    (update,) = host.samples()["strata_last_update_timestamp_seconds"].values()
+    assert update == datetime.fromisoformat("2026-11-28T15:20:00Z").timestamp()
 
 
 def exited(config: dict[str, Any]) -> None:

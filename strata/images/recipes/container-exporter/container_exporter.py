@@ -24,6 +24,8 @@ Differences from cAdvisor:
 - Containers that don't run are shown too. Their `container_running` is 0, and they have no
   `container_last_seen` and no measurements. `container_exit_code` is absent until a container exits.
 - `container_start_time_seconds` is the last start, not the creation.
+- `strata_last_update_timestamp_seconds` is the newest creation. An update that changes a container
+  creates a new one; a restart doesn't.
 - `container_oom_events_total` continues across restarts, though each start has a new cgroup. It
   relies on Docker's `OOMKilled`. Docker 20.10 keeps that until the next exit; recent versions reset it
   at a start, so a kill is missed if Docker restarts the container before the next scrape.
@@ -51,7 +53,14 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 9300
 
+# The kind of the containers that a backup or a restore creates.
+BACKUP = "backup"
+
 FAMILIES = {
+    "strata_last_update_timestamp_seconds": (
+        "gauge",
+        "When an update last created a container of the stack, since unix epoch in seconds",
+    ),
     "container_last_seen": ("gauge", "Last time a container was seen by the exporter"),
     "container_running": ("gauge", "Whether the container runs: 0 if created, paused or exited"),
     "container_health_state": (
@@ -147,6 +156,7 @@ class Container:
         marks: dict[str, str] = settings["Labels"] or {}
         self.id: str = config["ID"]
         self.stack = marks.get("strata.stack")
+        self.kind = marks.get("strata.kind", "")
         name = config["Name"].removeprefix("/")
         host_name: str = settings.get("Hostname") or ""
         self.labels = labels(
@@ -155,7 +165,7 @@ class Container:
                 "name": name,
                 "image": settings["Image"],
                 "service": marks.get("strata.service") or marks.get("strata.job", ""),
-                "kind": marks.get("strata.kind", ""),
+                "kind": self.kind,
                 # Docker gives a container without a host name its ID.
                 "replica": name if self.id.startswith(host_name) else host_name,
             }
@@ -165,6 +175,7 @@ class Container:
         self.pid = int(state["Pid"])
         self.exit_code = int(state["ExitCode"])
         self.oom_killed = bool(state["OOMKilled"])
+        self.created = datetime.fromisoformat(config["Created"]).timestamp()
         self.started = seconds(state["StartedAt"])
         self.finished = seconds(state["FinishedAt"])
         self.restarts = int(config["RestartCount"])
@@ -244,6 +255,9 @@ class Exporter:
             )
         known = {container.id for container in containers}
         self._oom_events = {key: value for key, value in self._oom_events.items() if key in known}
+        updates = [each.created for each in containers if each.kind != BACKUP]
+        if updates:
+            written.add("strata_last_update_timestamp_seconds", "", max(updates))
         self._add_file_system(written)
         written.add("container_scrape_error", "", int(failed))
         return written.text()
