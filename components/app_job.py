@@ -8,6 +8,7 @@ from strata.components.component import WorkloadComponent, shared_fields
 from strata.components.connection import Dependencies
 from strata.components.gpu_service import check_gpu
 from strata.model import Gpu, Job, Tmpfs
+from strata.model.argument_types import check_types
 from strata.model.workload import NO_GPU, TMP, WorkloadFields
 from strata.stack import Stack
 
@@ -36,6 +37,7 @@ class AppJob(WorkloadComponent):
         self, name: str, args: AppJobArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         path = f"job {name}"
+        check_types(path, args)
         problems = [*args.problems(path, args.environment), *check_gpu(path, args.gpu)]
         super().__init__("AppJob", [describe(name, args)], args.stack, problems, opts)
 

@@ -9,6 +9,7 @@ from strata.components.component import WorkloadComponent, shared_fields
 from strata.components.connection import Dependencies
 from strata.errors import Problem
 from strata.model import ExecProbe, Gpu, HttpProbe, Listen, Port, Probe, Service, Text, Tmpfs
+from strata.model.argument_types import check_types
 from strata.model.workload import NO_GPU, TMP, ServiceFields
 from strata.stack import Stack
 
@@ -40,6 +41,7 @@ class AppService(WorkloadComponent):
     def __init__(
         self, name: str, args: AppServiceArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        check_types(f"service {name}", args)
         super().__init__("AppService", [describe(name, args)], args.stack, check(name, args), opts)
 
 

@@ -8,6 +8,7 @@ from strata.components.component import WorkloadComponent
 from strata.components.connection import Connection
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.model import Resources
+from strata.model.argument_types import check_types
 from strata.stack import Stack
 
 
@@ -36,6 +37,7 @@ class Datastore(WorkloadComponent):
     def __init__(
         self, name: str, args: DatastoreArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        check_types(f"service {name}", args)
         engine = args.engine
         options = EngineOptions(
             resources=args.resources or engine.resources,

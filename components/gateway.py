@@ -36,6 +36,7 @@ from strata.model import (
     certificate,
     private_key,
 )
+from strata.model.argument_types import check_types
 from strata.model.text import Part
 from strata.stack import Stack
 
@@ -129,6 +130,7 @@ class Gateway(WorkloadComponent):
     def __init__(
         self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        check_types(f"service {name}", args)
         super().__init__("Gateway", [describe(name, args)], args.stack, check(name, args), opts)
 
 

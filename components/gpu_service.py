@@ -9,6 +9,7 @@ import pulumi
 from strata.components.app_service import AppServiceArgs, check, describe
 from strata.components.component import WorkloadComponent
 from strata.model import Gpu, GpuMode, GpuSharing, Problem
+from strata.model.argument_types import check_types
 
 # An index or a UUID of a GPU or a MIG slice, but no word for all of them.
 DEVICE = re.compile(r"\d+(:\d+)?|(GPU|MIG)-[\w/-]+")
@@ -35,6 +36,7 @@ class GpuService(WorkloadComponent):
     def __init__(
         self, name: str, args: GpuServiceArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        check_types(f"service {name}", args)
         super().__init__(
             "GpuService",
             [describe(name, args, args.gpu)],
