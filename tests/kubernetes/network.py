@@ -26,7 +26,7 @@ class Network:
         self.others = [
             pod(one, self.namespaces)
             for one in cluster.all("v1", "Pod")
-            if one["metadata"]["namespace"] != stack.namespace
+            if one["metadata"]["name"] not in self.pods
         ]
         listened = {port.number for one in self.peers for port in one.ports}
         # And the same numbers of UDP.

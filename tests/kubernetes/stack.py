@@ -12,7 +12,7 @@ from strata import platforms
 from strata import stack as composed
 from strata.model import Job, Service
 from strata.platforms.kubernetes.cluster import NodeGroup
-from strata.platforms.kubernetes.names import NAME
+from strata.platforms.kubernetes.names import NAME, StackNames
 from strata.platforms.kubernetes.platform import KubernetesPlatform
 from tests import planned
 from tests.kubernetes.cluster import Cluster
@@ -91,12 +91,27 @@ class Stack:
         return self.plan.namespace
 
     def pods(self, owner: str | None = None) -> list[Any]:
-        """The pods of the stack's namespace, or of one service or job, that are not on their way out."""
+        """The pods of the stack, or of one service or job, that are not on their way out. In the
+        namespace of agents are pods of the cluster's own as well."""
+        found = self.cluster.all("v1", "Pod", self.namespace)
+        found += [
+            one
+            for one in self.cluster.all("v1", "Pod", self.names.agents_namespace)
+            if owner_of(one) in self.plan.services
+        ]
         return [
             one
-            for one in self.cluster.all("v1", "Pod", self.namespace)
+            for one in found
             if "deletionTimestamp" not in one["metadata"] and owner in (None, owner_of(one))
         ]
+
+    @property
+    def names(self) -> StackNames:
+        project, _, stack = self.namespace.partition("-")
+        return StackNames(project=project, stack=stack, system="")
+
+    def namespace_of(self, service: str) -> str:
+        return self.names.namespace_of(self.plan.services[service])
 
     def manifest(self, kind: str, name: str) -> dict[str, Any]:
         """What the program makes of a kind under a name."""

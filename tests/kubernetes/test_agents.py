@@ -134,7 +134,7 @@ def test_links_cross_the_namespaces_and_nothing_else_does(
         [one for name, one in network.pods.items() if network.owners[name] == owner]
         for owner in ("store", "reader")
     )
-    own = [one for one in network.others if one.namespace == agents_namespace]
+    own = [one for one in network.pods.values() if one.namespace == agents_namespace]
     assert len(own) == sum(one.nodes_maximum for one in GROUPS)
     for one in own:
         assert network.open(one, store) == tcp([8000])

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from strata.model import Workload
+from strata.platforms.kubernetes.access import reads_every_pod, reads_kubelets
 from strata.platforms.kubernetes.names import NAME
 from tests.kubernetes.network import Network, compare, named, tcp
 from tests.kubernetes.reachability import Port, connects, outside
@@ -40,6 +42,21 @@ AUTOSCALER_REACHES = {
 NAMES = (Port(number=53, protocol="UDP"), Port(number=53))
 
 
+SCRAPED = {"cluster-autoscaler": (8085,), "dcgm-exporter": (9400,)}
+
+
+def beyond(process: Workload, address: str) -> set[tuple[int, str]]:
+    """What a service or job has to ask at an address that is no pod's."""
+    found: set[tuple[int, str]] = set()
+    if process.api_access and address in ("10.64.0.2", "172.20.0.1"):
+        found |= tcp([443])
+    if reads_kubelets(process) and address == "10.64.0.2":
+        found |= tcp([10250])
+    if process.bucket and address == "169.254.170.23":
+        found |= tcp([80])
+    return found
+
+
 @pytest.fixture(scope="module")
 def network(reference: Stack) -> Network:
     return Network(reference)
@@ -61,12 +78,19 @@ def test_every_pair_of_pods(reference: Stack, network: Network, counted: list[st
     )
 
 
-def test_names_are_all_that_anybody_asks_the_cluster(network: Network) -> None:
+def test_names_are_all_that_anybody_asks_the_cluster(reference: Stack, network: Network) -> None:
+    """But for who has access to the API server and kubelets, in whose network pods have addresses,
+    and for who reads the metrics of the cluster's own pods."""
     servers = [one for one in network.others if one.labels.get("k8s-app") == "kube-dns"]
     assert servers
-    for client in network.pods.values():
+    for name, client in network.pods.items():
+        service = reference.plan.services.get(network.owners[name])
         for server in network.others:
             wanted = {(one.number, one.protocol) for one in NAMES} if server in servers else set()
+            if service and server in servers:
+                wanted |= beyond(service, "10.64.0.2")
+            if service and reads_every_pod(service):
+                wanted |= tcp(SCRAPED.get(server.labels.get(NAME, ""), ()))
             assert network.open(client, server) == wanted, (client.name, server.name)
 
 
@@ -78,12 +102,19 @@ def test_the_internet_is_for_those_who_asked(reference: Stack, network: Network)
         if network.open(one, outside(INTERNET))
     }
     assert reaching == {
-        name for name, one in reference.plan.services.items() if one.has_internet_egress
+        name
+        for name, one in reference.plan.services.items()
+        if one.has_internet_egress or one.bucket
     }
     assert reaching < set(processes)
-    for one in network.pods.values():
+    for name, one in network.pods.items():
+        # What pulls images is no service.
+        process = processes.get(network.owners[name])
+        if process and process.bucket and not process.has_internet_egress:
+            assert network.open(one, outside(INTERNET)) == tcp([443]), one.name
         for address in NOT_THE_INTERNET:
-            assert not network.open(one, outside(address)), (one.name, address)
+            wanted = beyond(process, address) if process else set()
+            assert network.open(one, outside(address)) == wanted, (one.name, address)
 
 
 def published(stack: Stack) -> dict[str, set[int]]:
@@ -155,7 +186,7 @@ def test_nobody_else_in_the_cluster_reaches_in(reference: Stack, network: Networ
             assert reached <= tcp(ports.get(network.owners[name], ())), (stranger, name)
 
 
-def test_what_serves_the_cluster_is_closed_as_well(network: Network) -> None:
+def test_what_serves_the_cluster_is_closed_as_well(reference: Stack, network: Network) -> None:
     ours = [one for one in network.others if (one.namespace or "").startswith("strata-")]
     assert {one.namespace for one in ours} == {"strata-prod-agents", "strata-system"}
     for one in ours:
@@ -164,7 +195,12 @@ def test_what_serves_the_cluster_is_closed_as_well(network: Network) -> None:
             wanted = AUTOSCALER_REACHES.get(address, set()) if is_autoscaler else set()
             assert network.open(one, outside(address)) == wanted, (one.name, address)
             assert not network.open(outside(address), one), (address, one.name)
-        assert not [other for other in network.peers if other != one and network.open(other, one)]
+        scraped = tcp(SCRAPED.get(one.labels[NAME], ()))
+        for name, other in network.pods.items():
+            service = reference.plan.services.get(network.owners[name])
+            reads = service is not None and reads_every_pod(service)
+            assert network.open(other, one) == (scraped if reads else set()), (name, one.name)
+        assert not [other for other in network.others if other != one and network.open(other, one)]
 
 
 def test_a_pod_of_nobody_is_cut_off(reference: Stack, network: Network) -> None:

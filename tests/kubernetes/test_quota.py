@@ -77,16 +77,25 @@ def test_the_stack_has_its_quota(reference: Stack) -> None:
 
 
 def test_it_ends_where_the_autoscalers_and_an_update_do(at_its_largest: Stack) -> None:
-    """While it is largest, each Deployment may have the one pod more that an update starts first; and no other."""
+    """While it is largest, each Deployment may have the one pod more that an update starts first, and what runs on
+    every node one on each node that joins before another leaves; and no other."""
     stack = at_its_largest
+    nodes = len(stack.nodes())
     counts = {
-        name: one.replicas_maximum or one.replicas for name, one in stack.plan.services.items()
+        name: nodes if one.on_every_node else one.replicas_at_most
+        for name, one in stack.plan.services.items()
     }
     assert {name: len(stack.pods(name)) for name in counts} == counts
     deployments = stack.plan.of("Deployment")
     ours = [one for one in deployments if one["metadata"]["namespace"] == stack.namespace]
+    daemons = [
+        one
+        for one in stack.plan.of("DaemonSet")
+        if one["metadata"]["namespace"] == stack.namespace
+        and one["metadata"]["name"] in stack.plan.services
+    ]
     try:
-        for one in ours:
+        for one in [*ours, *(daemons * nodes)]:
             answer = extra(stack, one)
             assert answer.status_code == 201, (one["metadata"]["name"], answer.text)
         for one in ours:

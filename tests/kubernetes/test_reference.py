@@ -19,7 +19,7 @@ from tests.kubernetes.stack import KUBE_SYSTEM, ZONES, Stack, owner_of
 # The one namespace whose pods may do more than `restricted` allows, and what runs there.
 PRIVILEGED_NAMESPACE = "strata-prod-agents"
 PRIVILEGED = {"nvidia-device-plugin", "dcgm-exporter"}
-# What may run on a node with GPUs and use none: what serves these nodes themselves.
+# What serves nodes with GPUs.
 ON_GPU_NODES = {*PRIVILEGED, "image-pull"}
 # The accounts that talk to the API server, and so have a token.
 WITH_TOKEN = {("strata-system", "cluster-autoscaler")}
@@ -31,6 +31,11 @@ ZONE = "topology.kubernetes.io/zone"
 @pytest.fixture
 def stack(reference: Stack) -> Stack:
     return reference
+
+
+def on_gpu_nodes(stack: Stack) -> set[str]:
+    """What may run on a node with GPUs and use none: what serves these nodes, and every node."""
+    return ON_GPU_NODES | {name for name, one in stack.plan.services.items() if one.on_every_node}
 
 
 def containers(pod: Any) -> list[Any]:
@@ -99,7 +104,9 @@ def test_every_namespace_is_restricted_but_one(stack: Stack) -> None:
         if one["metadata"].get("namespace") == PRIVILEGED_NAMESPACE
         and "template" in one.get("spec", {})
     }
-    assert within == PRIVILEGED
+    assert within == PRIVILEGED | {
+        name for name, one in stack.plan.services.items() if one.host_mounts
+    }
     assert {one["metadata"].get("namespace") for one in stack.plan.manifests} <= {
         None,
         *levels,
@@ -116,7 +123,10 @@ def test_every_pod_runs_and_is_ready(stack: Stack) -> None:
     for pod in stack.pods():
         if daemon(pod) not in ON_GPU_NODES:
             counts[owner_of(pod)] += 1
-    assert counts == {name: one.replicas for name, one in stack.plan.services.items()}
+    assert counts == {
+        name: len(stack.nodes()) if one.on_every_node else one.replicas
+        for name, one in stack.plan.services.items()
+    }
 
 
 def test_what_a_pod_mounts_is_there(stack: Stack) -> None:
@@ -185,7 +195,8 @@ def test_clients_find_their_servers(stack: Stack) -> None:
 
 def until_it_leads_to(stack: Stack, server: str, port: int, wanted: set[tuple[str, int]]) -> None:
     """Waits for the controllers, which may be behind where another test moved pods."""
-    service = stack.cluster.api.get(f"/api/v1/namespaces/{stack.namespace}/services/{server}")
+    path = f"/api/v1/namespaces/{stack.namespace_of(server)}/services/{server}"
+    service = stack.cluster.api.get(path)
     (name,) = [one["name"] for one in service["spec"]["ports"] if one["port"] == port]
     stack.cluster.until(
         lambda: ready_endpoints(stack, server, name) == wanted,
@@ -197,7 +208,9 @@ def ready_endpoints(stack: Stack, service: str, port: str) -> set[tuple[str, int
     """Where the named port of a service leads to now."""
     return {
         (address, one["port"])
-        for found in stack.cluster.all("discovery.k8s.io/v1", "EndpointSlice", stack.namespace)
+        for found in stack.cluster.all(
+            "discovery.k8s.io/v1", "EndpointSlice", stack.namespace_of(service)
+        )
         if found["metadata"]["labels"]["kubernetes.io/service-name"] == service
         for one in found["ports"] or ()
         if one["name"] == port
@@ -218,7 +231,7 @@ def test_gpu_pods_are_on_gpu_nodes_and_no_others_are(stack: Stack) -> None:
             assert on_gpu_node, pod["metadata"]["name"]
             asking += 1
         else:
-            assert not on_gpu_node or daemon(pod) in ON_GPU_NODES, pod["metadata"]["name"]
+            assert not on_gpu_node or daemon(pod) in on_gpu_nodes(stack), pod["metadata"]["name"]
     wanted = [one for one in stack.plan.services.values() if one.gpu.image]
     assert asking == sum(one.replicas for one in wanted) > 0
 
@@ -228,7 +241,8 @@ def test_what_serves_gpu_nodes_is_on_all_of_them_and_on_no_other(stack: Stack) -
     with_gpus = {name for name, one in nodes.items() if GPU_PRESENT in one["metadata"]["labels"]}
     found: dict[str, set[str]] = defaultdict(set)
     for pod in stack.cluster.all("v1", "Pod", PRIVILEGED_NAMESPACE):
-        found[daemon(pod) or ""].add(pod["spec"]["nodeName"])
+        if daemon(pod) not in stack.plan.services:
+            found[daemon(pod) or ""].add(pod["spec"]["nodeName"])
     assert found == dict.fromkeys(PRIVILEGED, with_gpus)
 
 
@@ -261,7 +275,11 @@ def test_no_pod_has_a_token_but_those_that_ask_the_server(stack: Stack) -> None:
         if any("serviceAccountToken" in one for one in sources):
             with_token.add((metadata["namespace"], spec["serviceAccountName"]))
         assert spec["serviceAccountName"] != "default", metadata["name"]
-    assert with_token == WITH_TOKEN
+    assert with_token == WITH_TOKEN | {
+        (stack.namespace_of(name), name)
+        for name, one in stack.plan.services.items()
+        if one.api_access
+    }
 
 
 def test_secrets_do_not_change(stack: Stack) -> None:
@@ -280,6 +298,8 @@ def test_secrets_do_not_change(stack: Stack) -> None:
 def test_datastores_are_the_last_to_go(stack: Stack) -> None:
     priorities = defaultdict(set)
     for service in stack.plan.services.values():
+        if service.on_every_node:
+            continue
         for pod in stack.pods(service.name):
             priorities[service.kind].add(pod["spec"]["priority"])
     (datastore,), (gateway,), (application,) = (
@@ -287,8 +307,14 @@ def test_datastores_are_the_last_to_go(stack: Stack) -> None:
     )
     assert datastore > gateway > application > 0
     # What only spares a wait goes before all of them.
-    others = {one["spec"]["priority"] for one in stack.pods() if daemon(one)}
+    daemons = [one for one in stack.pods() if daemon(one)]
+    others = {
+        one["spec"]["priority"] for one in daemons if owner_of(one) not in stack.plan.services
+    }
     assert max(others) < application
+    # What runs on every node has no other place.
+    agents = {one["spec"]["priority"] for one in daemons if owner_of(one) in stack.plan.services}
+    assert min(agents) > datastore
 
 
 def test_data_is_in_the_zone_of_its_pod_and_is_backed_up(stack: Stack) -> None:
@@ -349,4 +375,6 @@ def test_every_pod_is_of_one_workload(stack: Stack) -> None:
             <= pod["metadata"].get("labels", {}).items()
         ]
         assert {owner_of(pod) for pod in picked} == {service.name}
-        assert {pod["metadata"]["namespace"] for pod in picked} == {stack.namespace}
+        assert {pod["metadata"]["namespace"] for pod in picked} == {
+            stack.namespace_of(service.name)
+        }
