@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-import pulumi
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 if TYPE_CHECKING:
+    import pulumi
+
     from strata.model.certificates import CertificateAuthority, IssuedCertificate
 
 AUTHORITY = "authority"
@@ -115,8 +116,8 @@ class DerivedSecrets:
         return hmac.new(key, content.encode(), hashlib.sha256).hexdigest()[:12]
 
     def fingerprint_of(
-        self, contents: Mapping[str, pulumi.Input[str]], describe: Callable[[dict[str, str]], Any]
-    ) -> pulumi.Input[str]:
+        self, contents: Mapping[str, "pulumi.Input[str]"], describe: Callable[[dict[str, str]], Any]
+    ) -> "pulumi.Input[str]":
         """The fingerprint of the JSON value that `describe` makes of files' contents."""
 
         def of(resolved: dict[str, str]) -> str:
@@ -125,6 +126,8 @@ class DerivedSecrets:
         plain = {name: text for name, text in contents.items() if isinstance(text, str)}
         if len(plain) == len(contents):
             return of(plain)
+        import pulumi
+
         resolved = pulumi.Output.all(*contents.values()).apply(
             lambda values: of(dict(zip(contents, map(str, values), strict=True)))
         )

@@ -8,10 +8,12 @@ be or contain a Pulumi `Output`, such as `pulumi.Config("app").require_secret("t
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-
-import pulumi
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from strata.model.secrets import DerivedSecrets, Secret
+
+if TYPE_CHECKING:
+    import pulumi
 
 
 def _is_template(template: str, **values: str | int) -> bool:
@@ -139,6 +141,13 @@ class Cores:
     """The service's CPU limit, rounded up to whole cores."""
 
 
+@runtime_checkable
+class Deferred(Protocol):
+    """A Pulumi `Output`. The model doesn't import Pulumi, which takes longer than the model itself."""
+
+    def apply(self, func: Any) -> Any: ...
+
+
 Part = (
     str
     | Listen
@@ -157,7 +166,7 @@ Part = (
     | ByDevice
     | MemoryMib
     | Cores
-    | pulumi.Output[str]
+    | Deferred
 )
 Text = Part | tuple[Part, ...]
 
@@ -175,8 +184,7 @@ def is_secret(text: Text) -> bool:
     """Whether the text contains a secret that isn't public. An `Output` is one: whether it was marked
     as a secret is known only when it has a value."""
     return any(
-        isinstance(part, Confidential | pulumi.Output)
-        or (isinstance(part, Secret) and not part.public)
+        isinstance(part, Confidential | Deferred) or (isinstance(part, Secret) and not part.public)
         for part in parts(text)
     )
 
@@ -229,8 +237,10 @@ def render(text: Text, context: RenderContext) -> str:
     return "".join(_render(part, context) for part in parts(text))
 
 
-def render_file(text: Text, context: RenderContext) -> pulumi.Input[str]:
+def render_file(text: Text, context: RenderContext) -> "pulumi.Input[str]":
     """The content of a file: a secret `Output` if the text contains any."""
+    import pulumi
+
     rendered = [
         part if isinstance(part, pulumi.Output) else _render(part, context) for part in parts(text)
     ]
@@ -284,6 +294,6 @@ def _render(part: Part, context: RenderContext) -> str:
             return str(max(part.at_least, int(context.memory_mib * part.share)))
         case Cores():
             return str(max(1, math.ceil(context.cpu)))
-        case pulumi.Output():
+        case Deferred():
             # Where anyone can see it, it is rejected like any secret, and nothing is created.
             return ""
