@@ -73,7 +73,7 @@ class StackName:
 
 @dataclass(frozen=True)
 class Namespace:
-    """The namespace of the stack's services: `strata-prod`. On Kubernetes."""
+    """The namespace of the stack's services: `strata-prod`. Empty on Docker."""
 
 
 @dataclass(frozen=True)

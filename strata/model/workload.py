@@ -136,7 +136,7 @@ class HostMount:
 @dataclass(frozen=True, kw_only=True)
 class ApiAccess:
     """What a service may do with objects of the Kubernetes API: `verbs` on `resources` of an API
-    `group` ("" is the core group), in the namespace of its stack or, if `cluster_wide`, everywhere.
+    `group` ("" is the core group), in the namespaces of its stack or, if `cluster_wide`, everywhere.
 
     Access to `nodes/metrics` includes connections to the kubelets, which serve it.
     """

@@ -7,7 +7,15 @@ from strata.model import (
 )
 from tests.parity import finds
 from tests.parity.finds import container, in_pod
-from tests.parity.row import Check, Made, Row, Seen, fields, within
+from tests.parity.row import (
+    Check,
+    Made,
+    Row,
+    Same,
+    Seen,
+    fields,
+    within,
+)
 
 COMMAND = Probe(check=ExecProbe(command=("test", "-e", "/ready")))
 
@@ -113,7 +121,7 @@ PROBE = (
     ),
     Row(
         field="HttpProbe.port",
-        docker="port on 127.0.0.1 in the container; bash sends the request, so the image"
+        docker="port on `address` in the container; bash sends the request, so the image"
         " must have bash",
         kubernetes="port of `httpGet`; the kubelet sends the request to the pod's address",
         on=("app",),
@@ -139,6 +147,22 @@ PROBE = (
                     lambda made, name: "GET /ready HTTP" in _check_in_container(made, name), True
                 ),
                 kubernetes=Seen(in_pod("readinessProbe", "httpGet", "path"), "/ready"),
+            ),
+        ),
+    ),
+    Row(
+        field="HttpProbe.address",
+        docker="address that bash connects to",
+        kubernetes="not used: the kubelet connects to the pod's address",
+        on=("app",),
+        checks=(
+            Check(
+                change=within("probe", check=HttpProbe(port=8000, address="$LISTEN_ADDRESS")),
+                docker=Seen(
+                    lambda made, name: "/$LISTEN_ADDRESS/8000 " in _check_in_container(made, name),
+                    True,
+                ),
+                kubernetes=Same(),
             ),
         ),
     ),

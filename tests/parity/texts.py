@@ -16,6 +16,7 @@ from strata.model import (
     ListenAddress,
     MemoryMib,
     NameServer,
+    Namespace,
     Ordinal,
     Peers,
     Region,
@@ -220,6 +221,12 @@ TEXT = (
         "the name of the stack",
         "as on Docker",
         _becomes(_said(StackName()), "test", "test"),
+    ),
+    _part(
+        "Namespace",
+        "empty: Docker has no namespaces",
+        "the namespace of the stack's services: `PROJECT-STACK`",
+        _becomes(_said(Namespace()), "", "strata-test"),
     ),
     _part(
         "Confidential.value",

@@ -79,18 +79,28 @@ def allow_everywhere(
 
 
 def make(
-    own: WorkloadObjects, account: core.ServiceAccount, stack: Objects, home: pulumi.Resource
+    own: WorkloadObjects,
+    account: core.ServiceAccount,
+    namespaces: Sequence[tuple[Objects, pulumi.Resource]],
 ) -> list[pulumi.Resource]:
-    """The rights of a service: none but those of its `api_access`. `stack`: the objects of the
-    workloads' namespace, `home`, in which the rights that are not cluster-wide hold."""
+    """The rights of a service: none but those of its `api_access`. `namespaces`: those of the stack,
+    in which the rights that are not cluster-wide hold; that of most workloads comes first."""
     workload = own.workload
     subject = Subject(account=account, name=workload.name, namespace=own.objects.namespace)
     bindings: list[pulumi.Resource] = []
     inside = [rule(one) for one in workload.api_access if not one.cluster_wide]
-    if inside:
+    for objects, namespace in namespaces if inside else ():
+        suffix = "" if objects is namespaces[0][0] else "-agents"
         bindings.append(
             allow_in_namespace(
-                workload.name, workload.name, inside, subject, stack, own.labels, own.parent, home
+                f"{workload.name}{suffix}",
+                workload.name,
+                inside,
+                subject,
+                objects,
+                own.labels,
+                own.parent,
+                namespace,
             )
         )
     everywhere = [rule(one) for one in workload.api_access if one.cluster_wide]
@@ -98,7 +108,7 @@ def make(
         name = f"{own.objects.names.namespace}-{workload.name}"
         bindings.append(
             allow_everywhere(
-                workload.name, name, everywhere, subject, stack, own.labels, own.parent
+                workload.name, name, everywhere, subject, namespaces[0][0], own.labels, own.parent
             )
         )
     return bindings

@@ -70,7 +70,7 @@ def deploy(
             *connection.buckets.get(name, ()),
             *([policy] if policy else []),
             account,
-            *access.make(own, account, objects, home),
+            *access.make(own, account, [(one.objects, one.namespace) for one in places.values()]),
             *(configuration.make(folder, own) for folder in placed.folders),
             *(one for server in dict.fromkeys(workload.waits_for) for one in ready.get(server, ())),
         ]

@@ -19,17 +19,19 @@ SLICED = {
     "migProfile": "1g.10gb",
 }
 ROCKET = {"name": "rocket", "instanceTypes": ["g6.xlarge"], "image": "bottlerocket"}
+# Its agents run on every node too.
+ALONE = {"observability": {"enabled": False}}
 WHOLE = {"name": "whole", "instanceTypes": ["g6.xlarge"]}
 
 
 def _plan(*gpu_nodes: dict[str, Any], gpu: str = "off", **changes: Any) -> Program:
     aws = {"account": "111122223333", "gpuNodes": list(gpu_nodes)}
-    return plan({"aws": aws, "gpu": {"mode": gpu}, **changes})
+    return plan({"aws": aws, "gpu": {"mode": gpu}, **ALONE, **changes})
 
 
 @pytest.fixture(scope="module")
 def stack() -> Program:
-    return plan()
+    return plan(ALONE)
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +222,7 @@ def test_an_image_of_a_private_registry_is_there_beforehand_too() -> None:
         {
             "services": {"inference": {"image": reference}},
             "registries": {"registry.example.com": {"username": "robot", "password": "hunter2"}},
+            **ALONE,
         }
     )
     (pull,) = _objects(stack, "DaemonSet", "strata-prod").values()

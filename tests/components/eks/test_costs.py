@@ -28,13 +28,13 @@ def test_every_gpu_type_has_a_row() -> None:
 
 def _stack() -> dict[str, list[str]]:
     header = next(index for index, row in enumerate(ROWS) if row[0] == "part")
-    return {row[0].partition(",")[0]: row for row in ROWS[header + 1 : header + 13]}
+    return {row[0].partition(",")[0]: row for row in ROWS[header + 1 : header + 14]}
 
 
 def test_the_stack_adds_up() -> None:
     rows = _stack()
     total = rows.pop("**total**")
-    assert len(rows) == 11
+    assert len(rows) == 12
     assert total[3] == f"**{sum(float(row[3]) for row in rows.values()):.2f}**"
     for row in rows.values():
         factors = [float(one) for one in re.findall(r"\d+", row[1])]
@@ -70,6 +70,13 @@ def test_what_is_counted_is_what_is_made() -> None:
     ]
     assert set(claims) == {"10Gi"}
     assert rows["datastore volumes"][1] == f"{len(claims)} x 10 GB"
+    caches = [
+        int(claim["spec"]["resources"]["requests"]["storage"].removesuffix("Gi"))
+        for one in program.of(":StatefulSet")
+        for claim in one.inputs["spec"].get("volumeClaimTemplates", ())
+        if claim["metadata"]["labels"].get("strata.cache") == "true"
+    ]
+    assert rows["volumes of caches"][1] == f"{sum(caches)} GB"
     gpus = sum(
         int(container["resources"]["limits"].get("nvidia.com/gpu", 0))
         * int(one.inputs["spec"].get("replicas", 1))

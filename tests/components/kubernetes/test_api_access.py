@@ -3,7 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from strata.model import ApiAccess
+import pytest
+
+from strata.model import ApiAccess, Service
 from strata.platforms.kubernetes.cluster import (
     Connection,
     Destination,
@@ -98,11 +100,17 @@ def test_rights_are_there_before_the_pods() -> None:
     assert {("RoleBinding", "reader"), ("ClusterRoleBinding", "reader")} <= before
 
 
-def test_an_agent_may_have_rights_in_the_namespace_of_the_workloads() -> None:
-    recorded = composed(service("store"), agent(api_access=(EVENTS,)))
-    assert recorded.only("Role")["metadata"]["namespace"] == NAMESPACE
-    (subject,) = recorded.only("RoleBinding")["subjects"]
-    assert subject["namespace"] == f"{NAMESPACE}-agents"
+@pytest.mark.parametrize("described", [agent(api_access=(EVENTS,)), reader(EVENTS)])
+def test_rights_hold_in_both_namespaces_of_a_stack_with_agents(described: Service) -> None:
+    others = () if described.host_mounts else (agent(),)
+    recorded = composed(service("store"), described, *others)
+    namespaces = {NAMESPACE, f"{NAMESPACE}-agents"}
+    for kind in ("Role", "RoleBinding"):
+        assert {one["metadata"]["namespace"] for one in recorded.of(kind).values()} == namespaces
+    account = f"{NAMESPACE}-agents" if described.host_mounts else NAMESPACE
+    for binding in recorded.of("RoleBinding").values():
+        assert binding["roleRef"]["name"] == described.name
+        assert [one["namespace"] for one in binding["subjects"]] == [account]
 
 
 def test_a_token_is_mounted_for_who_has_access_and_for_nobody_else() -> None:
