@@ -13,7 +13,7 @@ from strata import config
 from strata.config import Settings
 from strata.errors import Problem, StrataError, raise_problems
 from strata.model import Composition, Overrides, Workload
-from strata.platforms import choose
+from strata.platforms import choose, missing_sdk_reported
 from strata.platforms.failure import fail
 
 
@@ -129,8 +129,9 @@ def open_stack() -> Iterator[Stack]:
     atexit.register(gc.freeze)
     try:
         stack = Stack(config.load(CONFIG.get()))
-        yield stack
-        platform = choose(stack.settings, pulumi.get_project(), pulumi.get_stack())
+        with missing_sdk_reported(stack.settings, pulumi.get_stack()):
+            yield stack
+            platform = choose(stack.settings, pulumi.get_project(), pulumi.get_stack())
         for name, value in stack.deploy(platform).items():
             pulumi.export(name, value)
     except StrataError as error:

@@ -46,6 +46,11 @@ class Image:
     on_demand: bool = False
     folder: Path | None = None
 
+    @property
+    def of_pods(self) -> str | None:
+        """The upstream image that pods use; None if they use ours."""
+        return self.kubernetes or self.upstream
+
 
 _IMAGES = (
     Image(name="base", purpose="Debian 13 with bash and an init", parent=None),

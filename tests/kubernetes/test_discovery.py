@@ -73,7 +73,7 @@ def expected(stack: Stack) -> set[tuple[str, ...]]:
     for pod in stack.cluster.all("v1", "Pod"):
         if NAME in pod["metadata"].get("labels", {}):
             pods.setdefault(owner_of(pod), []).append(pod)
-    wanted = set()
+    wanted: set[tuple[str, ...]] = set()
     for service in services.values():
         if service.monitoring is None or service.name in exporters:
             continue
@@ -144,7 +144,7 @@ def prometheus(stack: Stack) -> Iterator[str]:
             command,
             network_mode="host",
             environment={
-                "KUBERNETES_SERVICE_HOST": server.hostname,
+                "KUBERNETES_SERVICE_HOST": str(server.hostname),
                 "KUBERNETES_SERVICE_PORT": str(server.port),
             },
         )

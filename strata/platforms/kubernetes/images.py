@@ -54,8 +54,7 @@ class ImageResolver:
 
 def _upstream(name: str) -> str | None:
     try:
-        image = catalogue.get(name)
-        return image.kubernetes or image.upstream
+        return catalogue.get(name).of_pods
     except ImageError:
         return None
 
