@@ -117,7 +117,7 @@ def test_an_account_may_do_what_its_service_says_and_nothing_else(
     everywhere = [one for one in ACCESS if one.cluster_wide]
     where: Mapping[str, Sequence[ApiAccess]] = {
         stack.namespace: ACCESS,
-        agents_namespace: everywhere,
+        agents_namespace: ACCESS,
         "default": everywhere,
     }
     for namespace, access in where.items():

@@ -107,5 +107,6 @@ def test_gpus_in_turns_and_in_slices(in_turns: Stack) -> None:
         assert [one["metadata"]["uid"] for one in in_slices.pods(name)] == pods
     gpu_groups = {one.name for one in in_slices.plan.groups if one.gpus}
     assert gpu_groups == {"small", "large"}
-    for name in in_slices.plan.services:
-        assert name == "inference" or not groups_of(in_slices, name) & gpu_groups
+    for name, service in in_slices.plan.services.items():
+        may = name == "inference" or service.on_every_node
+        assert may or not groups_of(in_slices, name) & gpu_groups
