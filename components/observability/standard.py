@@ -125,7 +125,10 @@ def describe(composition: Composition, settings: Settings) -> Iterator[Workload]
         alertmanager=receiver.endpoint("http"),
         blackbox=blackbox.endpoint("metrics"),
         remote_write=[
-            *({"url": f"{each.endpoint('http').url}/api/v1/push"} for each in mimir),
+            *(
+                {"url": f"{each.endpoint('http').url}/api/v1/push", "send_exemplars": True}
+                for each in mimir
+            ),
             *(remote.remote_write(each) for each in (observability.remote_write,) if each),
         ],
         own_port=parts.PROMETHEUS,
@@ -189,6 +192,7 @@ def prometheus(
             # The rest is for the write-ahead log and a block that is being compacted.
             f"--storage.tsdb.retention.size={size_gib * 1024 * 3 // 4}MB",
             f"--web.listen-address=0.0.0.0:{parts.PROMETHEUS}",
+            "--enable-feature=exemplar-storage",
         ),
         environment={"GOMEMLIMIT": (MemoryMib(share=0.8), "MiB")},
         ports=(Port(name="http", number=parts.PROMETHEUS, bound=False),),
@@ -320,6 +324,8 @@ def _mimir(settings: ObservabilitySettings) -> dict[str, object]:
             "compactor_blocks_retention_period": f"{settings.metrics_days}d",
             # Twice what Prometheus' volume is sized for.
             "max_global_series_per_user": 100_000,
+            # As many as Prometheus keeps (storage.exemplars.max_exemplars).
+            "max_global_exemplars_per_user": 100_000,
         },
     }
 

@@ -65,10 +65,15 @@ def _collector(store: Endpoint | Remote) -> dict[str, Any]:
         "extensions": {"health_check": {"endpoint": f"{EVERY_ADDRESS}:{COLLECTOR_HEALTH}"}},
         "receivers": tracing.RECEIVERS,
         "processors": tracing.PROCESSORS,
-        "connectors": tracing.CONNECTORS,
+        # Grafana opens the trace of a slow request from the graph of durations.
+        "connectors": {
+            **tracing.CONNECTORS,
+            "spanmetrics": {**tracing.SPAN_METRICS, "exemplars": {"enabled": True}},
+        },
         "exporters": {
             "otlp_http": remote.exporter(store),
-            "prometheus": tracing.METRICS_EXPORTER,
+            # Prometheus' own format has no exemplars.
+            "prometheus": {**tracing.METRICS_EXPORTER, "enable_open_metrics": True},
         },
         "service": {
             "extensions": ["health_check"],

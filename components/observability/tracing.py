@@ -100,14 +100,12 @@ MONITORING = Monitoring(
 )
 
 RECEIVERS = {"otlp": {"protocols": {"http": {"endpoint": f":{OTLP}"}}}}
-CONNECTORS = {
-    "forward": {},
-    "spanmetrics": {
-        "metrics_flush_interval": "15s",
-        # The replicas of a service are counted together.
-        "resource_metrics_key_attributes": ["service.name"],
-    },
+SPAN_METRICS = {
+    "metrics_flush_interval": "15s",
+    # The replicas of a service are counted together.
+    "resource_metrics_key_attributes": ["service.name"],
 }
+CONNECTORS: dict[str, Any] = {"forward": {}, "spanmetrics": SPAN_METRICS}
 MEMORY_LIMITER = {
     "check_interval": "1s",
     "limit_percentage": 80,
@@ -145,7 +143,7 @@ PROCESSORS = {
     },
     "batch": {},
 }
-METRICS_EXPORTER = {"endpoint": f":{METRICS}"}
+METRICS_EXPORTER: dict[str, Any] = {"endpoint": f":{METRICS}"}
 
 
 def pipelines(store: str) -> dict[str, Any]:
