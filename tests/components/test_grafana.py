@@ -315,7 +315,8 @@ def test_the_password_is_in_no_argument_and_no_variable(files: tuple[File, ...])
 
 def test_the_policy_pack_finds_nothing_in_it(files: tuple[File, ...]) -> None:
     found = [one for one in findings(observed(files).recorded) if "grafana" in str(one)]
-    assert {one.rule for one in found} <= OPEN
+    # Nothing collects metrics here.
+    assert {one.rule for one in found} <= {*OPEN, "observed"}
 
 
 def test_a_program_imports_the_sdk_only_where_there_is_a_grafana() -> None:
