@@ -180,6 +180,26 @@ def restore(folder: Folder, stack: StackOption = "dev") -> None:
     )
 
 
+@app.command()
+def status(
+    stack: StackOption = "dev",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what runs of a stack on Docker, and its alerts. Exits with 1 if anything isn't well."""
+    from strata import docker_engine
+    from strata.ops import status as ops
+
+    client = docker_engine.connect()
+    with docker_engine.errors(f"stack {stack}: Docker failed"):
+        found = ops.status(client, stack)
+    if as_json:
+        console.info(json.dumps(found.as_json(), indent=2))
+    else:
+        for line in ops.lines(found):
+            console.info(line)
+    raise typer.Exit(0 if found.is_well else 1)
+
+
 @policy.command()
 def check(
     system: Annotated[list[str] | None, typer.Option(help="A system (repeatable).")] = None,

@@ -89,5 +89,7 @@ def test_it_comes_up_on_docker(stranger: Stranger) -> None:
         until(lambda: health() == {"database-1": "healthy", "model-1": "healthy"}, "healthy")
     finally:
         stranger.run("destroy", "--yes", "--skip-preview", "--stack", "dev")
+        # Which keeps data.
+        docker_engine.connect().volumes.get("shop-dev-database-data").remove()
     # Nothing is written to the package.
     assert not (stranger.folder / ".toolchain").exists()

@@ -165,8 +165,8 @@ def discover(client: Any, names: ResourceNames) -> Host:
         # An engine that doesn't say so is older than its support of version 2.
         cgroup_version=int(info.get("CgroupVersion") or 1),
         foreign_subnets=_foreign_subnets(client, names.stack),
-        own_containers=observed.containers(client, names.stack),
-        own_data=observed.data_volumes(client, names.stack),
+        own_containers=observed.containers(client, names),
+        own_data=observed.data_volumes(client, names),
         owner=names.owner,
         system=names.system,
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from strata.platforms.docker.names import BACKUP, OWNER, STACK, SYSTEM
+from strata.platforms.docker.names import BACKUP, OWNER, STACK, SYSTEM, ResourceNames
 
 UNHEALTHY = "(unhealthy)"
 """How the engine marks a container in the status that a person reads: `Up 2 minutes (unhealthy)`."""
@@ -43,15 +43,22 @@ class DataVolume:
     owner: str
 
 
-def containers(client: Any, stack: str) -> dict[str, ObservedContainer]:
+def containers(client: Any, names: ResourceNames) -> dict[str, ObservedContainer]:
     """The containers of a stack, by id. `client` is a `docker.DockerClient`."""
-    listed = client.api.containers(all=True, filters={"label": f"{STACK}={stack}"})
-    return {each["Id"]: ObservedContainer.of(each) for each in listed}
+    listed = client.api.containers(all=True, filters={"label": f"{STACK}={names.stack}"})
+    return {
+        each["Id"]: ObservedContainer.of(each)
+        for each in listed
+        # Another project may have a stack of this name.
+        if any(name.startswith(f"/{names.prefix}-") for name in each["Names"])
+    }
 
 
-def data_volumes(client: Any, stack: str) -> tuple[DataVolume, ...]:
+def data_volumes(client: Any, names: ResourceNames) -> tuple[DataVolume, ...]:
     """The volumes with data of a stack."""
-    listed = client.api.volumes(filters={"label": [f"{STACK}={stack}", BACKUP]})["Volumes"] or ()
+    filters = {"label": [f"{STACK}={names.stack}", BACKUP]}
+    every = client.api.volumes(filters=filters)["Volumes"] or ()
+    listed = [each for each in every if each["Name"].startswith(f"{names.prefix}-")]
     return tuple(
         DataVolume(
             name=each["Name"],

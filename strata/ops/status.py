@@ -1,0 +1,273 @@
+"""What runs of a stack on Docker, and how it is: `strata status`. Reads only."""
+
+import io
+import tarfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from strata.errors import InvalidStackError, Problem
+from strata.platforms.docker.names import FILES, JOB, KIND, PREPARE, SCHEDULE, SERVICE, STACK
+
+METRICS, LOGS = "victoria-metrics", "victoria-logs"
+"""The services of the observability stack that serve dashboards and logs."""
+PASSWORD_FILE = "/run/secrets/password"  # noqa: S105 - a path
+QUERY_SECONDS = 3
+READS_AT_ONCE = 16
+
+ALERTS = 'ALERTS{alertstate="firing", alertname!="DeadMansSwitch"}'
+CPU = "sum by (name) (rate(container_cpu_usage_seconds_total[2m]))"
+DISK_FREE = "min(node_filesystem_avail_bytes / node_filesystem_size_bytes)"
+BACKUP = "max(strata_backup_last_success_timestamp_seconds)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerStatus:
+    """`state`: healthy, unhealthy, starting, running (without a health check), succeeded, scheduled, or
+    Docker's own word. `memory_mib` is None if the container doesn't run, `cores` without metrics."""
+
+    name: str
+    service: str
+    state: str
+    restarts: int
+    image: str
+    memory_mib: float | None
+    memory_limit_mib: float
+    cores: float | None
+    cores_limit: float
+    urls: tuple[str, ...]
+
+    @property
+    def is_well(self) -> bool:
+        return self.state in ("healthy", "running", "succeeded", "scheduled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    name: str
+    severity: str
+    service: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """`metrics_problem`: why there are no metrics, and so no alerts; empty if there are.
+    `disk_free`: the share of the fullest disk that is free. `last_backup`: UTC, ISO 8601."""
+
+    stack: str
+    containers: tuple[ContainerStatus, ...]
+    metrics_problem: str
+    alerts: tuple[Alert, ...]
+    disk_free: float | None
+    last_backup: str | None
+    dashboards: str | None
+    logs: str | None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether every container does what it should."""
+        return all(each.is_well for each in self.containers)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "healthy": self.is_well}
+
+
+def status(client: Any, stack: str) -> Status:
+    """The state of a stack. Raises `InvalidStackError` if the engine has no container of it."""
+    listed = client.api.containers(all=True, filters={"label": f"{STACK}={stack}"})
+    shown = [each for each in listed if each["Labels"].get(KIND) not in (FILES, PREPARE, "backup")]
+    if not shown:
+        raise InvalidStackError(
+            [
+                Problem(
+                    f"stack {stack}",
+                    "has no container on this Docker host",
+                    f"bring it up: pulumi up --stack {stack}; on a cluster, ask kubectl:"
+                    f" kubectl get pods --namespace strata-{stack}",
+                )
+            ]
+        )
+    urls = {each["Names"][0].removeprefix("/"): tuple(_urls(each)) for each in shown}
+    # One answer takes some 20 ms, and most of it is waiting.
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        described = pool.map(lambda each: _inspect(client, each["Id"]), shown)
+        inspected = sorted(described, key=lambda each: str(each[0]["Name"]))
+    stores = {each["Labels"].get(SERVICE): each for each in shown if each["State"] == "running"}
+    metrics = _Metrics(client, stores.get(METRICS))
+    cores = {sample["name"]: value for sample, value in metrics.samples(CPU)}
+    alerts = sorted(
+        {
+            Alert(
+                name=sample["alertname"],
+                severity=sample.get("severity", ""),
+                service=sample.get("service", ""),
+            )
+            for sample, _ in metrics.samples(ALERTS)
+        },
+        key=lambda each: (each.severity, each.name, each.service),
+    )
+    backup = metrics.number(BACKUP)
+    return Status(
+        stack=stack,
+        containers=tuple(_container(each, memory, cores, urls) for each, memory in inspected),
+        alerts=tuple(alerts),
+        disk_free=metrics.number(DISK_FREE),
+        last_backup=None if backup is None else datetime.fromtimestamp(backup, UTC).isoformat(),
+        dashboards=_page(stores.get(METRICS), "/vmui/#/dashboards"),
+        logs=_page(stores.get(LOGS), "/select/vmui"),
+        metrics_problem=metrics.problem,
+    )
+
+
+def _inspect(client: Any, container: str) -> tuple[dict[str, Any], float | None]:
+    """What Docker says of a container, and the MiB that it uses."""
+    from docker.errors import NotFound
+
+    inspected: dict[str, Any] = client.api.inspect_container(container)
+    used: float | None = None
+    if inspected["State"]["Running"]:
+        with suppress(NotFound, KeyError):  # It stopped meanwhile.
+            memory = client.api.stats(container, stream=False, one_shot=True)["memory_stats"]
+            # cgroup v1 and v2. Page cache that can be dropped isn't counted, as in `docker stats`.
+            counts = memory["stats"]
+            cache = counts.get("total_inactive_file", counts.get("inactive_file", 0))
+            used = (memory["usage"] - cache) / 2**20
+    return inspected, used
+
+
+def _container(
+    inspected: dict[str, Any],
+    memory_mib: float | None,
+    cores: dict[str, float],
+    urls: dict[str, tuple[str, ...]],
+) -> ContainerStatus:
+    name = inspected["Name"].removeprefix("/")
+    labels, limits = inspected["Config"]["Labels"], inspected["HostConfig"]
+    return ContainerStatus(
+        name=name,
+        service=labels.get(SERVICE) or labels.get(JOB, ""),
+        state=_state(inspected["State"], labels),
+        restarts=inspected["RestartCount"],
+        image=inspected["Config"]["Image"],
+        memory_mib=memory_mib,
+        memory_limit_mib=limits["Memory"] / 2**20,
+        cores=cores.get(name),
+        cores_limit=limits["NanoCpus"] / 1e9,
+        urls=urls[name],
+    )
+
+
+def _state(state: dict[str, Any], labels: dict[str, str]) -> str:
+    if state["Status"] == "running":
+        return str((state.get("Health") or {}).get("Status", "running"))
+    if labels.get(JOB) and state["Status"] == "exited":
+        return "succeeded" if state["ExitCode"] == 0 else f"failed with status {state['ExitCode']}"
+    if SCHEDULE in labels and state["Status"] == "created":
+        return "scheduled"
+    return str(state["Status"])
+
+
+def _urls(listed: dict[str, Any]) -> Iterator[str]:
+    """The published ports for people."""
+    for port in listed["Ports"]:
+        if "PublicPort" in port and port.get("Type") == "tcp":
+            # The gateway's port for TLS; every other published port of ours speaks HTTP.
+            scheme = "https" if port["PrivatePort"] in (443, 8443) else "http"
+            yield f"{scheme}://{port['IP']}:{port['PublicPort']}"
+
+
+def _page(store: dict[str, Any] | None, path: str) -> str | None:
+    urls = list(_urls(store)) if store else []
+    return f"{urls[0]}{path}" if urls else None
+
+
+class _Metrics:
+    """The stack's store of metrics, by its published port."""
+
+    def __init__(self, client: Any, store: dict[str, Any] | None) -> None:
+        self.problem = ""
+        url = _page(store, "")
+        if store is None or url is None:
+            self.problem = f"the stack has no running {METRICS}"
+            return
+        self._url = f"{url}/api/v1/query"
+        self._login = ("strata", _read(client, store["Id"], PASSWORD_FILE))
+
+    def samples(self, query: str) -> Iterable[tuple[dict[str, str], float]]:
+        import requests
+
+        if self.problem:
+            return []
+        try:
+            answer = requests.get(
+                self._url, {"query": query}, auth=self._login, timeout=QUERY_SECONDS
+            )
+            answer.raise_for_status()
+        except requests.RequestException as error:
+            self.problem = f"{METRICS} doesn't answer: {error}"
+            return []
+        result = answer.json()["data"]["result"]
+        return [(each["metric"], float(each["value"][1])) for each in result]
+
+    def number(self, query: str) -> float | None:
+        return next((value for _, value in self.samples(query)), None)
+
+
+def _read(client: Any, container: str, path: str) -> str:
+    """A small file of a container."""
+    stream, _ = client.api.get_archive(container, path)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+        content = archive.extractfile(archive.getmembers()[0])
+        return content.read().decode() if content else ""
+
+
+def lines(found: Status) -> Iterator[str]:
+    """For a person."""
+    well = sum(each.is_well for each in found.containers)
+    yield f"{found.stack}: {well} of {len(found.containers)} containers are well"
+    yield ""
+    rows = [("CONTAINER", "STATE", "RESTARTS", "MEMORY, MIB", "CORES", "URL")]
+    for each in found.containers:
+        memory = "-" if each.memory_mib is None else f"{each.memory_mib:.0f}"
+        cores = "-" if each.cores is None else f"{each.cores:.2f}"
+        rows.append(
+            (
+                each.name,
+                each.state,
+                str(each.restarts),
+                f"{memory} of {each.memory_limit_mib:.0f}",
+                f"{cores} of {each.cores_limit:g}",
+                " ".join(each.urls),
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield ""
+    yield from _observed(found)
+
+
+def _observed(found: Status) -> Iterator[str]:
+    if found.metrics_problem:
+        yield f"Alerts:      unknown: {found.metrics_problem}"
+    elif not found.alerts:
+        yield "Alerts:      none"
+    for each in found.alerts:
+        where = f" of {each.service}" if each.service else ""
+        yield (
+            f"Alerts:      {each.severity}: {each.name}{where}"
+            f" (docs/runbooks.md#{each.name.lower()})"
+        )
+    if found.disk_free is not None:
+        yield f"Disk:        {found.disk_free:.0%} free"
+    if not found.metrics_problem:
+        yield f"Last backup: {found.last_backup or 'none'}"
+    for title, page in (("Dashboards:", found.dashboards), ("Logs:", found.logs)):
+        if page:
+            yield f"{title:<12} {page}"
+    store = next((each.name for each in found.containers if each.service in (METRICS, LOGS)), None)
+    if store:
+        yield f"             user strata; the password: docker exec {store} cat {PASSWORD_FILE}"

@@ -1,0 +1,74 @@
+"""How `strata status` shows the state of a stack."""
+
+from dataclasses import replace
+
+import pytest
+
+from strata.ops.status import Alert, ContainerStatus, Status, lines
+
+API = ContainerStatus(
+    name="strata-dev-api-1",
+    service="api",
+    state="healthy",
+    restarts=0,
+    image="strata/application:1",
+    memory_mib=51.4,
+    memory_limit_mib=256,
+    cores=0.034,
+    cores_limit=1,
+    urls=("https://127.0.0.1:8443",),
+)
+WELL = Status(
+    stack="dev",
+    containers=(API,),
+    metrics_problem="",
+    alerts=(),
+    disk_free=0.625,
+    last_backup="2026-11-28T03:00:00+00:00",
+    dashboards="http://127.0.0.1:8428/vmui/#/dashboards",
+    logs=None,
+)
+
+
+def test_a_stack_that_is_well() -> None:
+    assert WELL.is_well
+    assert list(lines(WELL)) == [
+        "dev: 1 of 1 containers are well",
+        "",
+        "CONTAINER         STATE    RESTARTS  MEMORY, MIB  CORES      URL",
+        "strata-dev-api-1  healthy  0         51 of 256    0.03 of 1  https://127.0.0.1:8443",
+        "",
+        "Alerts:      none",
+        "Disk:        62% free",
+        "Last backup: 2026-11-28T03:00:00+00:00",
+        "Dashboards:  http://127.0.0.1:8428/vmui/#/dashboards",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "well"),
+    [
+        ("running", True),
+        ("succeeded", True),
+        ("scheduled", True),
+        ("unhealthy", False),
+        ("starting", False),
+        ("exited", False),
+        ("failed with status 3", False),
+    ],
+)
+def test_a_stack_is_well_if_every_container_is(state: str, well: bool) -> None:
+    assert replace(WELL, containers=(API, replace(API, state=state))).is_well is well
+
+
+def test_alerts_have_their_runbook() -> None:
+    found = replace(WELL, alerts=(Alert(name="ContainerDown", severity="critical", service="api"),))
+    (line,) = [line for line in lines(found) if line.startswith("Alerts:")]
+    assert line == "Alerts:      critical: ContainerDown of api (docs/runbooks.md#containerdown)"
+
+
+def test_without_metrics_alerts_are_unknown() -> None:
+    found = replace(WELL, metrics_problem="the stack has no running victoria-metrics")
+    shown = "\n".join(lines(found))
+    assert "Alerts:      unknown: the stack has no running victoria-metrics" in shown
+    assert "Last backup" not in shown
