@@ -251,6 +251,32 @@ OF_THE_STACK = (
     ),
 )
 
+LAST_BACKUP = "max(strata_backup_last_success_timestamp_seconds)"
+# Counts from the first backup until one is restored.
+LAST_RESTORE = (
+    "max(strata_restore_last_success_timestamp_seconds"
+    " or strata_backup_first_success_timestamp_seconds)"
+)
+# A backup each day, which may take two hours longer than the one before.
+BACKUP_HOURS = 26
+RESTORE_DAYS = 30
+
+OF_BACKUPS = (
+    Alert(
+        name="BackupMissing",
+        expression=f"time() - {LAST_BACKUP} > {BACKUP_HOURS} * 3600",
+        summary="the last backup is {{ $value | humanizeDuration }} old",
+        for_seconds=0,
+    ),
+    Alert(
+        name="RestoreUnverified",
+        expression=f"time() - {LAST_RESTORE} > {RESTORE_DAYS} * 86400 and {LAST_BACKUP}",
+        summary="no backup has been restored for {{ $value | humanizeDuration }}",
+        for_seconds=0,
+    ),
+)
+"""On Docker. A stack without a backup has none of these metrics, and they are silent."""
+
 _PENDING = 'max by (service, name) (kube_pod_labels and on (name) kube_pod_status_phase{phase="Pending"} == 1)'
 # A GPU node takes up to 15 minutes to join (controllers.GPU_NODE_SECONDS).
 JOINING_SECONDS = 900

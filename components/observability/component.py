@@ -1,7 +1,7 @@
 """ObservabilityStack: see what runs, and be told when it doesn't."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 
@@ -14,7 +14,7 @@ from strata.components.observability import (
     remote,
     tracing,
 )
-from strata.components.observability.pages import Page, pages
+from strata.components.observability.pages import OVERVIEW, Page, pages
 from strata.components.observability.targets import published, targets
 from strata.config import PlatformName, Settings
 from strata.model import Composition, Endpoint, Problem, Service, Workload
@@ -111,7 +111,10 @@ def describe(composition: Composition, settings: Settings, traces: Service) -> I
     blackbox = parts.blackbox(tuple(endpoint for endpoint, _ in probes))
     optional = (traces,) if composition.overrides.includes(traces) else ()
     shown = pages(
-        (*observed, *optional), {link.server for link in composition.links}, panels.OBSERVABILITY
+        (*observed, *optional),
+        {link.server for link in composition.links},
+        panels.OBSERVABILITY,
+        overview=replace(OVERVIEW, panels=(*OVERVIEW.panels, panels.BACKUPS)),
     )
     stores = tuple(_stores(settings, shown))
     own: list[Service] = [
@@ -119,7 +122,7 @@ def describe(composition: Composition, settings: Settings, traces: Service) -> I
         *stores,
         *(parts.log_agent(each.endpoint("http")) for each in stores if each.name == parts.LOGS),
         parts.container_exporter(),
-        parts.node_exporter(),
+        parts.node_exporter(records=True),
         blackbox,
     ]
     everything = [*observed, *own, *optional]
@@ -146,7 +149,7 @@ def describe(composition: Composition, settings: Settings, traces: Service) -> I
     # The blackbox exporter, Alertmanager and the store of metrics are targets too.
     links = tuple(dict.fromkeys(target.endpoint for target in scraped))
     rules = configuration.rules(
-        configuration.alerts_of(alerts.OF_THE_STACK, everything),
+        configuration.alerts_of((*alerts.OF_THE_STACK, *alerts.OF_BACKUPS), everything),
         recorded=configuration.prices(observability),
     )
     yield from (service.exporter for service in observed if service.exporter is not None)

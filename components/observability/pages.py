@@ -25,12 +25,15 @@ OVERVIEW = Page(title="Overview", panels=panels.OVERVIEW)
 
 
 def pages(
-    services: Iterable[Service], called: Collection[str], own: tuple[Panel, ...]
+    services: Iterable[Service],
+    called: Collection[str],
+    own: tuple[Panel, ...],
+    overview: Page = OVERVIEW,
 ) -> tuple[Page, ...]:
     """The pages of the stack, of each service and of the observability services, which show `own`.
     `called`: the services that have clients."""
     return (
-        OVERVIEW,
+        overview,
         *(
             Page(title=service.name, service=service.name, panels=tuple(_panels(service, called)))
             for service in services

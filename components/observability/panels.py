@@ -1,5 +1,6 @@
 """The panels that every stack and every service has."""
 
+from strata.components.observability.alerts import LAST_BACKUP, LAST_RESTORE
 from strata.components.observability.discovery import READY, WANTED
 from strata.model import Panel, Unit
 
@@ -126,6 +127,15 @@ OVERVIEW = (
     ),
 )
 """The stack's first page."""
+
+BACKUPS = Panel(
+    title="Days since the last backup, and since one was restored",
+    expressions={
+        "backup": f"(time() - {LAST_BACKUP}) / 86400",
+        "restore": f"(time() - {LAST_RESTORE}) / 86400",
+    },
+)
+"""The last one of the first page, on Docker."""
 
 REQUESTS = (
     Panel(

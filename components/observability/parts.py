@@ -36,6 +36,9 @@ PASSWORD_FILE = File(path=f"{SECRETS}/password", content=PASSWORD)
 DASHBOARDS = "/etc/dashboards"
 METRICS, LOGS = "victoria-metrics", "victoria-logs"
 """The names of the stores."""
+NODES = "node-exporter"
+RECORDS = Volume(name="records", path="/records", size_gib=1, cache=True)
+"""Where `strata backup` and `strata restore` leave metrics, as files that node-exporter reads."""
 CONTAINERS = "/containers"
 CGROUPS = "/cgroup"
 ROOT = "0:0"
@@ -225,12 +228,12 @@ def container_exporter() -> Service:
     )
 
 
-def node_exporter() -> Service:
+def node_exporter(*, records: bool) -> Service:
     """Metrics of the host. /proc shows the host's CPU, memory and disks in any container, and the mounts
     of /etc/hostname and the like by Docker and kubelet show the disk that they keep data on; so it
-    mounts nothing."""
+    mounts nothing of the host. `records`: it also serves the metrics in the volume `RECORDS`."""
     return Service(
-        name="node-exporter",
+        name=NODES,
         image="node-exporter",
         zone=Zone.MONITORING,
         resources=Resources(memory_mib=64, cpu=0.25, cpu_reserved=0.02),
@@ -241,10 +244,17 @@ def node_exporter() -> Service:
             *(f"--collector.{name}" for name in ("meminfo", "pressure", "stat", "vmstat")),
             # The default leaves out what is mounted below /etc.
             "--collector.filesystem.mount-points-exclude=^/(dev|proc|sys|run|tmp)($|/)",
+            *(
+                ("--collector.textfile", f"--collector.textfile.directory={RECORDS.path}")
+                if records
+                else ()
+            ),
         ),
         ports=(Port(name="http", number=NODE_EXPORTER, bound=False),),
         probe=_probe(NODE_EXPORTER, "/"),
-        on_every_node=True,
+        volumes=(RECORDS,) if records else (),
+        # A volume is on one node.
+        on_every_node=not records,
         monitoring=Monitoring(),
     )
 

@@ -76,7 +76,8 @@ def describe(composition: Composition, settings: Settings) -> Iterator[Workload]
         *loki,
         *_log_agent(settings, loki),
         kube_state_metrics(),
-        parts.node_exporter(),
+        # AWS Backup keeps its own records.
+        parts.node_exporter(records=False),
         blackbox,
         *mimir,
     ]

@@ -20,6 +20,7 @@ from strata.errors import InvalidStackError, Problem
 from strata.ops import content, manifest
 from strata.ops.guard import attempt, failed, undisturbed
 from strata.ops.manifest import Archive, Manifest
+from strata.ops.records import record_backup
 from strata.ops.running_stack import DataService, DataVolume, RunningStack
 from strata.ops.services import Services
 from strata.ops.volumes import Volumes
@@ -74,6 +75,7 @@ def backup(stack: RunningStack, folder: Path) -> Manifest:
             console.info("The backup failed; starting the services again")
             state = _roll_back(services, volumes, stopped, running, folder, with_data)
         raise failed(error, *state) from error
+    record_backup(stack, volumes, result)
     try:
         with console.step("Waiting until all services are healthy"):
             services.wait(running)

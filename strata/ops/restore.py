@@ -19,6 +19,7 @@ from strata.ops import content, manifest, scripts
 from strata.ops.content import CHUNK_BYTES
 from strata.ops.guard import attempt, failed, undisturbed
 from strata.ops.manifest import Archive, Manifest
+from strata.ops.records import record_restore
 from strata.ops.running_stack import DataService, DataVolume, RunningStack
 from strata.ops.services import Services
 from strata.ops.volumes import Volumes
@@ -76,6 +77,7 @@ def restore(stack: RunningStack, folder: Path) -> Manifest:
         raise failed(error, *state) from error
     with undisturbed():
         _commit(volumes, targets)
+    record_restore(stack, volumes, backed_up)
     return backed_up
 
 

@@ -56,6 +56,21 @@ class RunningStack:
             self._service(name, containers[name], volumes[name]) for name in sorted(volumes)
         )
 
+    def cache(self, service: str, name: str) -> tuple[DataService, DataVolume] | None:
+        """A cache of a service, which backups omit. None if the stack has none of this name."""
+        label = [
+            f"{STACK}={self.names.stack}",
+            f"{OWNER}={self.names.owner}",
+            f"{SERVICE}={service}",
+        ]
+        volumes = self.client.api.volumes(filters={"label": label})["Volumes"] or ()
+        docker_name = f"{self.names.prefix}-{service}-{name}"
+        containers = self._containers(service)
+        if not containers or docker_name not in {each["Name"] for each in volumes}:
+            return None
+        found = self._service(service, containers, [docker_name])
+        return found, found.volumes[0]
+
     def _invalid(self, message: str, fix: str) -> InvalidStackError:
         return InvalidStackError([Problem(f"stack {self.names.stack}", message, fix)])
 

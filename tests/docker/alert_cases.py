@@ -37,6 +37,10 @@ QUEUE_LABELS = {"service": "rabbitmq", "queue": "documents"}
 STORE = '{service="prometheus", url="http://victoria-metrics:8428/api/v1/write"}'
 SENT = {f"prometheus_remote_storage_samples_failed_total{STORE}": "0x30"}
 DAY = 86400
+RECORDS = '{service="node-exporter", instance="node-exporter-1"}'
+BACKUP = f"strata_backup_last_success_timestamp_seconds{RECORDS}"
+FIRST_BACKUP = f"strata_backup_first_success_timestamp_seconds{RECORDS}"
+RESTORE = f"strata_restore_last_success_timestamp_seconds{RECORDS}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -645,6 +649,35 @@ CASES = (
         at="1m",
         labels={"service": "rabbitmq"},
         summary="rabbitmq has too little memory or disk space to accept messages",
+    ),
+    Case(
+        alert="BackupMissing",
+        fires={BACKUP: f"{-27 * 3600}x20"},
+        quiet={
+            "a day old": {BACKUP: f"{-25 * 3600}x20"},
+            "none yet": {RESTORE: f"{-27 * 3600}x20"},
+        },
+        at="1m",
+        summary="the last backup is 1d 3h 1m 0s old",
+    ),
+    Case(
+        alert="RestoreUnverified",
+        fires={
+            BACKUP: "0x20",
+            FIRST_BACKUP: f"{-90 * DAY}x20",
+            RESTORE: f"{-31 * DAY}x20",
+        },
+        quiet={
+            "restored": {
+                BACKUP: "0x20",
+                FIRST_BACKUP: f"{-90 * DAY}x20",
+                RESTORE: f"{-29 * DAY}x20",
+            },
+            "first backup, not restored yet": {BACKUP: "0x20", FIRST_BACKUP: f"{-29 * DAY}x20"},
+            "no backup": {RESTORE: f"{-31 * DAY}x20"},
+        },
+        at="1m",
+        summary="no backup has been restored for 31d 0h 1m 0s",
     ),
     Case(
         alert="DocumentsFail",

@@ -10,7 +10,7 @@ import pytest
 
 from strata.components import engines, gateway
 from strata.components.engines.engine import Engine, EngineOptions
-from strata.components.observability.alerts import OF_A_CLUSTER, OF_THE_STACK
+from strata.components.observability.alerts import OF_A_CLUSTER, OF_BACKUPS, OF_THE_STACK
 from strata.components.observability.gpu import GPU
 from strata.components.observability.parts import PASSWORD
 from strata.components.observability.tracing import trace_store
@@ -25,6 +25,7 @@ FAST = {
     "ContainerDown",
     "ContainerRestarted",
     "ContainerUnhealthy",
+    "BackupMissing",
     "UrlDown",
     "RabbitmqQueueWithoutConsumer",
     "CertificateExpired",
@@ -35,7 +36,8 @@ FAST = {
 
 def alerts() -> Iterator[Alert]:
     """Those of the stack, the gateway, every engine, the reference system, traces and GPUs."""
-    yield from (*OF_THE_STACK, *OF_A_CLUSTER, *gateway.MONITORING.alerts, *GPU.alerts)
+    yield from (*OF_THE_STACK, *OF_BACKUPS, *OF_A_CLUSTER)
+    yield from (*gateway.MONITORING.alerts, *GPU.alerts)
     traces = trace_store(PASSWORD, 16686, None).monitoring
     for monitoring in (reference.API, reference.WORKER, reference.INFERENCE, traces):
         assert monitoring is not None
@@ -89,7 +91,8 @@ def test_an_outage_fires_within_a_minute(name: str) -> None:
 def test_an_alert_has_one_result_for_each_cause(alert: Alert) -> None:
     """A critical alert silences the warnings of its service, so it has to name one."""
     aggregated = re.findall(r"by \(([^)]*)\)", alert.expression)
-    if alert.name == "DeadMansSwitch":
+    if alert.name == "DeadMansSwitch" or alert in OF_BACKUPS:
+        assert alert.severity is Severity.WARNING, "of the whole stack"
         return
     assert aggregated, "aggregate it"
     assert all("service" in labels for labels in aggregated)
@@ -97,5 +100,6 @@ def test_an_alert_has_one_result_for_each_cause(alert: Alert) -> None:
 
 def test_a_critical_alert_means_that_users_are_affected() -> None:
     assert {name for name in FAST if ALERTS[name].severity is not Severity.CRITICAL} == {
-        "ContainerRestarted"
+        "BackupMissing",
+        "ContainerRestarted",
     }
