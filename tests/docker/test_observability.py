@@ -1,15 +1,32 @@
 """The observability stack of the reference system: what it sees, and that it tells."""
 
 import json
-import os
-import signal
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from strata.components.observability.alerts import STARTING_SECONDS
+from strata.ops.records import LAST_RESTORE, record_restore
+from strata.ops.running_stack import RunningStack
+from strata.ops.volumes import Volumes
+from strata.platforms.docker.names import ResourceNames
 from tests.docker.conftest import Receiver, containers
+from tests.docker.faults import (
+    expired_certificate,
+    full_disk,
+    hanging,
+    manifest,
+    old_backup,
+    stopped,
+)
+from tests.docker.test_backup import ops
 from tests.project import Project
 from tests.wait import until
 
@@ -18,6 +35,17 @@ ALERT_SECONDS = 60
 """Within which an alert reaches its receiver."""
 RESOLVED_SECONDS = 150
 """An alert that no longer fires is reported with the next message of its group, once a minute."""
+
+CAUSED = {
+    "ContainerDown": "worker",
+    "ContainerUnhealthy": "inference",
+    "RabbitmqQueueWithoutConsumer": "rabbitmq",
+    "CertificateExpired": "gateway",
+    "DiskFull": "node-exporter",
+    "BackupMissing": "",
+    "RestoreUnverified": "",
+}
+"""The service of each alert that the faults cause; empty for one of the whole stack."""
 
 LINES_PER_SECOND = 2000
 SECONDS = 60
@@ -50,6 +78,12 @@ def metrics(engine: Any, reference: Project) -> httpx.Client:
 def logs(engine: Any, reference: Project) -> httpx.Client:
     url = reference.outputs()["urls"]["victoria-logs"]
     return httpx.Client(base_url=url, auth=(USER, password(engine)), timeout=30)
+
+
+def names_of(running: dict[str, Any]) -> ResourceNames:
+    labels = running["node-exporter"].labels
+    owner = labels["strata.owner"]
+    return ResourceNames(project="strata", stack="pytest", system="reference", owner=owner)
 
 
 def values(metrics: httpx.Client, expression: str) -> dict[str, float]:
@@ -106,38 +140,64 @@ def test_logs_have_their_service(reference: Project, logs: httpx.Client) -> None
 
 
 def test_a_fault_is_told_and_then_its_end(
-    engine: Any, reference: Project, gateway: httpx.Client, receiver: Receiver
+    engine: Any,
+    reference: Project,
+    metrics: httpx.Client,
+    gateway: httpx.Client,
+    receiver: Receiver,
+    tmp_path: Path,
 ) -> None:
-    assert reference.stack == "pytest"
     running = containers(engine)
-    worker, inference = running["worker"], running["inference"]
+    names = names_of(running)
+    age = "min by (service) (time() - container_start_time_seconds)"
+    until(
+        lambda: values(metrics, age).get("inference", 0) > STARTING_SECONDS,
+        "inference doesn't count as starting",
+        STARTING_SECONDS,
+    )
     known = len(receiver.received)
-    worker.stop()
-    processes = [int(line[1]) for line in inference.top()["Processes"]]
-    for process in processes:
-        os.kill(process, signal.SIGSTOP)
-    try:
+    with ExitStack() as faults:
+        faults.enter_context(stopped(running["worker"]))
+        faults.enter_context(hanging(running["inference"]))
+        files = engine.containers.get("strata-pytest-gateway-files")
+        faults.enter_context(expired_certificate(running["gateway"], files))
+        faults.enter_context(full_disk(running["node-exporter"]))
+        old_backup(engine, names, days=40)
         gateway.post("/documents", json={"id": "unheard", "text": "Nobody takes it."})
-        for name, service in (
-            ("ContainerDown", "worker"),
-            ("ContainerUnhealthy", "inference"),
-            ("RabbitmqQueueWithoutConsumer", "rabbitmq"),
-        ):
+        deadline = time.monotonic() + ALERT_SECONDS
+        for name, service in CAUSED.items():
             until(
                 partial(receiver.has, name, "firing", service, known),
-                f"{name} of {service} is received",
-                ALERT_SECONDS,
+                f"{name} of {service or 'the stack'} is received",
+                deadline - time.monotonic(),
             )
-    finally:
-        for process in processes:
-            os.kill(process, signal.SIGCONT)
-        worker.start()
-    for name in ("ContainerDown", "ContainerUnhealthy", "RabbitmqQueueWithoutConsumer"):
+    folder = tmp_path / "backup"
+    for command in ("backup", "restore"):
+        done = ops(reference, command, str(folder))
+        assert done.status == 0, done.output
+        assert "wasn't recorded" not in done.output
+    for name, service in CAUSED.items():
         until(
-            partial(receiver.has, name, "resolved", since=known),
+            partial(receiver.has, name, "resolved", service, known),
             f"{name} is resolved",
             RESOLVED_SECONDS,
         )
+
+
+def test_a_restore_into_another_stack_counts_for_that_of_the_backup(
+    engine: Any, reference: Project, metrics: httpx.Client
+) -> None:
+    assert reference.stack == "pytest"
+    names = names_of(containers(engine))
+    other = replace(names, stack="pytest-drill")
+    began = int(time.time())
+    record_restore(
+        RunningStack(engine, other), Volumes(engine, other), manifest(names, datetime.now(UTC))
+    )
+    until(
+        lambda: values(metrics, LAST_RESTORE).get("node-exporter", 0) >= began,
+        "the restore is recorded",
+    )
 
 
 def test_the_dead_mans_switch_arrives(reference: Project, receiver: Receiver) -> None:

@@ -1,0 +1,144 @@
+"""Faults of a running stack. Each lasts as long as its context, unless it says otherwise."""
+
+import io
+import os
+import signal
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from strata.components.gateway import CERTIFICATE_FILE, PRIVATE_KEY_FILE
+from strata.ops.manifest import Archive, Content, Manifest
+from strata.ops.records import record_backup
+from strata.ops.running_stack import RunningStack
+from strata.ops.volumes import Volumes
+from strata.platforms.docker.names import ResourceNames
+
+DISK = "small-disk"
+"""The device of `full_disk`."""
+
+
+@contextmanager
+def stopped(container: Any) -> Iterator[None]:
+    container.stop()
+    try:
+        yield
+    finally:
+        container.start()
+
+
+@contextmanager
+def hanging(container: Any) -> Iterator[None]:
+    """All processes of the container are stopped with SIGSTOP."""
+    processes = [int(line[1]) for line in container.top()["Processes"]]
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
+
+
+@contextmanager
+def expired_certificate(gateway: Any, files: Any) -> Iterator[None]:
+    """NGINX serves a certificate that expired yesterday, of its own key. `files`: the container that
+    filled its volume of files, which NGINX can't write to."""
+
+    def serve(certificate: bytes) -> None:
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            member = tarfile.TarInfo(CERTIFICATE_FILE.rpartition("/")[2])
+            member.size, member.mode = len(certificate), 0o444
+            tar.addfile(member, io.BytesIO(certificate))
+        assert files.put_archive("/gateway-run-secrets", archive.getvalue())
+        status, output = gateway.exec_run(["nginx", "-t", "-c", "/run/secrets/nginx.conf"])
+        assert status == 0, output.decode()
+        gateway.kill("HUP")
+
+    valid, key = (
+        gateway.exec_run(["cat", path]).output for path in (CERTIFICATE_FILE, PRIVATE_KEY_FILE)
+    )
+    serve(_expired(valid, key))
+    try:
+        yield
+    finally:
+        serve(valid)
+
+
+def _expired(valid: bytes, key: bytes) -> bytes:
+    """A certificate like the valid one, except for its dates and issuer."""
+    private = load_pem_private_key(key, None)
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    like = x509.load_pem_x509_certificate(valid)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(like.subject)
+        .issuer_name(like.subject)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(yesterday - timedelta(days=800))
+        .not_valid_after(yesterday)
+        .sign(private, SHA256())
+    )
+    return certificate.public_bytes(Encoding.PEM)
+
+
+@contextmanager
+def full_disk(exporter: Any) -> Iterator[None]:
+    """The node exporter sees a disk of 8 MiB more than the host has, which is written to until it is
+    full. It is mounted in the exporter's mount namespace alone."""
+    process = str(exporter.attrs["State"]["Pid"])
+
+    def run(*command: str) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(
+            ["nsenter", "--target", process, "--mount", *command], capture_output=True, check=False
+        )
+
+    mounted = run("mount", "-t", "tmpfs", "-o", "size=8m", DISK, "/mnt")
+    assert mounted.returncode == 0, mounted.stderr
+    try:
+        written = run("dd", "if=/dev/zero", "of=/mnt/data", "bs=64k")
+        assert b"No space left on device" in written.stderr
+        yield
+    finally:
+        run("umount", "/mnt")
+
+
+def old_backup(engine: Any, names: ResourceNames, days: int) -> None:
+    """Records a backup of some days ago, as `strata backup` does. It stays the last one until the
+    next."""
+    written = manifest(names, datetime.now(UTC) - timedelta(days=days))
+    record_backup(RunningStack(engine, names), Volumes(engine, names), written)
+
+
+def manifest(names: ResourceNames, created: datetime) -> Manifest:
+    """That of a backup of the stack, with one empty volume."""
+    empty = Content(sha256="0" * 64, entries=0, bytes=0)
+    archive = Archive(
+        service="postgres",
+        volume="data",
+        engine="postgres",
+        image="strata/postgres",
+        user="999:999",
+        file="postgres.data.tar.gz",
+        bytes=0,
+        sha256="0" * 64,
+        content=empty,
+    )
+    return Manifest(
+        project=names.project,
+        stack=names.stack,
+        system=names.system,
+        created=created,
+        archives=(archive,),
+    )
