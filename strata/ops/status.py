@@ -3,8 +3,6 @@
 import io
 import tarfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,10 +14,10 @@ METRICS, LOGS = "victoria-metrics", "victoria-logs"
 """The services of the observability stack that serve dashboards and logs."""
 PASSWORD_FILE = "/run/secrets/password"  # noqa: S105 - a path
 QUERY_SECONDS = 3
-READS_AT_ONCE = 16
 
 ALERTS = 'ALERTS{alertstate="firing", alertname!="DeadMansSwitch"}'
 CPU = "sum by (name) (rate(container_cpu_usage_seconds_total[2m]))"
+MEMORY = "max by (name) (container_memory_working_set_bytes)"
 DISK_FREE = "min(node_filesystem_avail_bytes / node_filesystem_size_bytes)"
 BACKUP = "max(strata_backup_last_success_timestamp_seconds)"
 
@@ -27,7 +25,8 @@ BACKUP = "max(strata_backup_last_success_timestamp_seconds)"
 @dataclass(frozen=True, kw_only=True)
 class ContainerStatus:
     """`state`: healthy, unhealthy, starting, running (without a health check), succeeded, scheduled, or
-    Docker's own word. `memory_mib` is None if the container doesn't run, `cores` without metrics."""
+    Docker's own word. `memory_mib` and `cores` are None without metrics: Docker itself takes a second
+    to measure them."""
 
     name: str
     service: str
@@ -91,13 +90,14 @@ def status(client: Any, stack: str) -> Status:
             ]
         )
     urls = {each["Names"][0].removeprefix("/"): tuple(_urls(each)) for each in shown}
-    # One answer takes some 20 ms, and most of it is waiting.
-    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-        described = pool.map(lambda each: _inspect(client, each["Id"]), shown)
-        inspected = sorted(described, key=lambda each: str(each[0]["Name"]))
+    inspected = sorted(
+        (client.api.inspect_container(each["Id"]) for each in shown),
+        key=lambda each: str(each["Name"]),
+    )
     stores = {each["Labels"].get(SERVICE): each for each in shown if each["State"] == "running"}
     metrics = _Metrics(client, stores.get(METRICS))
     cores = {sample["name"]: value for sample, value in metrics.samples(CPU)}
+    memory = {sample["name"]: value / 2**20 for sample, value in metrics.samples(MEMORY)}
     alerts = sorted(
         {
             Alert(
@@ -112,7 +112,10 @@ def status(client: Any, stack: str) -> Status:
     backup = metrics.number(BACKUP)
     return Status(
         stack=stack,
-        containers=tuple(_container(each, memory, cores, urls) for each, memory in inspected),
+        containers=tuple(
+            _container(each, memory.get(_name(each)), cores.get(_name(each)), urls)
+            for each in inspected
+        ),
         alerts=tuple(alerts),
         disk_free=metrics.number(DISK_FREE),
         last_backup=None if backup is None else datetime.fromtimestamp(backup, UTC).isoformat(),
@@ -122,29 +125,13 @@ def status(client: Any, stack: str) -> Status:
     )
 
 
-def _inspect(client: Any, container: str) -> tuple[dict[str, Any], float | None]:
-    """What Docker says of a container, and the MiB that it uses."""
-    from docker.errors import NotFound
-
-    inspected: dict[str, Any] = client.api.inspect_container(container)
-    used: float | None = None
-    if inspected["State"]["Running"]:
-        with suppress(NotFound, KeyError):  # It stopped meanwhile.
-            memory = client.api.stats(container, stream=False, one_shot=True)["memory_stats"]
-            # cgroup v1 and v2. Page cache that can be dropped isn't counted, as in `docker stats`.
-            counts = memory["stats"]
-            cache = counts.get("total_inactive_file", counts.get("inactive_file", 0))
-            used = (memory["usage"] - cache) / 2**20
-    return inspected, used
-
-
 def _container(
     inspected: dict[str, Any],
     memory_mib: float | None,
-    cores: dict[str, float],
+    cores: float | None,
     urls: dict[str, tuple[str, ...]],
 ) -> ContainerStatus:
-    name = inspected["Name"].removeprefix("/")
+    name = _name(inspected)
     labels, limits = inspected["Config"]["Labels"], inspected["HostConfig"]
     return ContainerStatus(
         name=name,
@@ -154,10 +141,14 @@ def _container(
         image=inspected["Config"]["Image"],
         memory_mib=memory_mib,
         memory_limit_mib=limits["Memory"] / 2**20,
-        cores=cores.get(name),
+        cores=cores,
         cores_limit=limits["NanoCpus"] / 1e9,
         urls=urls[name],
     )
+
+
+def _name(inspected: dict[str, Any]) -> str:
+    return str(inspected["Name"]).removeprefix("/")
 
 
 def _state(state: dict[str, Any], labels: dict[str, str]) -> str:

@@ -12,7 +12,10 @@ def test_it_shows_what_runs_and_what_does_not(engine: Any, reference: Project) -
     def now() -> status.Status:
         return status.status(engine, reference.stack)
 
-    until(lambda: now().is_well and now().disk_free is not None, "all is well")
+    def measured() -> bool:
+        return all(each.is_well and each.memory_mib for each in now().containers)
+
+    until(measured, "all is well, and measured")
     found = now()
     assert found.metrics_problem == ""
     by_name = {each.name: each for each in found.containers}
