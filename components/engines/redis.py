@@ -127,22 +127,22 @@ def _service(name: str, options: EngineOptions) -> Service:
         # On SIGTERM it writes its last changes to disk.
         stop_grace_seconds=30,
         monitoring=MONITORING,
-        exporter=exporter(
-            (Endpoint(service=name, port="redis", number=PORT),),
-            f"{name}-exporter",
-            "redis-exporter",
-            EXPORTER_PORT,
-            (
-                f"-redis.addr=redis://{name}:{PORT}",
-                f"-redis.password-file={PASSWORDS_FILE}",
-            ),
-            files=(
-                # The password of each address.
-                File(
-                    path=PASSWORDS_FILE,
-                    content=(f'{{"redis://{name}:{PORT}": "', Secret(name), '"}\n'),
-                ),
-            ),
+        exporter=redis_exporter(name),
+    )
+
+
+def redis_exporter(name: str) -> Service:
+    """The exporter of a Redis, or of a cluster: it reads from any node."""
+    address = f"redis://{name}:{PORT}"
+    return exporter(
+        (Endpoint(service=name, port="redis", number=PORT),),
+        f"{name}-exporter",
+        "redis-exporter",
+        EXPORTER_PORT,
+        (f"-redis.addr={address}", f"-redis.password-file={PASSWORDS_FILE}"),
+        files=(
+            # The password of each address.
+            File(path=PASSWORDS_FILE, content=(f'{{"{address}": "', Secret(name), '"}\n')),
         ),
     )
 

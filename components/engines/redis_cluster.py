@@ -6,13 +6,17 @@ cluster serves all slots, so clients start after that.
 """
 
 from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.engines.redis import redis_exporter
 from strata.model import (
     TMP,
+    Alert,
     ExecProbe,
     File,
     Listen,
     MemoryMib,
+    Monitoring,
     Ordinal,
+    Panel,
     Peers,
     Port,
     Probe,
@@ -20,6 +24,7 @@ from strata.model import (
     Resources,
     Secret,
     Service,
+    Severity,
     Text,
 )
 
@@ -80,6 +85,47 @@ exec redis-server {FOLDER}/redis.conf --bind $ADDRESSES \\
 """
 
 
+MONITORING = Monitoring(
+    port="metrics",
+    alerts=(
+        Alert(
+            name="RedisClusterDown",
+            # Then it rejects all commands (cluster-require-full-coverage).
+            expression='min by (service) (redis_cluster_state{service="$service"}) == 0'
+            ' or min by (service) (redis_up{service="$service"}) == 0',
+            summary="$service doesn't serve all slots: it rejects commands",
+            severity=Severity.CRITICAL,
+            # Longer than a failover (cluster-node-timeout).
+            for_seconds=15,
+        ),
+        Alert(
+            name="RedisClusterNodeFails",
+            expression="max by (service)"
+            ' ({__name__=~"redis_cluster_slots_p?fail", service="$service"}) > 0',
+            summary="a primary of $service with {{ $value }} slots doesn't respond",
+            severity=Severity.CRITICAL,
+            for_seconds=15,
+        ),
+    ),
+    panels=(
+        Panel(
+            title="Slots",
+            expressions={
+                "served": 'redis_cluster_slots_ok{service="$service"}',
+                "of nodes that fail": 'redis_cluster_slots_fail{service="$service"}',
+            },
+        ),
+        Panel(
+            title="Nodes",
+            expressions={
+                "known": 'redis_cluster_known_nodes{service="$service"}',
+                "primaries with slots": 'redis_cluster_size{service="$service"}',
+            },
+        ),
+    ),
+)
+
+
 def _configuration(name: str) -> Text:
     return (
         f"port {PORT}\ndir /data\nrequirepass ",
@@ -132,6 +178,8 @@ def _service(name: str, options: EngineOptions) -> Service:
         ),
         # On SIGTERM it writes its last changes to disk.
         stop_grace_seconds=30,
+        monitoring=MONITORING,
+        exporter=redis_exporter(name),
     )
 
 

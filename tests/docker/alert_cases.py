@@ -503,6 +503,33 @@ CASES = (
         summary="redis doesn't accept the connections of its exporter",
     ),
     Case(
+        alert="RedisClusterDown",
+        fires={'redis_cluster_state{service="redis-cluster"}': "1x3 0x20"},
+        quiet={
+            "fails over": {'redis_cluster_state{service="redis-cluster"}': "1x3 0x1 1x20"},
+            "serves all": {
+                'redis_cluster_state{service="redis-cluster"}': "1x20",
+                'redis_up{service="redis-cluster"}': "1x20",
+            },
+        },
+        at="2m",
+        labels={"service": "redis-cluster"},
+        summary="redis-cluster doesn't serve all slots: it rejects commands",
+    ),
+    Case(
+        alert="RedisClusterNodeFails",
+        fires={'redis_cluster_slots_pfail{service="redis-cluster"}': "0x3 5461x20"},
+        quiet={
+            "none": {
+                'redis_cluster_slots_pfail{service="redis-cluster"}': "0x20",
+                'redis_cluster_slots_fail{service="redis-cluster"}': "0x20",
+            }
+        },
+        at="2m",
+        labels={"service": "redis-cluster"},
+        summary="a primary of redis-cluster with 5461 slots doesn't respond",
+    ),
+    Case(
         alert="RedisRejectsConnections",
         fires={'redis_rejected_connections_total{service="redis"}': "0x3 5x20"},
         quiet={"none": {'redis_rejected_connections_total{service="redis"}': "5x20"}},

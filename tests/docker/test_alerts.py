@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from strata.components.engines import redis_cluster
 from strata.components.observability.configuration import rules
 from strata.components.observability.gpu import GPU
 from strata.config import Settings
@@ -79,10 +80,18 @@ def run(engine: Any, image: str, files: dict[str, str], *command: str) -> tuple[
 def test_each_alert_fires_for_its_cause_and_not_otherwise(
     engine: Any, files: dict[str, str]
 ) -> None:
-    gpu = json.loads(rules(("gpu-exporter", alert) for alert in GPU.alerts))
+    # What the reference system doesn't have.
+    more = json.loads(
+        rules(
+            (
+                *(("gpu-exporter", alert) for alert in GPU.alerts),
+                *(("redis-cluster", alert) for alert in redis_cluster.MONITORING.alerts),
+            )
+        )
+    )
     known = {
         rule["alert"]: rule
-        for content in (json.loads(files["/prometheus-run-secrets/rules.json"]), gpu)
+        for content in (json.loads(files["/prometheus-run-secrets/rules.json"]), more)
         for rule in content["groups"][0]["rules"]
     }
     assert {case.alert for case in CASES} == set(known)

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from strata.components.engines.redis_cluster import NODES, PASSWORD_FILE
+from strata.images.build import build
+from strata.images.choose import choose
+from strata.images.source import resolve
 from tests.docker.conftest import remove
 from tests.docker.test_backup import ops
 from tests.project import TEST_SYSTEMS, Project
@@ -77,6 +80,34 @@ def test_the_cluster_is_complete_when_the_update_ends(engine: Any, cluster: Proj
     assert (info["cluster_known_nodes"], info["cluster_size"]) == (str(NODES), "3")
 
 
+def test_the_exporter_reads_the_cluster(engine: Any, cluster: Project) -> None:
+    """The metrics that its alerts use. The system of this test isn't observed."""
+    assert cluster.stack == STACK
+    build(engine, ["redis-exporter"], choose()[0], lambda _name, _state: None)
+    password = node(engine, 0).exec_run(["cat", PASSWORD_FILE]).output.decode()
+    running = engine.containers.run(
+        resolve("redis-exporter", choose()[0]),
+        ["-redis.addr=redis://store:6379"],
+        environment={"REDIS_PASSWORD": password},
+        network_mode=f"container:strata-{STACK}-client-1",
+        detach=True,
+    )
+    try:
+        read = "exec 3<>/dev/tcp/127.0.0.1/9121; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
+
+        def found() -> dict[str, str]:
+            lines = running.exec_run(["bash", "-c", read]).output.decode().splitlines()
+            return dict(line.rsplit(" ", 1) for line in lines if line.startswith("redis_"))
+
+        metrics = until(found, "the exporter answers")
+        assert metrics["redis_up"] == metrics["redis_cluster_state"] == "1"
+        assert metrics["redis_cluster_slots_ok"] == "16384"
+        assert metrics["redis_cluster_slots_pfail"] == metrics["redis_cluster_slots_fail"] == "0"
+        assert (metrics["redis_cluster_known_nodes"], metrics["redis_cluster_size"]) == ("6", "3")
+    finally:
+        running.remove(force=True)
+
+
 def test_each_node_has_a_volume_and_a_stable_host_name(engine: Any, cluster: Project) -> None:
     volumes = set()
     for ordinal in range(NODES):
@@ -128,7 +159,7 @@ def test_a_replica_takes_over_when_its_primary_is_killed(engine: Any, cluster: P
     until(is_replica, "the killed node is a replica")
     again = cluster.up()
     assert again.status == 0, again.output
-    assert "21 unchanged" in again.output
+    assert "22 unchanged" in again.output
 
 
 def test_all_nodes_are_backed_up_and_restored(
