@@ -247,7 +247,12 @@ def test_a_backup_is_restored_into_a_fresh_stack(
 ) -> None:
     destroyed = stack.destroy()
     assert destroyed.status == 0, destroyed.output
-    assert engine.volumes.list(filters={"label": f"strata.stack={STACK}"}) == []
+    # The data stays; a fresh stack has none.
+    kept = engine.volumes.list(filters={"label": f"strata.stack={STACK}"})
+    assert len(kept) == len(SERVICES)
+    for volume in kept:
+        assert "strata.backup" in volume.attrs["Labels"]
+        volume.remove()
     refused = ops(stack, "restore", str(backup))
     assert refused.status == 1
     assert "has no volume with data" in refused.output
