@@ -59,7 +59,8 @@ POD_STATES = (
     "kube_pod_labels",
     "kube_pod_status_phase",
 )
-STATE_METRICS = (*POD_STATES, *(name for pair in REPLICAS.values() for name in pair))
+UPDATES = "kube_replicaset_created"
+STATE_METRICS = (*POD_STATES, UPDATES, *(name for pair in REPLICAS.values() for name in pair))
 """All that alerts and panels use of kube-state-metrics."""
 
 CONTAINER_METRICS = (
@@ -102,6 +103,8 @@ RECORDED: Mapping[str, str] = MappingProxyType(
         f" unless on (name) {_LEAVING}",
         "container_health_state": f"kube_pod_container_status_ready unless on (name) {_LEAVING}",
         "container_start_time_seconds": "kube_pod_container_state_started",
+        # An update that changes the pods of a Deployment creates a ReplicaSet. Nothing else does.
+        "strata_last_update_timestamp_seconds": f"max({UPDATES})",
         "container_restarts_total": _RESTARTS,
         # Rises with a restart that follows an out-of-memory kill, and only then. cAdvisor's own count
         # ends with the container.

@@ -239,7 +239,7 @@ def kube_state_metrics() -> Service:
             f"--port={KUBE_STATE_METRICS}",
             f"--telemetry-port={KUBE_STATE_METRICS_HEALTH}",
             ("--namespaces=", Namespace(), ",", Namespace(), "-agents"),
-            "--resources=pods,deployments,statefulsets,daemonsets",
+            "--resources=pods,deployments,replicasets,statefulsets,daemonsets",
             f"--metric-allowlist={','.join(discovery.STATE_METRICS)}",
             "--metric-labels-allowlist=pods=[app.kubernetes.io/name]",
         ),
@@ -253,7 +253,7 @@ def kube_state_metrics() -> Service:
             ApiAccess(resources=("pods",), verbs=("list", "watch")),
             ApiAccess(
                 group="apps",
-                resources=("deployments", "statefulsets", "daemonsets"),
+                resources=("deployments", "replicasets", "statefulsets", "daemonsets"),
                 verbs=("list", "watch"),
             ),
         ),

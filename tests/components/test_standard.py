@@ -239,6 +239,7 @@ def test_access_to_the_api_is_what_each_part_needs() -> None:
             ("apps", "deployments", watch, False),
             ("apps", "statefulsets", watch, False),
             ("apps", "daemonsets", watch, False),
+            ("apps", "replicasets", watch, False),
         },
     }
 
