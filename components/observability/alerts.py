@@ -251,6 +251,19 @@ OF_THE_STACK = (
     ),
 )
 
+OF_THE_HOST = (
+    Alert(
+        name="HostMemoryOvercommitted",
+        # The budget only compares the limits with all memory of the host, before an update.
+        expression="max by (service) (node_memory_MemAvailable_bytes) < on () group_left ()"
+        " sum((container_spec_memory_limit_bytes > 0) - container_memory_working_set_bytes)",
+        summary="the containers may grow by more than the {{ $value | humanize1024 }}B that the host"
+        " has available",
+        for_seconds=900,
+    ),
+)
+"""On Docker, where one host runs the whole stack."""
+
 LAST_BACKUP = "max(strata_backup_last_success_timestamp_seconds)"
 # Counts from the first backup until one is restored.
 LAST_RESTORE = (

@@ -114,7 +114,7 @@ def describe(composition: Composition, settings: Settings, traces: Service) -> I
         (*observed, *optional),
         {link.server for link in composition.links},
         panels.OBSERVABILITY,
-        overview=replace(OVERVIEW, panels=(*OVERVIEW.panels, panels.BACKUPS)),
+        overview=replace(OVERVIEW, panels=(*OVERVIEW.panels, panels.CPU_BUDGET, panels.BACKUPS)),
     )
     stores = tuple(_stores(settings, shown))
     own: list[Service] = [
@@ -149,7 +149,9 @@ def describe(composition: Composition, settings: Settings, traces: Service) -> I
     # The blackbox exporter, Alertmanager and the store of metrics are targets too.
     links = tuple(dict.fromkeys(target.endpoint for target in scraped))
     rules = configuration.rules(
-        configuration.alerts_of((*alerts.OF_THE_STACK, *alerts.OF_BACKUPS), everything),
+        configuration.alerts_of(
+            (*alerts.OF_THE_STACK, *alerts.OF_THE_HOST, *alerts.OF_BACKUPS), everything
+        ),
         recorded=configuration.prices(observability),
     )
     yield from (service.exporter for service in observed if service.exporter is not None)

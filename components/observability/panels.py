@@ -128,6 +128,17 @@ OVERVIEW = (
 )
 """The stack's first page."""
 
+CPU_BUDGET = Panel(
+    title="CPU: reserved by all containers, and their use (cores)",
+    expressions={
+        "host": 'count(node_cpu_seconds_total{mode="idle"})',
+        # Docker gives 1024 shares to a reserved core.
+        "reserved": "sum(container_spec_cpu_shares) / 1024",
+        "use": "sum(rate(container_cpu_usage_seconds_total[5m]))",
+    },
+)
+"""Of the first page, on Docker."""
+
 BACKUPS = Panel(
     title="Days since the last backup, and since one was restored",
     expressions={

@@ -678,6 +678,29 @@ CASES = (
         summary="rabbitmq has too little memory or disk space to accept messages",
     ),
     Case(
+        alert="HostMemoryOvercommitted",
+        fires={
+            'node_memory_MemAvailable_bytes{service="node-exporter"}': "1073741824x80",
+            f"container_spec_memory_limit_bytes{API}": "2147483648x80",
+            f"container_memory_working_set_bytes{API}": "268435456x80",
+        },
+        quiet={
+            "enough": {
+                'node_memory_MemAvailable_bytes{service="node-exporter"}': "2147483648x80",
+                f"container_spec_memory_limit_bytes{API}": "2147483648x80",
+                f"container_memory_working_set_bytes{API}": "268435456x80",
+            },
+            "limits in use": {
+                'node_memory_MemAvailable_bytes{service="node-exporter"}': "1073741824x80",
+                f"container_spec_memory_limit_bytes{API}": "2147483648x80",
+                f"container_memory_working_set_bytes{API}": "1610612736x80",
+            },
+        },
+        at="16m",
+        labels={"service": "node-exporter"},
+        summary="the containers may grow by more than the 1GiB that the host has available",
+    ),
+    Case(
         alert="BackupMissing",
         fires={BACKUP: f"{-27 * 3600}x20"},
         quiet={

@@ -10,7 +10,12 @@ import pytest
 
 from strata.components import engines, gateway
 from strata.components.engines.engine import Engine, EngineOptions
-from strata.components.observability.alerts import OF_A_CLUSTER, OF_BACKUPS, OF_THE_STACK
+from strata.components.observability.alerts import (
+    OF_A_CLUSTER,
+    OF_BACKUPS,
+    OF_THE_HOST,
+    OF_THE_STACK,
+)
 from strata.components.observability.gpu import GPU
 from strata.components.observability.parts import PASSWORD
 from strata.components.observability.tracing import trace_store
@@ -36,7 +41,7 @@ FAST = {
 
 def alerts() -> Iterator[Alert]:
     """Those of the stack, the gateway, every engine, the reference system, traces and GPUs."""
-    yield from (*OF_THE_STACK, *OF_BACKUPS, *OF_A_CLUSTER)
+    yield from (*OF_THE_STACK, *OF_THE_HOST, *OF_BACKUPS, *OF_A_CLUSTER)
     yield from (*gateway.MONITORING.alerts, *GPU.alerts)
     traces = trace_store(PASSWORD, 16686, None).monitoring
     for monitoring in (reference.API, reference.WORKER, reference.INFERENCE, traces):

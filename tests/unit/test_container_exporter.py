@@ -66,6 +66,7 @@ class Host:
         folder = self.containers / container
         folder.mkdir(exist_ok=True)
         (folder / "config.v2.json").write_text(json.dumps(config))
+        (folder / "hostconfig.json").write_text(json.dumps({"CpuShares": 256}))
 
     def stop(self, container: str) -> None:
         """Removes the cgroup of a container."""
@@ -120,6 +121,7 @@ def test_cgroup_v1(tmp_path: Path, driver: str) -> None:
         ("worker-1", "total"): 0.048166737,
     }
     assert found["container_spec_cpu_quota"] == {("api-1",): 50000}
+    assert found["container_spec_cpu_shares"] == {("api-1",): 256, ("worker-1",): 256}
     assert found["container_spec_cpu_period"] == {("api-1",): 100000, ("worker-1",): 100000}
     assert set(found["container_cpu_cfs_periods_total"]) == {("api-1",)}
     assert set(found["container_cpu_cfs_throttled_periods_total"]) == {("api-1",)}
@@ -145,6 +147,7 @@ def test_cgroup_v2(tmp_path: Path, driver: str) -> None:
         ("worker-1", "total"): 0.048166,
     }
     assert found["container_spec_cpu_quota"] == {("api-1",): 50000}
+    assert found["container_spec_cpu_shares"] == {("api-1",): 256, ("worker-1",): 256}
     assert found["container_spec_cpu_period"] == {("api-1",): 100000, ("worker-1",): 100000}
     assert found["container_cpu_cfs_periods_total"] == {("api-1",): 378}
     assert found["container_cpu_cfs_throttled_periods_total"] == {("api-1",): 8}

@@ -94,6 +94,7 @@ FAMILIES = {
         "Total time duration the container has been throttled",
     ),
     "container_spec_cpu_quota": ("gauge", "CPU quota of the container"),
+    "container_spec_cpu_shares": ("gauge", "CPU share of the container"),
     "container_spec_cpu_period": ("gauge", "CPU period of the container"),
     "container_memory_usage_bytes": (
         "gauge",
@@ -147,10 +148,10 @@ def seconds(text: str) -> float | None:
 
 
 class Container:
-    """A container as described by its `config.v2.json`. Raises KeyError, TypeError, AttributeError or
-    ValueError if that file is malformed."""
+    """A container as described by its `config.v2.json` and `hostconfig.json`. Raises KeyError, TypeError,
+    AttributeError or ValueError if a file is malformed."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], host_config: dict[str, Any]) -> None:
         state = config["State"]
         settings = config["Config"]
         marks: dict[str, str] = settings["Labels"] or {}
@@ -179,6 +180,8 @@ class Container:
         self.started = seconds(state["StartedAt"])
         self.finished = seconds(state["FinishedAt"])
         self.restarts = int(config["RestartCount"])
+        # The weight of cgroup v2 can't be converted back: runc 1.3.2 changed it (google/cadvisor#3737).
+        self.cpu_shares = int(host_config["CpuShares"])
         health = (state.get("Health") or {}).get("Status", "")
         # cAdvisor 0.60: google/cadvisor#3760.
         self.health = 1 if health == "healthy" else -1 if health in ("", "none") else 0
@@ -263,7 +266,7 @@ class Exporter:
         return written.text()
 
     def _read_containers(self) -> tuple[list[Container], bool]:
-        """The containers of the stack, and whether a `config.v2.json` was malformed."""
+        """The containers of the stack, and whether a file about one was malformed."""
         containers: list[Container] = []
         failed = False
         try:
@@ -273,7 +276,10 @@ class Exporter:
         for folder in folders:
             path = folder / "config.v2.json"
             try:
-                container = Container(json.loads(path.read_text()))
+                container = Container(
+                    json.loads(path.read_text()),
+                    json.loads((folder / "hostconfig.json").read_text()),
+                )
             except (FileNotFoundError, NotADirectoryError):
                 continue  # It was removed meanwhile, or isn't complete yet.
             except OSError as error:
@@ -305,6 +311,7 @@ class Exporter:
             written.add("container_exit_code", own, container.exit_code)
 
     def _add_usage(self, written: Exposition, container: Container, usage: Usage) -> None:
+        written.add("container_spec_cpu_shares", container.labels, container.cpu_shares)
         for name, more, value in usage.samples:
             written.add(name, _joined(container.labels, more), value)
         if container.pid:
