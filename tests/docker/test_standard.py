@@ -2,15 +2,20 @@
 and Alertmanager."""
 
 import json
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from strata.components.observability.discovery import RECORDED, TOKEN
 from tests.components.standard import file, files, jobs, reference_on
+from tests.components.test_remote import services as services_of
 from tests.docker.alert_cases import Case
 from tests.docker.cluster_cases import CASES
 from tests.docker.test_alerts import run
 from tests.relabel import relabel_series
 
+OTELCOL = str(Path(__file__).with_name("otelcol"))
 STATES = {
     "service": "kube-state-metrics",
     "instance": "kube-state-metrics-1",
@@ -77,3 +82,24 @@ def test_amtool_accepts_the_configuration_of_alertmanager(engine: Any) -> None:
         *("amtool", "check-config", "/run/secrets/alertmanager.json"),
     )
     assert status == 0, output
+
+
+@pytest.mark.parametrize("outside", [False, True], ids=["own stores", "outside"])
+def test_a_collector_accepts_its_configurations(engine: Any, outside: bool) -> None:
+    """Of version 0.149, not of the image's own: newer modules aren't all on the Go proxy."""
+    login = {"url": "https://store.example.com", "username": "me", "password": "secret"}
+    services = (
+        services_of("kubernetes", loki=login, otlp=login)
+        if outside
+        else reference_on("kubernetes", "traces")
+    )
+    for name in ("log-agent", "trace-collector"):
+        command = ("/otelcol/otelcol", "validate", f"--config=/run/secrets/{name}.json")
+        status, output = run(engine, OTELCOL, files(services[name]), *command)
+        assert status == 0, output
+    given = files(services["log-agent"])
+    path = "/run/secrets/log-agent.json"
+    wrong = given | {path: given[path].replace('"include"', '"inclde"')}
+    status, output = run(engine, OTELCOL, wrong, *command[:2], f"--config={path}")
+    assert status != 0
+    assert "inclde" in output
