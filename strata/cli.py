@@ -191,7 +191,7 @@ def status(
 
     client = docker_engine.connect()
     with docker_engine.errors(f"stack {stack}: Docker failed"):
-        found = ops.status(client, stack)
+        found = ops.status(client, ops.project_name(), stack, ops.expected_replicas(stack))
     if as_json:
         console.info(json.dumps(found.as_json(), indent=2))
     else:

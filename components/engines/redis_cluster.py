@@ -91,8 +91,7 @@ MONITORING = Monitoring(
         Alert(
             name="RedisClusterDown",
             # Then it rejects all commands (cluster-require-full-coverage).
-            expression='min by (service) (redis_cluster_state{service="$service"}) == 0'
-            ' or min by (service) (redis_up{service="$service"}) == 0',
+            expression='min by (service) (redis_cluster_state{service="$service"}) == 0',
             summary="$service doesn't serve all slots: it rejects commands",
             severity=Severity.CRITICAL,
             # Longer than a failover (cluster-node-timeout).

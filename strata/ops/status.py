@@ -1,13 +1,20 @@
 """What runs of a stack on Docker, and how it is: `strata status`. Reads only."""
 
 import io
+import json
+import subprocess
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import yaml
+
 from strata.errors import InvalidStackError, Problem
+from strata.ops.volumes import BACKUP_KIND
 from strata.platforms.docker.names import FILES, JOB, KIND, PREPARE, SCHEDULE, SERVICE, STACK
 
 METRICS, LOGS = "victoria-metrics", "victoria-logs"
@@ -24,9 +31,9 @@ BACKUP = "max(strata_backup_last_success_timestamp_seconds)"
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerStatus:
-    """`state`: healthy, unhealthy, starting, running (without a health check), succeeded, scheduled, or
-    Docker's own word. `memory_mib` and `cores` are None without metrics: Docker itself takes a second
-    to measure them."""
+    """`state`: healthy, unhealthy, starting, running (without a health check), succeeded, scheduled,
+    missing (Docker doesn't have it), or Docker's own word. `memory_mib` and `cores` are None without
+    metrics: Docker itself takes a second to measure them."""
 
     name: str
     service: str
@@ -74,18 +81,26 @@ class Status:
         return {**asdict(self), "healthy": self.is_well}
 
 
-def status(client: Any, stack: str) -> Status:
-    """The state of a stack. Raises `InvalidStackError` if the engine has no container of it."""
+def status(client: Any, project: str, stack: str, expected: Mapping[str, int]) -> Status:
+    """The state of a stack. `expected`: replicas by service, as Pulumi's state has them.
+
+    Raises `InvalidStackError` if there is nothing of the stack.
+    """
     listed = client.api.containers(all=True, filters={"label": f"{STACK}={stack}"})
-    shown = [each for each in listed if each["Labels"].get(KIND) not in (FILES, PREPARE, "backup")]
-    if not shown:
+    shown = [
+        each
+        for each in listed
+        if each["Names"][0].startswith(f"/{project}-{stack}-")
+        and each["Labels"].get(KIND) not in (FILES, PREPARE, BACKUP_KIND)
+    ]
+    if not shown and not expected:
         raise InvalidStackError(
             [
                 Problem(
                     f"stack {stack}",
-                    "has no container on this Docker host",
-                    f"bring it up: pulumi up --stack {stack}; on a cluster, ask kubectl:"
-                    f" kubectl get pods --namespace strata-{stack}",
+                    "isn't up on this Docker host",
+                    f"bring it up: pulumi up --stack {stack}; for a stack on a cluster, use"
+                    f" kubectl get pods --namespace {project}-{stack}",
                 )
             ]
         )
@@ -112,9 +127,12 @@ def status(client: Any, stack: str) -> Status:
     backup = metrics.number(BACKUP)
     return Status(
         stack=stack,
-        containers=tuple(
-            _container(each, memory.get(_name(each)), cores.get(_name(each)), urls)
-            for each in inspected
+        containers=(
+            *(
+                _container(each, memory.get(_name(each)), cores.get(_name(each)), urls)
+                for each in inspected
+            ),
+            *_missing(expected, Counter(each["Labels"].get(SERVICE) for each in shown)),
         ),
         alerts=tuple(alerts),
         disk_free=metrics.number(DISK_FREE),
@@ -123,6 +141,26 @@ def status(client: Any, stack: str) -> Status:
         logs=_page(stores.get(LOGS), "/select/vmui"),
         metrics_problem=metrics.problem,
     )
+
+
+def _missing(
+    expected: Mapping[str, int], existing: Mapping[str | None, int]
+) -> Iterator[ContainerStatus]:
+    """The containers that somebody removed."""
+    for service, replicas in sorted(expected.items()):
+        for _ in range(replicas - existing.get(service, 0)):
+            yield ContainerStatus(
+                name=service,
+                service=service,
+                state="missing",
+                restarts=0,
+                image="",
+                memory_mib=None,
+                memory_limit_mib=0,
+                cores=None,
+                cores_limit=0,
+                urls=(),
+            )
 
 
 def _container(
@@ -173,6 +211,26 @@ def _urls(listed: dict[str, Any]) -> Iterator[str]:
 def _page(store: dict[str, Any] | None, path: str) -> str | None:
     urls = list(_urls(store)) if store else []
     return f"{urls[0]}{path}" if urls else None
+
+
+def project_name() -> str:
+    """The project of the current folder. Raises `InvalidStackError` if it has none."""
+    try:
+        return str(yaml.safe_load(Path("Pulumi.yaml").read_text())["name"])
+    except (OSError, KeyError, TypeError, yaml.YAMLError):
+        fix = "run this in the folder of the project, after `source .toolchain/env`"
+        raise InvalidStackError([Problem("Pulumi.yaml", "can't be read", fix)]) from None
+
+
+def expected_replicas(stack: str) -> dict[str, int]:
+    """The replicas of each service, by the outputs of the last update; empty for a stack that Pulumi
+    doesn't know or that isn't up."""
+    command = ["pulumi", "stack", "output", "services", "--json", "--stack", stack]
+    try:
+        done = subprocess.run(command, capture_output=True, check=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {str(each["name"]): int(each["replicas"]) for each in json.loads(done.stdout)}
 
 
 class _Metrics:
@@ -259,6 +317,7 @@ def _observed(found: Status) -> Iterator[str]:
     for title, page in (("Dashboards:", found.dashboards), ("Logs:", found.logs)):
         if page:
             yield f"{title:<12} {page}"
-    store = next((each.name for each in found.containers if each.service in (METRICS, LOGS)), None)
+    stores = (each for each in found.containers if each.service in (METRICS, LOGS))
+    store = next((each.name for each in stores if each.is_well), None)
     if store:
         yield f"             user strata; the password: docker exec {store} cat {PASSWORD_FILE}"

@@ -10,7 +10,7 @@ from tests.wait import until
 
 def test_it_shows_what_runs_and_what_does_not(engine: Any, reference: Project) -> None:
     def now() -> status.Status:
-        return status.status(engine, reference.stack)
+        return status.status(engine, "strata", reference.stack, {"api": 1})
 
     def measured() -> bool:
         return all(each.is_well and each.memory_mib for each in now().containers)
@@ -36,6 +36,9 @@ def test_it_shows_what_runs_and_what_does_not(engine: Any, reference: Project) -
     finally:
         engine.containers.get(api.name).start()
     until(lambda: now().is_well, "all is well again")
+    two = status.status(engine, "strata", reference.stack, {"api": 2})
+    assert not two.is_well
+    assert [each.state for each in two.containers if each.name == "api"] == ["missing"]
 
 
 def lines(found: status.Status) -> list[str]:
