@@ -32,7 +32,11 @@ def test_it_shows_what_runs_and_what_does_not(engine: Any, reference: Project) -
         assert not stopped.is_well
         assert json.loads(json.dumps(stopped.as_json()))["healthy"] is False
         assert any("strata-pytest-api-1" in line and "exited" in line for line in lines(stopped))
-        until(lambda: "ContainerDown" in {each.name for each in now().alerts}, "the alert is shown")
+        until(
+            lambda: "ContainerDown" in {each.name for each in now().alerts},
+            "the alert is shown",
+            90,
+        )
     finally:
         engine.containers.get(api.name).start()
     until(lambda: now().is_well, "all is well again")
