@@ -4,15 +4,12 @@
 CPU of its containers. It has its own state, seed, ports and addresses, as `benchmarks.up` does.
 """
 
-import signal
-import tempfile
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from benchmarks.up import SUBJECTS, Bench, exclusive, log
+from benchmarks.up import SUBJECTS, log, opened
 from strata.errors import exit_on_error
 from strata.model import Zone
 from strata.platforms.docker.names import ZONE
@@ -49,26 +46,15 @@ def main(
     seconds: Annotated[int, typer.Option(min=1, help="How long.")] = MEASURE_SECONDS,
 ) -> None:
     """Measure the overhead of the observability services."""
-    layout = here()
-    with exclusive(layout):
-        bench = Bench(layout)
-        bench.clear()
-        try:
-            with tempfile.TemporaryDirectory(prefix="run-", dir=layout.folder / "bench") as folder:
-                subject = SUBJECTS["observability"]
-                tool = bench.strata("with", subject, Path(folder), observability=True)
-                tool.run(*tool.up)
-                log(f"letting it settle for {settle} s, then measuring for {seconds} s")
-                time.sleep(settle)
-                begin, before = time.monotonic(), usage(bench.containers())
-                time.sleep(seconds)
-                elapsed, after = time.monotonic() - begin, usage(bench.containers())
-                tool.run(*tool.down)
-        finally:
-            # A second Ctrl-C must not interrupt the removal.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            bench.clear()
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+    with opened(here()) as (bench, folder):
+        tool = bench.strata("with", SUBJECTS["observability"], folder, observability=True)
+        tool.run(*tool.up)
+        log(f"letting it settle for {settle} s, then measuring for {seconds} s")
+        time.sleep(settle)
+        begin, before = time.monotonic(), usage(bench.containers())
+        time.sleep(seconds)
+        elapsed, after = time.monotonic() - begin, usage(bench.containers())
+        tool.run(*tool.down)
     print(table(before, after, elapsed))
 
 

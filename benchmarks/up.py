@@ -210,7 +210,24 @@ def table(subject: Subject, times: Mapping[str, Times]) -> str:
 
 
 @contextmanager
-def exclusive(layout: Layout) -> Iterator[None]:
+def opened(layout: Layout) -> Iterator[tuple[Bench, Path]]:
+    """A benchmark with a temporary folder. Everything that it created is removed at the end."""
+    with _exclusive(layout):
+        bench = Bench(layout)
+        bench.clear()
+        try:
+            place = layout.folder / "bench"
+            with tempfile.TemporaryDirectory(prefix="run-", dir=place) as folder:
+                yield bench, Path(folder)
+        finally:
+            # A second Ctrl-C must not interrupt the removal.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            bench.clear()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def _exclusive(layout: Layout) -> Iterator[None]:
     """Prevents a second run, which would disturb the measurements and remove resources of this one."""
     path = layout.folder / "bench" / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -239,21 +256,12 @@ def main(
     unknown = sorted(set(subjects or ()) - set(SUBJECTS))
     if unknown:
         raise typer.BadParameter(f"no stack {', '.join(unknown)}")
-    layout = here()
-    with exclusive(layout):
-        bench = Bench(layout)
-        bench.clear()
-        try:
-            for subject in (SUBJECTS[name] for name in subjects or SUBJECTS):
-                place = layout.folder / "bench"
-                with tempfile.TemporaryDirectory(prefix="run-", dir=place) as folder:
-                    times = bench.run(subject, rounds, Path(folder))
-                print(table(subject, times), flush=True)
-        finally:
-            # A second Ctrl-C must not interrupt the removal.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            bench.clear()
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+    with opened(here()) as (bench, folder):
+        for name in subjects or SUBJECTS:
+            own = folder / name
+            own.mkdir()
+            times = bench.run(SUBJECTS[name], rounds, own)
+            print(table(SUBJECTS[name], times), flush=True)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def own_images(settings: Settings) -> set[str]:
             names.add(workload.image)
         if gpu.mode is not GpuMode.OFF and gpu.image is not None:
             names.add(gpu.image)
-    return {name for name in names if catalogue.get(name).of_pods is None}
+    return {name for name in names if catalogue.get(name).upstream_for_pods is None}
 
 
 def known(names: Iterable[str]) -> set[str]:

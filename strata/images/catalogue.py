@@ -47,7 +47,7 @@ class Image:
     folder: Path | None = None
 
     @property
-    def of_pods(self) -> str | None:
+    def upstream_for_pods(self) -> str | None:
         """The upstream image that pods use; None if they use ours."""
         return self.kubernetes or self.upstream
 

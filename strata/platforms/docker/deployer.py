@@ -54,13 +54,13 @@ class Deployer:
         volumes = self._volumes(workloads)
         self.images.ensure(images.values())
         digests = {name: self.images.digest(image) for name, image in images.items()}
-        # Docker would create the volumes that an image declares.
-        plain = sorted(workloads, key=lambda workload: len(workload.volumes))
+        # Docker would create the volumes that an image declares, so not that of a datastore.
+        without_volumes = sorted(workloads, key=lambda workload: len(workload.volumes))
         for workload in workloads:
             file_mounts, writer = files.make(
                 workload,
                 files.plan(workload, self._context(workload, 0), self.secrets),
-                digests[plain[0].name],
+                digests[without_volumes[0].name],
                 self.names,
                 self.components[workload.name],
                 self.hooks,

@@ -54,7 +54,7 @@ class ImageResolver:
 
 def _upstream(name: str) -> str | None:
     try:
-        return catalogue.get(name).of_pods
+        return catalogue.get(name).upstream_for_pods
     except ImageError:
         return None
 

@@ -35,7 +35,7 @@ def repository_images(workloads: Iterable[Workload], pushed: Iterable[str]) -> t
         for name in (workload.image, workload.gpu.image)
         if name is not None
     )
-    own = {image.name for image in images if image.of_pods is None}
+    own = {image.name for image in images if image.upstream_for_pods is None}
     return tuple(sorted(own | set(pushed)))
 
 
