@@ -185,7 +185,7 @@ def status(
     stack: StackOption = "dev",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what runs of a stack on Docker, and its alerts. Exits with 1 if anything isn't well."""
+    """Show what runs of a stack on Docker, and its alerts. Exits with 1 if anything isn't healthy."""
     from strata import docker_engine
     from strata.ops import status as ops
 
@@ -197,7 +197,7 @@ def status(
     else:
         for line in ops.lines(found):
             console.info(line)
-    raise typer.Exit(0 if found.is_well else 1)
+    raise typer.Exit(0 if found.is_healthy else 1)
 
 
 @policy.command()

@@ -20,6 +20,7 @@ from strata.platforms.docker.names import FILES, JOB, KIND, PREPARE, SCHEDULE, S
 METRICS, LOGS = "victoria-metrics", "victoria-logs"
 """The services of the observability stack that serve dashboards and logs."""
 PASSWORD_FILE = "/run/secrets/password"  # noqa: S105 - a path
+USER = "strata"
 QUERY_SECONDS = 3
 
 ALERTS = 'ALERTS{alertstate="firing", alertname!="DeadMansSwitch"}'
@@ -47,7 +48,7 @@ class ContainerStatus:
     urls: tuple[str, ...]
 
     @property
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         return self.state in ("healthy", "running", "succeeded", "scheduled")
 
 
@@ -73,12 +74,12 @@ class Status:
     logs: str | None
 
     @property
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether every container does what it should."""
-        return all(each.is_well for each in self.containers)
+        return all(each.is_healthy for each in self.containers)
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "healthy": self.is_well}
+        return {**asdict(self), "healthy": self.is_healthy}
 
 
 def status(client: Any, project: str, stack: str, expected: Mapping[str, int]) -> Status:
@@ -243,7 +244,7 @@ class _Metrics:
             self.problem = f"the stack has no running {METRICS}"
             return
         self._url = f"{url}/api/v1/query"
-        self._login = ("strata", _read(client, store["Id"], PASSWORD_FILE))
+        self._login = (USER, _read(client, store["Id"], PASSWORD_FILE))
 
     def samples(self, query: str) -> Iterable[tuple[dict[str, str], float]]:
         import requests
@@ -279,8 +280,8 @@ def _read(client: Any, container: str, path: str) -> str:
 
 def lines(found: Status) -> Iterator[str]:
     """For a person."""
-    well = sum(each.is_well for each in found.containers)
-    yield f"{found.stack}: {well} of {len(found.containers)} containers are well"
+    healthy = sum(each.is_healthy for each in found.containers)
+    yield f"{found.stack}: {healthy} of {len(found.containers)} containers are healthy"
     yield ""
     rows = [("CONTAINER", "STATE", "RESTARTS", "MEMORY, MIB", "CORES", "URL")]
     for each in found.containers:
@@ -322,6 +323,6 @@ def _observed(found: Status) -> Iterator[str]:
         if page:
             yield f"{title:<12} {page}"
     stores = (each for each in found.containers if each.service in (METRICS, LOGS))
-    store = next((each.name for each in stores if each.is_well), None)
+    store = next((each.name for each in stores if each.is_healthy), None)
     if store:
-        yield f"             user strata; the password: docker exec {store} cat {PASSWORD_FILE}"
+        yield f"             user {USER}; the password: docker exec {store} cat {PASSWORD_FILE}"

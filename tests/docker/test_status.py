@@ -13,9 +13,9 @@ def test_it_shows_what_runs_and_what_does_not(engine: Any, reference: Project) -
         return status.status(engine, "strata", reference.stack, {"api": 1})
 
     def measured() -> bool:
-        return all(each.is_well and each.memory_mib for each in now().containers)
+        return all(each.is_healthy and each.memory_mib for each in now().containers)
 
-    until(measured, "all is well, and measured")
+    until(measured, "all is healthy, and measured")
     found = now()
     assert found.metrics_problem == ""
     by_name = {each.name: each for each in found.containers}
@@ -29,7 +29,7 @@ def test_it_shows_what_runs_and_what_does_not(engine: Any, reference: Project) -
     engine.containers.get(api.name).stop()
     try:
         stopped = now()
-        assert not stopped.is_well
+        assert not stopped.is_healthy
         assert json.loads(json.dumps(stopped.as_json()))["healthy"] is False
         assert any("strata-pytest-api-1" in line and "exited" in line for line in lines(stopped))
         until(
@@ -39,9 +39,9 @@ def test_it_shows_what_runs_and_what_does_not(engine: Any, reference: Project) -
         )
     finally:
         engine.containers.get(api.name).start()
-    until(lambda: now().is_well, "all is well again")
+    until(lambda: now().is_healthy, "all is healthy again")
     two = status.status(engine, "strata", reference.stack, {"api": 2})
-    assert not two.is_well
+    assert not two.is_healthy
     assert [each.state for each in two.containers if each.name == "api"] == ["missing"]
 
 

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from strata.components.observability import configuration, parts
+from strata.ops import records, status
 from strata.ops.status import Alert, ContainerStatus, Status, lines
 
 API = ContainerStatus(
@@ -18,7 +20,7 @@ API = ContainerStatus(
     cores_limit=1,
     urls=("https://127.0.0.1:8443",),
 )
-WELL = Status(
+HEALTHY = Status(
     stack="dev",
     containers=(API,),
     metrics_problem="",
@@ -30,10 +32,10 @@ WELL = Status(
 )
 
 
-def test_a_stack_that_is_well() -> None:
-    assert WELL.is_well
-    assert list(lines(WELL)) == [
-        "dev: 1 of 1 containers are well",
+def test_a_healthy_stack() -> None:
+    assert HEALTHY.is_healthy
+    assert list(lines(HEALTHY)) == [
+        "dev: 1 of 1 containers are healthy",
         "",
         "CONTAINER         STATE    RESTARTS  MEMORY, MIB  CORES      URL",
         "strata-dev-api-1  healthy  0         51 of 256    0.03 of 1  https://127.0.0.1:8443",
@@ -46,7 +48,7 @@ def test_a_stack_that_is_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "well"),
+    ("state", "healthy"),
     [
         ("running", True),
         ("succeeded", True),
@@ -57,18 +59,28 @@ def test_a_stack_that_is_well() -> None:
         ("failed with status 3", False),
     ],
 )
-def test_a_stack_is_well_if_every_container_is(state: str, well: bool) -> None:
-    assert replace(WELL, containers=(API, replace(API, state=state))).is_well is well
+def test_a_stack_is_healthy_if_every_container_is(state: str, healthy: bool) -> None:
+    assert replace(HEALTHY, containers=(API, replace(API, state=state))).is_healthy is healthy
 
 
 def test_alerts_have_their_runbook() -> None:
-    found = replace(WELL, alerts=(Alert(name="ContainerDown", severity="critical", service="api"),))
+    found = replace(
+        HEALTHY, alerts=(Alert(name="ContainerDown", severity="critical", service="api"),)
+    )
     (line,) = [line for line in lines(found) if line.startswith("Alerts:")]
     assert line == "Alerts:      critical: ContainerDown of api (docs/runbooks.md#containerdown)"
 
 
 def test_without_metrics_alerts_are_unknown() -> None:
-    found = replace(WELL, metrics_problem="the stack has no running victoria-metrics")
+    found = replace(HEALTHY, metrics_problem="the stack has no running victoria-metrics")
     shown = "\n".join(lines(found))
     assert "Alerts:      unknown: the stack has no running victoria-metrics" in shown
     assert "Last backup" not in shown
+
+
+def test_names_are_those_of_the_observability_stack() -> None:
+    """They are written again, because importing it takes longer than the command."""
+    assert (status.METRICS, status.LOGS) == (parts.METRICS, parts.LOGS)
+    assert parts.PASSWORD_FILE.path == status.PASSWORD_FILE
+    assert status.USER == configuration.USER
+    assert f"max({records.LAST_BACKUP})" == status.BACKUP
