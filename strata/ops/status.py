@@ -15,7 +15,7 @@ import yaml
 
 from strata.errors import InvalidStackError, Problem
 from strata.ops.volumes import BACKUP_KIND
-from strata.platforms.docker.names import FILES, JOB, KIND, PREPARE, SCHEDULE, SERVICE, STACK
+from strata.platforms.docker.names import JOB, KIND, PREPARE, SCHEDULE, SERVICE, STACK
 
 METRICS, LOGS = "victoria-metrics", "victoria-logs"
 """The services of the observability stack that serve dashboards and logs."""
@@ -92,7 +92,7 @@ def status(client: Any, project: str, stack: str, expected: Mapping[str, int]) -
         each
         for each in listed
         if each["Names"][0].startswith(f"/{project}-{stack}-")
-        and each["Labels"].get(KIND) not in (FILES, PREPARE, BACKUP_KIND)
+        and each["Labels"].get(KIND) not in (PREPARE, BACKUP_KIND)
     ]
     if not shown and not expected:
         raise InvalidStackError(

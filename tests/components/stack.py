@@ -16,6 +16,7 @@ from strata.config import Settings
 from strata.images.source import Source
 from strata.model import InvalidStackError
 from strata.model.secrets import DerivedSecrets
+from strata.platforms.docker.files import FileVolumes, VolumeFile
 from strata.platforms.docker.hooks import Hooks
 from strata.platforms.docker.host import Host
 from strata.platforms.docker.images import ImageResolver
@@ -122,24 +123,16 @@ class Recorded(Mocks):
             if self.types[name].endswith(f":{kind}")
         }
 
-    @property
-    def uploads(self) -> dict[str, str]:
-        """The content of every uploaded file, with secrets replaced, by `/WORKLOAD-FOLDER/NAME`."""
-        return {
-            one["file"]: one["content"]
-            for sent in self.as_sent.values()
-            for one in plain(sent.get("uploads", []))
-        }
+    volume_files: Mapping[str, Mapping[str, VolumeFile]] = field(default_factory=dict)
+    """What the platform would write into each file volume, by the name that Docker shows."""
 
     @property
     def files(self) -> dict[str, str]:
-        """The same with the secrets."""
-        every = (inputs.get("uploads", []) for inputs in self.inputs.values())
+        """The content of every file, by `/VOLUME/NAME`, with the logical name of the volume."""
         return {
-            one["file"]: one["content"]
-            for uploads in every
-            # All uploads of a container are marked as a secret where one is.
-            for one in (uploads["value"] if isinstance(uploads, dict) else uploads)
+            f"/{volume}/{name}": file.content
+            for volume, inputs in self.of("Volume").items()
+            for name, file in self.volume_files.get(inputs["name"], {}).items()
         }
 
     def service(self, name: str) -> dict[str, Any]:
@@ -193,7 +186,11 @@ def platform(
     generations: Mapping[str, int] | None = None,
 ) -> DockerPlatform:
     """The Docker platform, with an engine on which every container of `recorded` is healthy."""
-    engine = _HealthyEngine(recorded or Recorded())
+    recorded = recorded or Recorded()
+    engine = _HealthyEngine(recorded)
+    secrets = DerivedSecrets(SEED, "test", generations or {})
+    files = FileVolumes(names=NAMES, secrets=secrets)
+    recorded.volume_files = files.files
     return DockerPlatform(
         client=engine,
         names=NAMES,
@@ -201,7 +198,8 @@ def platform(
         images=ImageResolver(engine, Source.LOCAL),
         # Mocks have no server for callbacks; tests/docker sees the hooks work.
         hooks=Hooks(),
-        secrets=DerivedSecrets(SEED, "test", generations or {}),
+        files=files,
+        secrets=secrets,
         addresses=IPv4Network("10.200.0.0/16"),
         reserved_memory_mib=None,
     )

@@ -78,9 +78,6 @@ def test_what_a_host_sees_is_named_after_the_stack_and_the_service(stack: Compos
         "strata-test-api-1",
         "strata-test-api-2",
         "strata-test-door-1",
-        "strata-test-database-files",
-        "strata-test-api-files",
-        "strata-test-door-files",
     }
     for kind in ("Network", "Volume"):
         for inputs in recorded.of(kind).values():
@@ -98,20 +95,15 @@ def test_everything_carries_the_labels_of_the_stack(stack: Composed) -> None:
     assert (labels["strata.service"], labels["strata.kind"]) == ("api", "application")
 
 
-def test_a_client_comes_after_its_servers_and_after_its_files(stack: Composed) -> None:
+def test_a_client_comes_after_its_servers_and_after_the_volumes_of_its_files(
+    stack: Composed,
+) -> None:
     after = stack.recorded.dependencies
-    assert {"database-1", "model-1", "api-files"} <= after["api-1"]
-    assert {"database-1", "model-1", "api-files"} <= after["api-2"]
+    assert {"database-1", "model-1", "api-run-secrets"} <= after["api-1"]
+    assert {"database-1", "model-1", "api-run-secrets"} <= after["api-2"]
     assert {"api-1", "api-2"} <= after["door-1"], "the gateway waits for every replica"
     assert "door-1" not in after["database-1"] | after["model-1"] | after["api-1"]
     assert "database-1" not in after["door-1"], "no link: no order"
-
-
-def test_files_are_written_once_their_volumes_are_there(stack: Composed) -> None:
-    recorded = stack.recorded
-    volumes = {name for name in recorded.of("Volume") if name.startswith("door-")}
-    assert volumes
-    assert volumes <= recorded.dependencies["door-files"]
 
 
 def test_the_inputs_of_a_component_are_in_the_state(stack: Composed) -> None:
@@ -133,7 +125,7 @@ def test_the_outputs_tell_of_the_stack(stack: Composed) -> None:
     }
 
 
-def test_a_stack_of_one_service_needs_no_network_and_no_writer() -> None:
+def test_a_stack_of_one_service_needs_only_its_container() -> None:
     recorded = composed().recorded
     assert recorded.of("Network") == {}
     assert set(recorded.of("Container")) == {"app-1"}

@@ -255,7 +255,7 @@ def test_a_gateway_is_published_on_loopback_and_finds_names_late() -> None:
         ("127.0.0.1", 18443, 8443),
     ]
     (configuration,) = (
-        text for name, text in recorded.uploads.items() if name.endswith("nginx.conf")
+        text for name, text in recorded.files.items() if name.endswith("nginx.conf")
     )
     assert "resolver 127.0.0.11" in configuration
     assert "rate=5r/s" in configuration

@@ -35,32 +35,45 @@ def secrets() -> dict[str, str]:
     )
 
 
-def test_no_secret_reaches_the_engine_in_plain(recorded: Recorded, secrets: dict[str, str]) -> None:
-    sent = json.dumps(plain(recorded.as_sent))
+def test_no_secret_reaches_the_engine(recorded: Recorded, secrets: dict[str, str]) -> None:
+    """Not even encrypted: no secret is in Pulumi's state."""
+    sent = json.dumps(recorded.as_sent)
     assert [name for name, value in secrets.items() if value in sent] == []
-    everything = json.dumps(recorded.as_sent)
-    there = [name for name, value in secrets.items() if value in everything]
+    written = json.dumps(recorded.files)
+    there = [name for name, value in secrets.items() if value in written]
     assert there == [name for name in secrets if name != "seed"], "the search would find them"
 
 
-def test_only_the_writers_of_files_have_any(recorded: Recorded, secrets: dict[str, str]) -> None:
-    elsewhere = {
-        name: {field: value for field, value in sent.items() if field != "uploads"}
-        for name, sent in recorded.as_sent.items()
+def test_a_secret_file_is_readable_only_by_its_user(recorded: Recorded) -> None:
+    def modes(volume: str) -> dict[str, int]:
+        files = recorded.volume_files[recorded.inputs[volume]["name"]]
+        return {name: file.mode for name, file in files.items()}
+
+    assert modes("gateway-run-secrets") == {
+        "certificate.pem": 0o444,
+        "nginx.conf": 0o444,
+        "private-key.pem": 0o400,
     }
-    assert [name for name, value in secrets.items() if value in json.dumps(elsewhere)] == []
-    uploading = {name for name, sent in recorded.as_sent.items() if sent.get("uploads")}
-    assert uploading == {name for name in recorded.as_sent if name.endswith("-files")}
+    assert modes("redis-run-secrets") == {"password": 0o400, "redis.conf": 0o400}
 
 
-def test_what_is_not_secret_is_shown(recorded: Recorded) -> None:
-    """So that a preview shows what changes in a configuration."""
-    uploads = recorded.uploads
-    assert uploads["/rabbitmq-run-secrets/enabled_plugins"] == "[rabbitmq_prometheus].\n"
-    assert uploads["/gateway-run-secrets/nginx.conf"] != "(secret)"
-    assert uploads["/gateway-run-secrets/certificate.pem"].startswith("-----BEGIN CERTIFICATE")
-    assert uploads["/gateway-run-secrets/private-key.pem"] == "(secret)"
-    assert uploads["/redis-run-secrets/redis.conf"] == "(secret)"
+def test_labels_show_which_files_change() -> None:
+    def fingerprints(text: str) -> dict[str, str]:
+        def describe(stack: Stack) -> None:
+            files = (
+                File(path="/etc/app/kept.conf", content="the same"),
+                File(path="/etc/app/changed.conf", content=text),
+            )
+            application(stack, "app", files=files)
+
+        labels = compose(describe).recorded.inputs["app-etc-app"]["labels"]
+        return {
+            one["label"]: one["value"] for one in labels if one["label"].startswith("strata.file.")
+        }
+
+    before, after = fingerprints("old"), fingerprints("new")
+    assert before["strata.file.kept.conf"] == after["strata.file.kept.conf"]
+    assert before["strata.file.changed.conf"] != after["strata.file.changed.conf"]
 
 
 def test_a_service_mounts_its_own_files_read_only(recorded: Recorded) -> None:
@@ -68,14 +81,6 @@ def test_a_service_mounts_its_own_files_read_only(recorded: Recorded) -> None:
     assert set(mounts) == {"/run/secrets"}
     assert mounts["/run/secrets"]["readOnly"] is True
     assert mounts["/run/secrets"]["source"].startswith("strata-test-api-files-")
-
-
-def test_a_writer_can_do_nothing_else(recorded: Recorded) -> None:
-    writer = recorded.inputs["api-files"]
-    assert (writer["start"], writer["mustRun"]) == (False, False), "it never runs"
-    assert writer["networkMode"] == "none"
-    assert writer["capabilities"] == {"drops": ["ALL"]}
-    assert writer["logDriver"] == "none"
 
 
 def with_generation(**generations: int) -> dict[str, str]:

@@ -64,7 +64,7 @@ def test_each_replica_knows_its_name_and_those_of_its_peers(recorded: Recorded) 
         prepare = recorded.inputs[f"{HOSTS[ordinal]}-prepare"]
         assert prepare["command"] == ["join", str(ordinal)]
         assert prepare["mounts"] == container["mounts"]
-    (content,) = (text for name, text in recorded.uploads.items() if name.endswith("/peers"))
+    (content,) = (text for name, text in recorded.files.items() if name.endswith("/peers"))
     assert content == "store-0\nstore-1\nstore-2"
 
 

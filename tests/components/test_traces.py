@@ -21,7 +21,7 @@ def untraced() -> Composed:
 
 
 def scraped(composed: Composed) -> bool:
-    return any("jaeger:8889" in str(inputs) for inputs in composed.recorded.inputs.values())
+    return any("jaeger:8889" in content for content in composed.recorded.files.values())
 
 
 @pytest.mark.parametrize("name", SENDERS)

@@ -160,8 +160,7 @@ def test_a_fault_is_told_and_then_its_end(
     with ExitStack() as faults:
         faults.enter_context(stopped(running["worker"]))
         faults.enter_context(hanging(running["inference"]))
-        files = engine.containers.get("strata-pytest-gateway-files")
-        faults.enter_context(expired_certificate(running["gateway"], files))
+        faults.enter_context(expired_certificate(running["gateway"]))
         faults.enter_context(full_disk(running["node-exporter"]))
         old_backup(engine, names, days=40)
         gateway.post("/documents", json={"id": "unheard", "text": "Nobody takes it."})

@@ -47,14 +47,12 @@ def label(key: str, logical: str = "{name}-1") -> Find:
     return find
 
 
-def upload(job_waiter: str) -> Find:
-    """The content of the file whose path in the volumes of files ends so."""
+def content(end: str) -> Find:
+    """The content of the file of the workload whose path in its volumes ends so."""
 
     def find(made: Made, name: str) -> str | None:
-        uploads = dig(made.recorded.inputs, f"{name}-files", "uploads") or ()
-        # All of them are marked as a secret where one is.
-        uploads = uploads["value"] if isinstance(uploads, dict) else uploads
-        return next((one["content"] for one in uploads if one["file"].endswith(job_waiter)), None)
+        files = made.recorded.files.items()
+        return next((text for path, text in files if path.endswith(end)), None)
 
     return find
 

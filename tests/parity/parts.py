@@ -269,7 +269,7 @@ STORAGE = (
     ),
     Row(
         field="File.path",
-        docker="name in the volume of its folder, with mode 0444",
+        docker="name in the volume of its folder, with mode 0444; if secret, 0400",
         kubernetes="key of the Secret or ConfigMap of its folder, with mode 0444. Rejected if"
         " its name isn't a valid key",
         on=BOTH,
@@ -277,27 +277,27 @@ STORAGE = (
             Check(
                 given=NOTE,
                 change=within("files", path="/etc/app/other"),
-                docker=Seen(finds.upload("-etc-app/other"), "a note"),
+                docker=Seen(finds.content("-etc-app/other"), "a note"),
                 kubernetes=Seen(finds.kept_file("/etc/app/other"), "a note"),
             ),
             Check(
                 given=NOTE,
                 change=within("files", path="/etc/app/a note"),
-                docker=Seen(finds.upload("/a note"), "a note"),
+                docker=Seen(finds.content("/a note"), "a note"),
                 kubernetes=Refused("{noun} {name}: files./etc/app/a note"),
             ),
         ),
     ),
     Row(
         field="File.content",
-        docker="upload into that volume; if secret, a secret of the Pulumi state",
+        docker="content in that volume, and not in the Pulumi state",
         kubernetes="the value; if secret, a secret of the Pulumi state",
         on=BOTH,
         checks=(
             Check(
                 given=NOTE,
                 change=within("files", content="another"),
-                docker=Seen(finds.upload("-etc-app/note"), "another"),
+                docker=Seen(finds.content("-etc-app/note"), "another"),
                 kubernetes=Seen(finds.kept_file("/etc/app/note"), "another"),
             ),
         ),

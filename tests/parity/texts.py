@@ -75,7 +75,7 @@ def _holds(given: Change, change: Change, content: str) -> Check:
     return Check(
         given=given,
         change=change,
-        docker=Seen(finds.upload("-run-secrets/kept"), content),
+        docker=Seen(finds.content("-run-secrets/kept"), content),
         kubernetes=Seen(finds.kept_file("/run/secrets/kept"), content),
     )
 
@@ -111,9 +111,22 @@ def _both(*changes: Change) -> Change:
     return change
 
 
-def _is_secret_upload(made: Made, name: str) -> bool:
-    """Whether the uploads of all files of the workload are marked as a secret."""
-    return isinstance(finds.resource(f"{name}-files", "uploads")(made, name), dict)
+def _mode(end: str) -> Callable[[Made, str], int | None]:
+    """The mode of the file of the workload whose path in its volumes ends so."""
+
+    def find(made: Made, name: str) -> int | None:
+        recorded = made.recorded
+        return next(
+            (
+                file.mode
+                for volume, inputs in recorded.of("Volume").items()
+                for each, file in recorded.volume_files.get(inputs["name"], {}).items()
+                if f"/{volume}/{each}".endswith(end)
+            ),
+            None,
+        )
+
+    return find
 
 
 CLUSTER = fields(stateful=True, replicas=2)
@@ -230,7 +243,7 @@ TEXT = (
     ),
     _part(
         "Confidential.value",
-        "the value, only in files, whose uploads are secret",
+        "the value, only in files, with mode 0400",
         "the value, only in files, in a Secret",
         _holds(_kept(Confidential("before")), _kept(Confidential("after")), "after"),
         Check(
@@ -350,7 +363,7 @@ TEXT = (
         Check(
             given=_kept(Secret("app")),
             change=_kept(Secret("app", public=True)),
-            docker=Seen(_is_secret_upload, False),
+            docker=Seen(_mode("-run-secrets/kept"), 0o444),
             kubernetes=Seen(finds.within_mount("/run/secrets", "configMap", "defaultMode"), 0o444),
         ),
     ),

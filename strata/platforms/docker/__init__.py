@@ -6,6 +6,7 @@ from strata.errors import raise_problems
 from strata.images.choose import choose
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker import host, networks, unsupported
+from strata.platforms.docker.files import FileVolumes
 from strata.platforms.docker.hooks import hooks
 from strata.platforms.docker.images import ImageResolver
 from strata.platforms.docker.names import ResourceNames, owner_of
@@ -21,13 +22,16 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
     names = ResourceNames(
         project=project, stack=stack, system=settings.system, owner=owner_of(seed)
     )
+    secrets = DerivedSecrets(seed, stack, settings.secret_generations)
+    files = FileVolumes(names=names, secrets=secrets)
     return DockerPlatform(
         client=client,
         names=names,
         host=host.discover(client, names),
         images=ImageResolver(client, source, settings.registries),
-        hooks=hooks(client, names),
-        secrets=DerivedSecrets(seed, stack, settings.secret_generations),
+        hooks=hooks(client, names, files.files),
+        files=files,
+        secrets=secrets,
         addresses=settings.network.range or networks.default_range(stack),
         reserved_memory_mib=settings.host.reserved_memory_mib,
     )

@@ -9,8 +9,9 @@ import pulumi_docker as docker
 
 from strata.model import Job, RenderContext, Service, Workload, render
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.docker import containers, files, networks
+from strata.platforms.docker import containers, networks
 from strata.platforms.docker.containers import ContainerSpec
+from strata.platforms.docker.files import FileVolumes
 from strata.platforms.docker.gpu import DeviceIds
 from strata.platforms.docker.hooks import Hooks
 from strata.platforms.docker.host import Host
@@ -38,6 +39,7 @@ class Deployer:
     images: ImageResolver
     secrets: DerivedSecrets
     hooks: Hooks
+    files: FileVolumes
     health: HealthWaiter
     job_waiter: JobWaiter
     components: Mapping[str, pulumi.Resource]
@@ -54,16 +56,9 @@ class Deployer:
         volumes = self._volumes(workloads)
         self.images.ensure(images.values())
         digests = {name: self.images.digest(image) for name, image in images.items()}
-        # Docker would create the volumes that an image declares, so not that of a datastore.
-        without_volumes = sorted(workloads, key=lambda workload: len(workload.volumes))
         for workload in workloads:
-            file_mounts, writer = files.make(
-                workload,
-                files.plan(workload, self._context(workload, 0), self.secrets),
-                digests[without_volumes[0].name],
-                self.names,
-                self.components[workload.name],
-                self.hooks,
+            file_mounts = self.files.create(
+                workload, self._context(workload, 0), self.components[workload.name]
             )
             for replica in range(workload.replicas):
                 host_name = self.names.replica(workload, replica)
@@ -88,11 +83,8 @@ class Deployer:
                     labels=self.names.labels_of(workload),
                     peers=self._peers(workload),
                 )
-                # No input refers to the servers, nor to the container that fills the file volumes.
-                before: Dependencies = [
-                    *self._awaited(workload),
-                    *writer,
-                ]
+                # No input refers to the servers.
+                before: Dependencies = [*self._awaited(workload)]
                 if isinstance(workload, Job):
                     self._job(workload, spec, before)
                 elif isinstance(workload, Service):

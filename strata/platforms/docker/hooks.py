@@ -6,23 +6,29 @@ A hook runs right before Pulumi creates a resource, so the state has none of tha
 or network of this stack with the name is a leftover, and is removed.
 
 Docker creates the folder of a new volume as root's, unless the image has a folder at that path.
-Nothing in a stack runs as root, so the folders get their owner before the container is created. No
-process does that: Docker unpacks an archive that contains only the folders.
+Nothing in a stack runs as root, so the folders get their owner before the container is created, and
+its file volumes get their files. No process does that: Docker unpacks an archive.
 """
 
 import io
 import tarfile
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import pulumi
 
 from strata.model import Kind
 from strata.platforms.docker import leftovers
-from strata.platforms.docker.names import FILES, KIND, OWNER, STACK, ResourceNames
+from strata.platforms.docker.files import VolumeFile
+from strata.platforms.docker.names import KIND, OWNER, STACK, ResourceNames
 from strata.platforms.docker.threads import in_thread
+
+FilesByVolume = Mapping[str, Mapping[str, VolumeFile]]
+"""The files of each volume, by its name and then theirs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,15 +39,15 @@ class Hooks:
     network: pulumi.ResourceHookBinding | None = None
 
 
-def hooks(client: Any, names: ResourceNames) -> Hooks:
-    """Hooks that remove leftovers of this stack only, and assign volumes to the user that writes to
-    them."""
-    engine = _Engine(client, names)
+def hooks(client: Any, names: ResourceNames, files: FilesByVolume) -> Hooks:
+    """Hooks that remove leftovers of this stack only, assign volumes to the user that writes to them,
+    and fill its file volumes: `files` has those by the time that a container is created."""
+    engine = _Engine(client, names, files)
     return Hooks(
         container=pulumi.ResourceHookBinding(
             before_create=[
                 _hook("remove-leftover-container", engine.remove_container),
-                _hook("own-volumes", engine.own_volumes),
+                _hook("prepare-volumes", engine.prepare_volumes),
             ]
         ),
         network=pulumi.ResourceHookBinding(
@@ -60,9 +66,12 @@ def _hook(name: str, action: Callable[[Mapping[str, Any]], None]) -> pulumi.Reso
 
 
 class _Engine:
-    def __init__(self, client: Any, names: ResourceNames) -> None:
+    def __init__(self, client: Any, names: ResourceNames, files: FilesByVolume) -> None:
         self._client = client
         self._names = names
+        self._files = files
+        # The replicas of a workload have the same file volumes.
+        self._filling: defaultdict[tuple[str, ...], Lock] = defaultdict(Lock)
 
     def remove_container(self, inputs: Mapping[str, Any]) -> None:
         from docker.errors import NotFound
@@ -88,25 +97,28 @@ class _Engine:
     def _is_ours(self, labels: Mapping[str, str]) -> bool:
         return labels.get(STACK) == self._names.stack and labels.get(OWNER) == self._names.owner
 
-    def own_volumes(self, inputs: Mapping[str, Any]) -> None:
-        """Assigns the volumes that a container mounts writable to its user."""
+    def prepare_volumes(self, inputs: Mapping[str, Any]) -> None:
+        """Assigns the volumes that a container mounts writable to its user, and fills its file
+        volumes."""
         from docker.errors import NotFound
 
         labels = {label["label"]: label["value"] for label in inputs["labels"]}
-        volumes = [
+        mounts = inputs.get("mounts") or ()
+        # Docker copies the folder of a datastore's image with its owner.
+        owned = [
             str(mount["source"])
-            for mount in inputs.get("mounts") or ()
-            if not mount.get("readOnly")
+            for mount in mounts
+            if not mount.get("readOnly") and labels[KIND] != Kind.DATASTORE
         ]
-        # Docker copies the image's folder with its owner; the files' container never writes.
-        if labels[KIND] in (Kind.DATASTORE, FILES) or not volumes:
+        filled = tuple(str(mount["source"]) for mount in mounts if mount["source"] in self._files)
+        if not owned and not filled:
             return
         api = self._client.api
         # A fixed name, so that a container left by an interrupted update is removed here.
         name = f"{inputs['name']}-volumes"
         with suppress(NotFound):
             api.remove_container(name, v=True)
-        folders = {volume: f"volume-{number}" for number, volume in enumerate(volumes)}
+        folders = {volume: f"volume-{number}" for number, volume in enumerate((*owned, *filled))}
         binds = {volume: {"bind": f"/{folder}", "mode": "rw"} for volume, folder in folders.items()}
         api.create_container(
             inputs["image"],
@@ -117,17 +129,53 @@ class _Engine:
         )
         try:
             user, _, group = str(inputs["user"]).partition(":")
-            api.put_archive(name, "/", _archive(folders.values(), int(user), int(group or user)))
+            archive = _Archive(int(user), int(group or user))
+            for volume in owned:
+                archive.add_folder(folders[volume])
+            with self._filling[filled]:
+                for volume in filled:
+                    # Another replica may be reading them.
+                    if not self._has_files(name, folders[volume], volume):
+                        archive.add_files(folders[volume], self._files[volume])
+                api.put_archive(name, "/", archive.content())
         finally:
             api.remove_container(name, v=True)
 
+    def _has_files(self, container: str, folder: str, volume: str) -> bool:
+        """Whether the folder of a volume in a container has the volume's files."""
+        chunks, _ = self._client.api.get_archive(container, f"/{folder}")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+            present = {
+                member.name.partition("/")[2]: archive.extractfile(member)
+                for member in archive
+                if member.isfile()
+            }
+            return {name: file.read().decode() for name, file in present.items() if file} == {
+                name: file.content for name, file in self._files[volume].items()
+            }
 
-def _archive(folders: Iterable[str], user: int, group: int) -> bytes:
-    """A tar archive of empty folders owned by the user."""
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as archive:
-        for name in folders:
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, 0o755, user, group
-            archive.addfile(folder)
-    return content.getvalue()
+
+class _Archive:
+    """A tar archive of folders and files that belong to one user."""
+
+    def __init__(self, user: int, group: int) -> None:
+        self._user, self._group = user, group
+        self._bytes = io.BytesIO()
+        self._archive = tarfile.open(fileobj=self._bytes, mode="w")  # noqa: SIM115 - see `content`
+
+    def add_folder(self, name: str) -> None:
+        self._add(name, tarfile.DIRTYPE, 0o755)
+
+    def add_files(self, folder: str, files: Mapping[str, VolumeFile]) -> None:
+        for name, file in files.items():
+            self._add(f"{folder}/{name}", tarfile.REGTYPE, file.mode, file.content.encode())
+
+    def content(self) -> bytes:
+        self._archive.close()
+        return self._bytes.getvalue()
+
+    def _add(self, name: str, kind: bytes, mode: int, content: bytes = b"") -> None:
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.mode, entry.size = kind, mode, len(content)
+        entry.uid, entry.gid = self._user, self._group
+        self._archive.addfile(entry, io.BytesIO(content))

@@ -13,6 +13,7 @@ from strata.model.secrets import DerivedSecrets
 from strata.platforms import outputs
 from strata.platforms.docker import gpu, networks, unsupported
 from strata.platforms.docker.deployer import Deployer
+from strata.platforms.docker.files import FileVolumes
 from strata.platforms.docker.hooks import Hooks
 from strata.platforms.docker.host import Host
 from strata.platforms.docker.images import ImageResolver
@@ -46,6 +47,7 @@ class DockerPlatform:
     host: Host
     images: ImageResolver
     hooks: Hooks
+    files: FileVolumes
     secrets: DerivedSecrets
     addresses: IPv4Network
     reserved_memory_mib: int | None = None
@@ -91,6 +93,7 @@ class DockerPlatform:
             images=self.images,
             secrets=self.secrets,
             hooks=self.hooks,
+            files=self.files,
             health=HealthWaiter(self.client, self.host.own_containers),
             job_waiter=JobWaiter(self.client, self.host.own_containers),
             components=components,
