@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
@@ -127,6 +128,7 @@ def open_stack() -> Iterator[Stack]:
     # at the end, takes a third of the program's processor time (docs/performance.md).
     gc.disable()
     atexit.register(gc.freeze)
+    _send_debug_messages_on_request()
     try:
         stack = Stack(config.load(CONFIG.get()))
         with missing_sdk_reported(stack.settings, pulumi.get_stack()):
@@ -136,3 +138,10 @@ def open_stack() -> Iterator[Stack]:
             pulumi.export(name, value)
     except StrataError as error:
         fail(error)
+
+
+def _send_debug_messages_on_request() -> None:
+    """Sends the SDK's messages for `pulumi --debug` only if `STRATA_DEBUG` is set, as the wrapper of
+    the CLI does with that option. Each message is a blocking call to the engine, which drops it."""
+    if not os.environ.get("STRATA_DEBUG"):
+        pulumi.log.debug = lambda *_, **__: None

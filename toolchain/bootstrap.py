@@ -99,10 +99,13 @@ def make_environment(group: str) -> None:
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
     run(command, log, "installing the packages", environment)
+    # A shell may set PYTHONDONTWRITEBYTECODE, and compile at each run what isn't compiled here.
+    settings = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(layout.root)}
+    program = [str(layout.root / name) for name in ("strata", "systems")]
+    compile_program = [python, "-m", "compileall", "-q", *program]
+    run(compile_program, log, "compiling the program", settings)
     if group != "docker":
-        # The SDKs have thousands of modules, of which a program imports a few. Only those are compiled, here rather
-        # than at each run of a shell that sets PYTHONDONTWRITEBYTECODE.
-        settings = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(layout.root)}
+        # The SDKs have thousands of modules, of which a program imports a few.
         run([python, "-c", "import strata.platforms.eks"], log, "compiling the SDKs", settings)
     write(finished, wanted)
     print(f"    ready in {time.monotonic() - begin:.0f} s", flush=True)

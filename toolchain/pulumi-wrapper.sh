@@ -34,6 +34,11 @@ for command; do
     break
 done
 
+# The SDK's messages for --debug are four calls per resource to the engine, which drops them without --debug.
+case " $* " in
+*" --debug "* | *" -d "*) export STRATA_DEBUG=true ;;
+esac
+
 # The engine runs for seconds: collecting garbage less often saves a tenth of a second per run.
 export GOGC="${GOGC:-400}"
 # shellcheck disable=SC2086 # no argument or one

@@ -10,7 +10,7 @@ from strata import docker_engine
 from strata.errors import SetupError
 from strata.platforms.docker.names import BACKUP, OWNER, STACK, owner_of
 from toolchain import clean, data, files, stack
-from toolchain.layout import Layout, here
+from toolchain.layout import Layout, here, process_environment
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -47,6 +47,14 @@ def test_a_stack_on_a_cluster_is_left_to_the_cli(tmp_path: Path) -> None:
     assert "pulumi destroy --stack prod" in error.value.fix
     with pytest.raises(SetupError, match="no stack 'other'"):
         stack.require_docker(layout, "other", "destroy")
+
+
+def test_the_cli_writes_no_log_of_its_own() -> None:
+    logs = here().pulumi_home / "logs"
+    before = set(logs.glob("*"))
+    done = stack.run(here(), process_environment(here(), "registries", None), "dev", "stack", "ls")
+    assert done == 0
+    assert set(logs.glob("*")) == before
 
 
 class Engine:
