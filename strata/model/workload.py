@@ -1,5 +1,6 @@
 """Services and jobs, independent of platforms."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -56,7 +57,7 @@ class Probe:
 
     The check runs every `interval_seconds`. A container is unhealthy after `retries` consecutive
     failures; failures in the first `start_period_seconds` don't count. An update fails if the service
-    isn't healthy within `ready_within_seconds`.
+    isn't healthy within `ready_within_seconds`. A container whose checks fail for as long is restarted.
     """
 
     check: HttpProbe | ExecProbe
@@ -65,6 +66,11 @@ class Probe:
     retries: int = 3
     start_period_seconds: int = 30
     ready_within_seconds: int = 120
+
+    @property
+    def failures_until_restart(self) -> int:
+        """As many as a start may take: a server that restarts must not restart its clients."""
+        return max(self.retries, math.ceil(self.ready_within_seconds / self.interval_seconds))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from strata.model import (
     Ulimit,
     Volume,
 )
+from strata.platforms.docker.containers import supervised_health_test
 from strata.platforms.docker.platform import urls
 from strata.stack import Stack
 from tests.components.example import SMALL, alone, application, composed, settings
@@ -120,7 +121,7 @@ def test_bounded_without_being_asked() -> None:
             {"probe": PROBE},
             {
                 "healthcheck": {
-                    "tests": ["CMD", "test", "-e", "/tmp/ready"],
+                    "tests": ["CMD", *supervised_health_test(PROBE)],
                     "interval": "7s",
                     "timeout": "1m1s",
                     "retries": 4,

@@ -11,7 +11,7 @@ from tests.parity.row import Find, Made, dig
 # Docker
 
 
-def container(*path: str | int) -> Find:
+def container(*path: str | int | slice) -> Find:
     """Of the first container."""
     return lambda made, name: dig(made.recorded.inputs, f"{name}-1", *path)
 

@@ -33,7 +33,7 @@ PROBE = (
         checks=(
             Check(
                 change=within("probe", check=ExecProbe(command=("true",))),
-                docker=Seen(container("healthcheck", "tests"), ["CMD", "true"]),
+                docker=Seen(container("healthcheck", "tests", slice(5, None)), ["true"]),
                 kubernetes=Seen(in_pod("readinessProbe", "exec", "command"), ["true"]),
             ),
         ),
@@ -106,7 +106,8 @@ PROBE = (
     ),
     Row(
         field="Probe.ready_within_seconds",
-        docker="how long `pulumi up` waits for the service before it fails",
+        docker="how long `pulumi up` waits for the service before it fails. A container whose"
+        " health checks fail for as long is restarted",
         kubernetes="`failureThreshold` of the startup probe (run every second); with the time"
         " for a node to join, also `progressDeadlineSeconds` and how long `pulumi up`"
         " waits",
@@ -168,14 +169,14 @@ PROBE = (
     ),
     Row(
         field="ExecProbe.command",
-        docker='`["CMD", ...]`; healthy if the status is 0',
+        docker='`["CMD", ...]`, in a script that counts its failures; healthy if the status is 0',
         kubernetes="command of `exec`; healthy if the status is 0",
         on=("app",),
         checks=(
             Check(
                 given=fields(probe=COMMAND),
                 change=within("probe", check=ExecProbe(command=("test", "-e", "/other"))),
-                docker=Seen(container("healthcheck", "tests", 3), "/other"),
+                docker=Seen(container("healthcheck", "tests", 7), "/other"),
                 kubernetes=Seen(in_pod("readinessProbe", "exec", "command", 2), "/other"),
             ),
         ),

@@ -49,7 +49,9 @@ SERVICE = (
         checks=(
             Check(
                 change=fields(probe=COMMAND),
-                docker=Seen(container("healthcheck", "tests"), ["CMD", "test", "-e", "/ready"]),
+                docker=Seen(
+                    container("healthcheck", "tests", slice(5, None)), ["test", "-e", "/ready"]
+                ),
                 kubernetes=Seen(
                     lambda made, name: [
                         in_pod(f"{kind}Probe", "exec", "command")(made, name)

@@ -470,6 +470,7 @@ LIFECYCLE = [
         bad("healthcheck/cannot-fail@web")({"web:healthcheck.tests": tests})
         for tests in (
             ["CMD", "true"],
+            ["CMD", "bash", "-c", 'if "$@"; then exit 0; fi; exit 1', "count", "true"],
             ["CMD"],
             ["CMD", "echo", "'SHOW'", "|", "client"],
             ["CMD", "/bin/true"],

@@ -19,10 +19,13 @@ ALWAYS_SUCCEEDS = re.compile(r"(\|\||;|&&)\s*(true|:|exit\s+0)\s*$|^\s*(true|:|e
 def cannot_fail(tests: list[str]) -> bool:
     """Whether a health check succeeds regardless of the service.
 
-    `CMD echo ... | client` only prints: without a shell there is no pipe, and no client runs.
+    `CMD echo ... | client` only prints: without a shell there is no pipe, and no client runs. A script
+    that runs its arguments (`bash -c 'retry "$@"' NAME command`) is judged by these.
     """
     form, words = tests[0], tests[1:]
     if form == "CMD":
+        if len(words) > 2 and words[1] == "-c" and '"$@"' in words[2]:
+            words = words[4:]
         return not words or words[0].rsplit("/", 1)[-1] in {"true", "echo", ":"}
     script = " ".join(words) if form == "CMD-SHELL" else " ".join(tests)
     return not script.strip() or bool(ALWAYS_SUCCEEDS.search(script))

@@ -34,19 +34,47 @@ RESTARTS_MAXIMUM = 5
 """How often `Restart.ON_FAILURE` restarts a container."""
 
 
+# Docker restarts a container that ends, but not one that is unhealthy. So the health check counts its
+# failures, and in the end kills all processes of the container but the first (kill(2): -1), which is
+# Docker's init and ends with its child. The count is gone when the container starts again.
+SUPERVISED = """\
+failures=/dev/shm/health-check-failures
+if { %s; }; then
+    [ ! -e "$failures" ] || rm "$failures"
+    exit 0
+fi
+echo >> "$failures"
+[ "$(wc -l < "$failures")" -lt "$0" ] || kill -KILL -1
+exit 1
+"""
+
+
 def health_test(probe: Probe) -> tuple[str, ...]:
-    """The command of a health check. It sends HTTP with bash, which every image has, so that images
-    need no client such as curl."""
+    """The command of a health check."""
     check = probe.check
-    if not isinstance(check, HttpProbe):
-        return check.command
-    script = (
+    if isinstance(check, HttpProbe):
+        return ("bash", "-c", _http_script(check, probe.timeout_seconds))
+    return check.command
+
+
+def supervised_health_test(probe: Probe) -> tuple[str, ...]:
+    """The same, and the container is restarted after `failures_until_restart`."""
+    # Docker kills a check at its timeout, before it counts.
+    check, seconds = probe.check, probe.timeout_seconds * 0.9
+    limit = str(probe.failures_until_restart)
+    if isinstance(check, HttpProbe):
+        return ("bash", "-c", SUPERVISED % _http_script(check, seconds), limit)
+    return ("bash", "-c", SUPERVISED % f'timeout {seconds:g} "$@"', limit, *check.command)
+
+
+def _http_script(check: HttpProbe, timeout_seconds: float) -> str:
+    """A request by bash, which every image has, so that images need no client such as curl."""
+    return (
         f"exec 3<>/dev/tcp/{check.address}/{check.port} &&"
         f" printf 'GET {check.path} HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 &&"
-        ' read -r protocol status rest <&3 && echo "answered $status $rest" &&'
-        ' [ "$status" = 200 ]'
+        f" read -r -t {timeout_seconds:g} protocol status rest <&3 &&"
+        ' echo "answered $status $rest" && [ "$status" = 200 ]'
     )
-    return ("bash", "-c", script)
 
 
 def _duration(seconds: int) -> str:
@@ -210,7 +238,7 @@ def service_args(spec: ContainerSpec, service: Service) -> docker.ContainerArgs:
     ] or None
     probe = service.probe
     args.healthcheck = docker.ContainerHealthcheckArgs(
-        tests=["CMD", *health_test(probe)],
+        tests=["CMD", *supervised_health_test(probe)],
         interval=_duration(probe.interval_seconds),
         timeout=_duration(probe.timeout_seconds),
         start_period=_duration(probe.start_period_seconds),
@@ -224,6 +252,7 @@ def service_args(spec: ContainerSpec, service: Service) -> docker.ContainerArgs:
     # Without it the provider kills at once.
     args.destroy_grace_seconds = service.stop_grace_seconds
     args.must_run = True
+    args.init = True
     return args
 
 

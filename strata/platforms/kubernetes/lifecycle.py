@@ -1,8 +1,6 @@
 """How a container starts, is checked, and stops: first no more requests are sent to it, then its
 process gets the signal."""
 
-import math
-
 from pulumi_kubernetes.core import v1 as core
 
 from strata.model import ExecProbe, HttpProbe, Probe, Service
@@ -54,8 +52,7 @@ def start_seconds(described: Probe) -> int:
 def probes(described: Probe) -> tuple[core.ProbeArgs, core.ProbeArgs, core.ProbeArgs]:
     """The startup, readiness and liveness probes.
 
-    A container is not ready after `retries` failures. It is restarted only after failing for as long
-    as a start may take: a server that restarts must not restart its clients.
+    A container is not ready after `retries` failures.
     """
 
     def every(period_seconds: int, failures: int) -> core.ProbeArgs:
@@ -67,11 +64,10 @@ def probes(described: Probe) -> tuple[core.ProbeArgs, core.ProbeArgs, core.Probe
         )
 
     interval = described.interval_seconds
-    dead = max(described.retries, math.ceil(described.ready_within_seconds / interval))
     return (
         every(START_PERIOD_SECONDS, start_seconds(described) // START_PERIOD_SECONDS),
         every(interval, described.retries),
-        every(interval, dead),
+        every(interval, described.failures_until_restart),
     )
 
 
