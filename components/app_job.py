@@ -48,7 +48,7 @@ def describe(name: str, args: AppJobArgs) -> Job:
         **{
             **shared_fields(args, WorkloadFields),
             "environment": {**args.variables, **args.environment},
-            "files": (*args.files, *args.password_files),
+            "files": (*args.files, *args.connection_files),
         },
         name=name,
         links=args.all_links,

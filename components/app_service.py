@@ -77,7 +77,7 @@ def describe(name: str, args: AppServiceArgs, gpu: Gpu = NO_GPU) -> Service:
         **{
             **shared_fields(args, ServiceFields),
             "environment": {**environment, **args.variables, **args.environment},
-            "files": (*args.files, *args.password_files),
+            "files": (*args.files, *args.connection_files),
             "after": (*args.after, *args.jobs_before),
         },
         name=name,

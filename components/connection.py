@@ -1,10 +1,10 @@
-"""Connections of applications to datastores: endpoint, user and password."""
+"""Connections of applications to datastores: endpoint, user, password and certificate authority."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from strata.errors import Problem
-from strata.model import Endpoint, File, Secret, Text
+from strata.model import Endpoint, File, Secret, Text, authority_certificate
 
 SECRETS_FOLDER = "/run/secrets"
 
@@ -13,30 +13,37 @@ SECRETS_FOLDER = "/run/secrets"
 class Connection:
     """A datastore as its clients see it.
 
-    `database` is None where the engine has none. `after` names jobs that must succeed before a
-    client starts.
+    `database` is None where the engine has none. With `tls`, the datastore accepts nothing else. Its
+    certificate is valid for the host name of `endpoint` and issued by the stack's authority, so that
+    every client can verify both. `after` names jobs that must succeed before a client starts.
     """
 
     endpoint: Endpoint
     user: str | None
     database: str | None
     password: Secret
+    tls: bool = False
     after: tuple[str, ...] = ()
 
     def environment(self, prefix: str) -> Mapping[str, Text]:
-        """`<prefix>_HOST`, `_PORT`, `_USER`, `_NAME` and `_PASSWORD_FILE`, as far as they apply."""
+        """`<prefix>_HOST`, `_PORT`, `_USER`, `_NAME`, `_PASSWORD_FILE` and `_CA_FILE`, as far as they
+        apply. `_CA_FILE` is set if the datastore requires TLS: the certificate authority (PEM) to
+        verify it with."""
         values = {
             "HOST": self.endpoint.host,
             "PORT": str(self.endpoint.number),
             "USER": self.user,
             "NAME": self.database,
-            "PASSWORD_FILE": _password_path(prefix),
+            "PASSWORD_FILE": _path(prefix, "password"),
+            "CA_FILE": _path(prefix, "ca.pem") if self.tls else None,
         }
         return {f"{prefix}_{key}": value for key, value in values.items() if value is not None}
 
-    def file(self, prefix: str) -> File:
-        """The file that `<prefix>_PASSWORD_FILE` names."""
-        return File(path=_password_path(prefix), content=self.password)
+    def files(self, prefix: str) -> tuple[File, ...]:
+        """The files that `<prefix>_PASSWORD_FILE` and `<prefix>_CA_FILE` name."""
+        password = File(path=_path(prefix, "password"), content=self.password)
+        authority = File(path=_path(prefix, "ca.pem"), content=authority_certificate())
+        return (password, authority) if self.tls else (password,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +68,12 @@ class Dependencies:
         return {**variables, **{name: endpoint.url for name, endpoint in self.calls.items()}}
 
     @property
-    def password_files(self) -> tuple[File, ...]:
-        return tuple(connection.file(prefix) for prefix, connection in self.connections.items())
+    def connection_files(self) -> tuple[File, ...]:
+        return tuple(
+            file
+            for prefix, connection in self.connections.items()
+            for file in connection.files(prefix)
+        )
 
     @property
     def all_links(self) -> tuple[Endpoint, ...]:
@@ -85,5 +96,5 @@ class Dependencies:
                 )
 
 
-def _password_path(prefix: str) -> str:
-    return f"{SECRETS_FOLDER}/{prefix.lower().replace('_', '-')}-password"
+def _path(prefix: str, name: str) -> str:
+    return f"{SECRETS_FOLDER}/{prefix.lower().replace('_', '-')}-{name}"

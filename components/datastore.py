@@ -51,4 +51,5 @@ class Datastore(WorkloadComponent):
             user=engine.user,
             database=engine.database,
             password=engine.password(name),
+            tls=engine.tls,
         )

@@ -52,6 +52,8 @@ class Database:
             "dbname": settings.database_name,
             "user": settings.database_user,
             "password": await asyncio.to_thread(secret.read, settings.database_password_file),
+            "sslmode": "verify-full",
+            "sslrootcert": str(settings.database_ca_file),
             "connect_timeout": CONNECT_TIMEOUT_S,
             "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
             # A peer that vanished without a word is noticed within about ten seconds.

@@ -1,4 +1,5 @@
-"""The tables. Made by the API when it starts; making them again changes nothing."""
+"""The tables. Made by the API when it starts; making them again changes nothing. The extension `vector`
+is part of the database."""
 
 import psycopg
 
@@ -9,7 +10,6 @@ LOCK = 7_203_914_551
 # `revision` goes up with each post of an id. A message carries the revision it was made for, and
 # only the current one may be stored, so a slow old message never overwrites a newer text.
 STATEMENTS = (
-    "CREATE EXTENSION IF NOT EXISTS vector",
     f"""
     CREATE TABLE IF NOT EXISTS documents (
         id text PRIMARY KEY,

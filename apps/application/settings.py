@@ -16,6 +16,7 @@ class DatabaseSettings(BaseSettings):
     database_name: str = "documents"
     database_user: str = "strata"
     database_password_file: Path = Path("/run/secrets/database_password")
+    database_ca_file: Path = Path("/run/secrets/database_ca.pem")
     database_connections_max: int = Field(default=10, ge=1, le=200)
 
 

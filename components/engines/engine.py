@@ -45,7 +45,8 @@ class Engine:
     `workloads` describes the services and jobs that a datastore of a given name consists of; the
     first is the one that clients connect to, on its port named `port`. `resources` and
     `volume_size_gib` are the defaults. `user` and `database` are None where the engine has none.
-    `password` is the secret that clients log in with, by the name of the datastore.
+    `password` is the secret that clients log in with, by the name of the datastore. `tls`: it accepts
+    only TLS, with a certificate that the stack's authority issued for the name of the datastore.
 
     `upgrade` says what a new major version of the image requires.
     """
@@ -60,3 +61,4 @@ class Engine:
     user: str | None = None
     database: str | None = None
     password: Callable[[str], Secret] = Secret
+    tls: bool = False

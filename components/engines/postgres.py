@@ -1,4 +1,14 @@
-"""PostgreSQL with pgvector."""
+"""PostgreSQL with pgvector.
+
+The application's role owns its database and can do nothing outside of it. `postgres.sql` sets up the
+roles.
+"""
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+from pathlib import Path
 
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.exporter import exporter
@@ -17,45 +27,114 @@ from strata.model import (
     Resources,
     Secret,
     Service,
+    Text,
     Tmpfs,
     Unit,
+    UserPassword,
+    authority_certificate,
+    certificate,
+    private_key,
 )
+from strata.model.secrets import SecretMaterial
+
+SET_UP = Path(__file__).with_name("postgres.sql")
 
 PORT = 5432
 USER = "strata"
 DATABASE = "strata"
-PASSWORD_FILE = "/run/secrets/password"  # noqa: S105 - a path
+EXPORTER = "exporter"
+HEALTH = "health"
 
+FOLDER = "/run/secrets"
+SET_UP_FILE = f"{FOLDER}/set-up.sql"
+ACCESS_FILE = f"{FOLDER}/pg_hba.conf"
+NAMES_FILE = f"{FOLDER}/pg_ident.conf"
+CERTIFICATE_FILE = f"{FOLDER}/certificate.pem"
+PRIVATE_KEY_FILE = f"{FOLDER}/private-key.pem"
+EXPORTER_PASSWORD_FILE = f"{FOLDER}/password"
+EXPORTER_AUTHORITY_FILE = f"{FOLDER}/ca.pem"
+
+SOCKET_FOLDER = "/var/run/postgresql"
 DIGEST_FILE = "/var/lib/postgresql/data/password-digest"
 
-# The image creates a cluster if there is none, and then runs *.sh in this folder. The start script is
-# there too, without that suffix, to save a volume.
-SETUP_FOLDER = "/docker-entrypoint-initdb.d"
+# Who has a password logs in with it over TLS, to the one database it needs. The superuser and the
+# health check log in on the socket, which is in this container only, as the server's own account.
+# Everything else is rejected.
+ACCESS = f"""\
+hostssl {DATABASE} {USER},{EXPORTER} all scram-sha-256
+local all postgres peer map=server
+local postgres {HEALTH} peer map=server
+"""
+NAMES = f"""\
+server postgres postgres
+server postgres {HEALTH}
+"""
 
-# The digest is written once the cluster is complete. A cluster without it was interrupted during its
-# creation and never served a client, so it is moved away. A different digest means that the password
-# was rotated: it is set in single-user mode, before clients can connect. printf is a builtin, so the
-# password is in no argument list.
+# The digest is written once the cluster is set up. A cluster without it was interrupted during its
+# creation and never served a client, so it is moved away. A different digest means that a password was
+# rotated or that the cluster comes from another version: it is set up again in single-user mode, before
+# clients can connect. The statement of an error isn't logged, because it may hold what is stored of a
+# password.
 START = f"""\
 set -euo pipefail
-digest_file={DIGEST_FILE}
-digest=$(sha256sum < "$POSTGRES_PASSWORD_FILE")
-if [ -n "$(ls -A "$PGDATA" 2> /dev/null)" ] && [ ! -e "$digest_file" ]; then
-    echo "putting aside a cluster whose set-up was interrupted"
-    rm -rf "$PGDATA.interrupted" && mv "$PGDATA" "$PGDATA.interrupted"
-elif [ -e "$digest_file" ] && [ "$digest" != "$(cat "$digest_file")" ]; then
-    echo "setting the rotated password"
-    printf "ALTER ROLE %s PASSWORD '%s';\\n" "$POSTGRES_USER" "$(cat "$POSTGRES_PASSWORD_FILE")" |
-        postgres --single -D "$PGDATA" "$POSTGRES_DB" > /dev/null
-    echo "$digest" > "$digest_file"
+
+single() {{
+    postgres --single -j -D "$PGDATA" -c exit_on_error=on -c log_min_error_statement=panic \\
+        -c log_checkpoints=off "$1" > /dev/null
+}}
+
+if [ ! -e {DIGEST_FILE} ]; then
+    if [ -n "$(ls -A "$PGDATA" 2> /dev/null)" ]; then
+        echo "putting aside a cluster whose set-up was interrupted"
+        rm -rf "$PGDATA.interrupted" && mv "$PGDATA" "$PGDATA.interrupted"
+    fi
+    initdb -D "$PGDATA" --username=postgres --auth=reject --locale=C.UTF-8 --data-checksums > /dev/null
+    echo "CREATE DATABASE {DATABASE};" | single postgres
+    echo "CREATE EXTENSION vector;" | single {DATABASE}
 fi
-mkdir -p -m 0700 "$PGDATA"
-exec docker-entrypoint.sh postgres "$@"
+digest=$(sha256sum < {SET_UP_FILE})
+if [ "$digest" != "$(cat {DIGEST_FILE} 2> /dev/null)" ]; then
+    echo "setting up roles and passwords"
+    single {DATABASE} < {SET_UP_FILE}
+    echo "$digest" > {DIGEST_FILE}
+fi
+# PostgreSQL rejects a key that others can read.
+install -m 0600 {PRIVATE_KEY_FILE} {SOCKET_FOLDER}/private-key.pem
+exec postgres "$@"
 """
 
-COMPLETE = f"""\
-sha256sum < "$POSTGRES_PASSWORD_FILE" > {DIGEST_FILE}
-"""
+
+def scram_verifier(password: str, salt: bytes) -> str:
+    """What PostgreSQL stores of a password (RFC 5803), which isn't enough to log in."""
+    iterations = 4096  # The default of scram_iterations.
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    stored_key = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server_key = hmac.digest(salted, b"Server Key", "sha256")
+    texts = [base64.b64encode(value).decode() for value in (salt, stored_key, server_key)]
+    return f"SCRAM-SHA-256${iterations}:{texts[0]}${texts[1]}:{texts[2]}"
+
+
+@dataclass(frozen=True)
+class ScramVerifier:
+    """The encoder of the verifier of a user's password. "" is the user of the application."""
+
+    user: str = ""
+
+    def __call__(self, material: SecretMaterial) -> str:
+        # The salt is derived too, so that the file is always the same.
+        salt = material.derive(f"scram-salt of {self.user}", 16)
+        return scram_verifier(material.password_of(self.user), salt)
+
+
+def _set_up(name: str) -> Text:
+    before, between, after = SET_UP.read_text().split("@verifier@")
+    return (
+        before,
+        Secret(name, ScramVerifier()),
+        between,
+        Secret(name, ScramVerifier(EXPORTER)),
+        after,
+    )
 
 
 EXPORTER_PORT = 9187
@@ -156,34 +235,45 @@ def _service(name: str, options: EngineOptions) -> Service:
         memory_mib_minimum=128,
         command=(
             "bash",
-            f"{SETUP_FOLDER}/start",
+            f"{FOLDER}/start",
             "-c",
             ("listen_addresses=", Listen("postgres")),
             "-c",
             # A quarter of the memory (PostgreSQL 17 documentation, 19.4.1).
             ("shared_buffers=", MemoryMib(0.25, at_least=32), "MB"),
-            "-c",
-            "password_encryption=scram-sha-256",
+            *(
+                argument
+                for setting in (
+                    f"hba_file={ACCESS_FILE}",
+                    f"ident_file={NAMES_FILE}",
+                    "ssl=on",
+                    f"ssl_cert_file={CERTIFICATE_FILE}",
+                    f"ssl_key_file={SOCKET_FOLDER}/private-key.pem",
+                    # For the exporter and the health check.
+                    "reserved_connections=4",
+                )
+                for argument in ("-c", setting)
+            ),
         ),
-        environment={
-            "POSTGRES_USER": USER,
-            "POSTGRES_DB": DATABASE,
-            "POSTGRES_PASSWORD_FILE": PASSWORD_FILE,
-            "POSTGRES_INITDB_ARGS": "--auth-host=scram-sha-256 --data-checksums",
-            "PGDATA": "/var/lib/postgresql/data/cluster",
-        },
+        environment={"PGDATA": "/var/lib/postgresql/data/cluster"},
         ports=(Port(name="postgres", number=PORT),),
-        # Over TCP, because the temporary server that creates the cluster doesn't listen on it.
+        # A query, because pg_isready asks the first process only, and needs no login.
         probe=Probe(
             check=ExecProbe(
-                command=("pg_isready", "-q", "-h", "127.0.0.1", "-U", USER, "-d", DATABASE)
+                command=(
+                    *("timeout", "2", "psql", "--no-psqlrc", "--quiet", "--output=/dev/null"),
+                    *(f"--username={HEALTH}", "--dbname=postgres", "--command=SELECT 1"),
+                )
             )
         ),
-        tmpfs=(TMP, Tmpfs(path="/var/run/postgresql", size_mib=1)),
+        tmpfs=(TMP, Tmpfs(path=SOCKET_FOLDER, size_mib=1)),
         files=(
-            File(path=PASSWORD_FILE, content=Secret(name)),
-            File(path=f"{SETUP_FOLDER}/start", content=START),
-            File(path=f"{SETUP_FOLDER}/zz-complete.sh", content=COMPLETE),
+            File(path=f"{FOLDER}/start", content=START),
+            File(path=SET_UP_FILE, content=_set_up(name)),
+            File(path=ACCESS_FILE, content=ACCESS),
+            File(path=NAMES_FILE, content=NAMES),
+            File(path=CERTIFICATE_FILE, content=certificate(name, (name,))),
+            File(path=PRIVATE_KEY_FILE, content=private_key(name, (name,))),
         ),
         stop_signal="SIGINT",  # "Fast shutdown": terminates sessions instead of waiting for them.
         stop_grace_seconds=60,
@@ -195,11 +285,15 @@ def _service(name: str, options: EngineOptions) -> Service:
             EXPORTER_PORT,
             (),
             {
-                "DATA_SOURCE_URI": f"{name}:{PORT}/{DATABASE}?sslmode=disable",
-                "DATA_SOURCE_USER": USER,
-                "DATA_SOURCE_PASS_FILE": PASSWORD_FILE,
+                "DATA_SOURCE_URI": f"{name}:{PORT}/{DATABASE}"
+                f"?sslmode=verify-full&sslrootcert={EXPORTER_AUTHORITY_FILE}",
+                "DATA_SOURCE_USER": EXPORTER,
+                "DATA_SOURCE_PASS_FILE": EXPORTER_PASSWORD_FILE,
             },
-            (File(path=PASSWORD_FILE, content=Secret(name)),),
+            (
+                File(path=EXPORTER_PASSWORD_FILE, content=Secret(name, UserPassword(EXPORTER))),
+                File(path=EXPORTER_AUTHORITY_FILE, content=authority_certificate()),
+            ),
         ),
     )
 
@@ -212,5 +306,6 @@ POSTGRES = Engine(
     resources=Resources(memory_mib=512, cpu=1, shared_memory_mib=128),
     user=USER,
     database=DATABASE,
+    tls=True,
     upgrade="A new major version can't read older data: back up, start with an empty volume, restore.",
 )

@@ -24,6 +24,8 @@ from strata.model.network import Port as Port
 from strata.model.network import Protocol as Protocol
 from strata.model.overrides import Overrides as Overrides
 from strata.model.secrets import Secret as Secret
+from strata.model.secrets import UserPassword as UserPassword
+from strata.model.secrets import authority_certificate as authority_certificate
 from strata.model.secrets import certificate as certificate
 from strata.model.secrets import private_key as private_key
 from strata.model.text import BucketName as BucketName

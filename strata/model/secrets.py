@@ -38,7 +38,17 @@ class SecretMaterial:
     @property
     def password(self) -> str:
         """43 characters of the URL-safe alphabet: 256 bits."""
-        return base64.urlsafe_b64encode(self.derive("password", 32)).decode().rstrip("=")
+        return self.password_of()
+
+    def password_of(self, user: str = "") -> str:
+        """The password of a further user of the owner; "" is the user of `password`."""
+        purpose = f"password of {user}" if user else "password"
+        return base64.urlsafe_b64encode(self.derive(purpose, 32)).decode().rstrip("=")
+
+    @property
+    def authority_pem(self) -> str:
+        """The certificate of the stack's authority."""
+        return self._secrets.authority.certificate_pem
 
     def issue(self, names: tuple[str, ...]) -> "IssuedCertificate":
         """A certificate for these host names, issued by the stack's authority, with its key."""
@@ -51,6 +61,20 @@ Encoder = Callable[[SecretMaterial], str]
 
 def password(material: SecretMaterial) -> str:
     return material.password
+
+
+@dataclass(frozen=True)
+class UserPassword:
+    """The encoder of the password of a further user of a datastore, such as its exporter."""
+
+    user: str
+
+    def __call__(self, material: SecretMaterial) -> str:
+        return material.password_of(self.user)
+
+
+def _authority_pem(material: SecretMaterial) -> str:
+    return material.authority_pem
 
 
 @dataclass(frozen=True)
@@ -87,6 +111,11 @@ def certificate(owner: str, names: tuple[str, ...]) -> Secret:
 def private_key(owner: str, names: tuple[str, ...]) -> Secret:
     """The private key (PEM) that belongs to `certificate(owner, names)`."""
     return Secret(owner, Issued(names, "private_key_pem"))
+
+
+def authority_certificate() -> Secret:
+    """The certificate (PEM) of the stack's authority, by which clients verify servers."""
+    return Secret(AUTHORITY, _authority_pem, public=True)
 
 
 class DerivedSecrets:

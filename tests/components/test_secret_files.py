@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import pulumi
 import pytest
+from cryptography import x509
 
 from strata.components import AppService, AppServiceArgs, Datastore, DatastoreArgs
+from strata.components.engines.postgres import POSTGRES
 from strata.components.engines.rabbitmq import password_hash
 from strata.components.engines.redis import REDIS
 from strata.model import File, Secret, private_key
@@ -130,6 +132,26 @@ def test_two_clients_of_one_datastore_have_a_file_each() -> None:
     assert len(set(sources)) == 2
     assert "mounts" not in recorded.service("stranger")
     assert "CACHE_PASSWORD_FILE=/run/secrets/cache-password" in recorded.service("first")["envs"]
+
+
+def test_a_client_can_verify_a_datastore_with_tls() -> None:
+    def describe(stack: Stack) -> None:
+        orders = Datastore("orders", DatastoreArgs(stack=stack, engine=POSTGRES))
+        application(stack, "shop", connections={"MY_DATABASE": orders.connection})
+
+    recorded = compose(describe).recorded
+    assert {
+        "MY_DATABASE_HOST=orders",
+        "MY_DATABASE_PASSWORD_FILE=/run/secrets/my-database-password",
+        "MY_DATABASE_CA_FILE=/run/secrets/my-database-ca.pem",
+    } <= set(recorded.service("shop")["envs"])
+    authority = recorded.uploads["/shop-run-secrets/my-database-ca.pem"]
+    server, issuer = x509.load_pem_x509_certificates(
+        recorded.uploads["/orders-run-secrets/certificate.pem"].encode()
+    )
+    assert x509.load_pem_x509_certificate(authority.encode()) == issuer
+    names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["orders"]
 
 
 @pytest.mark.parametrize("make", [pulumi.Output.from_input, pulumi.Output.secret])

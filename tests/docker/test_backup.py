@@ -62,8 +62,8 @@ def sql(engine: Any, statement: str) -> str:
     return inside(
         engine,
         "postgres",
-        "export PGPASSWORD=$(</run/secrets/password);"
-        f' psql -h 127.0.0.1 -U strata -v ON_ERROR_STOP=1 -Atqc "{statement}"',
+        f"psql --dbname=strata --set=ON_ERROR_STOP=1 -Atq --command='SET ROLE strata; SET search_path = public'"
+        f' --command="{statement}"',
     )
 
 
@@ -532,3 +532,42 @@ def test_two_at_once_are_refused(stack: Project, backup: Path, tmp_path: Path) -
     assert first.returncode == 0, output
     assert second.status == 1
     assert "another backup or restore of this stack is running" in second.output
+
+
+def test_a_cluster_whose_application_was_the_superuser_is_migrated(
+    engine: Any, stack: Project
+) -> None:
+    """As versions before had it. Its data stays, and the application loses its rights."""
+    assert stack.stack == STACK
+    container = containers(engine, STACK)["postgres"]
+    container.stop()
+    engine.containers.run(
+        container.attrs["Image"],
+        [
+            "bash",
+            "-euc",
+            """
+            rm -rf /v/*
+            initdb -D /v/cluster --username=strata --auth=trust > /dev/null
+            single() { postgres --single -D /v/cluster "$1" > /dev/null; }
+            echo 'CREATE DATABASE strata' | single postgres
+            {
+                echo 'CREATE EXTENSION vector'
+                echo 'CREATE TABLE kept (n int GENERATED ALWAYS AS IDENTITY, at vector(2))'
+                echo "INSERT INTO kept (at) SELECT '[1,2]' FROM generate_series(1, 1000)"
+                echo 'CREATE VIEW seen AS SELECT count(*) AS n FROM kept'
+            } | single strata
+            echo 'of a password' > /v/password-digest
+            """,
+        ],
+        user="999:999",
+        remove=True,
+        network_mode="none",
+        volumes={f"strata-{STACK}-postgres-data": {"bind": "/v", "mode": "rw"}},
+    )
+    container.start()
+    assert_all_healthy(engine)
+    assert sql(engine, "INSERT INTO kept (at) VALUES ('[3,4]'); SELECT n FROM seen") == "1001"
+    assert sql(engine, "ALTER TABLE kept ADD more text; ALTER VIEW seen RENAME TO looked") == ""
+    superusers = "SELECT string_agg(rolname, ',') FROM pg_roles WHERE rolsuper"
+    assert sql(engine, superusers) == "postgres"

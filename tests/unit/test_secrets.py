@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import hmac
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,8 +11,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtensionOID
 
+from strata.components.engines.postgres import ScramVerifier, scram_verifier
 from strata.components.engines.rabbitmq import password_hash
-from strata.model import Secret, certificate, is_secret, private_key
+from strata.model import (
+    Secret,
+    UserPassword,
+    authority_certificate,
+    certificate,
+    is_secret,
+    private_key,
+)
 from strata.model.secrets import DerivedSecrets, SecretMaterial
 
 SEED = b"0123456789abcdef0123456789abcdef"
@@ -49,6 +59,30 @@ def test_the_hash_is_what_rabbitmq_checks() -> None:
     raw = base64.b64decode(secrets().encode(Secret("mq", password_hash)))
     salt, digest = raw[:4], raw[4:]
     assert digest == hashlib.sha256(salt + secrets().encode(Secret("mq")).encode()).digest()
+
+
+def test_the_verifier_is_what_postgresql_checks() -> None:
+    """The exchange of RFC 7677, section 3: the server checks the client's proof, and proves itself."""
+    nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+    salt = "W22ZaJ0SNY7soEsUEjb6gQ=="
+    exchange = f"n=user,r=rOprNGfwEbeRWgbNEkqO,r={nonce},s={salt},i=4096,c=biws,r={nonce}".encode()
+    verifier = scram_verifier("pencil", base64.b64decode(salt))
+    match = re.fullmatch(r"SCRAM-SHA-256\$4096:(.+)\$(.+):(.+)", verifier)
+    assert match is not None
+    assert match[1] == salt
+    stored_key, server_key = base64.b64decode(match[2]), base64.b64decode(match[3])
+    proof = base64.b64decode("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
+    signature = hmac.digest(stored_key, exchange, "sha256")
+    client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
+    assert hashlib.sha256(client_key).digest() == stored_key
+    of_server = base64.b64encode(hmac.digest(server_key, exchange, "sha256")).decode()
+    assert of_server == "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+
+
+def test_each_user_of_a_datastore_has_a_password_that_is_rotated_with_it() -> None:
+    users = [Secret("db"), Secret("db", UserPassword("a")), Secret("db", UserPassword("b"))]
+    passwords = {derived.encode(user) for derived in (secrets(), secrets(db=2)) for user in users}
+    assert len(passwords) == 6
 
 
 def test_a_short_seed_is_refused() -> None:
@@ -111,6 +145,9 @@ def test_what_is_derived_for_one_purpose_tells_nothing_of_another() -> None:
     [
         (Secret("a"), False, False),
         (Secret("a", password_hash), False, False),
+        (Secret("a", UserPassword("b")), False, False),
+        (Secret("a", ScramVerifier("b")), False, False),
+        (authority_certificate(), False, True),
         (Secret("a", public=True), False, True),
         (certificate("a", NAMES), True, True),
         (private_key("a", NAMES), True, False),
@@ -121,7 +158,7 @@ def test_every_derived_value_is_a_secret_of_one_type(
 ) -> None:
     assert (secret.is_issued, secret.public) == (is_issued, public)
     assert is_secret(("a text with ", secret)) is not public
-    assert secret == Secret("a", secret.encode, public), "secrets are compared by value"
+    assert secret == Secret(secret.owner, secret.encode, public), "secrets are compared by value"
     assert len(secrets().encode(secret)) > 40
 
 

@@ -1,0 +1,160 @@
+"""What a compromised application can't do to its datastores, with all that the application has."""
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from strata.components.engines import postgres
+from tests.docker.conftest import containers
+from tests.project import Project
+
+
+def inside(engine: Any, service: str, *command: str) -> str:
+    status, output = containers(engine)[service].exec_run(command)
+    assert status == 0, output
+    return str(output.decode())
+
+
+class Application:
+    """What the API has of a datastore: its variables and its files. The test runs on the host, which is
+    on every network."""
+
+    def __init__(self, engine: Any, prefix: str, service: str) -> None:
+        container = containers(engine)["api"]
+        variables = dict(one.split("=", 1) for one in container.attrs["Config"]["Env"])
+        self.variables = {
+            name.removeprefix(f"{prefix}_"): value
+            for name, value in variables.items()
+            if name.startswith(f"{prefix}_")
+        }
+        self.password = inside(engine, "api", "cat", self.variables["PASSWORD_FILE"])
+        networks = containers(engine)[service].attrs["NetworkSettings"]["Networks"]
+        shared = networks.keys() & container.attrs["NetworkSettings"]["Networks"].keys()
+        self.address = networks[shared.pop()]["IPAddress"]
+
+
+@pytest.fixture(scope="module")
+def login(
+    engine: Any, reference: Project, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """How the API logs in to PostgreSQL."""
+    assert reference.stack == "pytest"
+    application = Application(engine, "DATABASE", "postgres")
+    authority = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.write_text(inside(engine, "api", "cat", application.variables["CA_FILE"]))
+    return {
+        "host": application.variables["HOST"],
+        "hostaddr": application.address,
+        "port": application.variables["PORT"],
+        "dbname": application.variables["NAME"],
+        "user": application.variables["USER"],
+        "password": application.password,
+        "sslmode": "verify-full",
+        "sslrootcert": str(authority),
+        "connect_timeout": 5,
+    }
+
+
+@pytest.fixture
+def database(login: dict[str, Any]) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(**login) as connection:
+        yield connection
+        connection.rollback()
+
+
+def test_the_application_owns_its_database(database: psycopg.Connection) -> None:
+    row = database.execute(
+        "SELECT ssl, version, rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls"
+        " FROM pg_stat_ssl, pg_roles WHERE pid = pg_backend_pid() AND rolname = current_user"
+    ).fetchone()
+    assert row == (True, "TLSv1.3", False)
+    database.execute("CREATE SCHEMA shop CREATE TABLE orders (id bigint PRIMARY KEY, at vector(3))")
+    # A trusted extension: PostgreSQL lets the owner of a database create those.
+    database.execute("CREATE EXTENSION pg_trgm")
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "COPY (SELECT 1) TO PROGRAM 'id > /tmp/stolen'",
+        "COPY documents FROM PROGRAM 'cat /run/secrets/*'",
+        "COPY documents TO '/var/lib/postgresql/data/stolen'",
+        "CREATE EXTENSION file_fdw",
+        "CREATE FUNCTION run(cstring) RETURNS int AS 'libc.so.6', 'system' LANGUAGE c",
+        "SELECT pg_read_file('/run/secrets/private-key.pem')",
+        "SELECT lo_import('/etc/passwd')",
+        "SELECT rolpassword FROM pg_authid",
+        "ALTER SYSTEM SET archive_command = 'id'",
+        "ALTER ROLE strata SUPERUSER",
+        "CREATE ROLE intruder",
+        "CREATE DATABASE spare",
+        "GRANT pg_execute_server_program TO strata",
+        "SET ROLE postgres",
+    ],
+)
+def test_the_application_cant_leave_its_database(database: psycopg.Connection, attack: str) -> None:
+    database.autocommit = True  # CREATE DATABASE and ALTER SYSTEM run in no transaction.
+    with pytest.raises(errors.InsufficientPrivilege):
+        database.execute(attack.encode())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sslmode": "disable"}, "no pg_hba.conf entry .* no encryption"),
+        ({"user": "postgres"}, "no pg_hba.conf entry"),
+        ({"user": postgres.HEALTH}, "no pg_hba.conf entry"),
+        ({"dbname": "postgres"}, "no pg_hba.conf entry"),
+        ({"dbname": "template1"}, "no pg_hba.conf entry"),
+        ({"password": "another"}, "password authentication failed"),
+        ({"host": "redis"}, "does not match host name"),
+        ({"sslrootcert": "system"}, "certificate verify failed"),
+    ],
+)
+def test_a_login_that_is_rejected(
+    login: dict[str, Any], changes: dict[str, str], message: str
+) -> None:
+    with pytest.raises(psycopg.OperationalError, match=message):
+        psycopg.connect(**{**login, **changes})
+
+
+def test_the_exporter_reads_statistics_only(engine: Any, login: dict[str, Any]) -> None:
+    password = inside(engine, "postgres-exporter", "cat", postgres.EXPORTER_PASSWORD_FILE)
+    assert password != login["password"]
+    as_exporter = {**login, "user": postgres.EXPORTER, "password": password}
+    with psycopg.connect(**as_exporter, autocommit=True) as connection:
+        sizes = connection.execute("SELECT pg_database_size(datname) FROM pg_database").fetchall()
+        assert len(sizes) >= 3
+        for attack in (b"SELECT * FROM documents", b"CREATE TABLE public.kept ()"):
+            with pytest.raises(errors.InsufficientPrivilege):
+                connection.execute(attack)
+
+
+def test_the_datastore_has_no_password(engine: Any, login: dict[str, Any]) -> None:
+    files = inside(engine, "postgres", "bash", "-c", "cat /run/secrets/*")
+    assert "SCRAM-SHA-256$4096:" in files
+    assert login["password"] not in files
+
+
+@pytest.mark.parametrize(("service", "process"), [("postgres", "postgres -c")])
+def test_a_stopped_engine_fails_its_probe(
+    engine: Any, reference: Project, service: str, process: str
+) -> None:
+    assert reference.stack == "pytest"
+    container = containers(engine)[service]
+    probe = container.attrs["Config"]["Healthcheck"]["Test"][1:]
+    rows = container.top(ps_args="-eo pid,args")["Processes"]
+    (pid,) = (int(pid) for pid, arguments in rows if arguments.startswith(process))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        stopped, _ = container.exec_run(probe)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert stopped != 0
+    answered, output = container.exec_run(probe)
+    assert answered == 0, output
