@@ -31,10 +31,10 @@ class _Password(CredentialProvider):
     def __init__(self, settings: CacheSettings) -> None:
         self._settings = settings
 
-    def get_credentials(self) -> tuple[str]:
-        return (secret.read(self._settings.redis_password_file),)
+    def get_credentials(self) -> tuple[str, str]:
+        return (self._settings.redis_user, secret.read(self._settings.redis_password_file))
 
-    async def get_credentials_async(self) -> tuple[str]:
+    async def get_credentials_async(self) -> tuple[str, str]:
         return await asyncio.to_thread(self.get_credentials)
 
 

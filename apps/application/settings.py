@@ -34,6 +34,7 @@ class CacheSettings(BaseSettings):
 
     redis_host: str = "redis"
     redis_port: int = 6379
+    redis_user: str = "strata"
     redis_password_file: Path = Path("/run/secrets/redis_password")
     cache_seconds: int = Field(default=3600, ge=1)
 

@@ -1,5 +1,8 @@
 """Redis."""
 
+import hashlib
+from dataclasses import dataclass
+
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.exporter import exporter
 from strata.model import (
@@ -20,15 +23,24 @@ from strata.model import (
     Severity,
     Text,
     Unit,
+    UserPassword,
 )
+from strata.model.secrets import SecretMaterial
 
 PORT = 6379
-PASSWORD_FILE = "/run/secrets/password"  # noqa: S105 - a path
-CONFIGURATION_FILE = "/run/secrets/redis.conf"
+USER = "strata"
+ADMIN = "admin"
+EXPORTER = "exporter"
+HEALTH = "health"
 
-# A builtin reads the password into the environment of this process only: it is in no argument list,
-# and not in the environment of the container.
-HEALTHY = f"REDISCLI_AUTH=$(<{PASSWORD_FILE}) redis-cli -h 127.0.0.1 -p {PORT} ping | grep -qx PONG"
+FOLDER = "/run/secrets"
+USERS_FILE = f"{FOLDER}/users.acl"
+CONFIGURATION_FILE = f"{FOLDER}/redis.conf"
+ADMIN_PASSWORD_FILE = f"{FOLDER}/password"
+
+# The user has no password, because it may do nothing else. redis-cli needs one to log in at all.
+CLI_FOR_HEALTH = f"REDISCLI_AUTH=- timeout 2 redis-cli --user {HEALTH} -h 127.0.0.1 -p {PORT}"
+HEALTHY = f"{CLI_FOR_HEALTH} ping | grep -qx PONG"
 
 
 EXPORTER_PORT = 9121
@@ -110,6 +122,45 @@ MONITORING = Monitoring(
 )
 
 
+@dataclass(frozen=True)
+class PasswordHash:
+    """The encoder of what Redis stores of a user's password: its SHA-256, which is safe because the
+    password has 256 random bits. "" is the user of the application."""
+
+    user: str = ""
+
+    def __call__(self, material: SecretMaterial) -> str:
+        return hashlib.sha256(material.password_of(self.user).encode()).hexdigest()
+
+
+def users(name: str) -> File:
+    """The users. Whoever hasn't logged in may do nothing.
+
+    An application has all commands but those that Redis lists as administrative or dangerous, such as
+    CONFIG, DEBUG, MODULE, FLUSHALL and KEYS. Clients need INFO and can read it.
+    """
+    return File(
+        path=USERS_FILE,
+        content=(
+            # Nobody can be this user. But Redis replays the append-only file as this user, and drops
+            # the transactions in it that the user has no rights to.
+            f"user default off ~* &* +@all\nuser {USER} on #",
+            Secret(name, PasswordHash()),
+            f" ~* &* +@all -@admin -@dangerous +info\nuser {EXPORTER} on #",
+            Secret(name, PasswordHash(EXPORTER)),
+            " -@all +ping +info +cluster|info +slowlog|len +latency|latest +latency|histogram\n"
+            f"user {HEALTH} on nopass -@all +ping +cluster|info\nuser {ADMIN} on #",
+            Secret(name, PasswordHash(ADMIN)),
+            " ~* &* +@all\n",
+        ),
+    )
+
+
+def admin_password(name: str) -> File:
+    """For people with access to the container, and for the nodes of a cluster."""
+    return File(path=ADMIN_PASSWORD_FILE, content=Secret(name, UserPassword(ADMIN)))
+
+
 def _service(name: str, options: EngineOptions) -> Service:
     return Service(
         name=name,
@@ -121,8 +172,9 @@ def _service(name: str, options: EngineOptions) -> Service:
         probe=Probe(check=ExecProbe(command=("bash", "-c", HEALTHY))),
         tmpfs=(TMP,),
         files=(
-            File(path=PASSWORD_FILE, content=Secret(name)),
-            File(path=CONFIGURATION_FILE, content=_configuration(name)),
+            users(name),
+            admin_password(name),
+            File(path=CONFIGURATION_FILE, content=_configuration()),
         ),
         # On SIGTERM it writes its last changes to disk.
         stop_grace_seconds=30,
@@ -139,22 +191,32 @@ def redis_exporter(name: str) -> Service:
         f"{name}-exporter",
         "redis-exporter",
         EXPORTER_PORT,
-        (f"-redis.addr={address}", f"-redis.password-file={PASSWORDS_FILE}"),
+        (
+            f"-redis.addr={address}",
+            f"-redis.user={EXPORTER}",
+            f"-redis.password-file={PASSWORDS_FILE}",
+            # It would read the whole configuration, with the password of replicas.
+            "-config-command=-",
+        ),
         files=(
-            # The password of each address.
-            File(path=PASSWORDS_FILE, content=(f'{{"{address}": "', Secret(name), '"}\n')),
+            # The password of each user and address.
+            File(
+                path=PASSWORDS_FILE,
+                content=(
+                    f'{{"{address.replace("//", f"//{EXPORTER}@")}": "',
+                    Secret(name, UserPassword(EXPORTER)),
+                    '"}\n',
+                ),
+            ),
         ),
     )
 
 
-def _configuration(name: str) -> Text:
+def _configuration() -> Text:
     return (
         "bind ",
         Listen("redis", separator=" "),
-        f"\nport {PORT}\n",
-        "requirepass ",
-        Secret(name),
-        "\ndir /data\nappendonly yes\nmaxmemory ",
+        f"\nport {PORT}\naclfile {USERS_FILE}\ndir /data\nappendonly yes\nmaxmemory ",
         # The rest is for copy-on-write during snapshots and for client buffers.
         MemoryMib(0.6),
         "mb\nmaxmemory-policy allkeys-lru\n",
@@ -167,5 +229,6 @@ REDIS = Engine(
     workloads=lambda name, options: (_service(name, options),),
     port="redis",
     resources=Resources(memory_mib=256, cpu=0.5),
+    user=USER,
     upgrade="A new version reads the data of older ones; going back requires a backup.",
 )

@@ -6,7 +6,17 @@ cluster serves all slots, so clients start after that.
 """
 
 from strata.components.engines.engine import Engine, EngineOptions
-from strata.components.engines.redis import redis_exporter
+from strata.components.engines.redis import (
+    ADMIN,
+    ADMIN_PASSWORD_FILE,
+    CLI_FOR_HEALTH,
+    FOLDER,
+    USER,
+    USERS_FILE,
+    admin_password,
+    redis_exporter,
+    users,
+)
 from strata.model import (
     TMP,
     Alert,
@@ -26,6 +36,7 @@ from strata.model import (
     Service,
     Severity,
     Text,
+    UserPassword,
 )
 
 NODES = 6
@@ -34,21 +45,18 @@ PORT = 6379
 BUS_PORT = PORT + 10000
 """Redis documentation, "Scale with Redis Cluster": the data port plus 10000."""
 
-FOLDER = "/run/secrets"
-PASSWORD_FILE = f"{FOLDER}/password"
-
 # The password is in the environment of redis-cli only: in no argument list, and not in the
 # environment of the container.
-CLI = f"REDISCLI_AUTH=$(<{PASSWORD_FILE}) timeout 5 redis-cli -p {PORT}"
+LOGIN = f"REDISCLI_AUTH=$(<{ADMIN_PASSWORD_FILE})"
 
-HEALTHY = f"{CLI} -h 127.0.0.1 cluster info | tr -d '\\r' | grep -qx cluster_state:ok"
+HEALTHY = f"{CLI_FOR_HEALTH} cluster info | tr -d '\\r' | grep -qx cluster_state:ok"
 
 # A node announces its address on the peers' network, which can differ from that for clients. The
 # background job is detached twice, because Redis treats every child process as one of its own.
 START = f"""\
 set -euo pipefail
 
-ask() {{ {CLI} -h "$@"; }}
+ask() {{ {LOGIN} timeout 5 redis-cli --user {ADMIN} -p {PORT} -h "$@"; }}
 
 address_of() {{
     local address
@@ -61,7 +69,7 @@ is_new() {{ ask "$1" cluster info | grep -q '^cluster_slots_assigned:0'; }}
 create() {{
     local nodes=()
     for peer in $PEERS; do nodes+=("$(address_of "$peer"):{PORT}"); done
-    REDISCLI_AUTH=$(<{PASSWORD_FILE}) redis-cli --cluster create "${{nodes[@]}}" \\
+    {LOGIN} redis-cli --user {ADMIN} --cluster create "${{nodes[@]}}" \\
         --cluster-replicas {REPLICAS_PER_PRIMARY} --cluster-yes
 }}
 
@@ -127,10 +135,8 @@ MONITORING = Monitoring(
 
 def _configuration(name: str) -> Text:
     return (
-        f"port {PORT}\ndir /data\nrequirepass ",
-        Secret(name),
-        "\nmasterauth ",
-        Secret(name),
+        f"port {PORT}\ndir /data\naclfile {USERS_FILE}\nmasteruser {ADMIN}\nmasterauth ",
+        Secret(name, UserPassword(ADMIN)),
         # A full cluster rejects writes and evicts no keys, because it stores data. The rest of the
         # memory is for copy-on-write during snapshots, replication and client buffers.
         "\nappendonly yes\nmaxmemory-policy noeviction\nmaxmemory ",
@@ -171,7 +177,8 @@ def _service(name: str, options: EngineOptions) -> Service:
         ),
         tmpfs=(TMP,),
         files=(
-            File(path=PASSWORD_FILE, content=Secret(name)),
+            users(name),
+            admin_password(name),
             File(path=f"{FOLDER}/redis.conf", content=_configuration(name)),
             File(path=f"{FOLDER}/start", content=START),
         ),
@@ -188,5 +195,6 @@ REDIS_CLUSTER = Engine(
     workloads=lambda name, options: (_service(name, options),),
     port="redis",
     resources=Resources(memory_mib=128, cpu=0.5, cpu_reserved=0.1),
+    user=USER,
     upgrade="Nodes of two adjacent major versions form one cluster: replace them one at a time.",
 )

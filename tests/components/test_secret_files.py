@@ -56,7 +56,11 @@ def test_a_secret_file_is_readable_only_by_its_user(recorded: Recorded) -> None:
         "nginx.conf": 0o444,
         "private-key.pem": 0o400,
     }
-    assert modes("redis-run-secrets") == {"password": 0o400, "redis.conf": 0o400}
+    assert modes("redis-run-secrets") == {
+        "password": 0o400,
+        "redis.conf": 0o444,
+        "users.acl": 0o400,
+    }
 
 
 def test_labels_show_which_files_change() -> None:

@@ -68,7 +68,7 @@ def sql(engine: Any, statement: str) -> str:
 
 
 def redis(engine: Any, order: str) -> str:
-    script = f"REDISCLI_AUTH=$(</run/secrets/password) redis-cli -h 127.0.0.1 {order}"
+    script = f"REDISCLI_AUTH=$(</run/secrets/password) redis-cli --user admin -h 127.0.0.1 {order}"
     return inside(engine, "redis", script)
 
 
@@ -79,7 +79,8 @@ def broker(engine: Any) -> pika.BlockingConnection:
     password = inside(engine, "keeper", "cat /run/secrets/rabbitmq-password")
     return pika.BlockingConnection(
         pika.ConnectionParameters(
-            host=network["IPAddress"], credentials=pika.PlainCredentials("strata", password)
+            host=network["IPAddress"],
+            credentials=pika.PlainCredentials("strata", password),
         )
     )
 

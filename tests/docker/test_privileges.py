@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import redis
 from psycopg import errors
 
 from strata.components.engines import postgres
@@ -141,7 +142,105 @@ def test_the_datastore_has_no_password(engine: Any, login: dict[str, Any]) -> No
     assert login["password"] not in files
 
 
-@pytest.mark.parametrize(("service", "process"), [("postgres", "postgres -c")])
+@pytest.fixture(scope="module")
+def cache(engine: Any, reference: Project) -> Iterator[redis.Redis]:
+    """Redis, as the API logs in to it."""
+    assert reference.stack == "pytest"
+    application = Application(engine, "REDIS", "redis")
+    with redis.Redis(
+        application.address,
+        int(application.variables["PORT"]),
+        username=application.variables["USER"],
+        password=application.password,
+        socket_timeout=5,
+    ) as client:
+        yield client
+
+
+def test_the_application_uses_the_cache(cache: redis.Redis) -> None:
+    assert cache.set("attack", "none", ex=60)
+    assert cache.eval("return redis.call('get', KEYS[1])", 1, "attack") == b"none"
+    assert cache.info("server")["redis_mode"] == "standalone"
+    assert b"attack" in set(cache.scan_iter("att*"))
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "CONFIG SET dir /tmp",
+        "CONFIG GET *",
+        "ACL SETUSER intruder on nopass ~* +@all",
+        "ACL LIST",
+        "MODULE LIST",
+        "REPLICAOF 192.0.2.1 6379",
+        "MIGRATE 192.0.2.1 6379 attack 0 1000",
+        "FLUSHALL",
+        "KEYS *",
+        "MONITOR",
+        "SHUTDOWN NOSAVE",
+    ],
+)
+def test_the_application_cant_change_the_cache_itself(cache: redis.Redis, attack: str) -> None:
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        cache.execute_command(*attack.split())  # type: ignore[no-untyped-call]
+
+
+def test_a_script_has_no_more_rights_than_its_user(cache: redis.Redis) -> None:
+    with pytest.raises(redis.exceptions.ResponseError, match=r"not allowed|permissions"):
+        cache.eval("return redis.call('acl', 'list')", 0)
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "command", "error"),
+    [
+        (None, None, "PING", redis.exceptions.AuthenticationError),
+        (None, "the application's", "PING", redis.exceptions.AuthenticationError),
+        ("admin", "the application's", "PING", redis.exceptions.AuthenticationError),
+        ("exporter", "the application's", "PING", redis.exceptions.AuthenticationError),
+        # Anyone may log in as the health check, and can do nothing.
+        ("health", "any", "GET attack", redis.exceptions.NoPermissionError),
+        ("health", "any", "INFO", redis.exceptions.NoPermissionError),
+    ],
+)
+def test_another_user_of_the_cache(
+    engine: Any,
+    reference: Project,
+    user: str | None,
+    password: str | None,
+    command: str,
+    error: type[Exception],
+) -> None:
+    assert reference.stack == "pytest"
+    application = Application(engine, "REDIS", "redis")
+    own = application.password if password == "the application's" else password
+    port = int(application.variables["PORT"])
+    with (
+        redis.Redis(application.address, port, username=user, password=own) as client,
+        pytest.raises(error),
+    ):
+        client.execute_command(*command.split())
+
+
+@pytest.mark.parametrize(
+    ("service", "port", "metric"),
+    [("postgres-exporter", 9187, "pg_up"), ("redis-exporter", 9121, "redis_up")],
+)
+def test_an_exporter_logs_in(
+    engine: Any, reference: Project, service: str, port: int, metric: str
+) -> None:
+    assert reference.stack == "pytest"
+    read = (
+        f"exec 3<>/dev/tcp/$LISTEN_ADDRESS/{port};"
+        " printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
+    )
+    lines = inside(engine, service, "bash", "-c", read).splitlines()
+    assert f"{metric} 1" in lines
+
+
+@pytest.mark.parametrize(
+    ("service", "process"),
+    [("postgres", "postgres -c"), ("redis", "redis-server")],
+)
 def test_a_stopped_engine_fails_its_probe(
     engine: Any, reference: Project, service: str, process: str
 ) -> None:
@@ -149,7 +248,7 @@ def test_a_stopped_engine_fails_its_probe(
     container = containers(engine)[service]
     probe = container.attrs["Config"]["Healthcheck"]["Test"][1:]
     rows = container.top(ps_args="-eo pid,args")["Processes"]
-    (pid,) = (int(pid) for pid, arguments in rows if arguments.startswith(process))
+    (pid,) = (int(pid) for pid, arguments in rows if process in arguments.partition(" -- ")[0])
     os.kill(pid, signal.SIGSTOP)
     try:
         stopped, _ = container.exec_run(probe)

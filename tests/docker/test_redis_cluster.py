@@ -8,10 +8,18 @@ from typing import Any
 
 import pytest
 
-from strata.components.engines.redis_cluster import NODES, PASSWORD_FILE
+from strata.components.engines.redis import (
+    ADMIN,
+    ADMIN_PASSWORD_FILE,
+    EXPORTER,
+    USER,
+)
+from strata.components.engines.redis_cluster import NODES
 from strata.images.build import build
 from strata.images.choose import choose
 from strata.images.source import resolve
+from strata.model import Secret, UserPassword
+from strata.model.secrets import DerivedSecrets
 from tests.docker.conftest import remove
 from tests.docker.test_backup import ops
 from tests.project import TEST_SYSTEMS, Project
@@ -44,9 +52,11 @@ def node(engine: Any, ordinal: int) -> Any:
     return engine.containers.get(f"strata-{STACK}-store-{ordinal}")
 
 
-def run_cli(container: Any, *command: str, password_file: str = PASSWORD_FILE) -> tuple[int, str]:
+def run_cli(
+    container: Any, *command: str, user: str = ADMIN, password_file: str = ADMIN_PASSWORD_FILE
+) -> tuple[int, str]:
     """Runs redis-cli in a container, following the cluster's redirections."""
-    script = f"REDISCLI_AUTH=$(<{password_file}) redis-cli --no-auth-warning -c {' '.join(command)}"
+    script = f"REDISCLI_AUTH=$(<{password_file}) redis-cli --user {user} -c {' '.join(command)}"
     status, output = container.exec_run(["bash", "-c", script])
     return status, output.decode().strip()
 
@@ -63,7 +73,7 @@ CLIENT_PASSWORD_FILE = "/run/secrets/redis-password"  # a path
 def run_client(engine: Any, *command: str) -> tuple[int, str]:
     """The same in the client service, by the name of the datastore."""
     client = engine.containers.get(f"strata-{STACK}-client-1")
-    return run_cli(client, "-h", "store", *command, password_file=CLIENT_PASSWORD_FILE)
+    return run_cli(client, "-h", "store", *command, user=USER, password_file=CLIENT_PASSWORD_FILE)
 
 
 def from_client(engine: Any, *command: str) -> str:
@@ -84,10 +94,11 @@ def test_the_exporter_reads_the_cluster(engine: Any, cluster: Project) -> None:
     """The metrics that its alerts use. The system of this test isn't observed."""
     assert cluster.stack == STACK
     build(engine, ["redis-exporter"], choose()[0], lambda _name, _state: None)
-    password = node(engine, 0).exec_run(["cat", PASSWORD_FILE]).output.decode()
+    seed = Path(cluster.environment["STRATA_SEED_FILE"]).read_text().strip().encode()
+    password = DerivedSecrets(seed, STACK, {}).encode(Secret("store", UserPassword(EXPORTER)))
     running = engine.containers.run(
         resolve("redis-exporter", choose()[0]),
-        ["-redis.addr=redis://store:6379"],
+        ["-redis.addr=redis://store:6379", f"-redis.user={EXPORTER}", "-config-command=-"],
         environment={"REDIS_PASSWORD": password},
         network_mode=f"container:strata-{STACK}-client-1",
         detach=True,
@@ -121,7 +132,8 @@ def test_each_node_has_a_volume_and_a_stable_host_name(engine: Any, cluster: Pro
 
 def test_a_replica_takes_over_when_its_primary_is_killed(engine: Any, cluster: Project) -> None:
     assert cluster.stack == STACK
-    assert from_client(engine, "set", "key", "kept") == "OK"
+    # Acknowledged by the replica too, as a client asks for what must not be lost.
+    assert from_client(engine, "<<<", "$'set key kept\\nwait 1 5000'").splitlines()[-1] == "1"
     slot = from_client(engine, "cluster", "keyslot", "key")
     primary = next(
         container
@@ -129,8 +141,6 @@ def test_a_replica_takes_over_when_its_primary_is_killed(engine: Any, cluster: P
         if "role:master" in redis(container, "info", "replication")
         and redis(container, "cluster", "countkeysinslot", slot) == "1"
     )
-    # Acknowledged by the replica too, as a client asks for what must not be lost.
-    assert int(redis(primary, "wait", "1", "5000")) >= 1
     identity = redis(primary, "cluster", "myid")
     # Stopped as long as the test looks: Docker would start it again at once.
     primary.update(restart_policy={"Name": "no"})
@@ -172,3 +182,13 @@ def test_all_nodes_are_backed_up_and_restored(
     restore = ops(cluster, "restore", str(tmp_path / "backup"))
     assert restore.status == 0, restore.output
     assert from_client(engine, "get", "key") == "kept"
+
+
+def test_a_client_has_no_rights_over_the_cluster(engine: Any, cluster: Project) -> None:
+    assert cluster.stack == STACK
+    for attack in ("cluster reset hard", "config set dir /tmp", "flushall", "psync ? -1"):
+        _, output = run_client(engine, *attack.split())
+        assert output.startswith("NOPERM"), attack
+    client = engine.containers.get(f"strata-{STACK}-client-1")
+    _, output = client.exec_run(["redis-cli", "-h", "store", "cluster", "nodes"])
+    assert output.decode().startswith("NOAUTH")
