@@ -42,6 +42,7 @@ async def connect(settings: BrokerSettings) -> AbstractConnection:
                 port=settings.rabbitmq_port,
                 login=settings.rabbitmq_user,
                 password=password,
+                virtualhost=settings.rabbitmq_name,
                 client_properties={"connection_name": "strata"},
                 heartbeat=HEARTBEAT_S,
             )

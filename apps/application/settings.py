@@ -21,11 +21,12 @@ class DatabaseSettings(BaseSettings):
 
 
 class BrokerSettings(BaseSettings):
-    """RabbitMQ."""
+    """RabbitMQ. `rabbitmq_name` is the virtual host."""
 
     rabbitmq_host: str = "rabbitmq"
     rabbitmq_port: int = 5672
     rabbitmq_user: str = "strata"
+    rabbitmq_name: str = "strata"
     rabbitmq_password_file: Path = Path("/run/secrets/rabbitmq_password")
 
 

@@ -28,6 +28,7 @@ from strata.model.secrets import SecretMaterial
 
 PORT = 5672
 USER = "strata"
+VIRTUAL_HOST = "strata"
 FOLDER = "/run/secrets"
 METRICS_PORT = 15692
 """The default of RabbitMQ's plugin."""
@@ -159,7 +160,10 @@ def _service(name: str, options: EngineOptions) -> Service:
             Port(name="amqp", number=PORT),
             Port(name="metrics", number=METRICS_PORT),
         ),
-        probe=Probe(check=ExecProbe(command=("bash", "-c", HEALTHY)), ready_within_seconds=180),
+        probe=Probe(
+            check=ExecProbe(command=("timeout", "2", "bash", "-c", HEALTHY)),
+            ready_within_seconds=180,
+        ),
         tmpfs=(TMP,),
         files=(
             File(path=f"{FOLDER}/rabbitmq.conf", content=_configuration()),
@@ -194,9 +198,11 @@ def _configuration() -> Text:
 
 
 def _definitions(name: str) -> Text:
+    """The application's user, without a tag and so without rights beyond its virtual host. A broker that
+    starts with definitions creates no user `guest` and no virtual host `/`."""
     before, after = json.dumps(
         {
-            "vhosts": [{"name": "/"}],
+            "vhosts": [{"name": VIRTUAL_HOST}],
             "users": [
                 {
                     "name": USER,
@@ -206,7 +212,13 @@ def _definitions(name: str) -> Text:
                 }
             ],
             "permissions": [
-                {"user": USER, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
+                {
+                    "user": USER,
+                    "vhost": VIRTUAL_HOST,
+                    "configure": ".*",
+                    "write": ".*",
+                    "read": ".*",
+                }
             ],
         }
     ).split(json.dumps("\0")[1:-1])
@@ -231,5 +243,6 @@ RABBITMQ = Engine(
     port="amqp",
     resources=Resources(memory_mib=512, cpu=1),
     user=USER,
+    database=VIRTUAL_HOST,
     upgrade='Enable all stable feature flags before a new minor version (RabbitMQ, "Upgrading").',
 )

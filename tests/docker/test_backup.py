@@ -80,6 +80,7 @@ def broker(engine: Any) -> pika.BlockingConnection:
     return pika.BlockingConnection(
         pika.ConnectionParameters(
             host=network["IPAddress"],
+            virtual_host="strata",
             credentials=pika.PlainCredentials("strata", password),
         )
     )

@@ -1,10 +1,13 @@
 """What a compromised application can't do to its datastores, with all that the application has."""
 
+import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from typing import Any
 
+import pika  # type: ignore[import-untyped]
 import psycopg
 import pytest
 import redis
@@ -221,6 +224,50 @@ def test_another_user_of_the_cache(
         client.execute_command(*command.split())
 
 
+def broker(engine: Any, **changes: Any) -> pika.BlockingConnection:
+    """A connection to RabbitMQ, as the API's if nothing is changed."""
+    application = Application(engine, "RABBITMQ", "rabbitmq")
+    login = {
+        "host": application.address,
+        "user": application.variables["USER"],
+        "password": application.password,
+        "virtual_host": application.variables["NAME"],
+        **changes,
+    }
+    credentials = pika.PlainCredentials(login.pop("user"), login.pop("password"))
+    return pika.BlockingConnection(pika.ConnectionParameters(credentials=credentials, **login))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"virtual_host": "/"},
+        {"user": "guest", "password": "guest"},
+        {"user": "guest", "password": "guest", "virtual_host": "/"},
+        {"password": "another"},
+    ],
+)
+def test_a_login_that_the_broker_rejects(
+    engine: Any, reference: Project, changes: dict[str, str]
+) -> None:
+    assert reference.stack == "pytest"
+    with pytest.raises(pika.exceptions.AMQPConnectionError):
+        broker(engine, **changes)
+
+
+def test_the_broker_can_be_managed_in_its_container_only(engine: Any, reference: Project) -> None:
+    assert reference.stack == "pytest"
+    with broker(engine) as connection:
+        connection.channel().queue_declare("", exclusive=True)
+    users = inside(engine, "rabbitmq", "rabbitmqctl", "--quiet", "list_users", "--formatter=json")
+    assert json.loads(users) == [{"user": "strata", "tags": []}]
+    address = Application(engine, "RABBITMQ", "rabbitmq").address
+    # The management plugin, Erlang's port mapper and the port of its nodes.
+    for port in (15672, 4369, 25672):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((address, port), timeout=5)
+
+
 @pytest.mark.parametrize(
     ("service", "port", "metric"),
     [("postgres-exporter", 9187, "pg_up"), ("redis-exporter", 9121, "redis_up")],
@@ -239,7 +286,7 @@ def test_an_exporter_logs_in(
 
 @pytest.mark.parametrize(
     ("service", "process"),
-    [("postgres", "postgres -c"), ("redis", "redis-server")],
+    [("postgres", "postgres -c"), ("redis", "redis-server"), ("rabbitmq", "beam.smp")],
 )
 def test_a_stopped_engine_fails_its_probe(
     engine: Any, reference: Project, service: str, process: str
