@@ -1,7 +1,7 @@
 """PostgreSQL with pgvector.
 
 The application's role owns its database and can do nothing outside of it. `postgres.sql` sets up the
-roles.
+roles, after `postgres_migration.sql` in a cluster of an earlier version.
 """
 
 import base64
@@ -38,6 +38,7 @@ from strata.model import (
 from strata.model.secrets import SecretMaterial
 
 SET_UP = Path(__file__).with_name("postgres.sql")
+MIGRATION = Path(__file__).with_name("postgres_migration.sql")
 
 PORT = 5432
 USER = "strata"
@@ -47,6 +48,7 @@ HEALTH = "health"
 
 FOLDER = "/run/secrets"
 SET_UP_FILE = f"{FOLDER}/set-up.sql"
+MIGRATION_FILE = f"{FOLDER}/migration.sql"
 ACCESS_FILE = f"{FOLDER}/pg_hba.conf"
 NAMES_FILE = f"{FOLDER}/pg_ident.conf"
 CERTIFICATE_FILE = f"{FOLDER}/certificate.pem"
@@ -55,7 +57,8 @@ EXPORTER_PASSWORD_FILE = f"{FOLDER}/password"
 EXPORTER_AUTHORITY_FILE = f"{FOLDER}/ca.pem"
 
 SOCKET_FOLDER = "/var/run/postgresql"
-DIGEST_FILE = "/var/lib/postgresql/data/password-digest"
+DIGEST_FILE = "/var/lib/postgresql/data/set-up-digest"
+EARLIER_DIGEST_FILE = "/var/lib/postgresql/data/password-digest"
 
 # Who has a password logs in with it over TLS, to the one database it needs. The superuser and the
 # health check log in on the socket, which is in this container only, as the server's own account.
@@ -72,9 +75,8 @@ server postgres {HEALTH}
 
 # The digest is written once the cluster is set up. A cluster without it was interrupted during its
 # creation and never served a client, so it is moved away. A different digest means that a password was
-# rotated or that the cluster comes from another version: it is set up again in single-user mode, before
-# clients can connect. The statement of an error isn't logged, because it may hold what is stored of a
-# password.
+# rotated: the cluster is set up again in single-user mode, before clients can connect. The statement of
+# an error isn't logged, because it may hold what is stored of a password.
 START = f"""\
 set -euo pipefail
 
@@ -83,19 +85,28 @@ single() {{
         -c log_checkpoints=off "$1" > /dev/null
 }}
 
-if [ ! -e {DIGEST_FILE} ]; then
+if [ -e {EARLIER_DIGEST_FILE} ]; then
+    echo "migrating a cluster whose application was the superuser"
+    single {DATABASE} < {MIGRATION_FILE}
+    mv {EARLIER_DIGEST_FILE} {DIGEST_FILE}
+elif [ ! -e {DIGEST_FILE} ]; then
     if [ -n "$(ls -A "$PGDATA" 2> /dev/null)" ]; then
         echo "putting aside a cluster whose set-up was interrupted"
         rm -rf "$PGDATA.interrupted" && mv "$PGDATA" "$PGDATA.interrupted"
     fi
     initdb -D "$PGDATA" --username=postgres --auth=reject --locale=C.UTF-8 --data-checksums > /dev/null
-    echo "CREATE DATABASE {DATABASE};" | single postgres
-    echo "CREATE EXTENSION vector;" | single {DATABASE}
+    # Not in single-user mode, which gives objects the ids of PostgreSQL's own. pg_dump would leave the
+    # extension out.
+    pg_ctl -D "$PGDATA" -o "-c listen_addresses= -c hba_file={ACCESS_FILE} -c ident_file={NAMES_FILE}" \\
+        --silent --wait start > /dev/null
+    psql --no-psqlrc --quiet --dbname=postgres --command="CREATE DATABASE {DATABASE}"
+    psql --no-psqlrc --quiet --dbname={DATABASE} --command="CREATE EXTENSION vector"
+    pg_ctl -D "$PGDATA" --silent --wait stop > /dev/null
 fi
 digest=$(sha256sum < {SET_UP_FILE})
 if [ "$digest" != "$(cat {DIGEST_FILE} 2> /dev/null)" ]; then
     echo "setting up roles and passwords"
-    single {DATABASE} < {SET_UP_FILE}
+    single postgres < {SET_UP_FILE}
     echo "$digest" > {DIGEST_FILE}
 fi
 # PostgreSQL rejects a key that others can read.
@@ -270,6 +281,7 @@ def _service(name: str, options: EngineOptions) -> Service:
         files=(
             File(path=f"{FOLDER}/start", content=START),
             File(path=SET_UP_FILE, content=_set_up(name)),
+            File(path=MIGRATION_FILE, content=MIGRATION.read_text()),
             File(path=ACCESS_FILE, content=ACCESS),
             File(path=NAMES_FILE, content=NAMES),
             File(path=CERTIFICATE_FILE, content=certificate(name, (name,))),

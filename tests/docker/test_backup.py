@@ -551,14 +551,16 @@ def test_a_cluster_whose_application_was_the_superuser_is_migrated(
             """
             rm -rf /v/*
             initdb -D /v/cluster --username=strata --auth=trust > /dev/null
-            single() { postgres --single -D /v/cluster "$1" > /dev/null; }
-            echo 'CREATE DATABASE strata' | single postgres
-            {
-                echo 'CREATE EXTENSION vector'
-                echo 'CREATE TABLE kept (n int GENERATED ALWAYS AS IDENTITY, at vector(2))'
-                echo "INSERT INTO kept (at) SELECT '[1,2]' FROM generate_series(1, 1000)"
-                echo 'CREATE VIEW seen AS SELECT count(*) AS n FROM kept'
-            } | single strata
+            pg_ctl -D /v/cluster -o "-c listen_addresses=" --silent --wait start > /dev/null
+            export PGUSER=strata
+            createdb strata
+            psql --quiet <<'END'
+            CREATE EXTENSION vector;
+            CREATE TABLE kept (n int GENERATED ALWAYS AS IDENTITY, at vector(2));
+            INSERT INTO kept (at) SELECT '[1,2]' FROM generate_series(1, 1000);
+            CREATE VIEW seen AS SELECT count(*) AS n FROM kept;
+END
+            pg_ctl -D /v/cluster --silent --wait stop > /dev/null
             echo 'of a password' > /v/password-digest
             """,
         ],
