@@ -149,9 +149,9 @@ def test_a_client_can_verify_a_datastore_with_tls() -> None:
         "MY_DATABASE_PASSWORD_FILE=/run/secrets/my-database-password",
         "MY_DATABASE_CA_FILE=/run/secrets/my-database-ca.pem",
     } <= set(recorded.service("shop")["envs"])
-    authority = recorded.uploads["/shop-run-secrets/my-database-ca.pem"]
+    authority = recorded.files["/shop-run-secrets/my-database-ca.pem"]
     server, issuer = x509.load_pem_x509_certificates(
-        recorded.uploads["/orders-run-secrets/certificate.pem"].encode()
+        recorded.files["/orders-run-secrets/certificate.pem"].encode()
     )
     assert x509.load_pem_x509_certificate(authority.encode()) == issuer
     names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
