@@ -184,6 +184,7 @@ def platform(
     recorded: Recorded | None = None,
     host: Host = HOST,
     generations: Mapping[str, int] | None = None,
+    addresses: IPv4Network | None = None,
 ) -> DockerPlatform:
     """The Docker platform, with an engine on which every container of `recorded` is healthy."""
     recorded = recorded or Recorded()
@@ -200,7 +201,7 @@ def platform(
         hooks=Hooks(),
         files=files,
         secrets=secrets,
-        addresses=IPv4Network("10.200.0.0/16"),
+        addresses=addresses or IPv4Network("10.200.0.0/16"),
         reserved_memory_mib=None,
     )
 
@@ -225,7 +226,8 @@ def compose(
     def program() -> Any:
         stack = Stack(settings)
         describe(stack)
-        deployed = stack.deploy(platform(recorded, host, generations))
+        range_ = stack.settings.network.range
+        deployed = stack.deploy(platform(recorded, host, generations, range_))
         return pulumi.Output.all(**deployed).apply(outputs.update)
 
     program()

@@ -1,0 +1,8 @@
+"""`python -m tests.documents` writes the pages of docs/systems."""
+
+from tests.documents.page import page, text
+from tests.documents.table import DOCUMENTS
+
+for document in DOCUMENTS:
+    page(document.system).write_text(text(document))
+    print(f"wrote {page(document.system)}")

@@ -1,0 +1,5 @@
+"""All documents."""
+
+from tests.documents.row import Document
+
+DOCUMENTS: tuple[Document, ...] = ()
