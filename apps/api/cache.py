@@ -5,14 +5,12 @@ import asyncio
 import hashlib
 import time
 
-import redis.asyncio as redis
 from prometheus_client import Counter
-from redis.credentials import CredentialProvider
 from redis.exceptions import RedisError
 
 from apps.application.schema import DIMENSIONS
 from apps.application.settings import CacheSettings
-from apps.common import secret
+from apps.common import redis_client
 from apps.common.errors import UnavailableError
 
 LOOKUPS = Counter("cache_lookups_total", "Lookups of query embeddings, by result.", ["result"])
@@ -25,33 +23,13 @@ WITHIN_S = 0.25
 LEFT_ALONE_S = 1.0
 
 
-class _Password(CredentialProvider):
-    """Read for every connection, so that a rotated password counts."""
-
-    def __init__(self, settings: CacheSettings) -> None:
-        self._settings = settings
-
-    def get_credentials(self) -> tuple[str, str]:
-        return (self._settings.redis_user, secret.read(self._settings.redis_password_file))
-
-    async def get_credentials_async(self) -> tuple[str, str]:
-        return await asyncio.to_thread(self.get_credentials)
-
-
 class Cache:
     """Embeddings by text."""
 
     def __init__(self, settings: CacheSettings) -> None:
         self._seconds = settings.cache_seconds
         self._closed_until = 0.0
-        self._client = redis.Redis(
-            host=settings.redis_host,
-            port=settings.redis_port,
-            credential_provider=_Password(settings),
-            socket_timeout=WITHIN_S,
-            socket_connect_timeout=WITHIN_S,
-            max_connections=32,
-        )
+        self._client = redis_client.connect(settings, WITHIN_S)
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -14,13 +14,13 @@ from starlette.routing import Route
 
 from apps.api import inputs
 from apps.api.cache import Cache
-from apps.application import documents
+from apps.application import documents, schema
 from apps.application.broker import Publisher
-from apps.application.database import Database
 from apps.application.embedder import Embedder
 from apps.application.message import Message
 from apps.application.settings import ApiSettings
 from apps.common import web
+from apps.common.database import Database
 from apps.common.errors import RefusedError
 
 LOG = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Api:
     """What the routes do, on the dependencies of the service."""
 
     def __init__(self, settings: ApiSettings) -> None:
-        self._database = Database(settings)
+        self._database = Database(settings, schema.TABLE)
         self._publisher = Publisher(settings)
         self._embedder = Embedder(settings)
         self._cache = Cache(settings)
@@ -55,17 +55,17 @@ class Api:
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Starts without waiting for any dependency: /health tells when they are there."""
         await self._database.open()
-        schema = asyncio.create_task(self._database.ensure_schema())
+        tables = asyncio.create_task(self._database.ensure_schema(schema.ensure))
         try:
             yield
         finally:
-            schema.cancel()
+            tables.cancel()
             await asyncio.gather(
                 self._publisher.close(),
                 self._embedder.close(),
                 self._cache.close(),
                 self._database.close(),
-                schema,
+                tables,
                 return_exceptions=True,
             )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apps.application.database import Connection
+from apps.common.database import Connection
 
 
 @dataclass(frozen=True)

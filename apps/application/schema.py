@@ -3,6 +3,7 @@ is part of the database."""
 
 import psycopg
 
+TABLE = "documents"
 DIMENSIONS = 384
 # Two APIs that start at once must not both create; the number is this schema's own, and means
 # nothing.
@@ -11,7 +12,7 @@ LOCK = 7_203_914_551
 # only the current one may be stored, so a slow old message never overwrites a newer text.
 STATEMENTS = (
     f"""
-    CREATE TABLE IF NOT EXISTS documents (
+    CREATE TABLE IF NOT EXISTS {TABLE} (
         id text PRIMARY KEY,
         text text NOT NULL,
         revision bigint NOT NULL DEFAULT 1,

@@ -5,19 +5,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from apps.common.settings import ListenSettings
-
-
-class DatabaseSettings(BaseSettings):
-    """PostgreSQL."""
-
-    database_host: str = "postgres"
-    database_port: int = 5432
-    database_name: str = "documents"
-    database_user: str = "strata"
-    database_password_file: Path = Path("/run/secrets/database_password")
-    database_ca_file: Path = Path("/run/secrets/database_ca.pem")
-    database_connections_max: int = Field(default=10, ge=1, le=200)
+from apps.common.settings import DatabaseSettings, ListenSettings, RedisSettings
 
 
 class BrokerSettings(BaseSettings):
@@ -30,13 +18,9 @@ class BrokerSettings(BaseSettings):
     rabbitmq_password_file: Path = Path("/run/secrets/rabbitmq_password")
 
 
-class CacheSettings(BaseSettings):
+class CacheSettings(RedisSettings):
     """Redis. An optional help: without it searches are slower, and that is all."""
 
-    redis_host: str = "redis"
-    redis_port: int = 6379
-    redis_user: str = "strata"
-    redis_password_file: Path = Path("/run/secrets/redis_password")
     cache_seconds: int = Field(default=3600, ge=1)
 
 

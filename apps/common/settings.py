@@ -1,5 +1,6 @@
 """The environment of a service, typed."""
 
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field, ValidationError
@@ -14,6 +15,27 @@ class ListenSettings(BaseSettings):
 
     listen_addresses: str = "127.0.0.1"
     listen_port: int = Field(default=8000, ge=1, le=65535)
+
+
+class DatabaseSettings(BaseSettings):
+    """PostgreSQL."""
+
+    database_host: str = "postgres"
+    database_port: int = 5432
+    database_name: str = "documents"
+    database_user: str = "strata"
+    database_password_file: Path = Path("/run/secrets/database_password")
+    database_ca_file: Path = Path("/run/secrets/database_ca.pem")
+    database_connections_max: int = Field(default=10, ge=1, le=200)
+
+
+class RedisSettings(BaseSettings):
+    """Redis."""
+
+    redis_host: str = "redis"
+    redis_port: int = 6379
+    redis_user: str = "strata"
+    redis_password_file: Path = Path("/run/secrets/redis_password")
 
 
 Settings = TypeVar("Settings", bound=BaseSettings)

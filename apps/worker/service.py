@@ -8,11 +8,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
+from apps.application import schema
 from apps.application.broker import Publisher
-from apps.application.database import Database
 from apps.application.embedder import Embedder
 from apps.application.settings import WorkerSettings
 from apps.common import web
+from apps.common.database import Database
 from apps.worker.consumer import Consumer
 from apps.worker.handler import Handler
 from apps.worker.store import DatabaseStore
@@ -23,7 +24,7 @@ class Worker:
     """Consumer and sweeper, for as long as the web side runs."""
 
     def __init__(self, settings: WorkerSettings) -> None:
-        self._database = Database(settings)
+        self._database = Database(settings, schema.TABLE)
         self._embedder = Embedder(settings)
         self._publisher = Publisher(settings)
         handler = Handler(

@@ -1,9 +1,9 @@
 """The handler's view of the database."""
 
 from apps.application import documents
-from apps.application.database import Database
 from apps.application.documents import Document
 from apps.application.message import Message
+from apps.common.database import Database
 
 
 class DatabaseStore:

@@ -9,8 +9,8 @@ from prometheus_client import Counter
 
 from apps.application import documents
 from apps.application.broker import Publisher
-from apps.application.database import Database
 from apps.application.message import Message
+from apps.common.database import Database
 from apps.common.errors import UnavailableError, describe
 
 LOG = logging.getLogger(__name__)

@@ -1,0 +1,37 @@
+"""The way to Redis: a client that reads the password anew for every connection."""
+
+import asyncio
+
+import redis.asyncio as redis
+from redis.credentials import CredentialProvider
+
+from apps.common import secret
+from apps.common.settings import RedisSettings
+
+CONNECTIONS_MAX = 32
+
+
+class _Password(CredentialProvider):
+    """Read for every connection, so that a rotated password counts."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+
+    def get_credentials(self) -> tuple[str, str]:
+        return (self._settings.redis_user, secret.read(self._settings.redis_password_file))
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        return await asyncio.to_thread(self.get_credentials)
+
+
+def connect(settings: RedisSettings, within_s: float) -> redis.Redis:
+    """A client that connects at its first command. `within_s`: the patience with a connection and with
+    an answer."""
+    return redis.Redis(
+        host=settings.redis_host,
+        port=settings.redis_port,
+        credential_provider=_Password(settings),
+        socket_timeout=within_s,
+        socket_connect_timeout=within_s,
+        max_connections=CONNECTIONS_MAX,
+    )
