@@ -8,6 +8,7 @@ lock() {
     --only-binary :all: --no-emit-index-url --no-annotate --no-header "${@:2}" --output-file "$1.lock" "$1.in"
 }
 lock application/requirements
+lock intelligence/requirements
 lock inference/requirements --no-deps
 lock inference/requirements-cuda --no-deps
 lock inference/model/requirements --no-deps

@@ -79,6 +79,23 @@ _IMAGES = (
         # Gigabytes of CUDA libraries, useless without a GPU.
         on_demand=True,
     ),
+    # The system node_intelligence.
+    Image(name="node", purpose="base with Node.js 20"),
+    Image(
+        name="node-intelligence-api",
+        purpose="the API of node_intelligence",
+        parent="node",
+        sources=tuple(
+            f"apps/node_intelligence_api/{name}"
+            for name in ("package.json", "package-lock.json", "src")
+        ),
+    ),
+    Image(
+        name="intelligence",
+        purpose="the intelligence service of node_intelligence",
+        parent="python",
+        sources=("apps/__init__.py", "apps/common", "apps/intelligence"),
+    ),
     Image(
         name="probe-server",
         purpose="one small HTTP process, for benchmarks and isolation tests",

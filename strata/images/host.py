@@ -1,4 +1,5 @@
-"""Settings that a build takes from this host: certificate authorities, pip and Go settings, proxies.
+"""Settings that a build takes from this host: certificate authorities, pip, npm and Go settings,
+proxies.
 
 They never reach a final image: the files go to the folder `.build` of the context, which only
 builder stages copy."""
@@ -28,6 +29,7 @@ _PIP_SETTINGS = (
     "retries",
     "proxy",
 )
+NPM_REGISTRY = "https://registry.npmjs.org"
 # Where Go modules are, and which of them the checksum database doesn't have. A toolchain or a cache
 # of this host doesn't exist in a build.
 _GO_SETTINGS = ("GOPROXY", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOINSECURE")
@@ -65,6 +67,18 @@ def pip_settings(environment: Mapping[str, str]) -> dict[str, str]:
     return settings
 
 
+def npm_registry(environment: Mapping[str, str]) -> str:
+    """The npm registry of this host's file and environment."""
+    home = Path(environment.get("HOME", "/"))
+    file = Path(environment.get("NPM_CONFIG_USERCONFIG") or home / ".npmrc")
+    values = (
+        [line.partition("=") for line in file.read_text().splitlines()] if file.is_file() else []
+    )
+    named = {name.strip(): value.strip() for name, _, value in values}
+    chosen = environment.get("NPM_CONFIG_REGISTRY") or named.get("registry") or NPM_REGISTRY
+    return f"{chosen.rstrip('/')}/"
+
+
 def go_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """The Go settings of this host's file (`go env -w`) and environment that apply to a build."""
     home = Path(environment.get("HOME", "/"))
@@ -80,22 +94,25 @@ def go_settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def build_files(environment: Mapping[str, str] = os.environ) -> dict[str, bytes]:
-    """The files of `.build/`: `pip.conf`, the authorities it names, and `go.env` for GOENV."""
+    """The files of `.build/`: `pip.conf` and `npmrc`, the authorities they name, and `go.env` for
+    GOENV."""
     settings = {
         "disable-pip-version-check": "true",
         "root-user-action": "ignore",
         **pip_settings(environment),
     }
+    npm = {"registry": npm_registry(environment), "audit": "false", "fund": "false"}
     files: dict[str, bytes] = {}
     bundle = authorities(environment)
     if bundle is not None:
         files[".build/authorities.pem"] = bundle
-        settings["cert"] = "/build/authorities.pem"
+        settings["cert"] = npm["cafile"] = "/build/authorities.pem"
     text = io.StringIO()
     writer = configparser.RawConfigParser()
     writer["global"] = settings
     writer.write(text)
     files[".build/pip.conf"] = text.getvalue().encode()
+    files[".build/npmrc"] = "".join(f"{name}={value}\n" for name, value in npm.items()).encode()
     go = "".join(f"{name}={value}\n" for name, value in go_settings(environment).items())
     files[".build/go.env"] = go.encode()
     return files

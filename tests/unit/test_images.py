@@ -4,6 +4,7 @@ asked."""
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from strata.platforms.kubernetes.images import ImageResolver
 from tests.project import REPOSITORY
 
 NAMES = tuple(catalogue.IMAGES)
+PARENTS = ("base", "python", "node")
 RECIPES = tuple(name for name, image in catalogue.IMAGES.items() if image.recipe)
 
 
@@ -168,7 +170,7 @@ def stages(name: str) -> list[str]:
     return re.split(r"(?m)^FROM ", text)[1:]
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name not in ("base", "python")])
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in PARENTS])
 def test_the_final_stage_is_not_root_and_has_an_init(name: str) -> None:
     final = stages(name)[-1]
     assert re.search(r"(?m)^USER [1-9][0-9]*:[1-9][0-9]*$", final)
@@ -197,7 +199,7 @@ def test_the_recipe_needs_no_buildkit_and_names_no_registry(name: str) -> None:
 def test_packages_are_installed_by_hash_and_locks_name_no_host() -> None:
     folders = (REPOSITORY / "apps", content.RECIPES)
     locks = [lock for folder in folders for lock in sorted(folder.rglob("requirements*.lock"))]
-    assert len(locks) == 5
+    assert len(locks) == 6
     for lock in locks:
         text = lock.read_text()
         assert "://" not in text
@@ -209,7 +211,20 @@ def test_packages_are_installed_by_hash_and_locks_name_no_host() -> None:
                 assert "--require-hashes" in line
 
 
-def test_programs_in_go_are_pinned_and_renovate_updates_them() -> None:
+def test_npm_packages_have_hashes_and_locks_name_no_host() -> None:
+    (file,) = (REPOSITORY / "apps").glob("*/package-lock.json")
+    root, *packages = json.loads(file.read_text())["packages"].values()
+    assert len(packages) > len(root["dependencies"]) > 0
+    for package in packages:
+        assert package["integrity"].startswith("sha512-")
+        assert "resolved" not in package
+    # Exact versions, which Renovate updates with the lock.
+    declared = json.loads((file.parent / "package.json").read_text())
+    for version in [*declared["dependencies"].values(), *declared["overrides"].values()]:
+        assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+
+
+def test_downloaded_programs_are_pinned_and_renovate_updates_them() -> None:
     versions: dict[str, set[str]] = {}
     for name in RECIPES:
         text = (content.RECIPES / name / "Dockerfile").read_text()
@@ -224,6 +239,7 @@ def test_programs_in_go_are_pinned_and_renovate_updates_them() -> None:
     # Recipes that share a version share the builder's cache.
     assert {name: len(values) for name, values in versions.items()} == {
         "go": 1,
+        "npm": 1,
         "github.com/VictoriaMetrics/VictoriaMetrics": 1,
         "github.com/VictoriaMetrics/VictoriaLogs": 1,
         "github.com/jaegertracing/jaeger": 1,
@@ -261,6 +277,24 @@ def test_pip_settings_of_files_and_environment(tmp_path: Path) -> None:
     assert found["timeout"] == "90"
     # A folder of the host is nothing in a build.
     assert "find-links" not in found
+
+
+def test_the_npm_registry_of_the_file_and_the_environment(tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path)}
+    assert host.npm_registry(home) == "https://registry.npmjs.org/"
+    (tmp_path / ".npmrc").write_text(
+        "registry = https://file.example/npm\n//file.example/:_authToken=secret\n"
+    )
+    assert host.npm_registry({**home, "NPM_CONFIG_REGISTRY": "https://npm.example/"}) == (
+        "https://npm.example/"
+    )
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(b"certificate")
+    # A login of the host isn't copied.
+    assert host.build_files({**home, "PIP_CERT": str(bundle)})[".build/npmrc"].decode() == (
+        "registry=https://file.example/npm/\naudit=false\nfund=false\n"
+        "cafile=/build/authorities.pem\n"
+    )
 
 
 def test_go_settings_of_the_file_and_the_environment(tmp_path: Path) -> None:
