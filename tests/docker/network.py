@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 # Run in the client's network namespace; each line of input is an address and a port.
@@ -41,3 +42,38 @@ def connections(container: Any, *targets: tuple[str, int]) -> list[bool]:
     answers = in_network_of(container, sys.executable, "-c", CONNECT, text=asked).splitlines()
     assert len(answers) == len(targets)
     return [answer == "True" for answer in answers]
+
+
+def listening(container: Any) -> set[int]:
+    """Ports that are listened on by anything but Docker's own DNS server."""
+    found = set()
+    for line in in_network_of(container, "ss", "-ltnH").splitlines():
+        address, _, port = line.split()[3].rpartition(":")
+        if address != "127.0.0.11":
+            found.add(int(port))
+    return found
+
+
+def addresses(container: Any) -> set[str]:
+    networks = container.attrs["NetworkSettings"]["Networks"].values()
+    return {network["IPAddress"] for network in networks if network["IPAddress"]}
+
+
+def reached(services: Mapping[str, Any]) -> set[tuple[str, str, int]]:
+    """The client, server and port of each connection that succeeds. Every ordered pair of services is
+    tried, on every port that the server listens on and at every address it has."""
+    ports = {name: listening(container) for name, container in services.items()}
+    found = set()
+    for client, container in services.items():
+        targets = [
+            (server, address, port)
+            for server, other in services.items()
+            if server != client
+            for address in addresses(other)
+            for port in ports[server]
+        ]
+        answers = connections(container, *((address, port) for _, address, port in targets))
+        for (server, _, port), answer in zip(targets, answers, strict=True):
+            if answer:
+                found.add((client, server, port))
+    return found
