@@ -5,6 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import yaml
+
 from strata import engine
 from strata.engine import Report
 from strata.errors import EngineError
@@ -24,6 +26,12 @@ def stacks() -> list[str]:
     return sorted(file.name.split(".")[1] for file in ROOT.glob("Pulumi.*.yaml"))
 
 
+def system_of(stack: str) -> str:
+    """The system that the file of a stack names."""
+    config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    return str(config["strata:system"])
+
+
 def preview(system: str, stack: str, *, strict: bool = False) -> Report:
     """Previews a system on a stack with the stack's packs, in a temporary state."""
     with tempfile.TemporaryDirectory(prefix="strata-policies-") as temporary:
@@ -37,6 +45,8 @@ def preview(system: str, stack: str, *, strict: bool = False) -> Report:
             ["stack", "init", stack],
             ["config", "set", "strata:system", system, "--stack", stack],
         ]
+        if system != system_of(stack):  # the overrides of services are those of the stack's own
+            commands.append(["config", "rm", "strata:services", "--stack", stack])
         # With this machine's seed, the preview recognizes the stack where it is up on this Docker.
         if not (has_secrets or Path(os.environ.get("STRATA_SEED_FILE", "")).is_file()):
             commands.append(["config", "set", "--secret", "strata:seed", SEED, "--stack", stack])

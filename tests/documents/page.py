@@ -29,15 +29,14 @@ def text(document: Document) -> str:
     parts = [
         f"# {document.system}",
         document.introduction.strip(),
-        "`python -m tests.documents` generates this page from the plan and from the rows in"
-        f" `tests/documents/{document.system}.py`; don't edit it. A test holds every row against the"
-        " plans for Docker and EKS.",
+        "`python -m tests.documents` generates this page from the plan and from the rows in\n"
+        f"`tests/documents/{document.system}.py`; don't edit it. A test holds every row against the plans\n"
+        "for Docker and EKS.",
         f"```yaml\n# Pulumi.dev.yaml\n{configuration}```",
         "## Services",
         "\n".join(_graph(composition)),
-        "The services that [observe](../observability.md#what-runs) these aren't shown."
-        " Memory is a hard limit without swap. Cores are a hard limit; the last column is the reserved"
-        " part.",
+        "The services that [observe](../observability.md#what-runs) these aren't shown. Memory is a hard\n"
+        "limit without swap. Cores are a hard limit; the last column is the reserved part.",
         "\n".join(_services(document, composition)),
         document.usage.strip(),
         "## The document, line by line",
@@ -91,8 +90,7 @@ def _table(document: Document, heading: str, rows: list[Row]) -> str:
 
 
 def _quoted(document: Document, row: Row) -> str:
-    numbers = [n for n in range(row.first, row.last + 1) if n in document.content]
-    lines = [document.lines[number - 1].strip().removeprefix("- ") for number in numbers]
+    lines = document.quoted(row)
     more = ["…"] if len(lines) > LINES_SHOWN else []
     return "<br>".join([*lines[:LINES_SHOWN], *more])
 

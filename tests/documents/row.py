@@ -109,7 +109,8 @@ class Source:
 
     @property
     def text(self) -> str:
-        return f"[`{self.path}`](../../{self.path}): `{self.content}`"
+        name = "/".join(self.path.split("/")[-2:])
+        return f"`{self.content}` in [{name}](../../{self.path})"
 
     def problem(self, plan: Plan) -> str | None:
         file = REPOSITORY / self.path
@@ -179,6 +180,14 @@ class Document:
             in_code ^= line.strip().startswith("```")
             numbered.append((number, line, in_code))
         return numbered
+
+    def quoted(self, row: "Row") -> list[str]:
+        """The lines of a row in Markdown, without marks of lists."""
+        return [
+            f"`{line.strip()}`" if in_code else line.strip().removeprefix("- ")
+            for number, line, in_code in self._numbered()
+            if number in self.content and row.first <= number <= row.last
+        ]
 
 
 def problems(document: Document, plan: Plan) -> list[str]:

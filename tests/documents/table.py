@@ -1,5 +1,6 @@
 """All documents."""
 
+from tests.documents import node_intelligence
 from tests.documents.row import Document
 
-DOCUMENTS: tuple[Document, ...] = ()
+DOCUMENTS: tuple[Document, ...] = (node_intelligence.DOCUMENT,)
