@@ -13,15 +13,16 @@ SECRETS_FOLDER = "/run/secrets"
 class Connection:
     """A datastore as its clients see it.
 
-    `database` is None where the engine has none. With `tls`, the datastore accepts nothing else. Its
-    certificate is valid for the host name of `endpoint` and issued by the stack's authority, so that
-    every client can verify both. `after` names jobs that must succeed before a client starts.
+    `user`, `database` and `password` are None where the engine has none. With `tls`, the datastore
+    accepts nothing else. Its certificate is valid for the host name of `endpoint` and issued by the
+    stack's authority, so that every client can verify both. `after` names jobs that must succeed before a
+    client starts.
     """
 
     endpoint: Endpoint
     user: str | None
     database: str | None
-    password: Secret
+    password: Secret | None
     tls: bool = False
     after: tuple[str, ...] = ()
 
@@ -34,16 +35,22 @@ class Connection:
             "PORT": str(self.endpoint.number),
             "USER": self.user,
             "NAME": self.database,
-            "PASSWORD_FILE": _path(prefix, "password"),
+            "PASSWORD_FILE": _path(prefix, "password") if self.password else None,
             "CA_FILE": _path(prefix, "ca.pem") if self.tls else None,
         }
         return {f"{prefix}_{key}": value for key, value in values.items() if value is not None}
 
     def files(self, prefix: str) -> tuple[File, ...]:
-        """The files that `<prefix>_PASSWORD_FILE` and `<prefix>_CA_FILE` name."""
-        password = File(path=_path(prefix, "password"), content=self.password)
-        authority = File(path=_path(prefix, "ca.pem"), content=authority_certificate())
-        return (password, authority) if self.tls else (password,)
+        """The files that `<prefix>_PASSWORD_FILE` and `<prefix>_CA_FILE` name, as far as they apply."""
+        contents = {
+            "password": self.password,
+            "ca.pem": authority_certificate() if self.tls else None,
+        }
+        return tuple(
+            File(path=_path(prefix, name), content=content)
+            for name, content in contents.items()
+            if content is not None
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

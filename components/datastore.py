@@ -50,6 +50,6 @@ class Datastore(WorkloadComponent):
             endpoint=self.endpoint(engine.port),
             user=engine.user,
             database=engine.database,
-            password=engine.password(name),
+            password=engine.password(name) if engine.password else None,
             tls=engine.tls,
         )

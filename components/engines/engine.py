@@ -26,12 +26,13 @@ class EngineOptions:
             name="data", path=path, size_gib=self.volume_size_gib, storage_class=self.storage_class
         )
 
-    def service_fields(self, data_path: str) -> dict[str, Any]:
-        """The fields of `Service` that all engines share. `data_path`: where the data volume is."""
+    def service_fields(self, data_path: str, user: str = "999:999") -> dict[str, Any]:
+        """The fields of `Service` that all engines share. `data_path`: where the data volume is. `user`:
+        that of the upstream image."""
         return {
             "zone": Zone.DATA,
             "kind": Kind.DATASTORE,
-            "user": "999:999",
+            "user": user,
             "resources": self.resources,
             "profiles": self.profiles,
             "volumes": (self.volume(data_path),),
@@ -45,8 +46,9 @@ class Engine:
     `workloads` describes the services and jobs that a datastore of a given name consists of; the
     first is the one that clients connect to, on its port named `port`. `resources` and
     `volume_size_gib` are the defaults. `user` and `database` are None where the engine has none.
-    `password` is the secret that clients log in with, by the name of the datastore. `tls`: it accepts
-    only TLS, with a certificate that the stack's authority issued for the name of the datastore.
+    `password` is the secret that clients log in with, by the name of the datastore; None where the
+    engine doesn't authenticate them. `tls`: it accepts only TLS, with a certificate that the stack's
+    authority issued for the name of the datastore.
 
     `upgrade` says what a new major version of the image requires.
     """
@@ -60,5 +62,5 @@ class Engine:
     volume_size_gib: int = 10
     user: str | None = None
     database: str | None = None
-    password: Callable[[str], Secret] = Secret
+    password: Callable[[str], Secret] | None = Secret
     tls: bool = False
