@@ -68,6 +68,12 @@ RABBITMQ = (
     "docker.io/library/rabbitmq"
     "@sha256:fcebcf1710fa311001816214d8a15e4899f686bfb2741c0f7bfe56eeb4840e61"
 )
+# Source of the digest: as published deployments pin it, on 28 November 2026.
+# renovate: datasource=docker depName=docker.io/opensearchproject/opensearch tag=3.6.0
+OPENSEARCH = (
+    "docker.io/opensearchproject/opensearch"
+    "@sha256:b5dd1512af2a99748c942cfbbd7f32162623336b210667d0fc6333c6321f171d"
+)
 # renovate: datasource=docker depName=docker.io/library/nginx tag=1.30.5-trixie
 NGINX = (
     "docker.io/library/nginx"

@@ -58,6 +58,13 @@ _IMAGES = (
     Image(name="postgres", purpose="PostgreSQL 17 with pgvector", upstream=pins.POSTGRES),
     Image(name="redis", purpose="Redis 8", upstream=pins.REDIS),
     Image(name="rabbitmq", purpose="RabbitMQ 4", upstream=pins.RABBITMQ),
+    Image(
+        name="opensearch",
+        purpose="OpenSearch 3",
+        upstream=pins.OPENSEARCH,
+        # Only systems with a search index use it.
+        on_demand=True,
+    ),
     Image(name="nginx", purpose="NGINX, the gateway", upstream=pins.NGINX),
     Image(
         name="application",
@@ -115,6 +122,7 @@ _IMAGES = (
         kubernetes=pins.POSTGRES_EXPORTER,
     ),
     Image(name="redis-exporter", purpose="metrics of Redis", kubernetes=pins.REDIS_EXPORTER),
+    Image(name="elasticsearch-exporter", purpose="metrics of OpenSearch", on_demand=True),
     Image(name="nginx-exporter", purpose="metrics of NGINX", kubernetes=pins.NGINX_EXPORTER),
     Image(
         name="blackbox-exporter",

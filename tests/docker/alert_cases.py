@@ -34,6 +34,9 @@ GPU_LABELS = {
 DOCUMENTS = '{service="rabbitmq", queue="documents"}'
 DEAD = '{service="rabbitmq", queue="documents.dead"}'
 QUEUE_LABELS = {"service": "rabbitmq", "queue": "documents"}
+CLUSTER_INFO = 'elasticsearch_scrape_success{service="search", collector="cluster-info"}'
+HEAP_USED = 'elasticsearch_jvm_memory_used_bytes{service="search", area="heap"}'
+HEAP_MAXIMUM = 'elasticsearch_jvm_memory_max_bytes{service="search", area="heap"}'
 STORE = '{service="prometheus", url="http://victoria-metrics:8428/api/v1/write"}'
 SENT = {f"prometheus_remote_storage_samples_failed_total{STORE}": "0x30"}
 DAY = 86400
@@ -832,6 +835,70 @@ CASES = (
         labels=GPU_LABELS,
         summary="GPU 0 (H200) was idle for an hour, though a container uses its memory:"
         " it costs 0.8048 dollars an hour",
+    ),
+    Case(
+        alert="OpensearchDown",
+        fires={CLUSTER_INFO: "1x3 0x20"},
+        quiet={"up": {CLUSTER_INFO: "1x20"}},
+        at="2m",
+        labels={"service": "search"},
+        summary="search doesn't answer its exporter",
+    ),
+    Case(
+        alert="OpensearchRed",
+        fires={'elasticsearch_cluster_health_status{service="search", color="red"}': "0x3 1x20"},
+        quiet={
+            "yellow": {
+                'elasticsearch_cluster_health_status{service="search", color="red"}': "0x20",
+                'elasticsearch_cluster_health_status{service="search", color="yellow"}': "1x20",
+            },
+            "starts": {
+                'elasticsearch_cluster_health_status{service="search", color="red"}': "1x2 0x20"
+            },
+        },
+        at="3m",
+        labels={"service": "search"},
+        summary="an index of search has lost a shard: some searches and writes fail",
+    ),
+    Case(
+        alert="OpensearchDiskFull",
+        fires={
+            'elasticsearch_filesystem_data_available_bytes{service="search"}': "4e9x3 1610612736x20"
+        },
+        quiet={
+            "has space": {
+                'elasticsearch_filesystem_data_available_bytes{service="search"}': "4e9x20"
+            }
+        },
+        at="3m",
+        labels={"service": "search"},
+        summary="the volume of search has 1.5GiB left: it creates no indices, and rejects writes below"
+        " 1 GiB",
+    ),
+    Case(
+        alert="OpensearchHeapFull",
+        fires={HEAP_USED: "450x80", HEAP_MAXIMUM: "500x80"},
+        quiet={
+            "is collected": {HEAP_USED: "450x40 200 450x39", HEAP_MAXIMUM: "500x80"},
+            "half": {HEAP_USED: "250x80", HEAP_MAXIMUM: "500x80"},
+        },
+        at="17m",
+        labels={"service": "search"},
+        summary="search uses 90% of its heap",
+    ),
+    *(
+        Case(
+            alert="OpensearchRejectsRequests",
+            fires={rejected: "0x3 2x20"},
+            quiet={"none": {rejected: "2x20"}},
+            at="2m",
+            labels={"service": "search"},
+            summary="search rejected requests for want of memory or threads",
+        )
+        for rejected in (
+            'elasticsearch_breakers_tripped{service="search", breaker="parent"}',
+            'elasticsearch_thread_pool_rejected_count{service="search", type="search"}',
+        )
     ),
     Case(
         alert="TracesDropped",

@@ -1,0 +1,216 @@
+"""OpenSearch as a single node: full-text search.
+
+It has no authentication and no TLS. Both are in its security plugin, which Maven Central lacks for
+this version, so the image that is built here lacks it, too; START disables the upstream image's. Links
+alone restrict access: a linked service and the exporter can read and change all indices, and nothing
+else reaches the port.
+"""
+
+from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.exporter import exporter
+from strata.model import (
+    Alert,
+    Endpoint,
+    File,
+    HttpProbe,
+    Listen,
+    MemoryMib,
+    Monitoring,
+    Panel,
+    Port,
+    Probe,
+    Resources,
+    Service,
+    Severity,
+    Text,
+    Tmpfs,
+    Unit,
+)
+
+PORT = 9200
+DATA_FOLDER = "/usr/share/opensearch/data"
+FOLDER = "/etc/opensearch"
+
+# OpenSearch creates a keystore in the folder of its settings, so it gets a copy that can be written
+# to. Upstream's options log garbage collections to a file in the root file system, which is read-only.
+START = f"""\
+set -euo pipefail
+home=/usr/share/opensearch
+export OPENSEARCH_PATH_CONF=/tmp/config
+mkdir -p "$OPENSEARCH_PATH_CONF"
+cp -r "$home/config/." "$OPENSEARCH_PATH_CONF"
+sed -i '/-Xlog:gc/d' "$OPENSEARCH_PATH_CONF/jvm.options"
+cat {FOLDER}/opensearch.yml > "$OPENSEARCH_PATH_CONF/opensearch.yml"
+if [ -d "$home/plugins/opensearch-security" ]; then
+    echo "plugins.security.disabled: true" >> "$OPENSEARCH_PATH_CONF/opensearch.yml"
+fi
+exec opensearch
+"""
+
+EXPORTER_PORT = 9114
+"""The exporter's default."""
+
+# Free space. Below the high watermark the node creates no indices, and below the flood stage all
+# indices are read-only. The defaults are 15%, 10% and 5% of the disk, which on Docker is the host's:
+# half of a terabyte would reject writes with 25 GiB free.
+LOW_WATERMARK_GIB = 3
+HIGH_WATERMARK_GIB = 2
+FLOOD_STAGE_GIB = 1
+
+_HEAP = (
+    'elasticsearch_jvm_memory_used_bytes{area="heap", service="$service"}'
+    ' / elasticsearch_jvm_memory_max_bytes{area="heap", service="$service"}'
+)
+
+MONITORING = Monitoring(
+    port="metrics",
+    alerts=(
+        Alert(
+            name="OpensearchDown",
+            # ContainerDown and ContainerUnhealthy are critical and replace it.
+            expression="min by (service)"
+            ' (elasticsearch_scrape_success{collector="cluster-info", service="$service"}) == 0',
+            summary="$service doesn't answer its exporter",
+            for_seconds=30,
+        ),
+        Alert(
+            # Not if it's yellow: a replica of a shard, which an index has by default, needs a second
+            # node.
+            name="OpensearchRed",
+            expression="max by (service)"
+            ' (elasticsearch_cluster_health_status{color="red", service="$service"}) == 1',
+            summary="an index of $service has lost a shard: some searches and writes fail",
+            severity=Severity.CRITICAL,
+        ),
+        Alert(
+            name="OpensearchDiskFull",
+            expression="min by (service)"
+            ' (elasticsearch_filesystem_data_available_bytes{service="$service"})'
+            f" < {HIGH_WATERMARK_GIB * 1024**3}",
+            summary="the volume of $service has {{ $value | humanize1024 }}B left: it creates no"
+            f" indices, and rejects writes below {FLOOD_STAGE_GIB} GiB",
+            severity=Severity.CRITICAL,
+        ),
+        Alert(
+            name="OpensearchHeapFull",
+            # The collector starts at 30% (jvm.options), and at 95% requests are rejected.
+            expression=f"max by (service) ({_HEAP}) > 0.85",
+            summary="$service uses {{ $value | humanizePercentage }} of its heap",
+            for_seconds=900,
+        ),
+        Alert(
+            name="OpensearchRejectsRequests",
+            expression="sum by (service) (increase({__name__=~"
+            '"elasticsearch_(breakers_tripped|thread_pool_rejected_count)", service="$service"}[5m]))'
+            " > 0",
+            summary="$service rejected requests for want of memory or threads",
+            for_seconds=0,
+        ),
+    ),
+    panels=(
+        Panel(
+            title="Heap, up to its maximum",
+            expressions={
+                "used": 'elasticsearch_jvm_memory_used_bytes{area="heap", service="$service"}',
+                "limit": 'elasticsearch_jvm_memory_max_bytes{area="heap", service="$service"}',
+            },
+            unit=Unit.BYTES,
+        ),
+        Panel(
+            title="Searches and writes",
+            expressions={
+                "searches": 'rate(elasticsearch_indices_search_query_total{service="$service"}[5m])',
+                "writes": 'rate(elasticsearch_indices_indexing_index_total{service="$service"}[5m])',
+            },
+            unit=Unit.PER_SECOND,
+        ),
+        Panel(
+            title="Mean time of a search",
+            expressions={
+                "all indices": "rate"
+                '(elasticsearch_indices_search_query_time_seconds{service="$service"}[5m])'
+                ' / rate(elasticsearch_indices_search_query_total{service="$service"}[5m])'
+            },
+            unit=Unit.SECONDS,
+        ),
+        Panel(
+            title="Documents",
+            expressions={"all indices": 'elasticsearch_indices_docs{service="$service"}'},
+        ),
+        Panel(
+            title="Disk",
+            expressions={
+                "indices": 'elasticsearch_indices_store_size_bytes{service="$service"}',
+                "available": 'elasticsearch_filesystem_data_available_bytes{service="$service"}',
+            },
+            unit=Unit.BYTES,
+        ),
+    ),
+)
+
+
+def _service(name: str, options: EngineOptions) -> Service:
+    return Service(
+        name=name,
+        image="opensearch",
+        **options.service_fields(DATA_FOLDER, user="1000:1000"),
+        memory_mib_minimum=512,
+        command=("bash", f"{FOLDER}/start"),
+        environment={
+            # Half of the memory (OpenSearch documentation, "Important settings"). The other half is for
+            # buffers outside of the heap, the JVM itself and the kernel's cache of the indices.
+            "OPENSEARCH_JAVA_OPTS": (
+                *("-Xms", MemoryMib(0.5), "m -Xmx", MemoryMib(0.5)),
+                *("m -XX:MaxDirectMemorySize=", MemoryMib(0.25), "m"),
+            )
+        },
+        # Not 9600: upstream's entry point starts the performance analyzer's agent there, and this
+        # command doesn't. Not 9300: other nodes would connect there.
+        ports=(Port(name="http", number=PORT),),
+        probe=Probe(
+            check=HttpProbe(port=PORT, path="/_cluster/health?wait_for_status=yellow&timeout=1s"),
+            start_period_seconds=60,
+            ready_within_seconds=180,
+        ),
+        # OpenSearch unpacks and loads native libraries there.
+        tmpfs=(Tmpfs(path="/tmp", executable=True),),  # noqa: S108 - a mount in the container
+        files=(
+            File(path=f"{FOLDER}/start", content=START),
+            File(path=f"{FOLDER}/opensearch.yml", content=_configuration(name)),
+        ),
+        stop_grace_seconds=60,
+        monitoring=MONITORING,
+        exporter=exporter(
+            (Endpoint(service=name, port="http", number=PORT),),
+            f"{name}-exporter",
+            "elasticsearch-exporter",
+            EXPORTER_PORT,
+            (f"--es.uri=http://{name}:{PORT}",),
+        ),
+    )
+
+
+def _configuration(name: str) -> Text:
+    return (
+        f"cluster.name: {name}\nnode.name: {name}\n"
+        "discovery.type: single-node\n"
+        # On loopback, a low vm.max_map_count or limit of open files is only a warning.
+        "network.host: 127.0.0.1\nhttp.host: [",
+        Listen("http"),
+        f"]\nhttp.port: {PORT}\n"
+        f"path.data: {DATA_FOLDER}\n"
+        f"cluster.routing.allocation.disk.watermark.low: {LOW_WATERMARK_GIB}gb\n"
+        f"cluster.routing.allocation.disk.watermark.high: {HIGH_WATERMARK_GIB}gb\n"
+        f"cluster.routing.allocation.disk.watermark.flood_stage: {FLOOD_STAGE_GIB}gb\n",
+    )
+
+
+OPENSEARCH = Engine(
+    name="opensearch",
+    purpose="OpenSearch 3, a single node without authentication",
+    workloads=lambda name, options: (_service(name, options),),
+    port="http",
+    resources=Resources(memory_mib=1024, cpu=1),
+    password=None,
+    upgrade="A new version reads the indices of the previous major version; going back requires a backup.",
+)
