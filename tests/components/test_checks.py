@@ -17,6 +17,7 @@ from strata.components import (
     Route,
 )
 from strata.components.engines.engine import Engine
+from strata.components.engines.opensearch import OPENSEARCH
 from strata.components.engines.postgres import POSTGRES
 from strata.components.engines.rabbitmq import RABBITMQ
 from strata.components.engines.redis import REDIS
@@ -128,6 +129,11 @@ def assert_nothing_was_created(recorded: Recorded) -> None:
             datastore(RABBITMQ, 255),
             ["service data: memory_mib: 255 MiB is less than it needs"],
             id="rabbitmq",
+        ),
+        pytest.param(
+            datastore(OPENSEARCH, 511),
+            ["service data: memory_mib: 511 MiB is less than it needs"],
+            id="opensearch",
         ),
         pytest.param(
             gateway(names=()),

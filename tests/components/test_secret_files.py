@@ -17,6 +17,7 @@ from strata.stack import Stack
 from systems.reference import compose as reference
 from tests.components.example import SMALL, application
 from tests.components.stack import SEED, Recorded, compose, plain, refused
+from tests.systems import opensearch
 
 OWNERS = ("postgres", "redis", "rabbitmq")
 
@@ -156,6 +157,14 @@ def test_a_client_can_verify_a_datastore_with_tls() -> None:
     assert x509.load_pem_x509_certificate(authority.encode()) == issuer
     names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["orders"]
+
+
+def test_a_client_of_an_engine_without_a_password_has_no_secret() -> None:
+    recorded = compose(opensearch.compose).recorded
+    client = recorded.service("client")
+    variables = [one for one in client["envs"] if one.startswith("SEARCH_")]
+    assert variables == ["SEARCH_HOST=store", "SEARCH_PORT=9200"]
+    assert "mounts" not in client
 
 
 @pytest.mark.parametrize("make", [pulumi.Output.from_input, pulumi.Output.secret])

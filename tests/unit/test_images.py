@@ -224,6 +224,20 @@ def test_npm_packages_have_hashes_and_locks_name_no_host() -> None:
         assert re.fullmatch(r"\d+\.\d+\.\d+", version)
 
 
+def test_jars_are_downloaded_by_hash() -> None:
+    locks = sorted(content.RECIPES.glob("*/jars.lock"))
+    assert [lock.parent.name for lock in locks] == ["opensearch"]
+    for lock in locks:
+        for line in lock.read_text().splitlines():
+            digest, target, path = line.split(" ")
+            assert re.fullmatch(r"[0-9a-f]{64}", digest)
+            # The path in Maven's repository: GROUP/ARTIFACT/VERSION/ARTIFACT-VERSION.jar
+            *_, artifact, version, file = path.split("/")
+            assert file == f"{artifact}-{version}.jar" == target.rpartition("/")[2]
+        download = (lock.parent / "download.sh").read_text()
+        assert "sha256sum --check --strict" in download
+
+
 def test_downloaded_programs_are_pinned_and_renovate_updates_them() -> None:
     versions: dict[str, set[str]] = {}
     for name in RECIPES:

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from strata.components import AppJob, AppJobArgs, Datastore, DatastoreArgs
+from strata.components.engines.opensearch import OPENSEARCH
 from strata.components.engines.redis_cluster import REDIS_CLUSTER
 from strata.model import Capability, GpuMode, Resources, Tmpfs
 from strata.policies.crossguard import judge as judged
@@ -64,6 +65,7 @@ def everything(stack: Stack) -> None:
     """Each kind of object that there is."""
     reference(stack)
     Datastore("store", DatastoreArgs(stack=stack, engine=REDIS_CLUSTER))
+    Datastore("search", DatastoreArgs(stack=stack, engine=OPENSEARCH))
     AppJob(
         "migrate",
         AppJobArgs(stack=stack, image="application", command=("true",), resources=SMALL),

@@ -1,0 +1,151 @@
+"""OpenSearch on real Docker: a document outlives a killed process, and health can fail."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from strata.images.build import build
+from strata.images.choose import choose
+from strata.images.source import resolve
+from tests.docker.conftest import remove
+from tests.docker.faults import hanging
+from tests.project import TEST_SYSTEMS, Project
+from tests.wait import until
+
+STACK = "pytest-opensearch"
+
+# With the variables that the connection sets.
+REQUEST = """
+import os, sys, urllib.request
+address = "http://{SEARCH_HOST}:{SEARCH_PORT}".format(**os.environ)
+method, path, body = sys.argv[1:]
+headers = {"Content-Type": "application/json"}
+request = urllib.request.Request(address + path, body.encode() or None, headers, method=method)
+print(urllib.request.urlopen(request, timeout=10).read().decode())
+"""
+
+
+@pytest.fixture(scope="module")
+def search(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    remove(engine, STACK)
+    project = Project(
+        tmp_path_factory.mktemp("opensearch") / "project",
+        STACK,
+        {"system": "opensearch"},
+        systems=TEST_SYSTEMS,
+    )
+    up = project.up()
+    if up.status != 0:
+        project.destroy()
+        remove(engine, STACK)
+    assert up.status == 0, up.output
+    yield project
+    destroyed = project.destroy()
+    remove(engine, STACK)
+    assert destroyed.status == 0, destroyed.output
+
+
+@pytest.fixture
+def store(engine: Any, search: Project) -> Any:
+    """The container of OpenSearch."""
+    return engine.containers.get(f"strata-{search.stack}-store-1")
+
+
+@pytest.fixture
+def client(engine: Any, search: Project) -> Any:
+    """The container of a linked service."""
+    return engine.containers.get(f"strata-{search.stack}-client-1")
+
+
+def send(client: Any, method: str, path: str, body: str = "") -> tuple[int, str]:
+    """Sends a request from the client. Returns the status of the process and its output."""
+    status, output = client.exec_run(["python3", "-c", REQUEST, method, path, body])
+    return status, output.decode()
+
+
+def answer(client: Any, method: str, path: str, body: str = "") -> Any:
+    status, output = send(client, method, path, body)
+    assert status == 0, output
+    return json.loads(output)
+
+
+def health(container: Any) -> str:
+    container.reload()
+    status: str = container.attrs["State"]["Health"]["Status"]
+    return status
+
+
+def test_the_heap_is_half_of_the_memory_limit(store: Any, client: Any) -> None:
+    (node,) = answer(client, "GET", "/_nodes/jvm")["nodes"].values()
+    heap_bytes = node["jvm"]["mem"]["heap_max_in_bytes"]
+    assert heap_bytes == store.attrs["HostConfig"]["Memory"] // 2
+
+
+def test_a_document_outlives_a_killed_process(store: Any, client: Any) -> None:
+    document = json.dumps({"text": "the quick brown fox"})
+    written = answer(client, "PUT", "/documents/_doc/1?refresh=true", document)
+    assert written["result"] == "created"
+    (process,) = [line for line in store.top()["Processes"] if "org.opensearch" in line[-1]]
+    restarts = store.attrs["RestartCount"]
+    os.kill(int(process[1]), signal.SIGKILL)
+
+    def restarted() -> bool:
+        store.reload()
+        again: bool = store.attrs["RestartCount"] > restarts
+        return again and health(store) == "healthy"
+
+    until(restarted, "Docker starts it again")
+    found = answer(client, "GET", "/documents/_search?q=text:fox")["hits"]["hits"]
+    assert [(hit["_id"], hit["_source"]["text"]) for hit in found] == [("1", "the quick brown fox")]
+
+
+def test_it_is_unhealthy_while_it_hangs(store: Any, client: Any) -> None:
+    with hanging(store):
+        until(lambda: health(store) == "unhealthy", "its health check fails")
+    until(lambda: health(store) == "healthy", "its health check passes again")
+    assert answer(client, "GET", "/_cluster/health")["timed_out"] is False
+
+
+def test_the_exporter_reads_what_the_alerts_use(engine: Any, client: Any) -> None:
+    """The system of this test isn't observed."""
+    build(engine, ["elasticsearch-exporter"], choose()[0], lambda _name, _state: None)
+    running = engine.containers.run(
+        resolve("elasticsearch-exporter", choose()[0]),
+        ["--es.uri=http://store:9200"],
+        network_mode=f"container:{client.id}",
+        detach=True,
+    )
+    try:
+        read = (
+            "import urllib.request;"
+            " print(urllib.request.urlopen('http://127.0.0.1:9114/metrics').read().decode())"
+        )
+
+        def scraped() -> str:
+            status, output = client.exec_run(["python3", "-c", read])
+            return output.decode() if status == 0 else ""
+
+        every = until(scraped, "the exporter answers").splitlines()
+        lines = [line for line in every if line and not line.startswith("#")]
+        names = {line.partition("{")[0] for line in lines}
+        assert names >= {
+            "elasticsearch_breakers_tripped",
+            "elasticsearch_filesystem_data_available_bytes",
+            "elasticsearch_indices_docs",
+            "elasticsearch_indices_indexing_index_total",
+            "elasticsearch_indices_search_query_time_seconds",
+            "elasticsearch_indices_search_query_total",
+            "elasticsearch_indices_store_size_bytes",
+            "elasticsearch_thread_pool_rejected_count",
+        }
+        values = dict(line.rsplit(" ", 1) for line in lines)
+        assert values['elasticsearch_scrape_success{collector="cluster-info"}'] == "1"
+        assert values['elasticsearch_cluster_health_status{cluster="store",color="red"}'] == "0"
+        heap = [name for name in values if name.startswith("elasticsearch_jvm_memory_max_bytes")]
+        assert any('area="heap"' in name and float(values[name]) > 0 for name in heap)
+    finally:
+        running.remove(force=True)
