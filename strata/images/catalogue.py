@@ -65,6 +65,7 @@ _IMAGES = (
         # Only systems with a search index use it.
         on_demand=True,
     ),
+    Image(name="questdb", purpose="QuestDB 9", on_demand=True),
     Image(name="nginx", purpose="NGINX, the gateway", upstream=pins.NGINX),
     Image(
         name="application",

@@ -19,6 +19,7 @@ from strata.components import (
 from strata.components.engines.engine import Engine
 from strata.components.engines.opensearch import OPENSEARCH
 from strata.components.engines.postgres import POSTGRES
+from strata.components.engines.questdb import QUESTDB
 from strata.components.engines.rabbitmq import RABBITMQ
 from strata.components.engines.redis import REDIS
 from strata.model import Endpoint, Gpu, GpuMode, Resources
@@ -134,6 +135,11 @@ def assert_nothing_was_created(recorded: Recorded) -> None:
             datastore(OPENSEARCH, 511),
             ["service data: memory_mib: 511 MiB is less than it needs"],
             id="opensearch",
+        ),
+        pytest.param(
+            datastore(QUESTDB, 511),
+            ["service data: memory_mib: 511 MiB is less than it needs"],
+            id="questdb",
         ),
         pytest.param(
             gateway(names=()),

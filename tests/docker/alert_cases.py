@@ -901,6 +901,22 @@ CASES = (
         )
     ),
     Case(
+        alert="QuestdbTableSuspended",
+        fires={'questdb_suspended_tables{service="series"}': "0x3 2x20"},
+        quiet={"none": {'questdb_suspended_tables{service="series"}': "0x20"}},
+        at="3m",
+        labels={"service": "series"},
+        summary="series has suspended 2 tables: their new rows aren't visible",
+    ),
+    Case(
+        alert="QuestdbUnhandledErrors",
+        fires={'questdb_unhandled_errors_total{service="series"}': "0x3 2x20"},
+        quiet={"none": {'questdb_unhandled_errors_total{service="series"}': "2x20"}},
+        at="2m",
+        labels={"service": "series"},
+        summary="series had errors that it didn't handle",
+    ),
+    Case(
         alert="TracesDropped",
         fires={'otelcol_receiver_refused_spans_total{service="jaeger"}': "0x3 15+15x40"},
         quiet={"takes all": {'otelcol_receiver_refused_spans_total{service="jaeger"}': "4x40"}},

@@ -6,6 +6,7 @@ import pytest
 
 from strata.components import AppJob, AppJobArgs, Datastore, DatastoreArgs
 from strata.components.engines.opensearch import OPENSEARCH
+from strata.components.engines.questdb import QUESTDB
 from strata.components.engines.redis_cluster import REDIS_CLUSTER
 from strata.model import Capability, GpuMode, Resources, Tmpfs
 from strata.policies.crossguard import judge as judged
@@ -66,6 +67,7 @@ def everything(stack: Stack) -> None:
     reference(stack)
     Datastore("store", DatastoreArgs(stack=stack, engine=REDIS_CLUSTER))
     Datastore("search", DatastoreArgs(stack=stack, engine=OPENSEARCH))
+    Datastore("series", DatastoreArgs(stack=stack, engine=QUESTDB))
     AppJob(
         "migrate",
         AppJobArgs(stack=stack, image="application", command=("true",), resources=SMALL),
