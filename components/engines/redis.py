@@ -1,7 +1,7 @@
-"""Redis."""
+"""Redis, with and without persistence."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.exporter import exporter
@@ -22,6 +22,7 @@ from strata.model import (
     Service,
     Severity,
     Text,
+    Tmpfs,
     Unit,
     UserPassword,
 )
@@ -161,7 +162,13 @@ def admin_password(name: str) -> File:
     return File(path=ADMIN_PASSWORD_FILE, content=Secret(name, UserPassword(ADMIN)))
 
 
-def _service(name: str, options: EngineOptions) -> Service:
+# A full cache evicts the least recently used keys.
+PERSISTENT = "appendonly yes\nmaxmemory-policy allkeys-lru\n"
+# Only keys that expire are evicted: a queue doesn't, so a cache beside it can't cost a task.
+EPHEMERAL = 'save ""\nmaxmemory-policy volatile-lru\n'
+
+
+def _service(name: str, options: EngineOptions, storage: str = PERSISTENT) -> Service:
     return Service(
         name=name,
         image="redis",
@@ -174,13 +181,21 @@ def _service(name: str, options: EngineOptions) -> Service:
         files=(
             users(name),
             admin_password(name),
-            File(path=CONFIGURATION_FILE, content=_configuration()),
+            File(path=CONFIGURATION_FILE, content=_configuration(storage)),
         ),
         # On SIGTERM it writes its last changes to disk.
         stop_grace_seconds=30,
         monitoring=MONITORING,
         exporter=redis_exporter(name),
     )
+
+
+def _ephemeral_service(name: str, options: EngineOptions) -> Service:
+    service = _service(name, options, EPHEMERAL)
+    # The image declares a volume at /data.
+    tmpfs = (TMP, Tmpfs(path="/data", size_mib=1))
+    # Stateful, because during a rollout a second one would take a part of the tasks.
+    return replace(service, volumes=(), tmpfs=tmpfs, stateful=True)
 
 
 def redis_exporter(name: str) -> Service:
@@ -212,14 +227,14 @@ def redis_exporter(name: str) -> Service:
     )
 
 
-def _configuration() -> Text:
+def _configuration(storage: str) -> Text:
     return (
         "bind ",
         Listen("redis", separator=" "),
-        f"\nport {PORT}\naclfile {USERS_FILE}\ndir /data\nappendonly yes\nmaxmemory ",
+        f"\nport {PORT}\naclfile {USERS_FILE}\ndir /data\n{storage}maxmemory ",
         # The rest is for copy-on-write during snapshots and for client buffers.
         MemoryMib(0.6),
-        "mb\nmaxmemory-policy allkeys-lru\n",
+        "mb\n",
     )
 
 
@@ -231,4 +246,14 @@ REDIS = Engine(
     resources=Resources(memory_mib=256, cpu=0.5),
     user=USER,
     upgrade="A new version reads the data of older ones; going back requires a backup.",
+)
+
+REDIS_EPHEMERAL = Engine(
+    name="redis-ephemeral",
+    purpose="Redis 8 without persistence: a broker and a cache",
+    workloads=lambda name, options: (_ephemeral_service(name, options),),
+    port="redis",
+    resources=Resources(memory_mib=256, cpu=0.5),
+    user=USER,
+    upgrade="A new version starts empty, as Redis does after every restart.",
 )
