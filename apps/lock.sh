@@ -9,6 +9,7 @@ lock() {
 }
 lock application/requirements
 lock intelligence/requirements
+lock project88/requirements
 lock inference/requirements --no-deps
 lock inference/requirements-cuda --no-deps
 lock inference/model/requirements --no-deps

@@ -74,6 +74,12 @@ OPENSEARCH = (
     "docker.io/opensearchproject/opensearch"
     "@sha256:b5dd1512af2a99748c942cfbbd7f32162623336b210667d0fc6333c6321f171d"
 )
+# Source of the digest: as published deployments pin it, on 28 November 2026.
+# renovate: datasource=docker depName=docker.io/axllent/mailpit tag=v1.31.2
+MAILPIT = (
+    "docker.io/axllent/mailpit"
+    "@sha256:74d609a42ec279aa63c6b4622a6fa9b5408d1ad5b1d76a1c4be40a265ce0863d"
+)
 # renovate: datasource=docker depName=docker.io/library/nginx tag=1.30.5-trixie
 NGINX = (
     "docker.io/library/nginx"

@@ -56,7 +56,15 @@ def configure(service: str) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # One line for each request or reconnection of a library says nothing that our own lines and
     # metrics do not.
-    for noisy in ("httpx", "httpcore", "aio_pika", "aiormq", "psycopg.pool", "uvicorn.access"):
+    for noisy in (
+        "httpx",
+        "httpcore",
+        "aio_pika",
+        "aiormq",
+        "opensearch",
+        "psycopg.pool",
+        "uvicorn.access",
+    ):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     # A trace store that is away is reported by its own alerts.
     for noisy in ("opentelemetry", "urllib3"):

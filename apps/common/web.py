@@ -1,7 +1,7 @@
 """Answers, errors and metrics that every service gives in the same form."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -128,12 +128,22 @@ async def _error(_: Request, error: Exception) -> Response:
     return problem(ERRORS[status], status)
 
 
+def own_routes(health: Handler) -> list[Route]:
+    """The routes that every service has: /health and /metrics."""
+    return [Route("/health", health), Route("/metrics", _metrics)]
+
+
+def error_handlers() -> dict[Any, Callable[[Request, Exception], Coroutine[Any, Any, Response]]]:
+    """The responses to what no route handles, in the form of all errors."""
+    return dict.fromkeys(ERRORS, _error)
+
+
 def application(
     routes: Sequence[Route], health: Handler, lifespan: Lifespan[Starlette]
 ) -> Starlette:
     """A web application with these routes, and /health and /metrics."""
     return Starlette(
-        routes=[*routes, Route("/health", health), Route("/metrics", _metrics)],
-        exception_handlers=dict.fromkeys(ERRORS, _error),
+        routes=[*routes, *own_routes(health)],
+        exception_handlers=error_handlers(),
         lifespan=lifespan,
     )

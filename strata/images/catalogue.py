@@ -105,6 +105,21 @@ _IMAGES = (
         sources=("apps/__init__.py", "apps/common", "apps/intelligence"),
     ),
     Image(
+        name="project88",
+        purpose="the application of project88: web and Celery worker",
+        parent="python",
+        sources=("apps/__init__.py", "apps/common", "apps/project88"),
+        # Only its system uses it.
+        on_demand=True,
+    ),
+    Image(
+        name="mailpit",
+        purpose="Mailpit: receives mail and shows it",
+        kubernetes=pins.MAILPIT,
+        # Only systems that send mail use it.
+        on_demand=True,
+    ),
+    Image(
         name="probe-server",
         purpose="one small HTTP process, for benchmarks and isolation tests",
         parent="python",

@@ -199,7 +199,7 @@ def test_the_recipe_needs_no_buildkit_and_names_no_registry(name: str) -> None:
 def test_packages_are_installed_by_hash_and_locks_name_no_host() -> None:
     folders = (REPOSITORY / "apps", content.RECIPES)
     locks = [lock for folder in folders for lock in sorted(folder.rglob("requirements*.lock"))]
-    assert len(locks) == 6
+    assert len(locks) == 7
     for lock in locks:
         text = lock.read_text()
         assert "://" not in text
@@ -257,6 +257,7 @@ def test_downloaded_programs_are_pinned_and_renovate_updates_them() -> None:
         "github.com/VictoriaMetrics/VictoriaMetrics": 1,
         "github.com/VictoriaMetrics/VictoriaLogs": 1,
         "github.com/jaegertracing/jaeger": 1,
+        "github.com/axllent/mailpit": 1,
     }
 
 
