@@ -91,7 +91,7 @@ def test_celery_gets_the_credentials_by_name_and_accepts_only_json(password_file
     assert password_file.read_text().strip() not in str(configuration)
     with broker.app.connection_for_write(configuration["broker_url"]) as connection:
         assert connection.password is None
-        provider = symbol_by_name(connection.credential_provider)
+        provider = symbol_by_name(str(connection.credential_provider))
     assert provider is broker.Credentials
 
 
@@ -103,13 +103,15 @@ def test_a_task_is_not_delivered_again_while_it_may_run(password_file: Path) -> 
     assert timeout > configuration["task_time_limit"] > configuration["task_soft_time_limit"]
 
 
-class Table(SimpleNamespace):
+class Table:
     """The table of documents, with one row."""
 
     ATTEMPTS_MAX, DONE, FAILED, QUEUED = documents.ATTEMPTS_MAX, "done", "failed", "queued"
 
     def __init__(self, upload: tuple[bytes, str] = (b"Bees make honey.", text.PLAIN)) -> None:
-        super().__init__(status="queued", reason=None, attempts=0, upload=upload, down=False)
+        self.status: str = "queued"
+        self.reason: str | None = None
+        self.attempts, self.upload, self.down = 0, upload, False
 
     @contextlib.contextmanager
     def connection(self, *_: object) -> Iterator[None]:
@@ -162,9 +164,11 @@ class Job:
         self.table, self.index, self.events = table, Index(), Events()
         self.sent: list[tuple[str, str]] = []
         monkeypatch.setattr(tasks, "documents", table)
-        monkeypatch.setattr(tasks.broker, "send", lambda *sent: self.sent.append(sent))
-        stores: Any = (table, self.index, self.events)
-        self.worker = tasks.Worker(*stores, WorkerSettings(smtp_host="mail"))
+        monkeypatch.setattr(broker, "send", lambda *sent: self.sent.append(sent))
+        database: Any = table
+        index: Any = self.index
+        redis: Any = self.events
+        self.worker = tasks.Worker(database, index, redis, WorkerSettings(smtp_host="mail"))
 
 
 def test_a_document_is_indexed_before_it_is_done_and_then_announced(
@@ -339,7 +343,7 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
 
     for name, kind in (("Database", Rows), ("Redis", Cache), ("Search", Hits)):
         monkeypatch.setattr(web, name, lambda _, kind=kind: kind(stores))
-    monkeypatch.setattr(web.broker, "send", send)
+    monkeypatch.setattr(broker, "send", send)
     monkeypatch.setattr(documents, "add", add)
     monkeypatch.setattr(documents, "get", lambda _, found: stores.rows.get(str(found)))
     monkeypatch.setattr(documents, "ensure", lambda _: None)

@@ -10,7 +10,7 @@ from tests.components.stack import HOST, compose, refused
 
 # By system: the memory of the host, for its services, those that observe them, and 1 GiB or 10% for
 # the host itself.
-HOST_GIB = {"node_intelligence": 4}
+HOST_GIB = {"node_intelligence": 4, "project88": 6}
 
 
 @pytest.mark.parametrize("system", HOST_GIB)

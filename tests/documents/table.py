@@ -1,6 +1,6 @@
 """All documents."""
 
-from tests.documents import node_intelligence
+from tests.documents import node_intelligence, project88
 from tests.documents.row import Document
 
-DOCUMENTS: tuple[Document, ...] = (node_intelligence.DOCUMENT,)
+DOCUMENTS: tuple[Document, ...] = (node_intelligence.DOCUMENT, project88.DOCUMENT)

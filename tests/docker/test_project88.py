@@ -1,0 +1,220 @@
+"""project88 on real Docker: a document passes through every store, and outlives its worker."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from tests.apps.pdf import pdf
+from tests.docker.conftest import containers, free_port, remove
+from tests.docker.network import reached
+from tests.project import Project
+from tests.wait import until
+
+STACK = "pytest-project88"
+PAGE = (
+    "The tidal turbine in the Orkney strait delivers power at each turn of the tide.",
+    "A tidal turbine is anchored to the seabed.",
+)
+# What each store has of a document, as the application's own account sees it.
+STORES = """
+import json, sys
+from apps.common import settings
+from apps.project88 import broker
+from apps.project88.database import Database
+from apps.project88.search import Search
+from apps.project88.settings import WebSettings
+
+settings = settings.load(WebSettings)
+with Database(settings).connection() as connection:
+    row = connection.execute(
+        "SELECT status, attempts, length(content), text FROM documents WHERE id = %s", sys.argv[1:]
+    ).fetchone()
+redis = broker.Redis(settings)._client
+search = Search(settings)._client
+search.indices.refresh(index="documents")
+found = search.get(index="documents", id=sys.argv[1], ignore=404)
+print(json.dumps({
+    "row": row,
+    "unacknowledged": redis.hlen("unacked"),
+    "cached": len(redis.keys("searches:*:*")),
+    "indexed": found.get("_source"),
+}))
+"""
+DELETE_INDEX = """
+from apps.common import settings
+from apps.project88.search import Search
+from apps.project88.settings import WebSettings
+Search(settings.load(WebSettings))._client.indices.delete(index="documents")
+"""
+
+
+@pytest.fixture(scope="module")
+def project88(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The system for development, up and healthy. The reference system is observed; this isn't."""
+    remove(engine, STACK)
+    project = Project(
+        tmp_path_factory.mktemp("project88") / "project",
+        STACK,
+        {
+            "system": "project88",
+            "profiles": ["development"],
+            "observability": {"enabled": False},
+            "ports": {port: free_port() for port in ("http", "https")},
+            "services": {"web": {"environment": {"SWEEP_INTERVAL_S": "1", "SWEEP_AFTER_S": "10"}}},
+        },
+    )
+    up = project.up()
+    if up.status != 0:
+        project.destroy()
+        remove(engine, STACK)
+    assert up.status == 0, up.output
+    yield project
+    destroyed = project.destroy()
+    remove(engine, STACK)
+    assert destroyed.status == 0, destroyed.output
+
+
+@pytest.fixture(scope="module")
+def gateway(project88: Project) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=project88.outputs()["urls"]["gateway"], timeout=30) as client:
+        yield client
+
+
+@contextmanager
+def paused(container: Any) -> Iterator[None]:
+    """The container does nothing, until the end."""
+    container.pause()
+    try:
+        yield
+    finally:
+        container.unpause()
+
+
+def post(gateway: httpx.Client, content: bytes, media_type: str = "application/pdf") -> str:
+    headers = {"content-type": media_type}
+    answer = gateway.post("/documents?name=tides", content=content, headers=headers)
+    assert answer.status_code == 202, answer.text
+    identifier: str = answer.json()["id"]
+    return identifier
+
+
+def events(gateway: httpx.Client, identifier: str) -> ClientConnection:
+    return connect(f"ws://{gateway.base_url.netloc.decode()}/events/{identifier}")
+
+
+def python(engine: Any, program: str, *arguments: str) -> str:
+    """What a program prints that runs in the web application's container."""
+    web = containers(engine, STACK)["web"]
+    status, output = web.exec_run(["python3", "-c", program, *arguments])
+    assert status == 0, output.decode()
+    text: str = output.decode()
+    return text
+
+
+def stores(engine: Any, identifier: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(python(engine, STORES, identifier).splitlines()[-1])
+    return found
+
+
+def attempts(worker: Any, identifier: str) -> list[int]:
+    """The attempts to read a document that the worker has logged."""
+    lines = [json.loads(line) for line in worker.logs().splitlines() if line.startswith(b"{")]
+    return [
+        line["attempt"]
+        for line in lines
+        if line["message"] == "reading" and line["id"] == identifier
+    ]
+
+
+def found(gateway: httpx.Client, query: str) -> list[str]:
+    answer = gateway.get("/search", params={"q": query})
+    assert answer.status_code == 200, answer.text
+    return [result["id"] for result in answer.json()["results"]]
+
+
+def test_a_document_passes_through_every_store(
+    engine: Any, project88: Project, gateway: httpx.Client
+) -> None:
+    with ExitStack() as opened:
+        with paused(containers(engine, STACK)["worker"]):
+            identifier = post(gateway, pdf(*PAGE))
+            socket = opened.enter_context(events(gateway, identifier))
+            before = stores(engine, identifier)
+            assert before["row"] == ["queued", 0, len(pdf(*PAGE)), None]
+            assert before["indexed"] is None
+            with pytest.raises(TimeoutError):
+                socket.recv(timeout=1)
+        message = json.loads(socket.recv(timeout=60))
+    assert (message["id"], message["status"]) == (identifier, "done")
+    assert "tidal turbine" in message["keywords"]
+
+    assert found(gateway, "seabed") == [identifier]
+    after = stores(engine, identifier)
+    status, attempts, _, text = after["row"]
+    assert (status, attempts, text.split()[:3]) == ("done", 1, ["The", "tidal", "turbine"])
+    assert after["indexed"] == {"name": "tides", "text": text, "keywords": message["keywords"]}
+    assert (after["unacknowledged"], after["cached"]) == (0, 1)
+
+    def mails() -> list[str]:
+        answer = gateway.get("/mail/api/v1/messages").json()
+        return [one["Subject"] for one in answer["messages"]]
+
+    until(lambda: f"Document {identifier} is done" in mails(), "the notice is caught")
+
+
+def test_a_document_that_cannot_be_read_fails_with_the_reason(gateway: httpx.Client) -> None:
+    with events(gateway, post(gateway, b"no PDF")) as socket:
+        message = json.loads(socket.recv(timeout=60))
+    assert (message["status"], message["reason"]) == ("failed", "the PDF is malformed")
+
+
+def test_a_document_outlives_its_worker(engine: Any, gateway: httpx.Client) -> None:
+    services = containers(engine, STACK)
+    worker = services["worker"]
+    with paused(services["search"]):
+        identifier = post(gateway, b"Puffins nest in burrows on the cliffs.", "text/plain")
+        until(lambda: attempts(worker, identifier) == [1], "the worker has it")
+        # The process, not the container: Docker restarts what dies, not what it was told to kill.
+        os.kill(worker.attrs["State"]["Pid"], signal.SIGKILL)
+        health = gateway.get("/health")
+        assert health.json()["dependencies"]["opensearch"] != "ok"
+    with events(gateway, identifier) as socket:
+        assert json.loads(socket.recv(timeout=90))["status"] == "done"
+    assert found(gateway, "puffins") == [identifier]
+    assert attempts(worker, identifier) == [1, 2]
+
+
+def test_the_index_is_built_again_from_the_database(engine: Any, gateway: httpx.Client) -> None:
+    identifier = post(gateway, b"Gannets dive for herring.", "text/plain")
+    with events(gateway, identifier) as socket:
+        assert json.loads(socket.recv(timeout=60))["status"] == "done"
+    python(engine, DELETE_INDEX)
+    assert gateway.get("/search", params={"q": "herring"}).status_code == 503
+    web = containers(engine, STACK)["web"]
+    status, output = web.exec_run(["python3", "-m", "apps.project88.reindex"])
+    assert (status, b"indexed again" in output) == (0, True)
+    assert found(gateway, "herring") == [identifier]
+
+
+def test_every_pair_of_services(engine: Any, project88: Project) -> None:
+    allowed = {
+        (link["client"], link["server"], int(link["port"])) for link in project88.outputs()["links"]
+    }
+    assert ("worker", "mail", 1025) in allowed
+    assert reached(containers(engine, STACK)) == allowed
+
+
+def test_health_fails_without_a_store_that_it_needs(engine: Any, gateway: httpx.Client) -> None:
+    assert gateway.get("/health").status_code == 200
+    with paused(containers(engine, STACK)["redis"]):
+        answer = gateway.get("/health")
+        assert answer.status_code == 503
+        assert answer.json()["dependencies"]["redis"] != "ok"
+        assert answer.json()["dependencies"]["postgresql"] == "ok"
