@@ -180,8 +180,8 @@ DOCUMENT = Document(
             69,
             70,
             (Field("api", "restart", "unless-stopped"),),
-            "Docker restarts a process that ends, not one that is unhealthy; Kubernetes restarts both. An"
-            " alert reports the unhealthy.",
+            "A container whose checks fail for two minutes is restarted, on Docker too: a restart doesn't"
+            " bring back a store that is down. An alert reports it sooner.",
         ),
         Row(
             71,
