@@ -36,10 +36,8 @@ class Credentials(CredentialProvider):
     def __init__(self) -> None:
         self._settings = settings.load(BrokerSettings)
 
-    def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        password = secret.read(self._settings.redis_password_file)
-        user = self._settings.redis_user
-        return (user, password) if user else (password,)
+    def get_credentials(self) -> tuple[str, str]:
+        return (self._settings.redis_user, secret.read(self._settings.redis_password_file))
 
 
 def _configuration() -> dict[str, Any]:

@@ -7,9 +7,8 @@ from apps.common.settings import DatabaseSettings, ListenSettings, RedisSettings
 
 
 class BrokerSettings(RedisSettings):
-    """Redis. `redis_user`: None is the default user."""
+    """Redis."""
 
-    redis_user: str | None = None
     cache_seconds: int = Field(default=60, ge=1)
 
 

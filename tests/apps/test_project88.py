@@ -80,9 +80,9 @@ def password_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_broker_reads_its_password_for_each_connection(password_file: Path) -> None:
     provider = broker.Credentials()
-    assert provider.get_credentials() == ("first",)
+    assert provider.get_credentials() == ("strata", "first")
     password_file.write_text("second\n")
-    assert provider.get_credentials() == ("second",)
+    assert provider.get_credentials() == ("strata", "second")
 
 
 def test_celery_gets_the_credentials_by_name_and_accepts_only_json(password_file: Path) -> None:

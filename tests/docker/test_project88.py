@@ -43,7 +43,7 @@ found = search.get(index="documents", id=sys.argv[1], ignore=404)
 print(json.dumps({
     "row": row,
     "unacknowledged": redis.hlen("unacked"),
-    "cached": len(redis.keys("searches:*:*")),
+    "cached": len(list(redis.scan_iter("searches:*:*"))),
     "indexed": found.get("_source"),
 }))
 """

@@ -60,10 +60,9 @@ def pause(running: dict[str, Any]) -> None:
 
 def hang(running: dict[str, Any]) -> None:
     server = running["server"]
-    # Its own child: tini forwards signals, and doesn't stop.
-    children = Path(f"/proc/{server.attrs['State']['Pid']}/task").glob("*/children")
-    for child in " ".join(each.read_text() for each in children).split():
-        os.kill(int(child), signal.SIGSTOP)
+    for process in server.top()["Processes"]:
+        if process[1] != str(server.attrs["State"]["Pid"]):  # The init, which forwards signals.
+            os.kill(int(process[1]), signal.SIGSTOP)
 
     def is_unhealthy() -> bool:
         server.reload()

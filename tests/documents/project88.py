@@ -150,7 +150,7 @@ docker exec strata-dev-web-1 python3 -m apps.project88.reindex
                 Source("components/engines/redis.py", 'save ""'),
                 Source("components/engines/redis.py", "volatile-lru"),
             ),
-            "Redis 8 instead of 7, with a password. Above its memory, it evicts cached searches and never a"
+            "Redis 8 instead of 7, with users and passwords. Above its memory, it evicts cached searches and never a"
             " task.",
         ),
         Row(

@@ -1,4 +1,4 @@
-"""Every system is planned on every stack by the real engine, and the policy packs find nothing."""
+"""Every system is planned on every stack by the real engine, and violates no mandatory rule of the packs."""
 
 import pytest
 
@@ -10,8 +10,7 @@ SYSTEMS = [system for system in checking.systems() if system != "reference"]
 
 @pytest.mark.parametrize("stack", checking.stacks())
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_the_packs_find_nothing(system: str, stack: str) -> None:
+def test_no_mandatory_rule_is_violated(system: str, stack: str) -> None:
     report = checking.preview(system, stack)
-    found = [str(result) for result in report.summary.results]
     assert report.passed, report.output
-    assert (report.output, found) == ("", [])
+    assert report.summary.results, "the packs ran: some advice always applies"
