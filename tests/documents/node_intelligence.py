@@ -425,7 +425,7 @@ DOCUMENT = Document(
         Row(
             191,
             191,
-            (Source("tests/engine/test_systems.py", "def test_the_packs_find_nothing"),),
+            (Source("tests/engine/test_systems.py", "def test_no_mandatory_rule_is_violated"),),
             "The policy packs judge the plans of both stacks.",
         ),
         Row(

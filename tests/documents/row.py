@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from tests.documents.plan import Plan, look
@@ -150,30 +151,31 @@ class Document:
     def path(self) -> str:
         return f"docs/systems/documents/{self.system}.md"
 
-    @property
+    @cached_property
     def lines(self) -> list[str]:
         return (REPOSITORY / self.path).read_text().splitlines()
 
-    @property
+    @cached_property
     def headings(self) -> dict[int, str]:
         """The headings by line number, those in code left out."""
         return {
             number: line.lstrip("# ")
-            for number, line, in_code in self._numbered()
+            for number, line, in_code in self._numbered
             if line.startswith("#") and not in_code
         }
 
-    @property
+    @cached_property
     def content(self) -> set[int]:
         """The numbers of the lines that say something: no headings, blank lines or fences of code."""
         return {
             number
-            for number, line, _ in self._numbered()
+            for number, line, _ in self._numbered
             if any(map(str.isalnum, line))
             and not line.strip().startswith("```")
             and number not in self.headings
         }
 
+    @cached_property
     def _numbered(self) -> list[tuple[int, str, bool]]:
         in_code, numbered = False, []
         for number, line in enumerate(self.lines, start=1):
@@ -185,7 +187,7 @@ class Document:
         """The lines of a row in Markdown, without marks of lists."""
         return [
             f"`{line.strip()}`" if in_code else line.strip().removeprefix("- ")
-            for number, line, in_code in self._numbered()
+            for number, line, in_code in self._numbered
             if number in self.content and row.first <= number <= row.last
         ]
 
