@@ -112,8 +112,8 @@ def events(gateway: httpx.Client, identifier: str) -> ClientConnection:
 def python(engine: Any, program: str, *arguments: str) -> str:
     """What a program prints that runs in the web application's container."""
     web = containers(engine, STACK)["web"]
-    status, output = web.exec_run(["python3", "-c", program, *arguments])
-    assert status == 0, output.decode()
+    status, (output, errors) = web.exec_run(["python3", "-c", program, *arguments], demux=True)
+    assert status == 0, errors.decode()
     text: str = output.decode()
     return text
 

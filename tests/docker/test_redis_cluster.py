@@ -169,7 +169,7 @@ def test_a_replica_takes_over_when_its_primary_is_killed(engine: Any, cluster: P
     until(is_replica, "the killed node is a replica")
     again = cluster.up()
     assert again.status == 0, again.output
-    assert "22 unchanged" in again.output
+    assert "20 unchanged" in again.output
 
 
 def test_all_nodes_are_backed_up_and_restored(
