@@ -11,6 +11,7 @@ import signal
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ ADDRESSES = IPv4Network("10.127.0.0/16")
 """Outside of the default ranges of stacks (10.128.0.0/9)."""
 PORTS = {"http": 28080, "https": 28443, "dashboards": 28428, "logs": 29428}
 STACK = "bench"
+SETTLED_SECONDS = 120
 PREFIX = f"strata-{STACK}-compose"
 
 
@@ -107,6 +109,18 @@ class Bench:
         listed: list[Any] = self._client.containers.list(filters={"label": label})
         return listed
 
+    def _settle(self) -> None:
+        """Waits for Docker's own health checks. Strata doesn't, so some are due after a first `up`, and
+        the next one would run them itself."""
+        deadline = time.monotonic() + SETTLED_SECONDS
+        while any(
+            each.attrs["State"].get("Health", {}).get("Status") == "starting"
+            for each in self.containers()
+        ):
+            if time.monotonic() > deadline:
+                raise BenchmarkError("the stack isn't healthy", "look at `docker ps`")
+            time.sleep(0.2)
+
     def run(self, subject: Subject, rounds: int, folder: Path) -> dict[str, Times]:
         """Measures the subject and its peer in turn, `rounds` times."""
         if subject.observability:
@@ -126,6 +140,7 @@ class Bench:
                 log(f"{subject.title}: round {number} of {rounds}, {tool.name}")
                 for phase, arguments in zip(PHASES, (tool.up, tool.up, tool.down), strict=True):
                     times[tool.name][phase].append(tool.run(*arguments))
+                    self._settle()
                 # Leftovers would disturb the other tool.
                 self.clear()
         return times
