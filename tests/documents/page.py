@@ -40,7 +40,7 @@ def text(document: Document) -> str:
         "\n".join(_services(document, composition)),
         document.usage.strip(),
         "## The document, line by line",
-        f"[The document](documents/{document.system}.md) is unchanged.",
+        f"[The document](documents/{document.system}.md) is unchanged, apart from its encoding.",
         *_tables(document),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
