@@ -99,9 +99,10 @@ def make_environment(group: str) -> None:
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
     run(command, log, "installing the packages", environment)
-    # A shell may set PYTHONDONTWRITEBYTECODE, and compile at each run what isn't compiled here.
+    # A shell may set PYTHONDONTWRITEBYTECODE, and compile at each run what isn't compiled here. compileall doesn't
+    # follow the links in `strata`.
     settings = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(layout.root)}
-    program = [str(layout.root / name) for name in ("strata", "systems")]
+    program = [str(layout.root / name) for name in ("strata", "components", "systems")]
     compile_program = [python, "-m", "compileall", "-q", *program]
     run(compile_program, log, "compiling the program", settings)
     if group != "docker":
