@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -49,6 +50,27 @@ def engine() -> Any:
 def remove(engine: Any, stack: str) -> None:
     """Removes everything with the label of a test's stack that Pulumi may have left."""
     leftovers.remove(engine, {STACK: stack}, volumes=True)
+
+
+@contextmanager
+def running(engine: Any, project: Project) -> Iterator[Project]:
+    """The project's stack, up and healthy. Nothing of it is left at the end, whatever happens."""
+    remove(engine, project.stack)
+    try:
+        up = project.up()
+        assert up.status == 0, up.output
+        yield project
+    finally:
+        destroyed = project.destroy()
+        remove(engine, project.stack)
+    assert destroyed.status == 0, destroyed.output
+
+
+def health(container: Any) -> str:
+    """The health of a container, as the engine reports it now."""
+    container.reload()
+    status: str = container.attrs["State"]["Health"]["Status"]
+    return status
 
 
 class Receiver:

@@ -12,7 +12,7 @@ import pytest
 
 from strata.images.choose import choose
 from strata.images.source import resolve
-from tests.docker.conftest import containers, free_port, remove
+from tests.docker.conftest import containers, free_port, running
 from tests.docker.network import reached
 from tests.project import REPOSITORY, Project
 from tests.wait import until
@@ -24,7 +24,6 @@ VALUES = [10.0, 12.0, 14.0, 16.0, 500.0, 20.0, 22.0]
 
 @pytest.fixture(scope="module")
 def stack(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    remove(engine, STACK)
     project = Project(
         tmp_path_factory.mktemp("node") / "project",
         STACK,
@@ -34,12 +33,8 @@ def stack(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
             "network": {"range": "172.28.0.0/16"},
         },
     )
-    up = project.up()
-    assert up.status == 0, up.output
-    yield project
-    destroyed = project.destroy()
-    remove(engine, STACK)
-    assert destroyed.status == 0, destroyed.output
+    with running(engine, project):
+        yield project
 
 
 @pytest.fixture(scope="module")

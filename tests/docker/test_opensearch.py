@@ -11,7 +11,7 @@ import pytest
 from strata.images.build import build
 from strata.images.choose import choose
 from strata.images.source import resolve
-from tests.docker.conftest import remove
+from tests.docker.conftest import health, running
 from tests.docker.faults import hanging
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
@@ -31,22 +31,14 @@ print(urllib.request.urlopen(request, timeout=10).read().decode())
 
 @pytest.fixture(scope="module")
 def search(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    remove(engine, STACK)
     project = Project(
         tmp_path_factory.mktemp("opensearch") / "project",
         STACK,
         {"system": "opensearch"},
         systems=TEST_SYSTEMS,
     )
-    up = project.up()
-    if up.status != 0:
-        project.destroy()
-        remove(engine, STACK)
-    assert up.status == 0, up.output
-    yield project
-    destroyed = project.destroy()
-    remove(engine, STACK)
-    assert destroyed.status == 0, destroyed.output
+    with running(engine, project):
+        yield project
 
 
 @pytest.fixture
@@ -71,12 +63,6 @@ def answer(client: Any, method: str, path: str, body: str = "") -> Any:
     status, output = send(client, method, path, body)
     assert status == 0, output
     return json.loads(output)
-
-
-def health(container: Any) -> str:
-    container.reload()
-    status: str = container.attrs["State"]["Health"]["Status"]
-    return status
 
 
 def test_the_heap_is_half_of_the_memory_limit(store: Any, client: Any) -> None:
@@ -113,7 +99,7 @@ def test_it_is_unhealthy_while_it_hangs(store: Any, client: Any) -> None:
 def test_the_exporter_reads_what_the_alerts_use(engine: Any, client: Any) -> None:
     """The system of this test isn't observed."""
     build(engine, ["elasticsearch-exporter"], choose()[0], lambda _name, _state: None)
-    running = engine.containers.run(
+    exporter = engine.containers.run(
         resolve("elasticsearch-exporter", choose()[0]),
         ["--es.uri=http://store:9200"],
         network_mode=f"container:{client.id}",
@@ -148,4 +134,4 @@ def test_the_exporter_reads_what_the_alerts_use(engine: Any, client: Any) -> Non
         heap = [name for name in values if name.startswith("elasticsearch_jvm_memory_max_bytes")]
         assert any('area="heap"' in name and float(values[name]) > 0 for name in heap)
     finally:
-        running.remove(force=True)
+        exporter.remove(force=True)

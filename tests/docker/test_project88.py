@@ -12,7 +12,7 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from tests.apps.pdf import pdf
-from tests.docker.conftest import containers, free_port, remove
+from tests.docker.conftest import containers, free_port, running
 from tests.docker.network import reached
 from tests.project import Project
 from tests.wait import until
@@ -58,7 +58,6 @@ Search(settings.load(WebSettings))._client.indices.delete(index="documents")
 @pytest.fixture(scope="module")
 def project88(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The system for development, up and healthy. The reference system is observed; this isn't."""
-    remove(engine, STACK)
     project = Project(
         tmp_path_factory.mktemp("project88") / "project",
         STACK,
@@ -70,15 +69,8 @@ def project88(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "services": {"web": {"environment": {"SWEEP_INTERVAL_S": "1", "SWEEP_AFTER_S": "10"}}},
         },
     )
-    up = project.up()
-    if up.status != 0:
-        project.destroy()
-        remove(engine, STACK)
-    assert up.status == 0, up.output
-    yield project
-    destroyed = project.destroy()
-    remove(engine, STACK)
-    assert destroyed.status == 0, destroyed.output
+    with running(engine, project):
+        yield project
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.docker.conftest import remove
+from tests.docker.conftest import health, running
 from tests.docker.faults import hanging
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
@@ -33,22 +33,14 @@ except urllib.error.HTTPError as error:
 
 @pytest.fixture(scope="module")
 def series(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    remove(engine, STACK)
     project = Project(
         tmp_path_factory.mktemp("questdb") / "project",
         STACK,
         {"system": "questdb"},
         systems=TEST_SYSTEMS,
     )
-    up = project.up()
-    if up.status != 0:
-        project.destroy()
-        remove(engine, STACK)
-    assert up.status == 0, up.output
-    yield project
-    destroyed = project.destroy()
-    remove(engine, STACK)
-    assert destroyed.status == 0, destroyed.output
+    with running(engine, project):
+        yield project
 
 
 @pytest.fixture
@@ -72,12 +64,6 @@ def send(
     assert status == 0, output.decode()
     text: str = output.decode().strip()
     return text
-
-
-def health(container: Any) -> str:
-    container.reload()
-    status: str = container.attrs["State"]["Health"]["Status"]
-    return status
 
 
 def test_a_wrong_password_is_rejected(client: Any) -> None:
