@@ -39,7 +39,8 @@ class AppJob(WorkloadComponent):
         path = f"job {name}"
         check_types(path, args)
         problems = [*args.problems(path, args.environment), *check_gpu(path, args.gpu)]
-        super().__init__("AppJob", [describe(name, args)], args.stack, problems, opts)
+        job = describe(name, args.without(args.stack.composition.excluded))
+        super().__init__("AppJob", [job], args.stack, problems, opts)
 
 
 def describe(name: str, args: AppJobArgs) -> Job:

@@ -42,7 +42,8 @@ class AppService(WorkloadComponent):
         self, name: str, args: AppServiceArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         check_types(f"service {name}", args)
-        super().__init__("AppService", [describe(name, args)], args.stack, check(name, args), opts)
+        service = describe(name, args.without(args.stack.composition.excluded))
+        super().__init__("AppService", [service], args.stack, check(name, args), opts)
 
 
 def check(name: str, args: AppServiceArgs) -> Iterator[Problem]:

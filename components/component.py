@@ -30,7 +30,7 @@ class WorkloadComponent(pulumi.ComponentResource):
     ) -> None:
         main = workloads[0]
         # Before the resource is registered, so that the stack reports a duplicate name, not the engine.
-        stack.add(workloads, self, problems)
+        stack.add(workloads, self, problems, main.name)
         super().__init__(
             f"strata:components:{type_name}",
             main.name,

@@ -1,7 +1,8 @@
 """Connections of applications to datastores: endpoint, user, password and certificate authority."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from strata.errors import Problem
 from strata.model import Endpoint, File, Secret, Text, authority_certificate
@@ -20,9 +21,9 @@ class Connection:
     """
 
     endpoint: Endpoint
-    user: str | None
-    database: str | None
-    password: Secret | None
+    user: str | None = None
+    database: str | None = None
+    password: Secret | None = None
     tls: bool = False
     after: tuple[str, ...] = ()
 
@@ -60,12 +61,30 @@ class Dependencies:
     `connections`: datastores, by the prefix of their variables (see `Connection.environment`).
     `calls`: endpoints, by the variable that is set to the endpoint's URL. `links`: endpoints that
     need no variable. All three are links; the application can reach nothing else, unless `egress`
-    allows the internet.
+    allows the internet. What names a service that the stack's settings leave out has no effect: the
+    application gets neither a link nor variables nor files.
     """
 
     connections: Mapping[str, Connection] = field(default_factory=dict)
     calls: Mapping[str, Endpoint] = field(default_factory=dict)
     links: tuple[Endpoint, ...] = ()
+
+    def without(self, services: Set[str]) -> Self:
+        """The same without what depends on these services."""
+        return replace(
+            self,
+            connections={
+                prefix: connection
+                for prefix, connection in self.connections.items()
+                if connection.endpoint.service not in services
+            },
+            calls={
+                name: endpoint
+                for name, endpoint in self.calls.items()
+                if endpoint.service not in services
+            },
+            links=tuple(each for each in self.links if each.service not in services),
+        )
 
     @property
     def variables(self) -> Mapping[str, Text]:

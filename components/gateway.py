@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -112,7 +112,8 @@ class Route:
 class GatewayArgs:
     """The arguments of a `Gateway`. Only `stack` and `routes` are required.
 
-    `http` and `https`: the published ports. `names`: the host names of the certificate, which the
+    `http` and `https`: the published ports. A route to a service that the stack's settings leave out has
+    no effect. `names`: the host names of the certificate, which the
     stack's authority issues (output `certificateAuthority`).
     """
 
@@ -131,7 +132,10 @@ class Gateway(WorkloadComponent):
         self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         check_types(f"service {name}", args)
-        super().__init__("Gateway", [describe(name, args)], args.stack, check(name, args), opts)
+        excluded = args.stack.composition.excluded
+        routes = tuple(each for each in args.routes if each.endpoint.service not in excluded)
+        gateway = describe(name, replace(args, routes=routes))
+        super().__init__("Gateway", [gateway], args.stack, check(name, args), opts)
 
 
 def check(name: str, args: GatewayArgs) -> Iterator[Problem]:

@@ -37,9 +37,10 @@ class GpuService(WorkloadComponent):
         self, name: str, args: GpuServiceArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         check_types(f"service {name}", args)
+        service = describe(name, args.without(args.stack.composition.excluded), args.gpu)
         super().__init__(
             "GpuService",
-            [describe(name, args, args.gpu)],
+            [service],
             args.stack,
             [*check(name, args), *check_gpu(f"service {name}", args.gpu)],
             opts,

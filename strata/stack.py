@@ -76,8 +76,10 @@ class Stack:
         workloads: Iterable[Workload],
         component: pulumi.Resource,
         problems: Iterable[Problem] = (),
+        main: str | None = None,
     ) -> None:
-        """Adds the workloads of a component, and what is wrong with the component's arguments.
+        """Adds the workloads of a component, and what is wrong with the component's arguments. They are
+        parts of the workload `main`.
 
         Raises `InvalidStackError` at once for a name that is taken: the engine would report the
         second resource of that name in its own words.
@@ -88,7 +90,7 @@ class Stack:
                 fix = "give each service and job a name that no other has"
                 taken = Problem(workload.path, "this name is used twice", fix)
                 raise_problems([*self._problems, taken])
-            self.composition.add(workload)
+            self.composition.add(workload, main)
             self._components[workload.name] = component
 
     def add_observer(self, observer: Observer, component: pulumi.Resource) -> None:

@@ -6,6 +6,7 @@ gateway -> web -> redis (the queue) -> worker -> search; db keeps everything.
 from strata.components import (
     AppService,
     AppServiceArgs,
+    Connection,
     Datastore,
     DatastoreArgs,
     Gateway,
@@ -65,8 +66,7 @@ def compose(stack: Stack) -> None:
             probe=Probe(check=HttpProbe(port=8025, path="/mail/readyz", address="$LISTEN_ADDRESS")),
         ),
     )
-    smtp, page = mail.endpoint("smtp"), mail.endpoint()
-    pages = (Route(path="/mail/", endpoint=page, websocket=True, timeout_seconds=600),)
+    smtp = Connection(endpoint=mail.endpoint("smtp"))
     web = AppService(
         "web",
         AppServiceArgs(
@@ -98,12 +98,8 @@ def compose(stack: Stack) -> None:
             port=None,
             resources=Resources(memory_mib=512, cpu=1),
             log_rotation=LOGS,
-            connections=connections,
+            connections={**connections, "SMTP": smtp},
             calls=observability.traces,
-            links=(smtp,) if development else (),
-            environment={"SMTP_HOST": smtp.host, "SMTP_PORT": str(smtp.number)}
-            if development
-            else {},
             probe=Probe(
                 check=ExecProbe(command=("bash", "-c", PING)),
                 interval_seconds=30,
@@ -125,7 +121,7 @@ def compose(stack: Stack) -> None:
                     path="/events/", endpoint=web.endpoint(), websocket=True, timeout_seconds=600
                 ),
                 *(Route(path=path, endpoint=web.endpoint()) for path in ("/search", "/health")),
-                *(pages if development else ()),
+                Route(path="/mail/", endpoint=mail.endpoint(), websocket=True, timeout_seconds=600),
                 *observability.dashboards,
             ),
         ),

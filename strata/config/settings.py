@@ -94,10 +94,13 @@ class VolumeSettings(BaseSettings):
 class ServiceSettings(BaseSettings):
     """Overrides for one service or job. A missing key keeps the component's value.
 
-    `image` replaces its image, on GPUs too. `environment` is merged into the component's variables.
+    `enabled` adds it to the stack or leaves it out, whatever its profiles; without it, its clients get
+    neither a link nor variables nor files for it. `image` replaces its image, on GPUs too. `environment`
+    is merged into the component's variables.
     `volumes` is keyed by the name of a volume.
     """
 
+    enabled: bool | None = None
     image: str | None = None
     environment: dict[str, str] | None = None
     volumes: dict[str, VolumeSettings] | None = None

@@ -1,6 +1,6 @@
 """All workloads of a stack together."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Set
 from graphlib import CycleError, TopologicalSorter
 
 from strata.errors import Problem
@@ -22,16 +22,22 @@ class Composition:
         self._profiles: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
-        """Whether a workload of this name was added, even if its profile is disabled."""
+        """Whether a workload of this name was added, even if it's left out."""
         return name in self._workloads or name in self._excluded
 
-    def add(self, workload: Workload) -> None:
-        """Adds a workload, whose name must be new."""
+    def add(self, workload: Workload, main: str | None = None) -> None:
+        """Adds a workload, whose name must be new. It's left out with `main`, the workload that it is a
+        part of."""
         self._profiles.update(workload.profiles)
-        if self.overrides.includes(workload):
+        if main not in self._excluded and self.overrides.includes(workload):
             self._workloads[workload.name] = self.overrides.apply(workload)
         else:
             self._excluded.add(workload.name)
+
+    @property
+    def excluded(self) -> Set[str]:
+        """The names of the workloads that profiles or settings leave out."""
+        return self._excluded
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
@@ -112,7 +118,7 @@ class Composition:
 
     def _link_problems(self, workload: Workload) -> Iterator[Problem]:
         for index, endpoint in enumerate(workload.links):
-            # A client works without a server whose profile is disabled.
+            # A client works without a server that is left out.
             if endpoint.service in self._excluded or self._serves(endpoint):
                 continue
             path = f"{workload.path}: links[{index}]"

@@ -12,7 +12,8 @@ _OF_SERVICES = frozenset({"replicas", "replicas_maximum"})
 
 Changes = Mapping[str, Any]
 """Values by field of `Service` or `Resources`. `environment` is added to the component's;
-`volumes` maps the name of a volume to the values of its fields."""
+`volumes` maps the name of a volume to the values of its fields. `enabled` says whether the workload is
+part of the stack, whatever its profiles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,5 +50,8 @@ class Overrides:
         return replace(workload, **changed)
 
     def includes(self, workload: Workload) -> bool:
-        """Whether the workload is part of the stack, by its profiles."""
+        """Whether the workload is part of the stack."""
+        enabled: bool | None = self.services.get(workload.name, {}).get("enabled")
+        if enabled is not None:
+            return enabled
         return not workload.profiles or not self.profiles.isdisjoint(workload.profiles)

@@ -6,8 +6,17 @@ from typing import Any
 import pytest
 
 from strata.collect import collect
-from strata.components import AppJob, AppJobArgs, Datastore, DatastoreArgs
+from strata.components import (
+    AppJob,
+    AppJobArgs,
+    Datastore,
+    DatastoreArgs,
+    Gateway,
+    GatewayArgs,
+    Route,
+)
 from strata.components.engines.postgres import POSTGRES
+from strata.components.engines.redis import REDIS
 from strata.config import Settings
 from strata.model import (
     Endpoint,
@@ -120,6 +129,44 @@ def test_a_stack_that_is_collected_reports_its_problems_and_raises_for_a_taken_n
     assert [one.path for one in composition.problems()] == ["service a: links[0]"]
     with pytest.raises(InvalidStackError, match="service a: this name is used twice"):
         collect(two("a", "a"), Settings())
+
+
+@pytest.mark.parametrize("enabled", [False, None, True])
+def test_a_service_is_left_out_with_all_that_names_it(enabled: bool | None) -> None:
+    """`enabled` of its settings says so, or else its profile, which is disabled here."""
+
+    def describe(stack: Stack) -> None:
+        cache = Datastore("cache", DatastoreArgs(stack=stack, engine=REDIS, profiles=("more",)))
+        page = application(stack, "page", profiles=("more",))
+        api = application(
+            stack,
+            "api",
+            cache.endpoint("redis"),
+            connections={"CACHE": cache.connection},
+            calls={"PAGE_URL": page.endpoint()},
+        )
+        job(stack, "fill", connections={"CACHE": cache.connection})
+        routes = (
+            Route(path="/", endpoint=api.endpoint()),
+            Route(path="/p", endpoint=page.endpoint()),
+        )
+        Gateway("gateway", GatewayArgs(stack=stack, routes=routes))
+
+    changed = {} if enabled is None else {"enabled": enabled}
+    composition = collect(describe, settings(services={"cache": changed, "page": changed}))
+    assert list(composition.problems()) == []
+    named = {each.name: each for each in composition.workloads}
+    api = named["api"]
+    seen = (
+        {"cache", "page"} <= named.keys(),
+        {key for key in api.environment if not key.startswith("LISTEN")} > set(),
+        api.files > (),
+        named["fill"].files > (),
+        any(link.server in ("cache", "page") for link in composition.links),
+        "location = /p " in str(named["gateway"].files[0].content),
+    )
+    assert seen == (bool(enabled),) * 6
+    assert {"api", "fill", "gateway"} <= named.keys()
 
 
 @pytest.mark.parametrize("compose", [on_docker.compose, on_kubernetes.compose])

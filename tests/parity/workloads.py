@@ -282,7 +282,8 @@ ROWS = (
     ),
     Row(
         field="Workload.profiles",
-        docker="it's left out, with the links to it, unless `strata:profiles` names one of them",
+        docker="it's left out, with the links, variables, files and routes that name it, unless"
+        " `strata:profiles` names one of them",
         kubernetes="as on Docker",
         on=BOTH,
         checks=(

@@ -91,3 +91,11 @@ def _job(**fields: object) -> Job:
 def test_a_service_and_a_job_stay_what_they_are() -> None:
     assert isinstance(changed(service("a"), {"cpu": 1.0}), Service)
     assert isinstance(changed(_job(), {"cpu": 1.0}), Job)
+
+
+def test_a_part_of_a_workload_is_left_out_with_it() -> None:
+    composition = Composition(Overrides(services={"head": {"enabled": False}}))
+    composition.add(service("head"), main="head")
+    composition.add(service("worker"), main="head")
+    assert (composition.workloads, composition.excluded) == ((), {"head", "worker"})
+    assert list(composition.problems()) == []
