@@ -166,7 +166,9 @@ def test_health_fails_without_postgresql_and_recovers(
     until(lambda: _answer(gateway, 200), "the API is healthy again")
     post(gateway, "x", 1)
     # Intelligence has a pool of its own, which may connect again later than the API's.
-    answer = until(lambda: _answer(gateway, 200, "/insights?series=x"), "insights are computed again")
+    answer = until(
+        lambda: _answer(gateway, 200, "/insights?series=x"), "insights are computed again"
+    )
     assert answer["events"] == 1
 
 

@@ -37,6 +37,23 @@ def stack(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
     assert destroyed.status == 0, destroyed.output
 
 
+def test_images_that_cannot_be_pulled_are_named_before_anything_changes(
+    engine: Any, tmp_path: Path
+) -> None:
+    name = "pytest-unavailable"
+    image = f"localhost:1/missing@sha256:{'0' * 64}"
+    services = {each: {"image": image} for each in ("server", "client")}
+    settings = {"system": "pair", "services": services}
+    project = Project(tmp_path / "project", name, settings, systems=TEST_SYSTEMS)
+    up = project.up()
+    assert up.status != 0, up.output
+    assert "2 problems; nothing was changed." in up.output, up.output
+    for service in services:
+        assert f"{service}: image: can't be pulled: {image}: " in up.output, up.output
+        assert f"strata:services.{service}.enabled: false" in up.output, up.output
+    assert engine.networks.list(filters={"label": f"{STACK_LABEL}={name}"}) == []
+
+
 def kill_all(running: dict[str, Any]) -> None:
     for container in running.values():
         container.kill()

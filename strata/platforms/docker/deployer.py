@@ -52,9 +52,9 @@ class Deployer:
     def deploy(self, workloads: Sequence[Workload], images: Mapping[str, str]) -> None:
         """Creates all of them. `workloads` are in start order; `images`: the logical image of each
         workload."""
+        self.images.ensure(images)
         bridges = {plan.name: self._network(plan) for plan in self.network_plan.networks}
         volumes = self._volumes(workloads)
-        self.images.ensure(images.values())
         digests = {name: self.images.digest(image) for name, image in images.items()}
         for workload in workloads:
             file_mounts = self.files.create(

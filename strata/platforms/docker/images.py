@@ -1,13 +1,16 @@
 """The images of a stack: resolves logical names to references, and builds or pulls what is missing."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any
 
 import pulumi
 
+from strata import docker_engine
 from strata.config.settings import RegistryCredentials
+from strata.errors import DockerError, Problem, raise_problems
 from strata.images.source import Source, resolve
 
 
@@ -29,11 +32,17 @@ class ImageResolver:
         """The reference of a logical image: the tag of a local build, or an upstream digest."""
         return resolve(image, self._source)
 
-    def ensure(self, images: Iterable[str]) -> None:
-        """Builds or pulls the images that the engine lacks. A preview does neither."""
-        missing = sorted({image for image in images if self._id(image) is None})
+    def ensure(self, images: Mapping[str, str]) -> None:
+        """Builds or pulls the images that the engine lacks. A preview does neither. `images`: by
+        workload.
+
+        Raises `InvalidStackError`, before anything is built, with every workload whose image can't be
+        pulled.
+        """
+        missing = sorted({image for image in images.values() if self._id(image) is None})
         if not missing or pulumi.runtime.is_dry_run():
             return
+        raise_problems(self._unavailable(images, missing))
         from strata.images.build import Login, build
 
         logins = {
@@ -54,6 +63,33 @@ class ImageResolver:
         if "@sha256:" in reference:
             return reference
         return self._id(image) or _unknown()
+
+    def _unavailable(self, images: Mapping[str, str], missing: list[str]) -> Iterator[Problem]:
+        pulled = [image for image in missing if "@sha256:" in self.reference(image)]
+        with ThreadPoolExecutor() as pool:
+            reasons = dict(zip(pulled, pool.map(self._reason_unavailable, pulled), strict=True))
+        for workload, image in images.items():
+            if reason := reasons.get(image):
+                yield Problem(
+                    f"{workload}: image",
+                    f"can't be pulled: {reason}",
+                    "make its registry reachable, or leave the workload out: "
+                    f"strata:services.{workload}.enabled: false",
+                )
+
+    def _reason_unavailable(self, image: str) -> str | None:
+        reference = self.reference(image)
+        credentials = self._registries.get(reference.partition("/")[0])
+        login = None
+        if credentials:
+            password = credentials.password.get_secret_value()
+            login = {"username": credentials.username, "password": password}
+        try:
+            with docker_engine.errors(reference):
+                self._client.api.inspect_distribution(reference, auth_config=login)
+        except DockerError as error:
+            return error.message
+        return None
 
     def _id(self, image: str) -> str | None:
         if self._ids is None:
