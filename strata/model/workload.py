@@ -12,7 +12,7 @@ from strata.model.text import Text
 
 
 class Zone(StrEnum):
-    """The zone of a service. Only published frontends reach the internet without `egress`."""
+    """The zone of a service: the range of its addresses on Docker, and a label on Kubernetes."""
 
     FRONTEND = "frontend"
     BACKEND = "backend"
@@ -309,11 +309,6 @@ class Workload(WorkloadFields):
         return Endpoint(service=self.name, port=port, number=0)
 
     @property
-    def has_internet_egress(self) -> bool:
-        """Whether it may open connections to the internet."""
-        return self.egress
-
-    @property
     def waits_for(self) -> tuple[str, ...]:
         """The services that must be healthy, and the jobs that must have succeeded, before it
         starts."""
@@ -379,12 +374,6 @@ class Service(ServiceFields, Workload):
     on_every_node: bool = False
     api_access: tuple[ApiAccess, ...] = ()
     bucket: bool = False
-
-    @property
-    def has_internet_egress(self) -> bool:
-        """Whether it may connect to the internet: with `egress`, or as a published frontend."""
-        published = any(port.published is not None for port in self.ports)
-        return self.egress or (self.zone is Zone.FRONTEND and published)
 
 
 @dataclass(frozen=True, kw_only=True)

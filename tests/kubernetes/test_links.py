@@ -102,15 +102,13 @@ def test_the_internet_is_for_those_who_asked(reference: Stack, network: Network)
         if network.open(one, outside(INTERNET))
     }
     assert reaching == {
-        name
-        for name, one in reference.plan.services.items()
-        if one.has_internet_egress or one.bucket
+        name for name, one in reference.plan.services.items() if one.egress or one.bucket
     }
     assert reaching < set(processes)
     for name, one in network.pods.items():
         # What pulls images is no service.
         process = processes.get(network.owners[name])
-        if process and process.bucket and not process.has_internet_egress:
+        if process and process.bucket and not process.egress:
             assert network.open(one, outside(INTERNET)) == tcp([443]), one.name
         for address in NOT_THE_INTERNET:
             wanted = beyond(process, address) if process else set()

@@ -80,10 +80,8 @@ ROWS = (
     Row(
         field="Workload.zone",
         docker="label `strata.zone`, and the part of the stack's /16 that a service's networks are"
-        " cut from. A published service of the zone `frontend` may also open connections to the"
-        " internet",
-        kubernetes="label `strata.zone`. A published service of the zone `frontend` may also open"
-        " connections to the internet",
+        " cut from",
+        kubernetes="label `strata.zone`",
         on=BOTH,
         checks=(
             Check(
@@ -214,7 +212,8 @@ ROWS = (
     ),
     Row(
         field="Workload.egress",
-        docker="its own network `NAME-outward`, with address translation",
+        docker="its own network `NAME-outward`, with address translation, and names outside of the"
+        " stack are resolved",
         kubernetes="egress in its NetworkPolicy to 0.0.0.0/0, except private, shared, link-local"
         " and loopback ranges",
         on=BOTH,
@@ -222,6 +221,11 @@ ROWS = (
             Check(
                 change=fields(egress=True),
                 docker=Seen(finds.is_on("{name}-outward"), True),
+                kubernetes=Seen(finds.may_leave, True),
+            ),
+            Check(
+                change=fields(egress=True),
+                docker=Seen(container("dns"), None),
                 kubernetes=Seen(finds.may_leave, True),
             ),
         ),

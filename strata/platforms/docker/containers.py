@@ -30,6 +30,12 @@ CPU_SHARES_OF_A_CORE = 1024
 CGROUPS = "/sys/fs/cgroup"
 CGROUP_CONTROLLERS = ("/blkio", "/cpu", "/cpuacct", "/memory", "/pids")
 
+NOWHERE = "127.0.0.1"
+"""A DNS server that doesn't exist: no service listens on port 53."""
+DNS_OPTIONS = ["timeout:1", "attempts:2"]
+"""resolv.conf(5), in seconds. Docker's DNS server doesn't answer if nobody answers it, and it asks for the
+name of a stopped service. By default an application would wait for 10 s."""
+
 RESTARTS_MAXIMUM = 5
 """How often `Restart.ON_FAILURE` restarts a container."""
 
@@ -298,6 +304,10 @@ def _common_args(spec: ContainerSpec) -> docker.ContainerArgs:
         networks_advanced=_network_args(spec.connections, spec.networks),
         # A workload without links has no network.
         network_mode="bridge" if spec.connections else "none",
+        # Docker's DNS server asks this one for names outside of the stack, in the container's own
+        # network, where nobody listens. Without it, a name could carry data out of an internal network.
+        dns=None if workload.egress else [NOWHERE],
+        dns_opts=None if workload.egress else DNS_OPTIONS,
         hosts=[
             docker.ContainerHostArgs(host=name, ip=address)
             for name, address in {**workload.extra_hosts, **spec.peers}.items()

@@ -162,7 +162,7 @@ def _external(workloads: Sequence[Workload], prefix: str) -> Iterator[NetworkDem
                 server=workload.name,
                 ports=published,
                 is_external=True,
-                masquerades=workload.egress or workload.zone is Zone.FRONTEND,
+                masquerades=workload.egress,
             )
 
 

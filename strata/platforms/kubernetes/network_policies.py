@@ -160,7 +160,7 @@ def _beyond_the_stack(
     workload: Workload, connection: Connection, objects: Objects
 ) -> Iterator[networking.NetworkPolicyEgressRuleArgs]:
     """The connections that it may open to what is no service of the stack."""
-    if workload.has_internet_egress:
+    if workload.egress:
         yield to_addresses([INTERNET], excluded=NOT_THE_INTERNET)
     if workload.api_access:
         yield from map(to, connection.api_server)

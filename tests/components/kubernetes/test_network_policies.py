@@ -96,8 +96,7 @@ def test_everybody_may_ask_for_names_and_nowhere_else() -> None:
         ({}, False),
         ({"egress": True}, True),
         ({"published": 8080}, False),
-        # As on Docker: only the frontend has a way out unasked, and only where it is published.
-        ({"published": 8080, "zone": Zone.FRONTEND}, True),
+        ({"published": 8080, "zone": Zone.FRONTEND}, False),
     ],
 )
 def test_the_way_out(fields: dict[str, Any], expected: bool) -> None:
