@@ -200,6 +200,45 @@ def status(
     raise typer.Exit(0 if found.is_healthy else 1)
 
 
+@app.command()
+def logs(
+    services: Annotated[
+        list[str] | None, typer.Argument(help="Services or jobs (default: all).")
+    ] = None,
+    stack: StackOption = "dev",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    since: Annotated[
+        str | None, typer.Option(help="Only newer lines: 90s, 10m, 2h, 1d, or a time (UTC).")
+    ] = None,
+    tail: Annotated[int | None, typer.Option(min=0, help="Lines of each container.")] = None,
+) -> None:
+    """Show what the containers of a stack on Docker print."""
+    from datetime import UTC, datetime
+
+    from strata import docker_engine
+    from strata.ops import logs as ops
+    from strata.ops.status import project_name
+
+    def show(line: ops.Line) -> None:
+        console.info(f"{line.source} | {line.text}")
+
+    client = docker_engine.connect()
+    with docker_engine.errors(f"stack {stack}: Docker failed"):
+        found = ops.Logs(
+            client=client,
+            project=project_name(),
+            stack=stack,
+            services=services or (),
+            since=ops.since(since, datetime.now(UTC)) if since else None,
+            tail=tail,
+        )
+        if follow:
+            found.follow(show)
+        else:
+            for line in found.past():
+                show(line)
+
+
 @policy.command()
 def check(
     system: Annotated[list[str] | None, typer.Option(help="A system (repeatable).")] = None,

@@ -87,24 +87,9 @@ def status(client: Any, project: str, stack: str, expected: Mapping[str, int]) -
 
     Raises `InvalidStackError` if there is nothing of the stack.
     """
-    listed = client.api.containers(all=True, filters={"label": f"{STACK}={stack}"})
-    shown = [
-        each
-        for each in listed
-        if each["Names"][0].startswith(f"/{project}-{stack}-")
-        and each["Labels"].get(KIND) not in (PREPARE, BACKUP_KIND)
-    ]
+    shown = containers(client, project, stack)
     if not shown and not expected:
-        raise InvalidStackError(
-            [
-                Problem(
-                    f"stack {stack}",
-                    "isn't up on this Docker host",
-                    f"bring it up: pulumi up --stack {stack}; for a stack on a cluster, use"
-                    f" kubectl get pods --namespace {project}-{stack}",
-                )
-            ]
-        )
+        raise not_up(stack, f"kubectl get pods --namespace {project}-{stack}")
     urls = {each["Names"][0].removeprefix("/"): tuple(_urls(each)) for each in shown}
     inspected = sorted(
         (client.api.inspect_container(each["Id"]) for each in shown),
@@ -142,6 +127,23 @@ def status(client: Any, project: str, stack: str, expected: Mapping[str, int]) -
         logs=_page(stores.get(LOGS), "/select/vmui"),
         metrics_problem=metrics.problem,
     )
+
+
+def containers(client: Any, project: str, stack: str) -> list[dict[str, Any]]:
+    """The containers of a stack's services and jobs, as Docker lists them."""
+    listed = client.api.containers(all=True, filters={"label": f"{STACK}={stack}"})
+    return [
+        each
+        for each in listed
+        if each["Names"][0].startswith(f"/{project}-{stack}-")
+        and each["Labels"].get(KIND) not in (PREPARE, BACKUP_KIND)
+    ]
+
+
+def not_up(stack: str, on_a_cluster: str) -> InvalidStackError:
+    """The error for a stack without containers. `on_a_cluster`: the command for one on a cluster."""
+    fix = f"bring it up: pulumi up --stack {stack}; for a stack on a cluster, use {on_a_cluster}"
+    return InvalidStackError([Problem(f"stack {stack}", "isn't up on this Docker host", fix)])
 
 
 def _missing(

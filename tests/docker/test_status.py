@@ -1,9 +1,14 @@
-"""`strata status` on a running stack."""
+"""`strata status` and `strata logs` on a running stack."""
 
 import json
+from threading import Thread
 from typing import Any
 
+import pytest
+
+from strata.errors import InvalidStackError
 from strata.ops import status
+from strata.ops.logs import Line, Logs
 from tests.project import Project
 from tests.wait import until
 
@@ -47,3 +52,22 @@ def test_it_shows_what_runs_and_what_does_not(engine: Any, reference: Project) -
 
 def lines(found: status.Status) -> list[str]:
     return list(status.lines(found))
+
+
+def test_the_logs_of_services_until_now_and_after_a_restart(
+    engine: Any, reference: Project
+) -> None:
+    def of(*services: str) -> Logs:
+        return Logs(client=engine, project="strata", stack=reference.stack, services=services)
+
+    every = list(of().past())
+    assert {line.source for line in every} >= {"api-1", "worker-1", "postgres-1"}
+    assert every == sorted(every, key=lambda line: line.time)
+    followed: list[Line] = []
+    Thread(target=of("api", "worker").follow, args=(followed.append,), daemon=True).start()
+    until(lambda: {"api-1", "worker-1"} == {line.source for line in followed}, "both are followed")
+    engine.containers.get("strata-pytest-api-1").restart()
+    until(lambda: set(of("api").past()) <= set(followed), "the restarted service is followed")
+    assert len(set(followed)) == len(followed)
+    with pytest.raises(InvalidStackError, match="has no service nobody"):
+        of("api", "nobody")
