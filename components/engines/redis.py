@@ -212,6 +212,8 @@ def redis_exporter(name: str) -> Service:
             f"-redis.password-file={PASSWORDS_FILE}",
             # It would read the whole configuration, with the password of replicas.
             "-config-command=-",
+            # Its user may not: each scrape would log an error.
+            "-set-client-name=false",
         ),
         files=(
             # The password of each user and address.
