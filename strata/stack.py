@@ -5,6 +5,7 @@ import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pulumi
@@ -132,7 +133,8 @@ def open_stack() -> Iterator[Stack]:
     atexit.register(gc.freeze)
     _send_debug_messages_on_request()
     try:
-        stack = Stack(config.load(CONFIG.get()))
+        file = Path(f"Pulumi.{pulumi.get_stack()}.yaml")
+        stack = Stack(config.load(CONFIG.get(), file))
         with missing_sdk_reported(stack.settings, pulumi.get_stack()):
             yield stack
             platform = choose(stack.settings, pulumi.get_project(), pulumi.get_stack())

@@ -3,6 +3,7 @@
 import difflib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from strata.config.settings import Settings
-from strata.model import InvalidStackError, Problem
+from strata.errors import InvalidStackError, Problem, raise_problems
 
 NAMESPACE = "strata"
 """The namespace of the settings (`strata:system`), in any project."""
@@ -19,12 +20,14 @@ NAMESPACE = "strata"
 SEED_FILE_VARIABLE = "STRATA_SEED_FILE"
 
 
-def load(raw: Mapping[str, str]) -> Settings:
+def load(raw: Mapping[str, str], file: Path | None = None) -> Settings:
     """Validates the configuration that Pulumi passes to the program.
 
     `raw` maps `namespace:key` to a string; lists and maps are JSON. Keys of other namespaces
-    (`docker:host`) are ignored. Raises `InvalidStackError` with all problems.
+    (`docker:host`) are ignored. `file`: where the stack's settings are, to find those that Pulumi
+    doesn't read. Raises `InvalidStackError` with all problems.
     """
+    problems = list(_misplaced(file)) if file and file.is_file() else []
     prefix = f"{NAMESPACE}:"
     values = {
         key.removeprefix(prefix): _value(text)
@@ -32,10 +35,23 @@ def load(raw: Mapping[str, str]) -> Settings:
         if key.startswith(prefix)
     }
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         details = error.errors(include_input=False, include_url=False)
-        raise InvalidStackError(_problem(detail) for detail in details) from None
+        raise InvalidStackError([*problems, *map(_problem, details)]) from None
+    raise_problems(problems)
+    return settings
+
+
+def _misplaced(file: Path) -> Iterator[Problem]:
+    """Settings outside of `config`, which Pulumi ignores."""
+    for line in file.read_text().splitlines():
+        if line.startswith(f"{NAMESPACE}:"):
+            yield Problem(
+                f"{file.name}: {line.split()[0].rstrip(':')}",
+                "has no effect outside of `config:`",
+                "move it below `config:`, and indent it",
+            )
 
 
 def read_seed(settings: Settings, environment: Mapping[str, str] = os.environ) -> bytes:
@@ -90,7 +106,8 @@ def _path(location: Sequence[int | str]) -> str:
 def _fix(error: ErrorDetails) -> str:
     match error["type"]:
         case "int_parsing" | "int_type" | "int_from_float":
-            return "write a whole number"
+            size = re.search("([MG])ib$", str(error["loc"][-1]))
+            return f"write a whole number{f' of {size[1]}iB, without a unit' if size else ''}"
         case "float_parsing" | "float_type":
             return "write a number"
         case "model_type" | "model_attributes_type" | "dict_type":
@@ -109,6 +126,11 @@ def _fix(error: ErrorDetails) -> str:
 
 def _similar(location: list[str]) -> str:
     *parents, key = location
+    if key.partition(".")[0] in _keys(parents) and not parents:
+        path = f"{NAMESPACE}:{key}"
+        return (
+            f"set it as a path: pulumi config rm '{path}'; pulumi config set --path '{path}' VALUE"
+        )
     known = list(_keys(parents))
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]}? " if near else ""

@@ -41,6 +41,20 @@ def test_keys_of_other_namespaces_are_ignored() -> None:
     assert config.load({"docker:host": "unix:///x", "strata:system": "x"}).system == "x"
 
 
+def test_a_setting_outside_of_the_configuration_is_reported_with_the_rest(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text(
+        "config:\n  strata:images: x\nstrata:ports:\n  http: 80\nencryptionsalt: v1:x\n"
+    )
+    with pytest.raises(InvalidStackError) as caught:
+        config.load({"strata:images": "x"}, file)
+    assert [each.path for each in caught.value.problems] == [
+        "Pulumi.dev.yaml: strata:ports",
+        "strata:images",
+    ]
+    assert config.load({}, tmp_path / "Pulumi.elsewhere.yaml").system == "reference"
+
+
 @pytest.mark.parametrize(
     ("values", "path", "words"),
     [
@@ -52,6 +66,16 @@ def test_keys_of_other_namespaces_are_ignored() -> None:
             "did you mean memoryMib?",
         ),
         ({"ports": {"http": "eighty"}}, "strata:ports.http", "write a whole number"),
+        (
+            {"services": {"api": {"memoryMib": "2Gi"}}},
+            "strata:services.api.memoryMib",
+            "write a whole number of MiB, without a unit",
+        ),
+        (
+            {"services.api.memoryMib": "300"},
+            "strata:services.api.memoryMib",
+            "pulumi config set --path 'strata:services.api.memoryMib' VALUE",
+        ),
         ({"ports": {"http": 70000}}, "strata:ports.http", "less than or equal to 65535"),
         ({"ports": "8080"}, "strata:ports", "write a map of keys and values"),
         ({"gpu": {"mode": "maybe"}}, "strata:gpu.mode", "'require', 'prefer' or 'off'"),
