@@ -12,6 +12,7 @@ import pulumi
 
 from strata.components.component import WorkloadComponent
 from strata.components.exporter import exporter
+from strata.config import PlatformName
 from strata.model import (
     TMP,
     Alert,
@@ -50,14 +51,20 @@ CONFIGURATION_FILE = "/run/secrets/nginx.conf"
 CERTIFICATE_FILE = "/run/secrets/certificate.pem"
 PRIVATE_KEY_FILE = "/run/secrets/private-key.pem"
 
+# A browser ignores it without TLS. One year.
+STRICT_TRANSPORT = "    add_header Strict-Transport-Security max-age=31536000 always;\n"
+
 TEMPLATE = Path(__file__).with_name("nginx.conf")
 # `@name@`; alone on a line, it stands for any number of lines.
+ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?")
 PLACEHOLDER = re.compile(r"(?:^ *)?@(\w+)@\n?", re.MULTILINE)
 
 # NGINX's own error responses, so that all errors have the same form.
 ERRORS = {
+    403: "this request comes from a page of another site",
     404: "there is nothing at this path",
     413: "the request is larger than this path takes",
+    421: "this gateway has another name",
     429: "too many requests, try again later",
     502: "the service does not answer, try again later",
     504: "the service took too long",
@@ -113,8 +120,10 @@ class GatewayArgs:
     """The arguments of a `Gateway`. Only `stack` and `routes` are required.
 
     `http` and `https`: the published ports. A route to a service that the stack's settings leave out has
-    no effect. `names`: the host names of the certificate, which the
-    stack's authority issues (output `certificateAuthority`).
+    no effect. `names`: the host names of the certificate, which the stack's authority issues (output
+    `certificateAuthority`). On Docker, and with `strata:domain`, requests to another name than these and
+    the domain are rejected (421). So is what a browser sends for a page of another site (403), unless
+    `origins` names that site: `https://app.example.com`.
     """
 
     stack: Stack
@@ -122,6 +131,7 @@ class GatewayArgs:
     http: int = 8080
     https: int = 8443
     names: tuple[str, ...] = ("localhost", "127.0.0.1")
+    origins: tuple[str, ...] = ()
     resources: Resources = Resources(memory_mib=128, cpu=0.5)  # noqa: RUF009 - frozen
 
 
@@ -148,6 +158,13 @@ def check(name: str, args: GatewayArgs) -> Iterator[Problem]:
         if count > 1:
             yield Problem(
                 f"service {name}: routes", f"{path or '/'} is listed {count} times", "list it once"
+            )
+    for origin in args.origins:
+        if ORIGIN.fullmatch(origin) is None:
+            yield Problem(
+                f"service {name}: origins",
+                f"{origin!r} is no origin",
+                "write scheme, host and port without a path, such as https://app.example.com",
             )
     for index, route in enumerate(args.routes):
         prefix = f"service {name}: routes[{index}]"
@@ -182,7 +199,7 @@ def describe(name: str, args: GatewayArgs) -> Service:
         probe=Probe(check=HttpProbe(port=PROBE_PORT, path="/")),
         tmpfs=(TMP,),
         files=(
-            File(path=CONFIGURATION_FILE, content=_configuration(args)),
+            File(path=CONFIGURATION_FILE, content=_configuration(name, args)),
             File(path=CERTIFICATE_FILE, content=certificate(name, args.names)),
             File(path=PRIVATE_KEY_FILE, content=private_key(name, args.names)),
         ),
@@ -198,7 +215,13 @@ def describe(name: str, args: GatewayArgs) -> Service:
     )
 
 
-def _configuration(args: GatewayArgs) -> Text:
+def _configuration(name: str, args: GatewayArgs) -> Text:
+    settings = args.stack.settings
+    # A load balancer without a domain has a name that only the cloud knows.
+    are_known = settings.platform is PlatformName.DOCKER or settings.domain is not None
+    names = dict.fromkeys([*args.names, *([settings.domain] if settings.domain else [])])
+    # From inside of the stack. There is no top-level domain `svc`.
+    inside = f"'~^{name}(\\.[a-z0-9-]+\\.svc(\\.cluster\\.local)?)?$'"
     limits = "".join(
         f"  limit_req_zone $binary_remote_addr zone=route{index}:1m"
         f" rate={route.requests_per_second}r/s;\n"
@@ -214,6 +237,10 @@ def _configuration(args: GatewayArgs) -> Text:
         "processes": [Cores()],
         "limits": [limits],
         "resolver": [NameServer()],
+        "origins": [f"    '~^{re.escape(origin)}\\|' 0;\n" for origin in args.origins],
+        "unknown_hosts": ["0" if are_known else "1"],
+        "hosts": [f"    {host} 1;\n" for host in (*names, inside)],
+        "strict_transport": [STRICT_TRANSPORT if settings.domain else ""],
         "listen_probe": [_listen("probe", str(PROBE_PORT))],
         "listen_status": [_listen("status", str(STATUS_PORT))],
         "listen_http": [_listen("http", str(HTTP_PORT))],

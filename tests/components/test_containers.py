@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from strata.collect import collect
 from strata.components import Gateway, GatewayArgs, Route
 from strata.model import (
     Capability,
@@ -266,6 +267,32 @@ def test_a_gateway_is_published_on_loopback_and_finds_names_late() -> None:
     # Those of the probe and the status; http and https on loopback and on the network that leads here.
     assert len(listens) == 6
     assert all(one.startswith(("127.0.0.1:", f"{outward}.")) for one in listens)
+
+
+@pytest.mark.parametrize(
+    ("where", "is_checked"),
+    [
+        ({}, True),
+        ({"platform": "kubernetes"}, False),
+        ({"platform": "kubernetes", "domain": "app.example.com"}, True),
+    ],
+)
+def test_a_gateway_has_names_as_far_as_they_are_known(
+    where: dict[str, Any], is_checked: bool
+) -> None:
+    def describe(stack: Stack) -> None:
+        routes = (Route(path="/", endpoint=application(stack, "app").endpoint()),)
+        Gateway("door", GatewayArgs(stack=stack, routes=routes, names=("here.test",)))
+
+    composition = collect(describe, settings(**where))
+    [gateway] = [each for each in composition.services if each.name == "door"]
+    content = gateway.files[0].content
+    assert isinstance(content, tuple)
+    configuration = "".join(map(str, content))
+    assert ("default 0;" in configuration) is is_checked
+    assert "    here.test 1;\n" in configuration
+    assert ("    app.example.com 1;\n" in configuration) is ("domain" in where)
+    assert ("Strict-Transport-Security" in configuration) is ("domain" in where)
 
 
 def test_a_service_of_a_profile_is_made_when_it_is_asked_for() -> None:

@@ -1,9 +1,12 @@
 """What Docker says of each container: hardened, bounded, and without a secret."""
 
+import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from strata.components.engines.rabbitmq import password_hash
@@ -115,3 +118,34 @@ def test_the_secrets_are_where_they_should_be(engine: Any, reference: Project) -
     assert output.decode() == values["password of postgres"]
     status, _ = containers(engine)["worker"].exec_run(["ls", "/run/secrets/redis-password"])
     assert status != 0, "the worker has the password of a datastore that it does not use"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "pages.example.com"}, 421),
+        ({"host": "localhost"}, 200),
+        ({"origin": "https://pages.example.com", "content-type": "text/plain"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://localhost", "host": "localhost"}, 200),
+    ],
+)
+def test_the_gateway_serves_pages_of_its_own_site_alone(
+    gateway: httpx.Client, headers: dict[str, str], status: int
+) -> None:
+    response = gateway.get("/health", headers=headers)
+    assert (response.status_code, status == 200 or "error" in response.json()) == (status, True)
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_gateway_has_no_old_cipher(reference: Project) -> None:
+    url = httpx.URL(reference.outputs()["urls"]["gateway-https"])
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AES128-SHA256:ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256")
+    with (
+        socket.create_connection((url.host, url.port or 443)) as plain,
+        pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"),
+    ):
+        context.wrap_socket(plain)
