@@ -1,5 +1,6 @@
 """What clients send, checked. Every mistake is a `BadRequestError` with the reason."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,12 +51,21 @@ def document(body: bytes) -> Posted:
         raise BadRequestError("the body is not JSON", 400) from None
     if not isinstance(content, dict):
         raise BadRequestError('the body must be {"id": "...", "text": "..."}')
+    # Others on the way may read the first of two equal keys, orjson reads the last.
+    json.loads(body, object_pairs_hook=_unique)
     unknown = sorted(set(content) - {"id", "text"})
     if unknown:
         raise BadRequestError(f"unknown fields: {', '.join(unknown)[:200]}; there are id and text")
     return Posted(
         document_id(content.get("id")), _text(content.get("text"), "text", TEXT_MAX_CHARACTERS)
     )
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise BadRequestError("a field is there twice")
+    return found
 
 
 def query(parameters: Mapping[str, str]) -> Query:

@@ -37,6 +37,7 @@ def test_a_document() -> None:
         (body(id="a/b", text="x"), 422, "id must be"),
         (body(id="../a", text="x"), 422, "id must be"),
         (body(id="a\n", text="x"), 422, "id must be"),
+        (b'{"id": "a", "text": "x", "id": "b"}', 422, "a field is there twice"),
         (body(id="é", text="x"), 422, "id must be"),
         (body(id="a" * 201, text="x"), 422, "id must be"),
         (body(id="a", text=None), 422, "text must be"),
