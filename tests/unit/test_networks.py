@@ -174,3 +174,14 @@ def test_too_many_peers_for_a_network_are_reported() -> None:
     for replicas, expected in ((30, []), (31, ["service s"])):
         found = plan(service("s", replicas=replicas, stateful=True, ports=peers))
         assert [problem.path for problem in found.problems] == expected
+
+
+def test_a_zone_with_too_many_networks_is_a_problem() -> None:
+    servers = [service(f"s{index}") for index in range(130)]
+    clients = [service(f"c{index}", links=(link(f"s{index}"),)) for index in range(130)]
+    found = plan(*servers, *clients)
+    assert len(found.networks) == 128
+    assert [(one.path, one.message.partition(", ")[2]) for one in found.problems] == [
+        (f"service s{index}", "but the networks of zone backend are 128 already")
+        for index in (98, 99)
+    ]

@@ -123,6 +123,9 @@ def plan(
     for demand in demands:
         zone = 0 if demand.is_external else 1 + list(Zone).index(by_name[demand.server].zone)
         subnet = _subnet(zones[zone], demand.name, taken)
+        if subnet is None:
+            problems.append(_full_zone(demand, by_name[demand.server]))
+            continue
         networks.append(PlannedNetwork(**vars(demand), subnet=subnet))
         problems.extend(_size_problems(demand, by_name))
     return NetworkPlan(networks=tuple(networks), problems=tuple(problems))
@@ -166,7 +169,7 @@ def _external(workloads: Sequence[Workload], prefix: str) -> Iterator[NetworkDem
             )
 
 
-def _subnet(zone: IPv4Network, name: str, taken: set[IPv4Network]) -> IPv4Network:
+def _subnet(zone: IPv4Network, name: str, taken: set[IPv4Network]) -> IPv4Network | None:
     # The name determines the slot, so that a new link doesn't move other networks (a new subnet
     # replaces every container on the network).
     slots = 2 ** (NETWORK_PREFIX - ZONE_PREFIX)
@@ -177,7 +180,17 @@ def _subnet(zone: IPv4Network, name: str, taken: set[IPv4Network]) -> IPv4Networ
         if subnet not in taken:
             taken.add(subnet)
             return subnet
-    raise ValueError(f"zone {zone} has no subnet left")
+    return None
+
+
+def _full_zone(demand: NetworkDemand, server: Workload) -> Problem:
+    where = "of published ports and egress" if demand.is_external else f"of zone {server.zone}"
+    most = 2 ** (NETWORK_PREFIX - ZONE_PREFIX)
+    return Problem(
+        server.path,
+        f"needs network {demand.name}, but the networks {where} are {most} already",
+        "move services to another zone, or link all clients of a service to the same ports",
+    )
 
 
 def _size_problems(demand: NetworkDemand, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
