@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.documents import overview
 from tests.documents.page import page, text
 from tests.documents.plan import Plan, look, plan
 from tests.documents.row import Docker, Document, Field, Kubernetes, Link, Row, Source, problems
@@ -21,6 +22,10 @@ def test_every_line_is_delivered_as_its_row_says(document: Document) -> None:
 @pytest.mark.parametrize("document", BY_SYSTEM)
 def test_the_page_is_what_the_rows_say(document: Document) -> None:
     assert page(document.system).read_text() == text(document), "run `python -m tests.documents`"
+
+
+def test_the_overview_is_what_the_plans_say() -> None:
+    assert overview.PAGE.read_text() == overview.text(), "run `python -m tests.documents`"
 
 
 @cache

@@ -176,6 +176,17 @@ class Document:
         }
 
     @cached_property
+    def yaml_lines(self) -> int:
+        """How many lines of YAML it has."""
+        language, count = "", 0
+        for line in self.lines:
+            if line.strip().startswith("```"):
+                language = "" if language else line.strip().removeprefix("```") or "none"
+            elif language == "yaml" and line.strip():
+                count += 1
+        return count
+
+    @cached_property
     def _numbered(self) -> list[tuple[int, str, bool]]:
         in_code, numbered = False, []
         for number, line in enumerate(self.lines, start=1):

@@ -1,0 +1,45 @@
+"""The page that compares the systems, generated from their plans and documents."""
+
+import systems
+from strata.collect import collect
+from tests.documents.plan import plan, settings
+from tests.documents.row import Document
+from tests.documents.table import DOCUMENTS
+from tests.project import REPOSITORY
+
+PAGE = REPOSITORY / "docs" / "systems" / "README.md"
+HEAD = """\
+# Systems
+
+`strata:system` selects one. `python -m tests.documents` generates this table; a test compares it with the plans.
+
+| system | services | memory, MiB | lines | YAML of its document, lines | on Docker | on EKS |
+|---|---|---|---|---|---|---|
+"""
+FOOT = """
+Services and the sum of their memory limits are those of the settings that the page of the system shows, without the
+[observability stack](../observability.md), which observes each of them without a line of its own. The lines are those
+of its file in `systems/`. The last two columns are the resources on Docker and the objects on EKS, all included. The
+YAML of a document describes a part of its stack: it leaves out most of TLS, secrets, networks, metrics and Kubernetes.
+"""
+
+
+def text() -> str:
+    """The content of the page."""
+    rows = [_row("reference", None), *(_row(each.system, each) for each in DOCUMENTS)]
+    return HEAD + "".join(rows) + FOOT
+
+
+def _row(system: str, document: Document | None) -> str:
+    given = document.settings if document else {}
+    composition = collect(
+        systems.find(system), settings({**given, "observability": {"enabled": False}})
+    )
+    planned = plan(system, given)
+    lines = len((REPOSITORY / "systems" / f"{system}.py").read_text().splitlines())
+    memory_mib = sum(each.resources.memory_mib * each.replicas for each in composition.workloads)
+    return (
+        f"| [{system}]({system}.md) | {len(composition.services)} | {memory_mib} | {lines}"
+        f" | {document.yaml_lines if document else '-'} | {len(planned.docker)}"
+        f" | {len(planned.kubernetes)} |\n"
+    )
