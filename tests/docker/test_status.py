@@ -9,6 +9,7 @@ import pytest
 from strata.errors import InvalidStackError
 from strata.ops import status
 from strata.ops.logs import Line, Logs
+from tests.docker.conftest import health
 from tests.project import Project
 from tests.wait import until
 
@@ -66,7 +67,9 @@ def test_the_logs_of_services_until_now_and_after_a_restart(
     followed: list[Line] = []
     Thread(target=of("api", "worker").follow, args=(followed.append,), daemon=True).start()
     until(lambda: {"api-1", "worker-1"} == {line.source for line in followed}, "both are followed")
-    engine.containers.get("strata-pytest-api-1").restart()
+    api = engine.containers.get("strata-pytest-api-1")
+    api.restart()
+    until(lambda: health(api) == "healthy", "the API is healthy again")
     until(lambda: set(of("api").past()) <= set(followed), "the restarted service is followed")
     assert len(set(followed)) == len(followed)
     with pytest.raises(InvalidStackError, match="has no service nobody"):
