@@ -148,7 +148,8 @@ PORT = (
     ),
     Row(
         field="Port.bound",
-        docker="False: as a client, the service has a network of its own with each of its servers",
+        docker="False: as a client, the service has a network of its own with each of its servers."
+        " Others of its kind join it if each is linked to all such ports of the other",
         kubernetes="no effect: processes listen on 0.0.0.0, and NetworkPolicies decide who can"
         " connect",
         on=("app",),

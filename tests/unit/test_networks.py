@@ -32,6 +32,34 @@ def test_a_client_that_listens_everywhere_is_alone_with_its_server() -> None:
     assert members(found) == {"p-dev-s-8000": ("s", ("a",)), "p-dev-s-8000-b": ("s", ("b",))}
 
 
+def node(name: str, *others: str) -> Service:
+    """A node that listens everywhere, and is linked to all others."""
+    ports = (Port(name="http", number=8000, bound=False, peers=True),)
+    links = (link("s"), *(link(other).without_waiting() for other in others))
+    return service(name, ports=ports, links=links)
+
+
+def test_nodes_of_a_cluster_share_the_network_of_each_of_them_and_of_a_server() -> None:
+    a, b = node("a", "b"), node("b", "a")
+    found = plan(a, b, node("c"), service("s"))
+    assert members(found) == {
+        "p-dev-a-8000-a": ("a", ("a", "b")),
+        "p-dev-b-8000-a": ("b", ("a", "b")),
+        "p-dev-c-8000-c": ("c", ("c",)),
+        "p-dev-s-8000-a": ("s", ("a", "b")),
+        "p-dev-s-8000-c": ("s", ("c",)),
+    }
+    for one in (a, b):
+        # One address that all others reach, which it can announce.
+        [own] = [network for network in found.networks if network.server == one.name]
+        assert found.addresses(one, "http", 0) == ("127.0.0.1", own.address(0))
+
+
+def test_clients_that_listen_everywhere_and_are_linked_in_one_direction_do_not_share() -> None:
+    found = plan(node("a", "b"), node("b"), service("s"))
+    assert members(found).keys() >= {"p-dev-s-8000-a", "p-dev-s-8000-b"}
+
+
 def test_clients_of_different_ports_do_not_share() -> None:
     server = service("s", ports=(Port(name="http", number=8000), Port(name="ops", number=9000)))
     found = plan(

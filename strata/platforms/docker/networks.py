@@ -3,7 +3,8 @@
 Each server has one network per set of ports, for the clients that link to exactly those ports. The
 clients can't reach each other there: a service listens only on networks where it is the server
 (`Listen`), so only the server listens on this network, and only on those ports. A client that always
-listens on every address gets a separate network with the server.
+listens on every address gets a separate network with the server, which it shares only with clients that
+it is linked to in both directions, on each of those ports: the nodes of a cluster.
 """
 
 import hashlib
@@ -137,23 +138,38 @@ def _internal(
     ports: dict[tuple[str, str], set[str]] = defaultdict(set)
     for link in links:
         ports[link.server, link.client].add(link.label)
-    clients: dict[tuple[str, frozenset[str], str], list[str]] = defaultdict(list)
-    for (server, client), labels in ports.items():
+    clients: dict[tuple[str, frozenset[str]], list[str]] = defaultdict(list)
+    for server, client in sorted(ports):
+        clients[server, frozenset(ports[server, client])].append(client)
+    unbound = {
+        name: {port.label for port in workload.ports if not port.bound}
+        for name, workload in workloads.items()
+    }
+
+    def may_meet(one: str, other: str) -> bool:
+        """Whether each is linked to all ports that the other can't close."""
+        reached, reaching = ports.get((one, other), set()), ports.get((other, one), set())
+        return unbound[one] <= reached and unbound[other] <= reaching
+
+    for (server, server_ports), members in clients.items():
+        base = "-".join(
+            [prefix, server, *sorted(label.replace("/", "").lower() for label in server_ports)]
+        )
         # Peers listen on their network, so a client on it could reach them.
-        shares = client != server and all(port.bound for port in workloads[client].ports)
-        clients[server, frozenset(labels), "" if shares else client].append(client)
-    for (server, server_ports, alone), members in clients.items():
-        name = "-".join(
-            [
-                prefix,
-                server,
-                *sorted(label.replace("/", "").lower() for label in server_ports),
-                *([alone] if alone else []),
-            ]
-        )
-        yield NetworkDemand(
-            name=name, server=server, ports=server_ports, clients=tuple(sorted(members))
-        )
+        shares = [client for client in members if client != server and not unbound[client]]
+        groups: list[list[str]] = []
+        for client in members:
+            if client in shares:
+                continue
+            for group in groups:
+                if all(may_meet(client, other) for other in group):
+                    group.append(client)
+                    break
+            else:
+                groups.append([client])
+        names = [(f"{base}-{group[0]}", group) for group in groups]
+        for name, group in [(base, shares), *names] if shares else names:
+            yield NetworkDemand(name=name, server=server, ports=server_ports, clients=tuple(group))
 
 
 def _external(workloads: Sequence[Workload], prefix: str) -> Iterator[NetworkDemand]:
