@@ -14,3 +14,4 @@ lock inference/requirements --no-deps
 lock inference/requirements-cuda --no-deps
 lock inference/model/requirements --no-deps
 lock ../strata/images/recipes/gpu-exporter/requirements --no-deps
+lock ../strata/images/recipes/ray/requirements

@@ -120,6 +120,13 @@ _IMAGES = (
         on_demand=True,
     ),
     Image(
+        name="ray",
+        purpose="Ray 2: a node of its cluster",
+        parent="python",
+        # Only systems with a Ray cluster use it.
+        on_demand=True,
+    ),
+    Image(
         name="probe-server",
         purpose="one small HTTP process, for benchmarks and isolation tests",
         parent="python",
