@@ -10,6 +10,8 @@ from strata.policies.rules import facts
 LOCAL_IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 PINNED_REFERENCE = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 CREDENTIALS_IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
+PATH_SUFFIXES = ("_FILE", "_PATH")
+"""The endings of variables that name the file of a secret."""
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")

@@ -521,8 +521,12 @@ SECRETS = [
         for name in ("SORT_KEY", "COMPASS", "MAX_TOKENS", "TOKENIZERS_PARALLELISM", "KEYBOARD")
     ],
     good({"web:envs[1]": "MAX_TOKEN=9"}, {"env-secrets": {"allowed": ["MAX_TOKEN"]}}),
-    good({"web:envs[1]": "DB_PASSWORD_FILE=/run/secrets/db"}),
+    *[
+        good({"web:envs[1]": f"{name}=/run/secrets/x"})
+        for name in ("DB_PASSWORD_FILE", "AUTH_TOKEN_PATH")
+    ],
     bad("env-secrets/not-a-path@web")({"web:envs[1]": "DB_PASSWORD_FILE=hunter2"}),
+    bad("env-secrets/not-a-path@web")({"web:envs[1]": "AUTH_TOKEN_PATH=hunter2"}),
     good({"web:envs[1]": "LIST_FILE=names.txt"}),
     bad("env-secrets/marked@web")({"web:envs[1]": secret("GREETING=hello")}),
     bad("env-secrets/marked@web")(

@@ -380,7 +380,10 @@ WORKLOADS = [
     bad("secret-env/name@web", name="a name that is none", hides=["my password"])(
         {f"{FIRST}.env[1]": {"name": "my password", "value": "x"}}
     ),
-    good({f"{FIRST}.env[1]": {"name": "DB_PASSWORD_FILE", "value": "/run/x"}}),
+    *[
+        good({f"{FIRST}.env[1]": {"name": name, "value": "/run/x"}})
+        for name in ("DB_PASSWORD_FILE", "AUTH_TOKEN_PATH")
+    ],
     good(
         {f"{FIRST}.env[1]": {"name": "MAX_TOKEN", "value": "1"}},
         {"secret-env": {"allowed": ["MAX_TOKEN"]}},

@@ -4,7 +4,7 @@ from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.values import SecretList, is_secret, text
 from strata.policies.rules import settings
 from strata.policies.rules.docker.container import container_rule
-from strata.policies.rules.text import CREDENTIALS_IN_URL, is_secret_name, shown_name
+from strata.policies.rules.text import CREDENTIALS_IN_URL, PATH_SUFFIXES, is_secret_name, shown_name
 
 
 @container_rule(
@@ -26,9 +26,10 @@ def env_secrets(container: Resource, judge: Judge) -> None:
             name, _, value = text(variable).partition("=")
             where += "" if is_secret(variable) else shown_name(name)
             looks_secret = is_secret_name(name, judge.settings["allowed"])
-            if name.upper().endswith("_FILE"):
+            if name.upper().endswith(PATH_SUFFIXES):
                 if looks_secret and not value.startswith("/"):
-                    judge.violation("not-a-path", f"{where} ends in _FILE but is not a path")
+                    suffix = name.upper()[-5:]
+                    judge.violation("not-a-path", f"{where} ends in {suffix} but is not a path")
             elif is_secret(variable) and not whole:
                 judge.violation("marked", f"{where} is marked secret")
             elif looks_secret:

@@ -12,6 +12,7 @@ from strata.policies.rules.kubernetes.objects import is_kind, kind_of, objects
 from strata.policies.rules.kubernetes.pods import Container, Pod, container_rule, pod_rule, pods
 from strata.policies.rules.text import (
     CREDENTIALS_IN_URL,
+    PATH_SUFFIXES,
     PINNED_REFERENCE,
     comes_from,
     is_secret_name,
@@ -202,7 +203,7 @@ def secret_env(container: Container, judge: Judge) -> None:
                 where += shown_name(name)
             if dig(variable, "valueFrom", "secretKeyRef") is not None:
                 judge.violation("key-ref", f"{where} comes from a Secret")
-            elif not name.upper().endswith("_FILE") and is_secret_name(
+            elif not name.upper().endswith(PATH_SUFFIXES) and is_secret_name(
                 name, judge.settings["allowed"]
             ):
                 judge.violation("name", f"{where} is named like a secret")
