@@ -17,3 +17,6 @@ from strata.components.observability.component import ObservabilityStack as Obse
 from strata.components.observability.component import (
     ObservabilityStackArgs as ObservabilityStackArgs,
 )
+from strata.components.ray_cluster import RayCluster as RayCluster
+from strata.components.ray_cluster import RayClusterArgs as RayClusterArgs
+from strata.components.ray_cluster import RayWorkers as RayWorkers

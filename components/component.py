@@ -15,7 +15,8 @@ class WorkloadComponent(pulumi.ComponentResource):
     """A component that consists of one or more workloads.
 
     `workload` is the one that clients link to. `Stack.deploy` checks the stack and then creates the
-    resources of all workloads as children of this component.
+    resources of all workloads as children of this component. `name` is the component's, where no
+    workload has it.
     """
 
     workload: Workload
@@ -27,13 +28,14 @@ class WorkloadComponent(pulumi.ComponentResource):
         stack: Stack,
         problems: Iterable[Problem],
         opts: pulumi.ResourceOptions | None,
+        name: str | None = None,
     ) -> None:
         main = workloads[0]
         # Before the resource is registered, so that the stack reports a duplicate name, not the engine.
         stack.add(workloads, self, problems, main.name)
         super().__init__(
             f"strata:components:{type_name}",
-            main.name,
+            name or main.name,
             {
                 "image": main.image,
                 "zone": str(main.zone),

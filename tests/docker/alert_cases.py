@@ -917,6 +917,46 @@ CASES = (
         summary="series had errors that it didn't handle",
     ),
     Case(
+        alert="RayTasksInfeasible",
+        fires={'ray_internal_num_infeasible_scheduling_classes{service="ray-worker"}': "0x3 1x40"},
+        quiet={
+            "none": {'ray_internal_num_infeasible_scheduling_classes{service="ray-worker"}': "0x40"}
+        },
+        at="9m",
+        labels={"service": "ray-worker"},
+        summary="tasks of ray-worker wait for resources that no node of its cluster has",
+    ),
+    Case(
+        alert="RayProcessesDied",
+        # The counter appears with its first event.
+        fires={'ray_memory_manager_worker_eviction_total{service="ray-worker"}': "_x14 1x20"},
+        quiet={
+            "long ago": {
+                'ray_node_manager_unexpected_worker_failure_total{service="ray-worker"}': "2x40"
+            }
+        },
+        at="20m",
+        interval="1m",
+        labels={"service": "ray-worker"},
+        summary="ray-worker lost 1 processes with their tasks: its memory was full, or they crashed",
+    ),
+    Case(
+        alert="RayObjectStoreFull",
+        fires={
+            'ray_object_store_used_memory{service="ray-worker"}': "95x60",
+            'ray_object_store_available_memory{service="ray-worker"}': "5x60",
+        },
+        quiet={
+            "half": {
+                'ray_object_store_used_memory{service="ray-worker"}': "50x60",
+                'ray_object_store_available_memory{service="ray-worker"}': "50x60",
+            }
+        },
+        at="9m",
+        labels={"service": "ray-worker"},
+        summary="ray-worker uses 95% of its object store",
+    ),
+    Case(
         alert="TracesDropped",
         fires={'otelcol_receiver_refused_spans_total{service="jaeger"}': "0x3 15+15x40"},
         quiet={"takes all": {'otelcol_receiver_refused_spans_total{service="jaeger"}': "4x40"}},

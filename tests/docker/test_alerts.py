@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from strata.components import ray_cluster
 from strata.components.engines import opensearch, questdb, redis_cluster
 from strata.components.observability.configuration import rules
 from strata.components.observability.gpu import GPU
@@ -88,6 +89,7 @@ def test_each_alert_fires_for_its_cause_and_not_otherwise(
                 *(("redis-cluster", alert) for alert in redis_cluster.MONITORING.alerts),
                 *(("search", alert) for alert in opensearch.MONITORING.alerts),
                 *(("series", alert) for alert in questdb.MONITORING.alerts),
+                *(("ray-worker", alert) for alert in ray_cluster.MONITORING.alerts),
             )
         )
     )

@@ -25,6 +25,9 @@ from strata.components import (
     GatewayArgs,
     GpuService,
     GpuServiceArgs,
+    RayCluster,
+    RayClusterArgs,
+    RayWorkers,
     Route,
 )
 from strata.components.engines.postgres import POSTGRES
@@ -58,7 +61,8 @@ GROUPS = (
     NodeGroup(name="somebodys", nodes_maximum=3, cpu=4, memory_mib=16384),
     NodeGroup(
         name="somebodys-gpu",
-        nodes_maximum=2,
+        # Two for each service that has GPUs: the scheduler spreads their replicas.
+        nodes_maximum=4,
         cpu=8,
         memory_mib=32768,
         gpus=2,
@@ -159,6 +163,21 @@ def everything(stack: composed.Stack) -> None:
             connections={"STORE": store.connection},
         ),
     )
+    workers = RayWorkers(
+        resources=Resources(memory_mib=512, cpu=1),
+        object_store_mib=128,
+        gpu=Gpu(mode=GpuMode.REQUIRE),
+        replicas=2,
+    )
+    RayCluster(
+        "ray",
+        RayClusterArgs(
+            stack=stack,
+            resources=Resources(memory_mib=1024, cpu=1),
+            workers={"worker": workers},
+            connections={"DATABASE": postgres.connection},
+        ),
+    )
     for name, other in (("left", "right"), ("right", "left")):
         AppService(
             name,
@@ -248,7 +267,7 @@ def test_every_replica_runs_where_it_may(stack: Stack) -> None:
         for pod in pods:
             assert pod["status"]["phase"] == "Running"
             labels = nodes[pod["spec"]["nodeName"]]["metadata"]["labels"]
-            assert ("nvidia.com/gpu.present" in labels) == (name == "inference")
+            assert ("nvidia.com/gpu.present" in labels) == (name in ("inference", "ray-worker"))
     # Each takes both GPUs of a node.
     assert len({one["spec"]["nodeName"] for one in stack.pods("inference")}) == 2
 

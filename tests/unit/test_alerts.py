@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strata.components import engines, gateway
+from strata.components import engines, gateway, ray_cluster
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.observability.alerts import (
     OF_A_CLUSTER,
@@ -40,9 +40,9 @@ FAST = {
 
 
 def alerts() -> Iterator[Alert]:
-    """Those of the stack, the gateway, every engine, the reference system, traces and GPUs."""
+    """Those of the stack, the gateway, Ray, every engine, the reference system, traces and GPUs."""
     yield from (*OF_THE_STACK, *OF_THE_HOST, *OF_BACKUPS, *OF_A_CLUSTER)
-    yield from (*gateway.MONITORING.alerts, *GPU.alerts)
+    yield from (*gateway.MONITORING.alerts, *ray_cluster.MONITORING.alerts, *GPU.alerts)
     traces = trace_store(PASSWORD, 16686, None).monitoring
     for monitoring in (reference.API, reference.WORKER, reference.INFERENCE, traces):
         assert monitoring is not None

@@ -24,6 +24,8 @@ from strata.components import (
     GatewayArgs,
     GpuServiceArgs,
     ObservabilityStackArgs,
+    RayClusterArgs,
+    RayWorkers,
     Route,
 )
 from strata.config import ObservabilitySettings, Settings
@@ -116,6 +118,8 @@ def test_every_setting_has_its_row_with_its_default() -> None:
         ("app-service", "Arguments", AppServiceArgs),
         ("gpu-service", "Arguments", GpuServiceArgs),
         ("gpu-service", "Gpu", Gpu),
+        ("ray-cluster", "Arguments", RayClusterArgs),
+        ("ray-cluster", "RayWorkers", RayWorkers),
         ("datastore", "Arguments", DatastoreArgs),
         ("datastore", "Connection", Connection),
         ("gateway", "Arguments", GatewayArgs),
@@ -155,7 +159,10 @@ def examples() -> Iterator[tuple[str, str]]:
 
 def test_there_are_examples() -> None:
     pages = {name.rpartition("-")[0] for name, _ in examples()}
-    parts = ("app-service", "app-job", "gpu-service", "datastore", "gateway", "observability-stack")
+    parts = (
+        *("app-service", "app-job", "gpu-service", "ray-cluster"),
+        *("datastore", "gateway", "observability-stack"),
+    )
     assert {"README.md", *(f"docs/components/{part}.md" for part in parts)} <= pages
 
 

@@ -4,7 +4,15 @@ from datetime import date
 
 import pytest
 
-from strata.components import AppJob, AppJobArgs, Datastore, DatastoreArgs
+from strata.components import (
+    AppJob,
+    AppJobArgs,
+    Datastore,
+    DatastoreArgs,
+    RayCluster,
+    RayClusterArgs,
+    RayWorkers,
+)
 from strata.components.engines.opensearch import OPENSEARCH
 from strata.components.engines.questdb import QUESTDB
 from strata.components.engines.redis_cluster import REDIS_CLUSTER
@@ -68,6 +76,14 @@ def everything(stack: Stack) -> None:
     Datastore("store", DatastoreArgs(stack=stack, engine=REDIS_CLUSTER))
     Datastore("search", DatastoreArgs(stack=stack, engine=OPENSEARCH))
     Datastore("series", DatastoreArgs(stack=stack, engine=QUESTDB))
+    RayCluster(
+        "ray",
+        RayClusterArgs(
+            stack=stack,
+            resources=Resources(memory_mib=1024, cpu=1),
+            workers={"worker": RayWorkers(resources=Resources(memory_mib=1024, cpu=1))},
+        ),
+    )
     AppJob(
         "migrate",
         AppJobArgs(stack=stack, image="application", command=("true",), resources=SMALL),
