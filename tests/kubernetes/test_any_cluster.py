@@ -308,7 +308,7 @@ def test_the_network_is_the_links(stack: Stack, counted: list[str]) -> None:
         for name, one in network.pods.items()
         if network.open(one, outside(INTERNET))
     }
-    assert reaching == {"app", "report", "gateway"}
+    assert reaching == {"app", "report"}
 
 
 def test_a_request_that_no_node_can_satisfy_is_refused_and_would_wait(stack: Stack) -> None:
