@@ -80,6 +80,18 @@ MAILPIT = (
     "docker.io/axllent/mailpit"
     "@sha256:74d609a42ec279aa63c6b4622a6fa9b5408d1ad5b1d76a1c4be40a265ce0863d"
 )
+# Source of the digest: as published deployments pin it, on 28 November 2026.
+# renovate: datasource=docker depName=docker.io/memgraph/memgraph tag=3.13.1
+MEMGRAPH = (
+    "docker.io/memgraph/memgraph"
+    "@sha256:4710bee1ab5b47599876e30f17ae1679d0bbb2262d84dc06641521fecb7c89ce"
+)
+# Source of the digest: as published deployments pin it, on 28 November 2026.
+# renovate: datasource=docker depName=docker.io/kurrentplatform/kurrentdb tag=26.1.2
+KURRENTDB = (
+    "docker.io/kurrentplatform/kurrentdb"
+    "@sha256:ef49a58bab8bc4d7b08cd218f1bb85cf230b03edf5d136e98d6e86a3e5100b6a"
+)
 # renovate: datasource=docker depName=docker.io/library/nginx tag=1.30.5-trixie
 NGINX = (
     "docker.io/library/nginx"

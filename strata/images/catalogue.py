@@ -66,6 +66,21 @@ _IMAGES = (
         on_demand=True,
     ),
     Image(name="questdb", purpose="QuestDB 9", on_demand=True),
+    # They can't be built here. Only systems with a graph, or with event sourcing, use them.
+    *(
+        Image(
+            name=name,
+            purpose=purpose,
+            upstream=upstream,
+            recipe=False,
+            parent=None,
+            on_demand=True,
+        )
+        for name, purpose, upstream in (
+            ("memgraph", "Memgraph 3", pins.MEMGRAPH),
+            ("kurrentdb", "KurrentDB 26, the successor of EventStoreDB", pins.KURRENTDB),
+        )
+    ),
     Image(name="nginx", purpose="NGINX, the gateway", upstream=pins.NGINX),
     Image(
         name="application",

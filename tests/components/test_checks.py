@@ -17,6 +17,8 @@ from strata.components import (
     Route,
 )
 from strata.components.engines.engine import Engine
+from strata.components.engines.kurrentdb import KURRENTDB
+from strata.components.engines.memgraph import MEMGRAPH
 from strata.components.engines.opensearch import OPENSEARCH
 from strata.components.engines.postgres import POSTGRES
 from strata.components.engines.questdb import QUESTDB
@@ -140,6 +142,16 @@ def assert_nothing_was_created(recorded: Recorded) -> None:
             datastore(QUESTDB, 511),
             ["service data: memory_mib: 511 MiB is less than it needs"],
             id="questdb",
+        ),
+        pytest.param(
+            datastore(MEMGRAPH, 511),
+            ["service data: memory_mib: 511 MiB is less than it needs"],
+            id="memgraph",
+        ),
+        pytest.param(
+            datastore(KURRENTDB, 1023),
+            ["service data: memory_mib: 1023 MiB is less than it needs"],
+            id="kurrentdb",
         ),
         pytest.param(
             gateway(names=()),

@@ -35,6 +35,10 @@ DOCUMENTS = '{service="rabbitmq", queue="documents"}'
 DEAD = '{service="rabbitmq", queue="documents.dead"}'
 QUEUE_LABELS = {"service": "rabbitmq", "queue": "documents"}
 CLUSTER_INFO = 'elasticsearch_scrape_success{service="search", collector="cluster-info"}'
+FAULTED = (
+    'kurrentdb_projection_status{service="eventstore", projection="$by_category", status="Faulted"}'
+)
+WRITER_QUEUE = 'kurrentdb_queue_queueing_duration_max_seconds{service="eventstore", name="Writer"}'
 HEAP_USED = 'elasticsearch_jvm_memory_used_bytes{service="search", area="heap"}'
 HEAP_MAXIMUM = 'elasticsearch_jvm_memory_max_bytes{service="search", area="heap"}'
 STORE = '{service="prometheus", url="http://victoria-metrics:8428/api/v1/write"}'
@@ -955,6 +959,22 @@ CASES = (
         at="9m",
         labels={"service": "ray-worker"},
         summary="ray-worker uses 95% of its object store",
+    ),
+    Case(
+        alert="KurrentdbProjectionFaulted",
+        fires={FAULTED: "0x3 1x20"},
+        quiet={"runs": {FAULTED: "0x20"}},
+        at="2m",
+        labels={"service": "eventstore", "projection": "$by_category"},
+        summary="projection $by_category of eventstore has failed and stands still",
+    ),
+    Case(
+        alert="KurrentdbQueuesSlow",
+        fires={WRITER_QUEUE: "0x3 2.5x20"},
+        quiet={"within the timeout": {WRITER_QUEUE: "1.5x20"}},
+        at="3m",
+        labels={"service": "eventstore"},
+        summary="requests wait 2.5s in a queue of eventstore",
     ),
     Case(
         alert="TracesDropped",

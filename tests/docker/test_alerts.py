@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from strata.components import ray_cluster
-from strata.components.engines import opensearch, questdb, redis_cluster
+from strata.components.engines import kurrentdb, opensearch, questdb, redis_cluster
 from strata.components.observability.configuration import rules
 from strata.components.observability.gpu import GPU
 from strata.config import Settings
@@ -90,6 +90,7 @@ def test_each_alert_fires_for_its_cause_and_not_otherwise(
                 *(("search", alert) for alert in opensearch.MONITORING.alerts),
                 *(("series", alert) for alert in questdb.MONITORING.alerts),
                 *(("ray-worker", alert) for alert in ray_cluster.MONITORING.alerts),
+                *(("eventstore", alert) for alert in kurrentdb.MONITORING.alerts),
             )
         )
     )

@@ -13,6 +13,8 @@ from strata.components import (
     RayClusterArgs,
     RayWorkers,
 )
+from strata.components.engines.kurrentdb import KURRENTDB
+from strata.components.engines.memgraph import memgraph
 from strata.components.engines.opensearch import OPENSEARCH
 from strata.components.engines.questdb import QUESTDB
 from strata.components.engines.redis_cluster import REDIS_CLUSTER
@@ -76,6 +78,8 @@ def everything(stack: Stack) -> None:
     Datastore("store", DatastoreArgs(stack=stack, engine=REDIS_CLUSTER))
     Datastore("search", DatastoreArgs(stack=stack, engine=OPENSEARCH))
     Datastore("series", DatastoreArgs(stack=stack, engine=QUESTDB))
+    Datastore("graph", DatastoreArgs(stack=stack, engine=memgraph({"plays.py": "import mgp\n"})))
+    Datastore("events", DatastoreArgs(stack=stack, engine=KURRENTDB))
     RayCluster(
         "ray",
         RayClusterArgs(
