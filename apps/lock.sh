@@ -15,3 +15,5 @@ lock inference/requirements-cuda --no-deps
 lock inference/model/requirements --no-deps
 lock ../strata/images/recipes/gpu-exporter/requirements --no-deps
 lock ../strata/images/recipes/ray/requirements
+# In the versions that Ray has too, whose image it starts from.
+lock jimbot/requirements --constraints ../strata/images/recipes/ray/requirements.lock

@@ -1,0 +1,1 @@
+"""The application of jimbot: an MCP server that judges hands of cards and remembers them."""
