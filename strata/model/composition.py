@@ -34,6 +34,12 @@ class Composition:
         else:
             self._excluded.add(workload.name)
 
+    def has_profile(self, profile: str) -> bool:
+        """Whether the stack's settings enable a profile, for a system that differs by more than whole
+        workloads."""
+        self._profiles.add(profile)
+        return profile in self.overrides.profiles
+
     @property
     def excluded(self) -> Set[str]:
         """The names of the workloads that profiles or settings leave out."""

@@ -254,6 +254,15 @@ def test_generations_and_profiles_that_nothing_goes_by_are_problems() -> None:
     ]
 
 
+def test_a_profile_that_a_system_asks_for_is_known() -> None:
+    composition = compose(
+        service("a"), overrides=Overrides(profiles=frozenset({"development", "more"}))
+    )
+    assert composition.has_profile("development")
+    assert problems(composition) == ["strata:profiles: the system has no profile more"]
+    assert not compose(service("a")).has_profile("development")
+
+
 def test_less_memory_than_a_service_works_with_is_a_mistake() -> None:
     overrides = Overrides(services={"a": {"memory_mib": 64}})
     described = service("a", resources=Resources(memory_mib=128), memory_mib_minimum=100)
