@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -14,6 +15,18 @@ from strata.policies.packs import FOLDER, level_file, pack_arguments
 
 ROOT = FOLDER.parent
 SEED = "5eed" * 16
+# A preview checks that a stack fits this machine, and the packs don't judge by its size. So systems for
+# larger hosts are previewed with these overrides of services.
+SMALLER: Mapping[str, Mapping[str, Mapping[str, float]]] = {
+    "jimbot": {
+        "memgraph": {"memoryMib": 1024, "cpuReserved": 0.1},
+        "questdb": {"memoryMib": 512, "cpuReserved": 0.1},
+        "eventstore": {"cpuReserved": 0.1},
+        "ray-head": {"memoryMib": 3072, "cpu": 1, "cpuReserved": 0.1},
+        "ray-worker-gpu-0": {"memoryMib": 1024, "cpuReserved": 0.1},
+        "ray-worker-gpu-1": {"memoryMib": 1024, "cpuReserved": 0.1},
+    }
+}
 
 
 def systems() -> list[str]:
@@ -47,6 +60,14 @@ def preview(system: str, stack: str, *, strict: bool = False) -> Report:
         ]
         if system != system_of(stack):  # the overrides of services are those of the stack's own
             commands.append(["config", "rm", "strata:services", "--stack", stack])
+        smaller = [
+            argument
+            for service, fields in SMALLER.get(system, {}).items()
+            for field, value in fields.items()
+            for argument in ("--plaintext", f"strata:services.{service}.{field}={value}")
+        ]
+        if smaller:
+            commands.append(["config", "set-all", "--path", *smaller, "--stack", stack])
         # With this machine's seed, the preview recognizes the stack where it is up on this Docker.
         if not (has_secrets or Path(os.environ.get("STRATA_SEED_FILE", "")).is_file()):
             commands.append(["config", "set", "--secret", "strata:seed", SEED, "--stack", stack])

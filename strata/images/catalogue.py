@@ -142,6 +142,14 @@ _IMAGES = (
         on_demand=True,
     ),
     Image(
+        name="jimbot",
+        purpose="the MCP server of jimbot, and the nodes of its Ray cluster",
+        parent="ray",
+        sources=("apps/__init__.py", "apps/common", "apps/jimbot"),
+        # Only its system uses it.
+        on_demand=True,
+    ),
+    Image(
         name="probe-server",
         purpose="one small HTTP process, for benchmarks and isolation tests",
         parent="python",

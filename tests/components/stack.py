@@ -185,6 +185,7 @@ def platform(
     host: Host = HOST,
     generations: Mapping[str, int] | None = None,
     addresses: IPv4Network | None = None,
+    reserved_memory_mib: int | None = None,
 ) -> DockerPlatform:
     """The Docker platform, with an engine on which every container of `recorded` is healthy."""
     recorded = recorded or Recorded()
@@ -202,7 +203,7 @@ def platform(
         files=files,
         secrets=secrets,
         addresses=addresses or IPv4Network("10.200.0.0/16"),
-        reserved_memory_mib=None,
+        reserved_memory_mib=reserved_memory_mib,
     )
 
 
@@ -226,8 +227,8 @@ def compose(
     def program() -> Any:
         stack = Stack(settings)
         describe(stack)
-        range_ = stack.settings.network.range
-        deployed = stack.deploy(platform(recorded, host, generations, range_))
+        range_, reserved = stack.settings.network.range, stack.settings.host.reserved_memory_mib
+        deployed = stack.deploy(platform(recorded, host, generations, range_, reserved))
         return pulumi.Output.all(**deployed).apply(outputs.update)
 
     program()

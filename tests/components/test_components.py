@@ -1,5 +1,7 @@
 """What every component keeps to: whose its resources are, how they are named, what comes first."""
 
+from dataclasses import replace
+
 import pytest
 
 import systems
@@ -19,7 +21,7 @@ from strata.config import Settings
 from strata.model import Gpu, Resources, Volume
 from strata.stack import Stack
 from tests.components.example import SMALL, application, composed, settings
-from tests.components.stack import Composed, compose
+from tests.components.stack import HOST, Composed, compose
 
 
 def one_of_each(stack: Stack) -> None:
@@ -145,7 +147,8 @@ def test_a_system_composes(system: str) -> None:
     # A component whose profile isn't enabled has no containers.
     profiles = ("development",) if system == "project88" else ()
     chosen = Settings(profiles=profiles)
-    recorded = compose(lambda stack: systems.find(system)(stack), settings=chosen).recorded
+    large = replace(HOST, memory_mib=32 * 1024)
+    recorded = compose(systems.find(system), host=large, settings=chosen).recorded
     roots = {name for name, parent in recorded.parents.items() if not parent}
     # The services of the observability stack have names of their own.
     components = roots - {"observability"}

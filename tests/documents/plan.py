@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import systems
@@ -16,6 +16,8 @@ from tests.components import stack as on_docker
 
 # A name, or any text in brackets: `files[/run/secrets/password].content`.
 STEP = re.compile(r"\[([^\]]+)\]|([^.\[\]]+)")
+# It has the memory for the largest system.
+HOST = replace(on_docker.HOST, memory_mib=32 * 1024)
 # What names an element of a list: of ours, of containers, of pods.
 NAMES = ("name", "path", "service", "file", "mountPath")
 
@@ -48,7 +50,7 @@ def plan(system: str, given: Mapping[str, Any]) -> Plan:
     program = planned.plan({"system": system, "services": None})
     return Plan(
         composition=collect(compose, chosen),
-        docker=on_docker.compose(compose, settings=chosen).recorded.inputs,
+        docker=on_docker.compose(compose, host=HOST, settings=chosen).recorded.inputs,
         kubernetes={f"{one['kind']} {one['metadata']['name']}": one for one in program.manifests()},
     )
 
