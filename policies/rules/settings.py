@@ -7,8 +7,9 @@ from strata.policies.rules import facts
 DATASTORE_IMAGES = (
     *("postgres", "postgresql", "pgvector", "timescaledb", "redis", "valkey", "rabbitmq", "mysql"),
     *("mariadb", "mongo", "mongodb", "memcached", "cassandra", "elasticsearch", "opensearch"),
-    *("clickhouse", "questdb", "memgraph", "neo4j", "eventstore", "etcd", "consul", "influxdb"),
-    *("qdrant", "milvus", "weaviate", "minio", "kafka", "nats", "couchdb", "cockroach"),
+    *("clickhouse", "questdb", "memgraph", "neo4j", "eventstore", "kurrentdb", "etcd"),
+    *("consul", "influxdb", "qdrant", "milvus", "weaviate", "minio", "kafka", "nats", "couchdb"),
+    "cockroach",
 )
 
 REGISTRIES = setting(
