@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+AT_ONCE = 8
 
 # Run in the client's network namespace; each line of input is an address and a port.
 CONNECT = """
@@ -62,9 +66,9 @@ def addresses(container: Any) -> set[str]:
 def reached(services: Mapping[str, Any]) -> set[tuple[str, str, int]]:
     """The client, server and port of each connection that succeeds. Every ordered pair of services is
     tried, on every port that the server listens on and at every address it has."""
-    ports = {name: listening(container) for name, container in services.items()}
-    found = set()
-    for client, container in services.items():
+    ports = in_each(services, listening)
+
+    def reach(client: str, container: Any) -> set[tuple[str, str, int]]:
         targets = [
             (server, address, port)
             for server, other in services.items()
@@ -73,7 +77,17 @@ def reached(services: Mapping[str, Any]) -> set[tuple[str, str, int]]:
             for port in ports[server]
         ]
         answers = connections(container, *((address, port) for _, address, port in targets))
-        for (server, _, port), answer in zip(targets, answers, strict=True):
-            if answer:
-                found.add((client, server, port))
-    return found
+        return {
+            (client, server, port)
+            for (server, _, port), answer in zip(targets, answers, strict=True)
+            if answer
+        }
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return set().union(*pool.map(reach, services.keys(), services.values()))
+
+
+def in_each(services: Mapping[str, Any], look: Callable[[Any], T]) -> dict[str, T]:
+    """What is seen in the network of each service. Most of the time is spent on connections that fail."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(services, pool.map(look, services.values()), strict=True))
