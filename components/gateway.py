@@ -123,7 +123,7 @@ class GatewayArgs:
     no effect. `names`: the host names of the certificate, which the stack's authority issues (output
     `certificateAuthority`). On Docker, and with `strata:domain`, requests to another name than these and
     the domain are rejected (421). So is what a browser sends for a page of another site (403), unless
-    `origins` names that site: `https://app.example.com`.
+    `origins` names that site: `https://app.example.com`. `profiles`: see `strata.model.Workload`.
     """
 
     stack: Stack
@@ -133,6 +133,7 @@ class GatewayArgs:
     names: tuple[str, ...] = ("localhost", "127.0.0.1")
     origins: tuple[str, ...] = ()
     resources: Resources = Resources(memory_mib=128, cpu=0.5)  # noqa: RUF009 - frozen
+    profiles: tuple[str, ...] = ()
 
 
 class Gateway(WorkloadComponent):
@@ -188,6 +189,7 @@ def describe(name: str, args: GatewayArgs) -> Service:
         kind=Kind.GATEWAY,
         user="101:101",
         resources=args.resources,
+        profiles=args.profiles,
         command=("nginx", "-c", CONFIGURATION_FILE, "-g", "daemon off;"),
         ports=(
             Port(name="http", number=HTTP_PORT, published=args.http),

@@ -26,10 +26,11 @@ class ObservabilityStackArgs:
     """The arguments of an `ObservabilityStack`.
 
     `strata:observability` of the stack's settings configures retention and receivers, and can
-    disable it.
+    disable it. With `profiles`, it runs only if `strata:profiles` names one of them.
     """
 
     stack: Stack
+    profiles: tuple[str, ...] = ()
 
 
 class ObservabilityStack(pulumi.ComponentResource):
@@ -63,28 +64,40 @@ class ObservabilityStack(pulumi.ComponentResource):
         self.dashboards = ()
         if settings.observability.enabled:
             args.stack.add((), self, _problems(settings))
-            receiver = self._observe(args.stack)
+            receiver = self._observe(args.stack, args.profiles)
             if args.stack.composition.overrides.includes(receiver):
                 # An application starts and works without it.
                 endpoint = receiver.endpoint("otlp").without_waiting()
                 self.traces = {tracing.ENDPOINT_VARIABLE: endpoint}
         self.register_outputs({})
 
-    def _observe(self, stack: Stack) -> Service:
+    def _observe(self, stack: Stack, profiles: tuple[str, ...]) -> Service:
         """Adds the services of the platform, once all others are known. Returns what receives spans."""
         settings = stack.settings
         if settings.platform is PlatformName.DOCKER:
             store = tracing.trace_store(
                 parts.PASSWORD, settings.ports.traces, settings.observability.otlp
             )
-            stack.add_observer(lambda composition: describe(composition, settings, store), self)
+            stack.add_observer(
+                lambda composition: _optional(describe(composition, settings, store), profiles),
+                self,
+            )
             return store
         # The SDK that writes the dashboards is installed only for clusters.
         from strata.components.observability import grafana, standard
 
-        self.dashboards = (grafana.ROUTE,) if settings.observability.dashboards else ()
-        stack.add_observer(lambda composition: standard.describe(composition, settings), self)
+        if settings.observability.dashboards and stack.composition.overrides.enables(profiles):
+            self.dashboards = (grafana.ROUTE,)
+        stack.add_observer(
+            lambda composition: _optional(standard.describe(composition, settings), profiles), self
+        )
         return standard.trace_collector(settings)
+
+
+def _optional(workloads: Iterable[Workload], profiles: tuple[str, ...]) -> Iterator[Workload]:
+    """The workloads, which run only with these profiles unless they have their own."""
+    for each in workloads:
+        yield each if each.profiles else replace(each, profiles=profiles)
 
 
 def _problems(settings: Settings) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
 """Changes that a stack's settings make to workloads."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
@@ -54,4 +54,8 @@ class Overrides:
         enabled: bool | None = self.services.get(workload.name, {}).get("enabled")
         if enabled is not None:
             return enabled
-        return not workload.profiles or not self.profiles.isdisjoint(workload.profiles)
+        return self.enables(workload.profiles)
+
+    def enables(self, profiles: Collection[str]) -> bool:
+        """Whether the settings name one of these profiles, or there are none."""
+        return not profiles or not self.profiles.isdisjoint(profiles)
