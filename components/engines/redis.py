@@ -162,10 +162,8 @@ def admin_password(name: str) -> File:
     return File(path=ADMIN_PASSWORD_FILE, content=Secret(name, UserPassword(ADMIN)))
 
 
-# A full cache evicts the least recently used keys.
-PERSISTENT = "appendonly yes\nmaxmemory-policy allkeys-lru\n"
-# Only keys that expire are evicted: a queue doesn't, so a cache beside it can't cost a task.
-EPHEMERAL = 'save ""\nmaxmemory-policy volatile-lru\n'
+PERSISTENT = "appendonly yes\n"
+EPHEMERAL = 'save ""\n'
 
 
 def _service(name: str, options: EngineOptions, storage: str = PERSISTENT) -> Service:
@@ -233,7 +231,9 @@ def _configuration(storage: str) -> Text:
     return (
         "bind ",
         Listen("redis", separator=" "),
-        f"\nport {PORT}\naclfile {USERS_FILE}\ndir /data\n{storage}maxmemory ",
+        f"\nport {PORT}\naclfile {USERS_FILE}\ndir /data\n{storage}",
+        # Only keys that expire are evicted: a queue doesn't, so a cache beside it can't cost a task.
+        "maxmemory-policy volatile-lru\nmaxmemory ",
         # The rest is for copy-on-write during snapshots and for client buffers.
         MemoryMib(0.6),
         "mb\n",
