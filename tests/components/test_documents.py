@@ -16,7 +16,8 @@ BY_SYSTEM = [pytest.param(document, id=document.system) for document in DOCUMENT
 
 @pytest.mark.parametrize("document", BY_SYSTEM)
 def test_every_line_is_delivered_as_its_row_says(document: Document) -> None:
-    assert problems(document, plan(document.system, document.settings)) == []
+    plans = plan(document.system, document.settings, document.prod_settings)
+    assert problems(document, plans) == []
 
 
 @pytest.mark.parametrize("document", BY_SYSTEM)

@@ -35,7 +35,7 @@ def _row(system: str, document: Document | None) -> str:
     composition = collect(
         systems.find(system), settings({**given, "observability": {"enabled": False}})
     )
-    planned = plan(system, given)
+    planned = plan(system, given, document.prod_settings if document else {})
     lines = len((REPOSITORY / "systems" / f"{system}.py").read_text().splitlines())
     memory_mib = sum(each.resources.memory_mib * each.replicas for each in composition.workloads)
     return (

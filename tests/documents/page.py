@@ -1,7 +1,9 @@
 """The page of a system, generated from its document's rows and from its plan."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -14,6 +16,8 @@ from tests.project import REPOSITORY
 
 # A row of more lines shows its first.
 LINES_SHOWN = 4
+# Links of a document lead elsewhere from its page, so only their text is shown.
+LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
 
 
 def page(system: str) -> Path:
@@ -24,15 +28,16 @@ def text(document: Document) -> str:
     """The content of the page."""
     given = {**document.settings, "observability": {"enabled": False}}
     composition = collect(systems.find(document.system), settings(given))
-    keys = {f"strata:{key}": value for key, value in document.settings.items()}
-    configuration = yaml.safe_dump({"config": {"strata:system": document.system, **keys}})
     parts = [
         f"# {document.system}",
         document.introduction.strip(),
         "`python -m tests.documents` generates this page from the plan and from the rows in\n"
         f"`tests/documents/{document.system}.py`; don't edit it. A test holds every row against the plans\n"
         "for Docker and EKS.",
-        f"```yaml\n# Pulumi.dev.yaml\n{configuration}```",
+        _configuration(document.system, "dev", document.settings),
+        _configuration(document.system, "prod", document.prod_settings)
+        if document.prod_settings
+        else "",
         "## Services",
         "\n".join(_graph(composition)),
         "The services that [observe](../observability.md#what-runs) these aren't shown. Memory is a hard\n"
@@ -44,6 +49,12 @@ def text(document: Document) -> str:
         *_tables(document),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _configuration(system: str, stack: str, settings: Mapping[str, Any]) -> str:
+    keys = {f"strata:{key}": value for key, value in settings.items()}
+    content = yaml.safe_dump({"config": {"strata:system": system, **keys}})
+    return f"```yaml\n# Pulumi.{stack}.yaml\n{content}```"
 
 
 def _graph(composition: Composition) -> Iterator[str]:
@@ -90,7 +101,7 @@ def _table(document: Document, heading: str, rows: list[Row]) -> str:
 
 
 def _quoted(document: Document, row: Row) -> str:
-    lines = document.quoted(row)
+    lines = [LINK.sub(r"\1", line) for line in document.quoted(row)]
     more = ["…"] if len(lines) > LINES_SHOWN else []
     return "<br>".join([*lines[:LINES_SHOWN], *more])
 

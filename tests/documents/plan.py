@@ -42,12 +42,13 @@ def settings(given: Mapping[str, Any]) -> Settings:
     )
 
 
-def plan(system: str, given: Mapping[str, Any]) -> Plan:
-    """Plans a system for Docker with these settings, and for EKS as Pulumi.prod.yaml has it."""
+def plan(system: str, given: Mapping[str, Any], prod: Mapping[str, Any] | None = None) -> Plan:
+    """Plans a system for Docker with these settings, and for EKS as Pulumi.prod.yaml has it, changed
+    by those of `prod`."""
     chosen = settings(given)
     compose = systems.find(system)
     # The services that the file overrides are those of the system it names.
-    program = planned.plan({"system": system, "services": None})
+    program = planned.plan({"system": system, "services": None, **(prod or {})})
     return Plan(
         composition=collect(compose, chosen),
         docker=on_docker.compose(compose, host=HOST, settings=chosen).recorded.inputs,

@@ -136,8 +136,8 @@ class Document:
     """A source document, `docs/systems/documents/SYSTEM.md`, and the page of its system.
 
     `introduction` and `usage` are Markdown, above and below what is generated. `purposes` says what
-    each service is for. `settings` are those that the document asks for, as in Pulumi.dev.yaml without
-    `strata:`.
+    each service is for. `settings` and `prod_settings` are those that the document asks for, as in
+    Pulumi.dev.yaml and Pulumi.prod.yaml without `strata:`.
     """
 
     system: str
@@ -145,6 +145,7 @@ class Document:
     purposes: Mapping[str, str]
     rows: tuple[Row, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    prod_settings: Mapping[str, Any] = field(default_factory=dict)
     usage: str = ""
 
     @property
