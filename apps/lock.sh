@@ -12,6 +12,7 @@ lock intelligence/requirements
 lock project88/requirements
 lock inference/requirements --no-deps
 lock inference/requirements-cuda --no-deps
+lock dredge/requirements --no-deps
 lock inference/model/requirements --no-deps
 lock ../strata/images/recipes/gpu-exporter/requirements --no-deps
 lock ../strata/images/recipes/ray/requirements

@@ -59,6 +59,9 @@ def configure(service: str) -> None:
     for noisy in (
         "httpx",
         "httpcore",
+        "httpx2",
+        "httpcore2",
+        "mcp.client",
         "aio_pika",
         "aiormq",
         "opensearch",
@@ -69,4 +72,5 @@ def configure(service: str) -> None:
     # A trace store that is away is reported by its own alerts.
     for noisy in ("opentelemetry", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    for noisy in ("uvicorn.error", "mcp.server.streamable_http"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -24,14 +24,16 @@ class _Password(CredentialProvider):
         return await asyncio.to_thread(self.get_credentials)
 
 
-def connect(settings: RedisSettings, within_s: float) -> redis.Redis:
+def connect(
+    settings: RedisSettings, within_s: float, connections_max: int = CONNECTIONS_MAX
+) -> redis.Redis:
     """A client that connects at its first command. `within_s`: the patience with a connection and with
-    an answer."""
+    an answer. A command beyond `connections_max` at the same time fails."""
     return redis.Redis(
         host=settings.redis_host,
         port=settings.redis_port,
         credential_provider=_Password(settings),
         socket_timeout=within_s,
         socket_connect_timeout=within_s,
-        max_connections=CONNECTIONS_MAX,
+        max_connections=connections_max,
     )

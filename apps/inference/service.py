@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from apps.common import web
-from apps.common.errors import describe
+from apps.common.errors import UnavailableError, describe
 from apps.inference.batcher import PADDING_MAX, Batcher, QueueFullError
 from apps.inference.limits import processors
 from apps.inference.model_session import ModelSession
@@ -25,6 +25,7 @@ from apps.inference.settings import InferenceSettings
 from apps.inference.tokens import Tokens
 
 LOG = logging.getLogger(__name__)
+NAME = "model"
 BODY_LIMIT_BYTES = 8 * 1024 * 1024
 TEXTS_MAX = 256
 HEALTH_TEXT = "Is the model awake?"
@@ -68,6 +69,22 @@ class Inference:
         ON_DEVICE.labels(self._session.device).set(1)
         LOG.info("model loaded", extra={"device": self._session.device, "threads": threads})
 
+    @property
+    def device(self) -> str:
+        """Where the model really runs: `cpu` or `cuda`."""
+        return self._session.device
+
+    async def vectors(self, texts: Sequence[str]) -> list[Vector]:
+        """An embedding of each text. Raises `UnavailableError` if too many texts wait, or if the model
+        fails."""
+        try:
+            return await self._batcher.submit([self._tokens.encode(text) for text in texts])
+        except QueueFullError:
+            raise UnavailableError(NAME, "its queue is full") from None
+        except Exception as error:
+            LOG.error("the model failed", extra={"reason": describe(error)})
+            raise UnavailableError(NAME, "it fails now") from error
+
     async def _run(self, texts: Sequence[TokenIds]) -> Sequence[Vector]:
         rows = await asyncio.get_running_loop().run_in_executor(
             self._thread, self._session.embed, texts
@@ -94,25 +111,17 @@ class Inference:
     async def embed(self, request: Request) -> Response:
         """POST /embed {"texts": [...]} -> {"vectors": [[384 floats]], "device": "cpu"}."""
         texts = parse(await web.body(request, BODY_LIMIT_BYTES))
-        try:
-            vectors = await self._batcher.submit([self._tokens.encode(text) for text in texts])
-        except QueueFullError:
-            return web.problem("the queue is full; try again", 503, {"Retry-After": "1"})
-        except Exception as error:
-            LOG.error("the model failed", extra={"reason": describe(error)})
-            return web.problem(
-                "the model does not work now", 503, {"Retry-After": str(web.RETRY_AFTER_S)}
-            )
-        return web.answer({"vectors": vectors, "device": self._session.device})
+        return web.answer({"vectors": await self.vectors(texts), "device": self.device})
 
     async def health(self, _: Request) -> Response:
         """Runs the model where it should run: a device that was lost cannot pass."""
-        content = {"status": web.OK, "device": self._session.device}
-        if reason := await self._failure():
+        content = {"status": web.OK, "device": self.device}
+        if reason := await self.failure():
             return web.answer(content | {"status": "failed", "reason": reason}, 503)
         return web.answer(content)
 
-    async def _failure(self) -> str | None:
+    async def failure(self) -> str | None:
+        """Why the model doesn't work where it should; None if it does."""
         expected = self._settings.expect_device
         if expected and self._session.device != expected:
             return f"expected to run on {expected}"

@@ -127,6 +127,20 @@ _IMAGES = (
         # Only its system uses it.
         on_demand=True,
     ),
+    *(
+        Image(
+            name=name,
+            purpose=f"the programs of dredge: server, worker and MCP server on {device}",
+            parent=parent,
+            sources=("apps/__init__.py", "apps/common", "apps/inference", "apps/dredge"),
+            # Only its system uses it.
+            on_demand=True,
+        )
+        for name, parent, device in (
+            ("dredge", "inference", "the CPU"),
+            ("dredge-cuda", "inference-cuda", "an NVIDIA GPU"),
+        )
+    ),
     Image(
         name="mailpit",
         purpose="Mailpit: receives mail and shows it",
