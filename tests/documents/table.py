@@ -1,6 +1,11 @@
 """All documents."""
 
-from tests.documents import jimbot, node_intelligence, project88
+from tests.documents import dredge, jimbot, node_intelligence, project88
 from tests.documents.row import Document
 
-DOCUMENTS: tuple[Document, ...] = (node_intelligence.DOCUMENT, project88.DOCUMENT, jimbot.DOCUMENT)
+DOCUMENTS: tuple[Document, ...] = (
+    dredge.DOCUMENT,
+    node_intelligence.DOCUMENT,
+    project88.DOCUMENT,
+    jimbot.DOCUMENT,
+)

@@ -20,7 +20,7 @@ from tests.kubernetes.test_reference import (  # noqa: F401 - they run here too,
     test_what_a_pod_mounts_is_there,
 )
 
-SYSTEMS = ("node_intelligence", "project88", "jimbot")
+SYSTEMS = ("dredge", "node_intelligence", "project88", "jimbot")
 
 
 @pytest.fixture(scope="module", params=SYSTEMS)
