@@ -5,15 +5,13 @@ import asyncio
 import hashlib
 import time
 
-from prometheus_client import Counter
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import RedisError
 
 from apps.application.schema import DIMENSIONS
-from apps.application.settings import CacheSettings
-from apps.common import redis_client
 from apps.common.errors import UnavailableError
-
-LOOKUPS = Counter("cache_lookups_total", "Lookups of query embeddings, by result.", ["result"])
+from apps.common.redis_client import LOOKUPS
 
 # The model's name is in the key: an embedding of another model means nothing to this one.
 PREFIX = "embedding:all-minilm-l6-v2:"
@@ -24,12 +22,15 @@ LEFT_ALONE_S = 1.0
 
 
 class Cache:
-    """Embeddings by text."""
+    """Embeddings by text, kept for `seconds`. A command may take `within_s`."""
 
-    def __init__(self, settings: CacheSettings) -> None:
-        self._seconds = settings.cache_seconds
+    def __init__(
+        self, client: Redis | RedisCluster, seconds: int, within_s: float = WITHIN_S
+    ) -> None:
+        self._client = client
+        self._seconds = seconds
+        self._within_s = within_s
         self._closed_until = 0.0
-        self._client = redis_client.connect(settings, WITHIN_S)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -40,7 +41,7 @@ class Cache:
             LOOKUPS.labels("unavailable").inc()
             return None
         try:
-            async with asyncio.timeout(WITHIN_S):
+            async with asyncio.timeout(self._within_s):
                 found = await self._client.get(_key(text))
         except (RedisError, OSError, TimeoutError, UnavailableError):
             self._closed_until = time.monotonic() + LEFT_ALONE_S
@@ -57,7 +58,7 @@ class Cache:
         if time.monotonic() < self._closed_until:
             return
         try:
-            async with asyncio.timeout(WITHIN_S):
+            async with asyncio.timeout(self._within_s):
                 await self._client.set(
                     _key(text), array.array("f", embedding).tobytes(), ex=self._seconds
                 )
@@ -67,8 +68,9 @@ class Cache:
     async def ping(self) -> None:
         """Raises `UnavailableError` when Redis does not answer."""
         try:
-            async with asyncio.timeout(WITHIN_S):
-                await self._client.ping()
+            async with asyncio.timeout(self._within_s):
+                # Not PING, which a node answers while its cluster rejects all commands.
+                await self._client.exists(PREFIX)
         except (RedisError, OSError, TimeoutError) as error:
             raise UnavailableError("redis", type(error).__name__) from error
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from apps.api import inputs
-from apps.api.cache import Cache
+from apps.api.cache import WITHIN_S, Cache
 from apps.application import documents, schema
 from apps.application.broker import Publisher
-from apps.application.embedder import Embedder
+from apps.application.embedder import Embed, Embedder
 from apps.application.message import Message
 from apps.application.settings import ApiSettings
-from apps.common import web
+from apps.common import redis_client, web
 from apps.common.database import Database
 from apps.common.errors import RefusedError
 
@@ -43,17 +43,28 @@ PAGE_HEADERS = {
 
 
 class Api:
-    """What the routes do, on the dependencies of the service."""
+    """What the routes do, on the stores. `embed` gives the embedding of a query."""
 
-    def __init__(self, settings: ApiSettings) -> None:
-        self._database = Database(settings, schema.TABLE)
-        self._publisher = Publisher(settings)
-        self._embedder = Embedder(settings)
-        self._cache = Cache(settings)
+    def __init__(
+        self, database: Database, publisher: Publisher, cache: Cache, embed: Embed
+    ) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._cache = cache
+        self._embed = embed
+
+    @property
+    def routes(self) -> list[Route]:
+        return [
+            Route("/documents", web.route("post_document", self.post), methods=["POST"]),
+            Route("/documents/{id}", web.route("get_document", self.get), methods=["GET"]),
+            Route("/search", web.route("search", self.search), methods=["GET"]),
+        ]
 
     @contextlib.asynccontextmanager
-    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        """Starts without waiting for any dependency: /health tells when they are there."""
+    async def connected(self) -> AsyncIterator[None]:
+        """Starts connecting to the stores, without waiting for any: /health tells when they are
+        there. Closes them at the end."""
         await self._database.open()
         tables = asyncio.create_task(self._database.ensure_schema(schema.ensure))
         try:
@@ -62,7 +73,6 @@ class Api:
             tables.cancel()
             await asyncio.gather(
                 self._publisher.close(),
-                self._embedder.close(),
                 self._cache.close(),
                 self._database.close(),
                 tables,
@@ -98,7 +108,7 @@ class Api:
         embedding = await self._cache.get(query.text)
         if embedding is None:
             try:
-                embedding = await self._embedder.embed(query.text)
+                embedding = await self._embed(query.text)
             except RefusedError as error:
                 raise web.BadRequestError(f"q cannot be searched for: {error}") from error
             await self._cache.put(query.text, embedding)
@@ -106,15 +116,14 @@ class Api:
             results = await documents.search(connection, embedding, query.count)
         return web.answer({"results": [asdict(result) for result in results]})
 
-    async def health(self, _: Request) -> Response:
-        """GET /health: 200 when documents can be taken. Redis is told of, and does not count."""
+    async def states(self) -> Mapping[str, str]:
+        """The state of each store."""
         postgresql, rabbitmq, redis = await asyncio.gather(
             web.state(self._database.ping()),
             web.state(self._publisher.waiting()),
             web.state(self._cache.ping()),
         )
-        state = {"postgresql": postgresql, "rabbitmq": rabbitmq, "redis": redis}
-        return web.health(state, optional=("redis",))
+        return {"postgresql": postgresql, "rabbitmq": rabbitmq, "redis": redis}
 
 
 def _page(file_name: str, kind: str) -> web.Handler:
@@ -128,11 +137,23 @@ def _page(file_name: str, kind: str) -> web.Handler:
 
 def application(settings: ApiSettings) -> Starlette:
     """The web application. Nothing is connected before it starts."""
-    api = Api(settings)
-    routes = [
-        Route("/documents", web.route("post_document", api.post), methods=["POST"]),
-        Route("/documents/{id}", web.route("get_document", api.get), methods=["GET"]),
-        Route("/search", web.route("search", api.search), methods=["GET"]),
-    ]
-    routes += [Route(path, web.route("page", _page(*file))) for path, file in PAGE_FILES.items()]
-    return web.application(routes, api.health, api.lifespan)
+    embedder = Embedder(settings)
+    api = Api(
+        Database(settings, schema.TABLE),
+        Publisher(settings),
+        Cache(redis_client.connect(settings, WITHIN_S), settings.cache_seconds),
+        embedder.embed,
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with api.connected():
+            yield
+        await embedder.close()
+
+    async def health(_: Request) -> Response:
+        """GET /health: 200 when documents can be taken. Redis is told of, and does not count."""
+        return web.health(await api.states(), optional=("redis",))
+
+    pages = [Route(path, web.route("page", _page(*file))) for path, file in PAGE_FILES.items()]
+    return web.application([*api.routes, *pages], health, lifespan)

@@ -1,5 +1,7 @@
 """The way to the inference service."""
 
+from collections.abc import Awaitable, Callable
+
 import httpx
 import orjson
 
@@ -10,6 +12,10 @@ from apps.common.errors import RefusedError, UnavailableError, describe
 
 NAME = "inference"
 TOO_MANY_REQUESTS = 429
+
+Embed = Callable[[str], Awaitable[list[float]]]
+"""Gives the embedding of a text. Raises `UnavailableError` when it can't now, `RefusedError` when it
+never will."""
 
 
 class Embedder:

@@ -37,8 +37,8 @@ class ApiSettings(
     """Everything the API reads."""
 
 
-class WorkerSettings(ListenSettings, DatabaseSettings, BrokerSettings, EmbedderSettings):
-    """Everything the worker reads. `attempts_max`: how often a document may be refused before it
+class ConsumerSettings(BrokerSettings):
+    """The consumer of the queue. `attempts_max`: how often a document may be refused before it
     counts as failed. `sweep_after_s`: how long a document may be queued before the sweeper asks
     whether its message was lost."""
 
@@ -46,3 +46,7 @@ class WorkerSettings(ListenSettings, DatabaseSettings, BrokerSettings, EmbedderS
     attempts_max: int = Field(default=5, ge=1)
     sweep_interval_s: float = Field(default=10.0, gt=0)
     sweep_after_s: float = Field(default=30.0, ge=0)
+
+
+class WorkerSettings(ListenSettings, DatabaseSettings, ConsumerSettings, EmbedderSettings):
+    """Everything the worker reads."""

@@ -3,12 +3,15 @@
 import asyncio
 
 import redis.asyncio as redis
+from prometheus_client import Counter
+from redis.asyncio.cluster import RedisCluster
 from redis.credentials import CredentialProvider
 
 from apps.common import secret
 from apps.common.settings import RedisSettings
 
 CONNECTIONS_MAX = 32
+LOOKUPS = Counter("cache_lookups_total", "Lookups in the cache, by result.", ["result"])
 
 
 class _Password(CredentialProvider):
@@ -36,4 +39,16 @@ def connect(
         socket_timeout=within_s,
         socket_connect_timeout=within_s,
         max_connections=connections_max,
+    )
+
+
+def connect_cluster(settings: RedisSettings, within_s: float) -> RedisCluster:
+    """The same for a Redis Cluster, by the name that all of its nodes have."""
+    return RedisCluster(
+        host=settings.redis_host,
+        port=settings.redis_port,
+        credential_provider=_Password(settings),
+        socket_timeout=within_s,
+        socket_connect_timeout=within_s,
+        max_connections=CONNECTIONS_MAX,
     )

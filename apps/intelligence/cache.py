@@ -2,14 +2,13 @@
 
 import asyncio
 
-from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from apps.common import redis_client
 from apps.common.errors import UnavailableError
+from apps.common.redis_client import LOOKUPS
 from apps.intelligence.settings import IntelligenceSettings
 
-LOOKUPS = Counter("cache_lookups_total", "Lookups of insights, by result.", ["result"])
 # The API removes the key of a series at each new event.
 PREFIX = "insight:"
 WITHIN_S = 0.25

@@ -10,6 +10,7 @@ from typing import Protocol
 import psycopg
 
 from apps.application.documents import Document
+from apps.application.embedder import Embed
 from apps.application.message import Message
 from apps.common.errors import RefusedError, UnavailableError, describe
 from apps.common.retry import Backoff
@@ -48,7 +49,7 @@ class Handler:
     def __init__(
         self,
         store: Store,
-        embed: Callable[[str], Awaitable[list[float]]],
+        embed: Embed,
         *,
         attempts_max: int,
         held_s: float = HELD_S,

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from apps.application import schema
 from apps.application.broker import Publisher
-from apps.application.embedder import Embedder
-from apps.application.settings import WorkerSettings
+from apps.application.embedder import Embed, Embedder
+from apps.application.settings import ConsumerSettings, WorkerSettings
 from apps.common import web
 from apps.common.database import Database
 from apps.worker.consumer import Consumer
@@ -21,23 +21,25 @@ from apps.worker.sweeper import Sweeper
 
 
 class Worker:
-    """Consumer and sweeper, for as long as the web side runs."""
+    """Consumer and sweeper, on the stores. `embed` gives the embedding of a text."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        self._database = Database(settings, schema.TABLE)
-        self._embedder = Embedder(settings)
-        self._publisher = Publisher(settings)
-        handler = Handler(
-            DatabaseStore(self._database), self._embedder.embed, attempts_max=settings.attempts_max
-        )
+    def __init__(
+        self, settings: ConsumerSettings, database: Database, publisher: Publisher, embed: Embed
+    ) -> None:
+        handler = Handler(DatabaseStore(database), embed, attempts_max=settings.attempts_max)
         self._consumer = Consumer(settings, handler, settings.prefetch)
         self._sweeper = Sweeper(
-            self._database, self._publisher, settings.sweep_interval_s, settings.sweep_after_s
+            database, publisher, settings.sweep_interval_s, settings.sweep_after_s
         )
 
+    @property
+    def state(self) -> str:
+        """Whether it consumes."""
+        return web.OK if self._consumer.connected else "rabbitmq is unavailable: not consuming"
+
     @contextlib.asynccontextmanager
-    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        await self._database.open()
+    async def working(self) -> AsyncIterator[None]:
+        """Works until the end."""
         tasks = [
             asyncio.create_task(self._consumer.work()),
             asyncio.create_task(self._sweeper.work()),
@@ -48,24 +50,27 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.gather(
-                self._publisher.close(),
-                self._embedder.close(),
-                self._database.close(),
-                return_exceptions=True,
-            )
-
-    async def health(self, _: Request) -> Response:
-        """200 when it consumes and can store."""
-        consuming = self._consumer.connected
-        state = {
-            "rabbitmq": web.OK if consuming else "rabbitmq is unavailable: not consuming",
-            "postgresql": await web.state(self._database.ping()),
-        }
-        return web.health(state)
 
 
 def application(settings: WorkerSettings) -> Starlette:
     """The worker as a web application."""
-    worker = Worker(settings)
-    return web.application([], worker.health, worker.lifespan)
+    database = Database(settings, schema.TABLE)
+    publisher = Publisher(settings)
+    embedder = Embedder(settings)
+    worker = Worker(settings, database, publisher, embedder.embed)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await database.open()
+        async with worker.working():
+            yield
+        await asyncio.gather(
+            publisher.close(), embedder.close(), database.close(), return_exceptions=True
+        )
+
+    async def health(_: Request) -> Response:
+        """200 when it consumes and can store."""
+        state = {"rabbitmq": worker.state, "postgresql": await web.state(database.ping())}
+        return web.health(state)
+
+    return web.application([], health, lifespan)
