@@ -53,7 +53,10 @@ class Inference:
         threads = settings.threads or processors()
         self._tokens = Tokens(settings.model_directory / "tokenizer.json", settings.tokens_max)
         self._session = ModelSession(
-            settings.model_directory / "model.onnx", threads, settings.device
+            settings.model_directory / "model.onnx",
+            threads,
+            settings.device,
+            settings.model_cache,
         )
         # One thread: the session has its own threads inside, and the device runs one batch at a
         # time.

@@ -92,3 +92,29 @@ def test_long_and_empty_texts(session: ModelSession, tokens: Tokens) -> None:
     assert len(tokens.encode("")) == 2
     assert tokens.encode("word " * 5000) == tokens.encode(("word " * 5000)[:CHARACTERS_READ])
     assert vectors(session, tokens, ["", "word " * 5000]).shape == (2, 384)
+
+
+def test_the_optimized_graph_is_kept_and_gives_the_same_vectors(
+    folder: Path, tokens: Tokens, session: ModelSession, tmp_path: Path
+) -> None:
+    expected = vectors(session, tokens, TEXTS)
+
+    def kept() -> Path:
+        """The cache's only file, after a start whose vectors are right."""
+        found = vectors(ModelSession(folder / "model.onnx", 2, "cpu", tmp_path), tokens, TEXTS)
+        assert np.abs(found - expected).max() < 1e-5
+        (file,) = tmp_path.iterdir()
+        return file
+
+    optimized = kept()
+    written_at = optimized.stat().st_mtime_ns
+    assert kept().stat().st_mtime_ns == written_at, "the second start only reads it"
+    (tmp_path / "of-another-version.onnx").touch()
+    optimized.write_bytes(b"cut off")
+    ModelSession(folder / "model.onnx", 2, "cpu", tmp_path)
+    assert kept().stat().st_size > 1_000_000
+
+
+def test_a_model_loads_without_its_cache(folder: Path, tokens: Tokens, tmp_path: Path) -> None:
+    session = ModelSession(folder / "model.onnx", 2, "cpu", tmp_path / "no-such-folder")
+    assert vectors(session, tokens, ["tea"]).shape == (1, 384)
