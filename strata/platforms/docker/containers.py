@@ -70,7 +70,8 @@ def supervised_health_test(probe: Probe) -> tuple[str, ...]:
     limit = str(probe.failures_until_restart)
     if isinstance(check, HttpProbe):
         return ("bash", "-c", SUPERVISED % _http_script(check, seconds), limit)
-    return ("bash", "-c", SUPERVISED % f'timeout {seconds:g} "$@"', limit, *check.command)
+    # Not bash, which images that are only pulled may lack.
+    return ("sh", "-c", SUPERVISED % f'timeout {seconds:g} "$@"', limit, *check.command)
 
 
 def _http_script(check: HttpProbe, timeout_seconds: float) -> str:
