@@ -104,6 +104,13 @@ GRAFANA = (
     "@sha256:b28bae15e219c998fb0e0424ed724930cc61b1f61fb404d47c862f9a23f9e572"
 )
 
+# From published deployments of November 2026. Only the system datapunk uses it.
+# renovate: datasource=docker depName=docker.io/hashicorp/consul tag=2.0.2
+CONSUL = (
+    "docker.io/hashicorp/consul"
+    "@sha256:7dcf35d6b2682831094f1680aa58be214134969505acce0a9b280249581aa7d2"
+)
+
 # --- Images of the observability stack on Kubernetes ------------------------------------------
 # Source of the digests: published deployments of November 2026.
 

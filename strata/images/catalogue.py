@@ -141,6 +141,15 @@ _IMAGES = (
             ("dredge-cuda", "inference-cuda", "an NVIDIA GPU"),
         )
     ),
+    # Its server imports parts whose licence isn't open source: used as it is published.
+    Image(
+        name="consul",
+        purpose="Consul 2: service discovery",
+        upstream=pins.CONSUL,
+        recipe=False,
+        parent=None,
+        on_demand=True,
+    ),
     Image(
         name="mailpit",
         purpose="Mailpit: receives mail and shows it",

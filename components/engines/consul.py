@@ -1,0 +1,164 @@
+"""Consul: service discovery. Services register themselves over HTTP, and look each other up.
+
+One server, which keeps its state in memory: services register again with their next heartbeat, and the
+tokens are created at each start. Clients have a token that may write and read services, and nothing
+else. Consul's image has no bash, so its scripts are for sh.
+"""
+
+import json
+import uuid
+from dataclasses import dataclass
+
+from strata.components.engines.engine import Engine, EngineOptions
+from strata.model import (
+    TMP,
+    ExecProbe,
+    File,
+    Listen,
+    Port,
+    Probe,
+    Resources,
+    Secret,
+    Service,
+    Text,
+    Tmpfs,
+)
+from strata.model.secrets import SecretMaterial
+
+PORT = 8500
+ADMIN = "admin"
+POLICY = "services"
+
+DATA_FOLDER = "/consul/data"
+FOLDER = "/run/secrets"
+CONFIGURATION_FILE = f"{FOLDER}/consul.json"
+ADMIN_HEADER_FILE = f"{FOLDER}/admin-header"
+CLIENT_HEADER_FILE = f"{FOLDER}/client-header"
+API = f"http://127.0.0.1:{PORT}/v1"
+
+RULES = """\
+service_prefix "" { policy = "write" }
+node_prefix "" { policy = "read" }
+"""
+
+# Tokens are in files, not in the arguments of curl. The token of clients doesn't exist until it was created.
+WORKS = (
+    f"curl --fail --silent --output /dev/null --max-time 2 --header @{CLIENT_HEADER_FILE}"
+    f" {API}/acl/token/self"
+)
+START = f"""\
+set -eu
+
+put() {{
+    curl --silent --output /dev/null --max-time 2 --header @{ADMIN_HEADER_FILE} \\
+        --request PUT --data @"{FOLDER}/$1.json" "{API}/acl/$1" || true
+}}
+
+create() {{
+    until {WORKS}; do
+        # Rejected until there is a leader, and once they exist.
+        put policy
+        put token
+        sleep 0.5
+    done
+}}
+
+create &
+exec consul agent -config-file={CONFIGURATION_FILE}
+"""
+
+
+@dataclass(frozen=True)
+class Token:
+    """The encoder of an ACL token, which must be a UUID. "" is the token of clients."""
+
+    user: str = ""
+
+    def __call__(self, material: SecretMaterial) -> str:
+        return str(uuid.UUID(bytes=material.derive(f"token of {self.user}", 16), version=4))
+
+
+def _token(name: str, user: str = "") -> Secret:
+    return Secret(name, Token(user))
+
+
+def _configuration(name: str) -> Text:
+    before, tokens, after = json.dumps(
+        {
+            "server": True,
+            "bootstrap_expect": 1,
+            "node_name": name,
+            "data_dir": DATA_FOLDER,
+            # Servers would connect to it. There is one.
+            "bind_addr": "127.0.0.1",
+            "addresses": {"http": "@"},
+            "ports": {"dns": -1, "grpc": -1, "grpc_tls": -1, "serf_wan": -1},
+            "connect": {"enabled": False},
+            "peering": {"enabled": False},
+            "disable_update_check": True,
+            "acl": {
+                "enabled": True,
+                "default_policy": "deny",
+                "tokens": "@",
+            },
+        },
+        indent=2,
+    ).split('"@"')
+    admin = _token(name, ADMIN)
+    return (
+        f'{before}"',
+        Listen("http", separator=" "),
+        f'"{tokens}{{"initial_management": "',
+        admin,
+        '", "agent": "',
+        admin,
+        f'"}}{after}\n',
+    )
+
+
+def _service(name: str, options: EngineOptions) -> Service:
+    return Service(
+        **{
+            **options.service_fields(DATA_FOLDER, user="100:1000"),
+            # The image declares a volume at this path.
+            "volumes": (),
+            "tmpfs": (TMP, Tmpfs(path=DATA_FOLDER, size_mib=128)),
+        },
+        name=name,
+        image="consul",
+        memory_mib_minimum=256,
+        command=("sh", f"{FOLDER}/start"),
+        ports=(Port(name="http", number=PORT),),
+        # During a rollout, a second one would have a part of the registrations.
+        stateful=True,
+        probe=Probe(check=ExecProbe(command=("sh", "-c", WORKS))),
+        files=(
+            File(path=f"{FOLDER}/start", content=START),
+            File(path=CONFIGURATION_FILE, content=_configuration(name)),
+            File(path=ADMIN_HEADER_FILE, content=("X-Consul-Token: ", _token(name, ADMIN), "\n")),
+            File(path=CLIENT_HEADER_FILE, content=("X-Consul-Token: ", _token(name), "\n")),
+            File(
+                path=f"{FOLDER}/policy.json",
+                content=json.dumps({"Name": POLICY, "Rules": RULES}),
+            ),
+            File(
+                path=f"{FOLDER}/token.json",
+                content=(
+                    '{"SecretID": "',
+                    _token(name),
+                    f'", "Policies": [{{"Name": "{POLICY}"}}]}}\n',
+                ),
+            ),
+        ),
+    )
+
+
+CONSUL = Engine(
+    name="consul",
+    purpose="Consul 2, one server without persistence",
+    workloads=lambda name, options: (_service(name, options),),
+    port="http",
+    resources=Resources(memory_mib=384, cpu=0.5),
+    password=_token,
+    upgrade="A new version starts empty, as Consul does here after every restart.",
+)
