@@ -141,6 +141,19 @@ _IMAGES = (
             ("dredge-cuda", "inference-cuda", "an NVIDIA GPU"),
         )
     ),
+    *(
+        Image(
+            name=name,
+            purpose=f"the applications of datapunk, with the model on {device}",
+            parent=parent,
+            sources=tuple(f"apps/{part}" for part in ("api", "application", "datapunk", "worker")),
+            on_demand=True,
+        )
+        for name, parent, device in (
+            ("datapunk", "inference", "the CPU"),
+            ("datapunk-cuda", "inference-cuda", "an NVIDIA GPU"),
+        )
+    ),
     # Its server imports parts whose licence isn't open source: used as it is published.
     Image(
         name="consul",

@@ -1,0 +1,36 @@
+"""The environments of nexus and cortex."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from apps.application.settings import CacheSettings, ConsumerSettings
+from apps.common.settings import DatabaseSettings, ListenSettings
+from apps.inference.settings import InferenceSettings
+
+
+class ConsulSettings(BaseSettings):
+    """Consul. Without `consul_host`, services are found by DNS alone. The password is an ACL token."""
+
+    consul_host: str | None = None
+    consul_port: int = 8500
+    consul_password_file: Path = Path("/run/secrets/consul-password")
+
+
+class NexusSettings(ListenSettings, ConsulSettings):
+    """Everything that nexus reads. `cortex_url`: cortex by DNS."""
+
+    cortex_url: str = "http://cortex:8000"
+    cortex_timeout_s: float = Field(default=20.0, gt=0)
+
+
+class CortexSettings(
+    InferenceSettings, DatabaseSettings, ConsumerSettings, CacheSettings, ConsulSettings
+):
+    """Everything that cortex reads. `vector_cache`: the folder of the embeddings that were computed;
+    it keeps the newest `vectors_max`, of 1.5 KiB each."""
+
+    vector_cache: Path = Path("/vectors")
+    vectors_max: int = Field(default=1_000_000, ge=1)
+    model_config = SettingsConfigDict(protected_namespaces=())
