@@ -18,6 +18,13 @@ SEED = "5eed" * 16
 # A preview checks that a stack fits this machine, and the packs don't judge by its size. So systems for
 # larger hosts are previewed with these overrides of services.
 SMALLER: Mapping[str, Mapping[str, Mapping[str, float]]] = {
+    "datapunk": {
+        "cortex": {"memoryMib": 1024, "cpu": 2, "cpuReserved": 0.2},
+        "nexus": {"memoryMib": 192, "cpu": 1, "cpuReserved": 0.1},
+        "postgres": {"memoryMib": 384, "cpu": 1, "sharedMemoryMib": 128},
+        "rabbitmq": {"memoryMib": 512},
+        "redis": {"memoryMib": 96},
+    },
     "jimbot": {
         "memgraph": {"memoryMib": 1024, "cpuReserved": 0.1},
         "questdb": {"memoryMib": 512, "cpuReserved": 0.1},
@@ -25,7 +32,7 @@ SMALLER: Mapping[str, Mapping[str, Mapping[str, float]]] = {
         "ray-head": {"memoryMib": 3072, "cpu": 1, "cpuReserved": 0.1},
         "ray-worker-gpu-0": {"memoryMib": 1024, "cpuReserved": 0.1},
         "ray-worker-gpu-1": {"memoryMib": 1024, "cpuReserved": 0.1},
-    }
+    },
 }
 
 

@@ -34,6 +34,9 @@ PUSHED = {
     if not (image.kubernetes or image.upstream)
 }
 
+# The instance types of GPU nodes for a service that has no room on those of the file (docs/systems).
+GPU_INSTANCE_TYPES = {"datapunk": ["g6.2xlarge", "g5.2xlarge"]}
+
 Make = Callable[[MockResourceArgs], tuple[str | None, dict[str, Any]]]
 
 
@@ -181,6 +184,17 @@ def _bare(value: Any) -> Any:
             return _bare(value["value"])
         return {key: _bare(one) for key, one in value.items()}
     return [_bare(one) for one in value] if isinstance(value, list) else value
+
+
+def changes_for(system: str) -> dict[str, Any]:
+    """What the settings of the prod stack need for another system than their file names."""
+    # The services that the file overrides are those of its own system.
+    changes: dict[str, Any] = {"system": system, "services": None}
+    if types := GPU_INSTANCE_TYPES.get(system):
+        aws = yaml.safe_load((ROOT / f"Pulumi.{STACK}.yaml").read_text())["config"]["strata:aws"]
+        nodes = [{**group, "instanceTypes": types} for group in aws["gpuNodes"]]
+        changes["aws"] = {**aws, "gpuNodes": nodes}
+    return changes
 
 
 def settings(changes: Mapping[str, Any] | None = None, stack: str = STACK) -> config.Settings:

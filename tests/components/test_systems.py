@@ -10,7 +10,7 @@ from tests.documents.plan import settings
 
 # By system: the memory of the host, for its services, those that observe them, and 1 GiB or 10% for
 # the host itself.
-HOST_GIB = {"dredge": 5, "node_intelligence": 4, "project88": 6, "jimbot": 32}
+HOST_GIB = {"dredge": 5, "node_intelligence": 4, "project88": 6, "jimbot": 32, "datapunk": 32}
 # What its document reserves for the host itself.
 SETTINGS = {"jimbot": {"host": {"reservedMemoryMib": 6 * 1024}}}
 

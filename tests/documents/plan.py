@@ -47,8 +47,7 @@ def plan(system: str, given: Mapping[str, Any], prod: Mapping[str, Any] | None =
     by those of `prod`."""
     chosen = settings(given)
     compose = systems.find(system)
-    # The services that the file overrides are those of the system it names.
-    program = planned.plan({"system": system, "services": None, **(prod or {})})
+    program = planned.plan({**planned.changes_for(system), **(prod or {})})
     return Plan(
         composition=collect(compose, chosen),
         docker=on_docker.compose(compose, host=HOST, settings=chosen).recorded.inputs,

@@ -1,6 +1,6 @@
 """All documents."""
 
-from tests.documents import dredge, jimbot, node_intelligence, project88
+from tests.documents import datapunk, dredge, jimbot, node_intelligence, project88
 from tests.documents.row import Document
 
 DOCUMENTS: tuple[Document, ...] = (
@@ -8,4 +8,5 @@ DOCUMENTS: tuple[Document, ...] = (
     node_intelligence.DOCUMENT,
     project88.DOCUMENT,
     jimbot.DOCUMENT,
+    datapunk.DOCUMENT,
 )

@@ -19,8 +19,9 @@ from tests.kubernetes.test_reference import (  # noqa: F401 - they run here too,
     test_the_server_warns_of_nothing,
     test_what_a_pod_mounts_is_there,
 )
+from tests.planned import changes_for
 
-SYSTEMS = ("dredge", "node_intelligence", "project88", "jimbot")
+SYSTEMS = ("dredge", "node_intelligence", "project88", "jimbot", "datapunk")
 
 
 @pytest.fixture(scope="module", params=SYSTEMS)
@@ -29,7 +30,7 @@ def stack(
 ) -> Iterator[Stack]:
     system = request.param
     with clusters.running(tmp_path_factory.mktemp(system)) as running:
-        planned = plan({"system": system, "services": None})
+        planned = plan(changes_for(system))
         furnish(running, planned.groups)
         made = up(running, planned)
         counted.append(
