@@ -27,6 +27,7 @@ from strata.model.secrets import Secret as Secret
 from strata.model.secrets import UserPassword as UserPassword
 from strata.model.secrets import authority_certificate as authority_certificate
 from strata.model.secrets import certificate as certificate
+from strata.model.secrets import client_certificate as client_certificate
 from strata.model.secrets import private_key as private_key
 from strata.model.text import BucketName as BucketName
 from strata.model.text import ByDevice as ByDevice

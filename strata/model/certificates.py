@@ -59,16 +59,23 @@ class CertificateAuthority:
             self._name, public, AUTHORITY_DAYS, identifier, is_authority=True
         )
 
-    def issue(self, names: tuple[str, ...], key_seed: bytes) -> IssuedCertificate:
-        """A server certificate for `names` (host names or addresses), the first one its subject."""
+    def issue(
+        self, names: tuple[str, ...], key_seed: bytes, *, for_client: bool = False
+    ) -> IssuedCertificate:
+        """A certificate for `names` (host names or addresses), the first one its subject: of a server, or
+        of a client, which can't be a server by it and the reverse."""
+        usage = ExtendedKeyUsageOID.CLIENT_AUTH if for_client else ExtendedKeyUsageOID.SERVER_AUTH
         key = _key(key_seed)
         # `names` may be empty until the stack reports it: a plan renders files before that.
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in names[:1]])
+        attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name) for name in names[:1]]
+        if for_client:
+            # Serial numbers differ by subject.
+            attributes.append(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "client"))
         certificate_pem = self._sign(
-            subject,
+            x509.Name(attributes),
             key.public_key(),
             CERTIFICATE_DAYS,
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+            x509.ExtendedKeyUsage([usage]),
             x509.SubjectAlternativeName([_general_name(name) for name in names]),
             x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
             is_authority=False,

@@ -50,9 +50,11 @@ class SecretMaterial:
         """The certificate of the stack's authority."""
         return self._secrets.authority.certificate_pem
 
-    def issue(self, names: tuple[str, ...]) -> "IssuedCertificate":
+    def issue(self, names: tuple[str, ...], *, for_client: bool = False) -> "IssuedCertificate":
         """A certificate for these host names, issued by the stack's authority, with its key."""
-        return self._secrets.authority.issue(names, self.derive("certificate", 32))
+        return self._secrets.authority.issue(
+            names, self.derive("certificate", 32), for_client=for_client
+        )
 
 
 Encoder = Callable[[SecretMaterial], str]
@@ -83,9 +85,10 @@ class Issued:
 
     names: tuple[str, ...]
     pem: Literal["certificate_pem", "private_key_pem"]
+    for_client: bool = False
 
     def __call__(self, material: SecretMaterial) -> str:
-        return str(getattr(material.issue(self.names), self.pem))
+        return str(getattr(material.issue(self.names, for_client=self.for_client), self.pem))
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,14 @@ def certificate(owner: str, names: tuple[str, ...]) -> Secret:
     return Secret(owner, Issued(names, "certificate_pem"), public=True)
 
 
+def client_certificate(owner: str) -> Secret:
+    """The certificate by which a service proves to servers that it is `owner`, as PEM."""
+    return Secret(owner, Issued((owner,), "certificate_pem", for_client=True), public=True)
+
+
 def private_key(owner: str, names: tuple[str, ...]) -> Secret:
-    """The private key (PEM) that belongs to `certificate(owner, names)`."""
+    """The private key (PEM) that belongs to `certificate(owner, names)`, and to
+    `client_certificate(owner)`."""
     return Secret(owner, Issued(names, "private_key_pem"))
 
 

@@ -18,6 +18,7 @@ from strata.model import (
     UserPassword,
     authority_certificate,
     certificate,
+    client_certificate,
     is_secret,
     private_key,
 )
@@ -113,6 +114,23 @@ def test_the_private_key_belongs_to_the_certificate() -> None:
         secrets().encode(certificate("gateway", NAMES)).encode()
     )[0]
     assert key.public_key() == leaf.public_key()
+
+
+def test_a_client_certificate_is_no_server_certificate_and_has_the_same_key() -> None:
+    server, client = (
+        x509.load_pem_x509_certificates(secrets().encode(secret).encode())[0]
+        for secret in (certificate("nexus", ("nexus",)), client_certificate("nexus"))
+    )
+    usages = [
+        [
+            usage._name
+            for usage in each.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        ]
+        for each in (server, client)
+    ]
+    assert usages == [["serverAuth"], ["clientAuth"]]
+    assert server.public_key() == client.public_key()
+    assert server.serial_number != client.serial_number
 
 
 def test_a_fingerprint_changes_with_the_content_and_with_the_seed() -> None:
