@@ -22,21 +22,30 @@ from strata.components.engines.rabbitmq import RABBITMQ
 from strata.components.engines.redis_cluster import REDIS_CLUSTER
 from strata.model import (
     ByDevice,
+    File,
     Gpu,
     HttpProbe,
+    Listen,
     LogRotation,
     Monitoring,
     Panel,
+    Port,
     Probe,
     Resources,
     Unit,
     Volume,
     Zone,
+    authority_certificate,
+    certificate,
+    client_certificate,
+    private_key,
 )
 from strata.stack import Stack
 
 IMAGE = "datapunk"
 PORT = 8000
+TLS_PORT = 8443
+FOLDER = "/run/secrets"
 LOGS = LogRotation(size_mib=100, files=5)
 PROBE = Probe(
     check=HttpProbe(port=PORT), interval_seconds=30, timeout_seconds=10, start_period_seconds=30
@@ -67,6 +76,14 @@ CORTEX = Monitoring(
         ),
     ),
 )
+
+
+def tls_files(name: str) -> tuple[File, ...]:
+    """The private key of a service, and the authority by which it verifies others."""
+    return (
+        File(path=f"{FOLDER}/private-key.pem", content=private_key(name, (name,))),
+        File(path=f"{FOLDER}/ca.pem", content=authority_certificate()),
+    )
 
 
 def compose(stack: Stack) -> None:
@@ -115,7 +132,15 @@ def compose(stack: Stack) -> None:
                 "CONSUL": consul.connection,
             },
             calls=observability.traces,
+            # Without TLS, cortex serves its probe and Prometheus only.
+            ports=(Port(name="mtls", number=TLS_PORT),),
+            files=(
+                File(path=f"{FOLDER}/certificate.pem", content=certificate("cortex", ("cortex",))),
+                *tls_files("cortex"),
+            ),
             environment={
+                "TLS_LISTEN_ADDRESSES": Listen("mtls"),
+                "TLS_LISTEN_PORT": str(TLS_PORT),
                 "MODEL_CACHE": "/models",
                 "VECTOR_CACHE": "/vectors",
                 "EXPECT_DEVICE": ByDevice(gpu="cuda", cpu="cpu"),
@@ -125,6 +150,7 @@ def compose(stack: Stack) -> None:
             probe=PROBE,
         ),
     )
+    mtls = cortex.endpoint("mtls")
     nexus = AppService(
         "nexus",
         AppServiceArgs(
@@ -135,7 +161,13 @@ def compose(stack: Stack) -> None:
             log_rotation=LOGS,
             monitoring=Monitoring(),
             connections={"CONSUL": consul.connection},
-            calls={"CORTEX_URL": cortex.endpoint(), **observability.traces},
+            calls=observability.traces,
+            links=(mtls,),
+            environment={"CORTEX_URL": f"https://{mtls.host}:{mtls.number}"},
+            files=(
+                File(path=f"{FOLDER}/certificate.pem", content=client_certificate("nexus")),
+                *tls_files("nexus"),
+            ),
             probe=PROBE,
         ),
     )

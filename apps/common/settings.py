@@ -17,6 +17,22 @@ class ListenSettings(BaseSettings):
     listen_port: int = Field(default=8000, ge=1, le=65535)
 
 
+class MutualTlsSettings(BaseSettings):
+    """The certificate of a service, with its key, and the authority by which it verifies others."""
+
+    tls_certificate_file: Path = Path("/run/secrets/certificate.pem")
+    tls_private_key_file: Path = Path("/run/secrets/private-key.pem")
+    tls_ca_file: Path = Path("/run/secrets/ca.pem")
+
+
+class MutualTlsListenSettings(ListenSettings, MutualTlsSettings):
+    """A service that listens with mutual TLS, on addresses and a port as in `ListenSettings`. Without
+    TLS, it serves only its health and metrics."""
+
+    tls_listen_addresses: str = "127.0.0.1"
+    tls_listen_port: int = Field(default=8443, ge=1, le=65535)
+
+
 class DatabaseSettings(BaseSettings):
     """PostgreSQL."""
 

@@ -133,6 +133,13 @@ def own_routes(health: Handler) -> list[Route]:
     return [Route("/health", health), Route("/metrics", _metrics)]
 
 
+def health_alone(application: Starlette) -> Starlette:
+    """An application's /health and /metrics, for probes and Prometheus, which have no certificate."""
+    own = {route.path for route in own_routes(_metrics)}
+    routes = [each for each in application.routes if isinstance(each, Route) and each.path in own]
+    return Starlette(routes=routes, exception_handlers=error_handlers())
+
+
 def error_handlers() -> dict[Any, Callable[[Request, Exception], Coroutine[Any, Any, Response]]]:
     """The responses to what no route handles, in the form of all errors."""
     return dict.fromkeys(ERRORS, _error)

@@ -13,7 +13,6 @@ import httpx
 
 from apps.common import listen, secret, web
 from apps.common.errors import UnavailableError, describe
-from apps.common.settings import ListenSettings
 from apps.datapunk.settings import ConsulSettings
 
 LOG = logging.getLogger(__name__)
@@ -32,10 +31,6 @@ class Instance:
 
     address: str
     port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.address}:{self.port}"
 
 
 class Consul:
@@ -130,31 +125,34 @@ class Consul:
         return response
 
 
-def advertised(settings: ListenSettings, towards: tuple[str, int]) -> Instance:
+def advertised(addresses: str, port: int, towards: tuple[str, int]) -> Instance:
     """Where clients reach this service: the first address that it listens on for others. If that is
     every address, the one by which it reaches `towards`, a host and port."""
-    for address in listen.addresses(settings.listen_addresses):
+    for address in listen.addresses(addresses):
         if not ipaddress.ip_address(address).is_loopback and address != listen.EVERY_ADDRESS:
-            return Instance(address, settings.listen_port)
+            return Instance(address, port)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         # Sends nothing: the kernel only chooses the route.
         probe.connect(towards)
-        return Instance(probe.getsockname()[0], settings.listen_port)
+        return Instance(probe.getsockname()[0], port)
 
 
 class Registration:
-    """Keeps this service registered if the stack has a Consul."""
+    """Keeps this service registered if the stack has a Consul. `addresses` and `port`: where it listens
+    for clients."""
 
     def __init__(
         self,
         service: str,
-        listens: ListenSettings,
+        addresses: str,
+        port: int,
         settings: ConsulSettings,
         is_healthy: Callable[[], Awaitable[bool]],
     ) -> None:
         self.consul = Consul(settings) if settings.consul_host else None
         self._service = service
-        self._listens = listens
+        self._addresses = addresses
+        self._port = port
         self._towards = (settings.consul_host or "", settings.consul_port)
         self._is_healthy = is_healthy
 
@@ -181,7 +179,9 @@ class Registration:
     async def _stay(self, consul: Consul) -> None:
         while True:
             try:
-                instance = await asyncio.to_thread(advertised, self._listens, self._towards)
+                instance = await asyncio.to_thread(
+                    advertised, self._addresses, self._port, self._towards
+                )
             except OSError as error:
                 # Its name doesn't resolve yet.
                 LOG.warning("not registered", extra={"reason": describe(error)})

@@ -71,7 +71,9 @@ def application(settings: CortexSettings) -> Starlette:
             state == web.OK for name, state in (await states()).items() if name not in OPTIONAL
         )
 
-    registration = Registration("cortex", settings, settings, is_healthy)
+    registration = Registration(
+        "cortex", settings.tls_listen_addresses, settings.tls_listen_port, settings, is_healthy
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -4,8 +4,10 @@ forwards them."""
 import contextlib
 import logging
 import random
+import ssl
 import time
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import httpx
 from starlette.applications import Starlette
@@ -16,6 +18,7 @@ from starlette.routing import Route
 from apps.api import inputs
 from apps.common import serve, traces, web
 from apps.common.errors import UnavailableError, describe
+from apps.common.settings import MutualTlsSettings
 from apps.datapunk.consul import Consul, Registration
 from apps.datapunk.settings import NexusSettings
 
@@ -33,6 +36,7 @@ class Directory:
 
     def __init__(self, url: str, consul: Consul | None) -> None:
         self._url = url
+        self._scheme = urlsplit(url).scheme
         self._consul = consul
         self._found: list[str] = []
         self._found_at = -LOOKUP_S
@@ -47,7 +51,10 @@ class Directory:
             # Set before the answer, so that one request alone waits for it.
             self._found_at = time.monotonic()
             try:
-                self._found = [each.url for each in await self._consul.instances(CORTEX)]
+                self._found = [
+                    f"{self._scheme}://{each.address}:{each.port}"
+                    for each in await self._consul.instances(CORTEX)
+                ]
             except UnavailableError as error:
                 LOG.warning("looked up by DNS", extra={"reason": describe(error)})
                 self._found = []
@@ -61,15 +68,13 @@ class Nexus:
         self,
         settings: NexusSettings,
         directory: Directory,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx.AsyncBaseTransport,
     ) -> None:
         self._directory = directory
         self._timeout_s = settings.cortex_timeout_s
-        self._client = httpx.AsyncClient(
-            limits=httpx.Limits(max_connections=256, max_keepalive_connections=64),
-            transport=transport,
-            trust_env=False,
-        )
+        # An instance that was looked up is an address; its certificate is for the name.
+        self._extensions = {"sni_hostname": urlsplit(settings.cortex_url).hostname}
+        self._client = httpx.AsyncClient(transport=transport, trust_env=False)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -112,7 +117,12 @@ class Nexus:
         for url in await self._directory.urls():
             try:
                 return await self._client.request(
-                    method, url + path, content=body, headers=traces.headers(), timeout=timeout
+                    method,
+                    url + path,
+                    content=body,
+                    headers=traces.headers(),
+                    timeout=timeout,
+                    extensions=self._extensions,
                 )
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 # It has not seen the request, so that another may have it.
@@ -120,6 +130,14 @@ class Nexus:
             except httpx.HTTPError as error:
                 raise UnavailableError(CORTEX, describe(error)) from error
         raise UnavailableError(CORTEX, reason)
+
+
+def mutual_tls(settings: MutualTlsSettings) -> httpx.AsyncHTTPTransport:
+    """Connections in which a client verifies the server, and the server the client."""
+    context = ssl.create_default_context(cafile=settings.tls_ca_file)
+    context.load_cert_chain(settings.tls_certificate_file, settings.tls_private_key_file)
+    limits = httpx.Limits(max_connections=256, max_keepalive_connections=64)
+    return httpx.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False)
 
 
 def application(
@@ -130,8 +148,11 @@ def application(
     async def is_healthy() -> bool:
         return await web.state(nexus.ping()) == web.OK
 
-    registration = Registration("nexus", settings, settings, is_healthy)
-    nexus = Nexus(settings, Directory(settings.cortex_url, registration.consul), transport)
+    registration = Registration(
+        "nexus", settings.listen_addresses, settings.listen_port, settings, is_healthy
+    )
+    directory = Directory(settings.cortex_url, registration.consul)
+    nexus = Nexus(settings, directory, transport or mutual_tls(settings))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

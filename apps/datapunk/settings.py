@@ -6,7 +6,12 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from apps.application.settings import CacheSettings, ConsumerSettings
-from apps.common.settings import DatabaseSettings, ListenSettings
+from apps.common.settings import (
+    DatabaseSettings,
+    ListenSettings,
+    MutualTlsListenSettings,
+    MutualTlsSettings,
+)
 from apps.inference.settings import InferenceSettings
 
 
@@ -18,15 +23,20 @@ class ConsulSettings(BaseSettings):
     consul_password_file: Path = Path("/run/secrets/consul-password")
 
 
-class NexusSettings(ListenSettings, ConsulSettings):
+class NexusSettings(ListenSettings, MutualTlsSettings, ConsulSettings):
     """Everything that nexus reads. `cortex_url`: cortex by DNS."""
 
-    cortex_url: str = "http://cortex:8000"
+    cortex_url: str = "https://cortex:8443"
     cortex_timeout_s: float = Field(default=20.0, gt=0)
 
 
 class CortexSettings(
-    InferenceSettings, DatabaseSettings, ConsumerSettings, CacheSettings, ConsulSettings
+    MutualTlsListenSettings,
+    InferenceSettings,
+    DatabaseSettings,
+    ConsumerSettings,
+    CacheSettings,
+    ConsulSettings,
 ):
     """Everything that cortex reads. `vector_cache`: the folder of the embeddings that were computed;
     it keeps the newest `vectors_max`, of 1.5 KiB each."""

@@ -15,7 +15,6 @@ from starlette.testclient import TestClient
 
 from apps.application.schema import DIMENSIONS
 from apps.common.errors import UnavailableError
-from apps.common.settings import ListenSettings
 from apps.datapunk import consul, cortex, nexus
 from apps.datapunk.consul import Consul, Instance, advertised
 from apps.datapunk.nexus import Directory
@@ -174,13 +173,12 @@ def test_an_answer_that_is_no_list_of_instances_is_unavailable(
 
 
 def test_an_instance_advertises_the_address_that_it_listens_on() -> None:
-    listens = ListenSettings(listen_addresses="127.0.0.1,10.0.0.7", listen_port=8000)
-    assert advertised(listens, ("consul", 8500)) == CORTEX
+    assert advertised("127.0.0.1,10.0.0.7", 8000, ("consul", 8500)) == CORTEX
     # On every address: the one that leads to Consul.
-    listens = ListenSettings(listen_addresses="0.0.0.0", listen_port=8000)
-    assert advertised(listens, ("127.0.0.1", 8500)) == Instance("127.0.0.1", 8000)
+    everywhere = "0.0.0.0"
+    assert advertised(everywhere, 8000, ("127.0.0.1", 8500)) == Instance("127.0.0.1", 8000)
     with pytest.raises(socket.gaierror):
-        advertised(listens, ("no-such-host.invalid", 8500))
+        advertised(everywhere, 8000, ("no-such-host.invalid", 8500))
 
 
 def test_cortex_is_looked_up_by_consul_and_last_by_dns(client: Consul, fake: FakeConsul) -> None:

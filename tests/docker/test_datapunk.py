@@ -52,6 +52,24 @@ async def main(identifier):
 
 asyncio.run(main(sys.argv[1]))
 """
+# What nexus gets of cortex without TLS, without a certificate, and with its own.
+REQUESTS = """
+import http.client, json, ssl
+
+def status(connection):
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+
+found = [status(http.client.HTTPConnection("cortex", 8443, timeout=10))]
+context = ssl.create_default_context(cafile="/run/secrets/ca.pem")
+found.append(status(http.client.HTTPSConnection("cortex", 8443, timeout=10, context=context)))
+context.load_cert_chain("/run/secrets/certificate.pem", "/run/secrets/private-key.pem")
+found.append(status(http.client.HTTPSConnection("cortex", 8443, timeout=10, context=context)))
+print(json.dumps(found))
+"""
 READ = "exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
 
 
@@ -172,9 +190,14 @@ def test_every_pair_of_services(engine: Any, datapunk: Project) -> None:
         for link in datapunk.outputs()["links"]
         if link["client"] != link["server"]
     }
-    assert ("nexus", "cortex", 8000) in allowed
+    assert ("nexus", "cortex", 8443) in allowed
     # Redis binds the bus of the cluster to the same addresses as the port for clients.
     assert reached(containers(engine, STACK)) == {*allowed, ("cortex", "redis", 16379)}
+
+
+def test_cortex_serves_only_clients_with_a_certificate(engine: Any, datapunk: Project) -> None:
+    nexus = containers(engine, datapunk.stack)["nexus"]
+    assert json.loads(nexus.exec_run(["python3", "-c", REQUESTS]).output) == [None, None, 200]
 
 
 def test_documents_outlive_a_crash_of_everything_that_has_them(

@@ -1,4 +1,4 @@
-"""The document of datapunk, line by line."""
+"""The document of datapunk."""
 
 from tests.documents.row import Docker, Document, Field, Kubernetes, Link, Row, Source
 
@@ -400,8 +400,15 @@ config:
         Row(
             175,
             175,
-            note="Not built yet: between `nexus` and `cortex`, requests are plain HTTP on a network that"
-            " only those two and Prometheus join. PostgreSQL accepts only TLS.",
+            (
+                Link(NEXUS, CORTEX, 8443),
+                Field(CORTEX, "environment.TLS_LISTEN_PORT", "8443"),
+                Source(TEST, "def test_cortex_serves_only_clients_with_a_certificate"),
+                Source("tests/apps/test_mutual_tls.py", "def test_others_are_rejected"),
+            ),
+            "Between `nexus` and `cortex`, by certificates of the stack's authority. Without TLS, `cortex`"
+            " serves only its probe and metrics. PostgreSQL accepts only TLS. Other connections are plain TCP,"
+            " each on a network that only the clients of its server join.",
         ),
         Row(
             176,
@@ -432,7 +439,7 @@ config:
             (
                 Docker("gateway-1", "ports.0.ip", "127.0.0.1"),
                 Link("gateway", NEXUS, 8000),
-                Link(NEXUS, CORTEX, 8000),
+                Link(NEXUS, CORTEX, 8443),
                 Link(CORTEX, "redis", 6379),
                 Link(CORTEX, "postgres", 5432),
                 Link(CORTEX, "rabbitmq", 5672),
