@@ -41,6 +41,7 @@ from strata.model import (
     private_key,
 )
 from strata.stack import Stack
+from systems.reference import API, INFERENCE, WORKER
 
 IMAGE = "datapunk"
 PORT = 8000
@@ -51,22 +52,9 @@ PROBE = Probe(
     check=HttpProbe(port=PORT), interval_seconds=30, timeout_seconds=10, start_period_seconds=30
 )
 CORTEX = Monitoring(
+    alerts=WORKER.alerts,
     panels=(
-        Panel(
-            title="Documents by outcome",
-            expressions={
-                "{{outcome}}": "sum by (outcome)"
-                ' (rate(worker_documents_total{service="$service"}[5m]))'
-            },
-            unit=Unit.PER_SECOND,
-        ),
-        Panel(
-            title="Embeddings of queries, by result in Redis",
-            expressions={
-                "{{result}}": 'sum by (result) (rate(cache_lookups_total{service="$service"}[5m]))'
-            },
-            unit=Unit.PER_SECOND,
-        ),
+        *(panel for part in (WORKER, API, INFERENCE) for panel in part.panels),
         Panel(
             title="Embeddings, by result in the volume",
             expressions={
