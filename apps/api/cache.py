@@ -7,7 +7,7 @@ import time
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from apps.application.schema import DIMENSIONS
 from apps.common.errors import UnavailableError
@@ -16,6 +16,8 @@ from apps.common.redis_client import LOOKUPS
 # The model's name is in the key: an embedding of another model means nothing to this one.
 PREFIX = "embedding:all-minilm-l6-v2:"
 WITHIN_S = 0.25
+# A cluster that doesn't answer at all is no RedisError.
+FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 # After a failure, searches go without the cache for this long, so that a dead Redis costs them
 # nothing.
 LEFT_ALONE_S = 1.0
@@ -43,7 +45,7 @@ class Cache:
         try:
             async with asyncio.timeout(self._within_s):
                 found = await self._client.get(_key(text))
-        except (RedisError, OSError, TimeoutError, UnavailableError):
+        except (*FAILURES, UnavailableError):
             self._closed_until = time.monotonic() + LEFT_ALONE_S
             LOOKUPS.labels("unavailable").inc()
             return None
@@ -62,7 +64,7 @@ class Cache:
                 await self._client.set(
                     _key(text), array.array("f", embedding).tobytes(), ex=self._seconds
                 )
-        except (RedisError, OSError, TimeoutError, UnavailableError):
+        except (*FAILURES, UnavailableError):
             self._closed_until = time.monotonic() + LEFT_ALONE_S
 
     async def ping(self) -> None:
@@ -71,7 +73,7 @@ class Cache:
             async with asyncio.timeout(self._within_s):
                 # Not PING, which a node answers while its cluster rejects all commands.
                 await self._client.exists(PREFIX)
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             raise UnavailableError("redis", type(error).__name__) from error
 
 

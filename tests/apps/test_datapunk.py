@@ -13,7 +13,10 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from apps.api.cache import Cache
 from apps.application.schema import DIMENSIONS
+from apps.application.settings import CacheSettings
+from apps.common import redis_client
 from apps.common.errors import UnavailableError
 from apps.datapunk import consul, cortex, nexus
 from apps.datapunk.consul import Consul, Instance, advertised
@@ -386,3 +389,20 @@ def test_a_model_that_fails_leaves_nothing_in_the_cache(vectors: Vectors) -> Non
     with pytest.raises(UnavailableError, match="model is unavailable"):
         asyncio.run(embed("tea"))
     assert asyncio.run(vectors.get("tea")) is None
+
+
+def test_a_cluster_that_is_away_is_a_miss_and_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("password")
+    settings = CacheSettings(
+        redis_host="no-such-host.invalid", redis_password_file=tmp_path / "password"
+    )
+
+    async def run() -> None:
+        cache = Cache(redis_client.connect_cluster(settings, 0.2), 60, 1)
+        with pytest.raises(UnavailableError, match="redis is unavailable"):
+            await cache.ping()
+        await cache.put("tea", VECTOR)
+        assert await cache.get("tea") is None
+        await cache.close()
+
+    asyncio.run(run())
