@@ -65,7 +65,7 @@ def client(device: Device, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClie
 
     monkeypatch.setattr(service, "ModelSession", Session)
     monkeypatch.setattr(service, "Tokens", Words)
-    monkeypatch.setattr(service, "HEALTH_WITHIN_S", 0.2)
+    monkeypatch.setattr(service, "HEALTH_WITHIN_S", 2.0)
     settings = InferenceSettings(
         model_directory=Path("/nowhere"), device="auto", expect_device="cuda"
     )
