@@ -201,7 +201,7 @@ def simulate(jobs: Jobs, password_file: Path) -> float:
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compute, "POLL_INTERVAL_S", 0.01)
-    monkeypatch.setattr(compute, "JOB_WITHIN_S", 0.5)
+    monkeypatch.setattr(compute, "JOB_WITHIN_S", 2.0)
 
 
 @pytest.mark.usefixtures("fast")
@@ -218,7 +218,7 @@ def test_a_simulation_is_a_job(password_file: Path) -> None:
     ("status", "reason", "ended"),
     [
         ("FAILED", "the job has failed: a warning", ("DELETE", "/api/jobs/job-1")),
-        ("RUNNING", "no result within 0.5 s", ("POST", "/api/jobs/job-1/stop")),
+        ("RUNNING", "no result within 2.0 s", ("POST", "/api/jobs/job-1/stop")),
     ],
 )
 def test_a_job_without_a_result_is_ended(
@@ -319,7 +319,7 @@ def test_the_graph_counts_a_play(certificates: Certificates, password_file: Path
 def test_memgraph_that_does_not_let_in_is_unavailable(
     certificates: Certificates, password_file: Path, wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graph, "WITHIN_S", 0.5)
+    monkeypatch.setattr(graph, "WITHIN_S", 2.0)
     with BoltServer(certificates.certificate, certificates.key, PASSWORD, ranking) as bolt:
         settings = graph_settings(bolt, certificates, password_file)
         if wrong == "password":
