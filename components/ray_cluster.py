@@ -225,10 +225,9 @@ class RayCluster(WorkloadComponent):
     ) -> None:
         check_types(f"ray cluster {name}", args)
         problems = check(name, args)
-        super().__init__("RayCluster", describe(name, args), args.stack, problems, opts, name=name)
-        self.connection = Connection(
-            endpoint=self.endpoint("dashboard"), user=None, database=None, password=Secret(name)
-        )
+        nodes = describe(name, args.without(args.stack.composition.excluded))
+        super().__init__("RayCluster", nodes, args.stack, problems, opts, name=name)
+        self.connection = Connection(endpoint=self.endpoint("dashboard"), password=Secret(name))
 
 
 def check(name: str, args: RayClusterArgs) -> Iterator[Problem]:

@@ -134,6 +134,8 @@ def test_its_nodes_reach_what_the_tasks_use() -> None:
         connection = Connection(endpoint=store.endpoint())
         cluster(stack, connections={"STORE": connection})
 
+    without = compose(describe, settings=settings(services={"store": {"enabled": False}}))
+    assert "STORE_HOST" not in environment(without.recorded.service("ray-worker"))
     composed = compose(describe)
     links = {(one["client"], one["server"]) for one in composed.outputs["links"]}
     assert {("ray-head", "store"), ("ray-worker", "store")} <= links
