@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 
 import { application } from "./application.js";
 import { Cache } from "./cache.js";
@@ -12,6 +13,7 @@ import { configure } from "./traces.js";
 
 // Docker waits for 10 s. Requests that are still open after this are cut off.
 const REQUESTS_END_WITHIN_MS = 6000;
+const STORES_CLOSE_WITHIN_MS = 1000;
 
 /** @type {import("./settings.js").Settings} */
 let settings;
@@ -46,9 +48,11 @@ async function stop(signal) {
   servers.forEach((server) => server.closeIdleConnections());
   await closed;
   clearTimeout(patience);
-  await app.close();
+  await Promise.race([app.close(), delay(STORES_CLOSE_WITHIN_MS)]);
   await traces.shutdown();
   app.log.info({ signal }, "stopped");
+  // A client that is connecting to a store would keep the process for seconds. No request needs it.
+  process.exit();
 }
 
 process.once("SIGTERM", stop);
