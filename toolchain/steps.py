@@ -43,7 +43,7 @@ def ensure(layout: Layout, name: str = DEV) -> Ready:
     if not on_docker:
         plugins.ensure_cluster(layout, chosen)
     source.remember(layout, chosen)
-    _install_wrapper(layout)
+    _install_commands(layout)
     if on_docker:
         ensure_engine(layout, chosen)
     docker_host = engine.docker_host()
@@ -99,11 +99,12 @@ def _check(command: list[str], status: int) -> None:
         )
 
 
-def _install_wrapper(layout: Layout) -> None:
-    text = (layout.root / "toolchain" / "pulumi-wrapper.sh").read_text()
-    target = layout.bin / "pulumi"
-    if not holds(target, text):
-        write(target, text, 0o755)
+def _install_commands(layout: Layout) -> None:
+    for name in ("pulumi", "strata"):
+        text = (layout.root / "toolchain" / f"{name}-wrapper.sh").read_text()
+        target = layout.bin / name
+        if not holds(target, text):
+            write(target, text, 0o755)
 
 
 def _install_mmdebstrap(layout: Layout) -> None:

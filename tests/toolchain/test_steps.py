@@ -377,3 +377,9 @@ def test_what_lies_in_a_cloud_is_not_orphaned_by_make_clean(tmp_path: Path) -> N
         clean.clean(place)
     holds("pulumi:pulumi:Stack", "docker:index/container:Container")
     clean.refuse_to_orphan(place)
+
+
+def test_the_command_strata_works_in_any_folder(tmp_path: Path) -> None:
+    command = [str(layout.here().bin / "strata"), "status", "--stack", "nosuch"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Pulumi.yaml: can't be read" in done.stderr) == (1, True), done.stderr

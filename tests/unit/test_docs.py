@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel
 
 from strata import components, config, model
+from strata.cli import app
 from strata.collect import collect
 from strata.components import (
     AppJobArgs,
@@ -228,6 +229,12 @@ def test_a_command_on_a_page_exists(page: Path) -> None:
     for target in re.findall(r"`make ([a-z]+)|^ {4}make ([a-z]+)", text, re.MULTILINE):
         name = next(filter(None, target))
         assert re.search(rf"^{name}:", makefile, re.MULTILINE), f"make {name}"
+    commands = {
+        each.name or each.callback.__name__ for each in app.registered_commands if each.callback
+    }
+    commands |= {str(each.name) for each in app.registered_groups}
+    for name in re.findall(r"(?:^ {4}|`|python -m )strata ([a-z]+)", text, re.MULTILINE):
+        assert name in commands, f"strata {name}"
     modules = r"python -m ((?:benchmarks|strata|tests)[a-z_.]*)"
     for module in re.findall(modules, text):
         assert importlib.util.find_spec(module.rstrip(".")), f"python -m {module}"
