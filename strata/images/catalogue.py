@@ -29,7 +29,8 @@ class Image:
     `upstream` is a reference by digest, or None for an image that is always built here. Without a
     `recipe`, it's always upstream's. `parent` is the logical image that its recipe starts from (None:
     the root file system). `sources` are files and folders of this repository that go into the build,
-    besides the recipe's own folder. `on_demand` images are built only by name. `folder`: a build
+    besides the recipe's own folder. `recipe_of`: another image with the same recipe, by default none.
+    `on_demand` images are built only by name. `folder`: a build
     context of the user, with a Dockerfile.
 
     `kubernetes`: the upstream image that pods use instead, by digest. Docker's health checks run bash
@@ -41,6 +42,7 @@ class Image:
     upstream: str | None = None
     kubernetes: str | None = None
     recipe: bool = True
+    recipe_of: str | None = None
     parent: str | None = "base"
     sources: tuple[str, ...] = ()
     on_demand: bool = False
@@ -131,6 +133,7 @@ _IMAGES = (
         Image(
             name=name,
             purpose=f"the programs of dredge: server, worker and MCP server on {device}",
+            recipe_of="dredge",
             parent=parent,
             sources=("apps/__init__.py", "apps/common", "apps/inference", "apps/dredge"),
             # Only its system uses it.
@@ -145,6 +148,7 @@ _IMAGES = (
         Image(
             name=name,
             purpose=f"the applications of datapunk, with the model on {device}",
+            recipe_of="datapunk",
             parent=parent,
             sources=tuple(f"apps/{part}" for part in ("api", "application", "datapunk", "worker")),
             on_demand=True,

@@ -44,7 +44,8 @@ def _walk(root: Path) -> Iterator[Path]:
 
 def folder_of(name: str) -> Path:
     """The folder with an image's Dockerfile."""
-    return catalogue.get(name).folder or RECIPES / name
+    image = catalogue.get(name)
+    return image.folder or RECIPES / (image.recipe_of or name)
 
 
 def context(name: str) -> list[File]:

@@ -6,9 +6,7 @@ SERVER, MCP, REDIS, WORKER, GATEWAY = "server", "mcp", "redis", "worker", "gatew
 TEST = "tests/docker/test_dredge.py"
 SYSTEM = "systems/dredge.py"
 IMAGES = "strata/images/catalogue.py"
-DOCKERFILE, DOCKERFILE_GPU = (
-    f"strata/images/recipes/{name}/Dockerfile" for name in ("dredge", "dredge-cuda")
-)
+DOCKERFILE = "strata/images/recipes/dredge/Dockerfile"
 NGINX = "components/nginx.conf"
 CONTAINER = "spec.template.spec.containers.0"
 
@@ -128,7 +126,7 @@ ROWS = (
         93,
         (
             Source(DOCKERFILE, "apps/dredge/requirements.lock"),
-            Source(DOCKERFILE_GPU, "apps/dredge/requirements.lock"),
+            Source(IMAGES, '"dredge-cuda", "inference-cuda"'),
         ),
         "`python -m strata images build dredge dredge-cuda`; `make up` builds what is missing.",
     ),
