@@ -38,6 +38,11 @@ class Login:
     username: str
     password: str = field(repr=False)
 
+    @property
+    def auth_config(self) -> dict[str, str]:
+        """As the Docker SDK takes it."""
+        return {"username": self.username, "password": self.password}
+
 
 NO_LOGINS: Mapping[str, Login] = MappingProxyType({})
 
@@ -161,9 +166,9 @@ def _pull(
     client: docker.DockerClient, step: Step, report: Callable[[str], None], login: Login | None
 ) -> None:
     report("pulling")
-    auth = {"username": login.username, "password": login.password} if login else None
     try:
         with docker_engine.errors(step.reference):
+            auth = login.auth_config if login else None
             for event in client.api.pull(
                 step.reference, stream=True, decode=True, auth_config=auth
             ):

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
@@ -12,6 +12,9 @@ from strata import docker_engine
 from strata.config.settings import RegistryCredentials
 from strata.errors import DockerError, Problem, raise_problems
 from strata.images.source import Source, resolve
+
+if TYPE_CHECKING:
+    from strata.images.build import Login
 
 
 class ImageResolver:
@@ -42,13 +45,13 @@ class ImageResolver:
         missing = sorted({image for image in images.values() if self._id(image) is None})
         if not missing or pulumi.runtime.is_dry_run():
             return
-        raise_problems(self._unavailable(images, missing))
         from strata.images.build import Login, build
 
         logins = {
             host: Login(one.username, one.password.get_secret_value())
             for host, one in self._registries.items()
         }
+        raise_problems(self._unavailable(images, missing, logins))
 
         def report(name: str, progress: str) -> None:
             pulumi.log.info(f"image {name}: {progress or 'ready'}", ephemeral=bool(progress))
@@ -64,32 +67,32 @@ class ImageResolver:
             return reference
         return self._id(image) or _unknown()
 
-    def _unavailable(self, images: Mapping[str, str], missing: list[str]) -> Iterator[Problem]:
+    def _unavailable(
+        self, images: Mapping[str, str], missing: list[str], logins: Mapping[str, "Login"]
+    ) -> Iterator[Problem]:
+        def reason(image: str) -> str | None:
+            reference = self.reference(image)
+            login = logins.get(reference.partition("/")[0])
+            try:
+                with docker_engine.errors(reference):
+                    self._client.api.inspect_distribution(
+                        reference, auth_config=login.auth_config if login else None
+                    )
+            except DockerError as error:
+                return error.message
+            return None
+
         pulled = [image for image in missing if "@sha256:" in self.reference(image)]
         with ThreadPoolExecutor() as pool:
-            reasons = dict(zip(pulled, pool.map(self._reason_unavailable, pulled), strict=True))
+            reasons = dict(zip(pulled, pool.map(reason, pulled), strict=True))
         for workload, image in images.items():
-            if reason := reasons.get(image):
+            if why := reasons.get(image):
                 yield Problem(
                     f"{workload}: image",
-                    f"can't be pulled: {reason}",
+                    f"can't be pulled: {why}",
                     "make its registry reachable, or leave the workload out: "
                     f"strata:services.{workload}.enabled: false",
                 )
-
-    def _reason_unavailable(self, image: str) -> str | None:
-        reference = self.reference(image)
-        credentials = self._registries.get(reference.partition("/")[0])
-        login = None
-        if credentials:
-            password = credentials.password.get_secret_value()
-            login = {"username": credentials.username, "password": password}
-        try:
-            with docker_engine.errors(reference):
-                self._client.api.inspect_distribution(reference, auth_config=login)
-        except DockerError as error:
-            return error.message
-        return None
 
     def _id(self, image: str) -> str | None:
         if self._ids is None:
