@@ -200,12 +200,19 @@ def _subnet(zone: IPv4Network, name: str, taken: set[IPv4Network]) -> IPv4Networ
 
 
 def _full_zone(demand: NetworkDemand, server: Workload) -> Problem:
-    where = "of published ports and egress" if demand.is_external else f"of zone {server.zone}"
+    where, fix = (
+        ("of published ports and egress", "publish fewer services, or give fewer of them egress")
+        if demand.is_external
+        else (
+            f"of zone {server.zone}",
+            "move services to another zone, or link all clients of a service to the same ports",
+        )
+    )
     most = 2 ** (NETWORK_PREFIX - ZONE_PREFIX)
     return Problem(
         server.path,
         f"needs network {demand.name}, but the networks {where} are {most} already",
-        "move services to another zone, or link all clients of a service to the same ports",
+        fix,
     )
 
 
