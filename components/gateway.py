@@ -55,8 +55,8 @@ PRIVATE_KEY_FILE = "/run/secrets/private-key.pem"
 STRICT_TRANSPORT = "    add_header Strict-Transport-Security max-age=31536000 always;\n"
 
 TEMPLATE = Path(__file__).with_name("nginx.conf")
-# `@name@`; alone on a line, it stands for any number of lines.
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?")
+# `@name@`; alone on a line, it stands for any number of lines.
 PLACEHOLDER = re.compile(r"(?:^ *)?@(\w+)@\n?", re.MULTILINE)
 
 # NGINX's own error responses, so that all errors have the same form.

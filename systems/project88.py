@@ -47,7 +47,7 @@ def compose(stack: Stack) -> None:
         "REDIS": Datastore("redis", DatastoreArgs(stack=stack, engine=REDIS_EPHEMERAL)).connection,
         "SEARCH": Datastore("search", DatastoreArgs(stack=stack, engine=OPENSEARCH)).connection,
     }
-    development = DEVELOPMENT in stack.settings.profiles
+    development = stack.composition.has_profile(DEVELOPMENT)
     mail = AppService(
         "mail",
         AppServiceArgs(
