@@ -152,6 +152,30 @@ def clean_images(
     console.info(f"images: {removed} removed")
 
 
+@app.command("import")
+def import_compose(
+    file: Annotated[Path, typer.Argument(help="A Compose file.")],
+    output: Annotated[
+        Path, typer.Option(help="The system file to write; its name is the system's.")
+    ],
+) -> None:
+    """Write a system file from a Compose file, and list what differs."""
+    from strata.errors import StrataError
+    from strata.importer.system_file import report, translate
+
+    if output.exists():
+        raise StrataError(f"{output}: exists", "name another file, or remove it")
+    if not output.stem.isidentifier() or output.suffix != ".py":
+        raise StrataError(
+            f"{output}: isn't the name of a module", "use a name such as systems/shop.py"
+        )
+    system = translate(file, output.stem)
+    output.write_text(system.code)
+    for line in report(system):
+        console.info(line)
+    console.info(f"\nwrote {output}; next: pulumi config set strata:system {output.stem}")
+
+
 @app.command()
 def backup(folder: Folder, stack: StackOption = "dev") -> None:
     """Back up the volumes with data. Stops each service while its volumes are read."""
