@@ -97,10 +97,12 @@ class ServiceSettings(BaseSettings):
     `enabled` adds it to the stack or leaves it out, whatever its profiles; without it, its clients get
     neither a link nor variables nor files for it. `image` replaces its image, on GPUs too. `environment`
     is merged into the component's variables.
-    `volumes` is keyed by the name of a volume.
+    `volumes` is keyed by the name of a volume. `develop`, on Docker: its source is mounted, and a change
+    restarts its program.
     """
 
     enabled: bool | None = None
+    develop: bool | None = None
     image: str | None = None
     environment: dict[str, str] | None = None
     volumes: dict[str, VolumeSettings] | None = None

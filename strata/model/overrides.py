@@ -13,7 +13,8 @@ _OF_SERVICES = frozenset({"replicas", "replicas_maximum"})
 Changes = Mapping[str, Any]
 """Values by field of `Service` or `Resources`. `environment` is added to the component's;
 `volumes` maps the name of a volume to the values of its fields. `enabled` says whether the workload is
-part of the stack, whatever its profiles."""
+part of the stack, whatever its profiles. `develop` is for the platform: see
+strata/platforms/docker/development.py."""
 
 
 @dataclass(frozen=True, kw_only=True)

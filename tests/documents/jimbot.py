@@ -506,8 +506,14 @@ stores before it (EventStore, QuestDB, Memgraph, in this order) have the play al
         Row(
             394,
             400,
-            note="A container can't mount the sources of the host yet: `make up` builds the image again and"
-            " replaces the containers.",
+            (
+                Source(
+                    "tests/docker/test_development.py",
+                    "def test_a_change_shows_in_the_same_container",
+                ),
+            ),
+            "`strata:services.app.develop: true`: see [development](../development.md). The mounts are"
+            " read-only. Tests and scripts run on the host (`make test`), and aren't in the image.",
         ),
         Row(405, 408, (Field(HEAD, "tmpfs[/tmp/ray].size_mib", 2048),)),
         Row(

@@ -13,9 +13,11 @@ STDOUT = (
     "The services write JSON lines to the standard output, and no log files, which would fill memory"
     " and end with the container."
 )
-NO_SOURCE = (
-    "An application's source is part of its image. After a change, `pulumi up` builds the image and"
-    " replaces its containers."
+DEVELOPMENT = "tests/docker/test_development.py"
+RELOAD = Source(DEVELOPMENT, "def test_a_change_shows_in_the_same_container")
+BY_SETTING = (
+    "`strata:services.api.develop: true`, and the same for `intelligence`: see"
+    " [development](../development.md). The mounts are read-only."
 )
 
 INTRODUCTION = """\
@@ -222,7 +224,7 @@ DOCUMENT = Document(
             " API has created the table.",
         ),
         # Compose, development.
-        Row(96, 97, note=NO_SOURCE),
+        Row(96, 97, (RELOAD,), BY_SETTING),
         Row(
             98,
             98,
@@ -257,7 +259,7 @@ DOCUMENT = Document(
             f"No volumes. {STDOUT} Docker keeps 3 files of 10 MB for each container, and the log agent"
             " collects them.",
         ),
-        Row(112, 113, note=NO_SOURCE),
+        Row(112, 113, (RELOAD,), BY_SETTING),
         Row(
             114,
             114,

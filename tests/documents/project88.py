@@ -357,11 +357,22 @@ docker exec strata-dev-web-1 python3 -m apps.project88.reindex
         Row(
             100,
             100,
-            (Source("Makefile", "up: ##"),),
-            "`make up`. Live reload isn't built yet: `make up` builds the image again and replaces the"
-            " containers.",
+            (
+                Source("Makefile", "up: ##"),
+                Source(
+                    "tests/docker/test_development.py",
+                    "def test_a_change_shows_in_the_same_container",
+                ),
+            ),
+            "`make up`, with `strata:services.web.develop: true` and the same for `worker`: see"
+            " [development](../development.md).",
         ),
-        Row(101, 101, note="A container can't mount the sources of the host yet; see line 100."),
+        Row(
+            101,
+            101,
+            (Source("strata/platforms/docker/development.py", "RELOADER = "),),
+            "A restart of the program, which also takes a Celery worker: see line 100.",
+        ),
         Row(
             102,
             102,

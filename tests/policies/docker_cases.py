@@ -460,6 +460,15 @@ IMAGES = [
         "registry/registry@web",
         {"registry": {"registries": ["docker.io/library", "registry.example/te"]}},
     )({"web:image": OTHER_REGISTRY}),
+    *[
+        bad(f"own-code/development@{name}")(
+            {f"{name}:labels": [*own, *labels(development="source")]}
+        )
+        for name, own in (
+            ("web", labels(kind="application", service="web")),
+            ("writer", labels(kind="files")),
+        )
+    ],
 ]
 
 LIFECYCLE = [
@@ -618,7 +627,7 @@ STACK = [
     unknown(
         "database:labels",
         "graceful-stop@database internal-network@database datastore-private@database "
-        "backup-coverage@database stateful-protect@database observed@database",
+        "backup-coverage@database stateful-protect@database observed@database own-code@database",
     ),
     bad("memory-budget/over@", {"memory-budget": {"hostMebibytes": 1300, "reservedMebibytes": 21}})(
         {}
@@ -703,7 +712,7 @@ STACK = [
         "metrics:labels",
         "graceful-stop@metrics internal-network@metrics "
         "datastore-private@metrics backup-coverage@metrics stateful-protect@metrics "
-        "observed@metrics",
+        "observed@metrics own-code@metrics",
         "observed/unseen@web observed/unseen@database observed/unseen@trainer",
     ),
 ]

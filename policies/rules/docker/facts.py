@@ -7,6 +7,7 @@ VOLUME = "docker:index/volume:Volume"
 
 KIND_LABEL = "strata.kind"
 SERVICE_LABEL = "strata.service"
+DEVELOPMENT_LABEL = "strata.development"
 TOOLKIT_LABEL = "strata.gpu.toolkit"
 
 # Each of these alone is enough to escape from a container.

@@ -5,6 +5,7 @@ from strata.policies.crossguard.rule import Rule, is_type
 from strata.policies.crossguard.values import text
 from strata.policies.rules import settings
 from strata.policies.rules.docker import facts
+from strata.policies.rules.docker.container import container_rule, labels
 from strata.policies.rules.text import LOCAL_IMAGE_ID, comes_from, is_pinned
 
 
@@ -44,3 +45,16 @@ def registry(resource: Resource, judge: Judge) -> None:
         return
     if not comes_from(image, judge.settings["registries"]):
         judge.violation("registry", "the registry of the image is not on the allow-list")
+
+
+@container_rule(
+    title="A container runs only the code of its image.",
+    risk="The code is in a folder of the host: no scan has seen it, and whoever writes to the folder changes "
+    "the service. Whoever reaches a debugger runs any code in the service.",
+    fix="Remove what is for development, such as `strata:services.NAME.develop`, and with it the label "
+    "`strata.development`.",
+    severity="high",
+)
+def own_code(container: Resource, judge: Judge) -> None:
+    if facts.DEVELOPMENT_LABEL in labels(container):
+        judge.violation("development", "the container is for development")

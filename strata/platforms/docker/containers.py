@@ -212,12 +212,14 @@ def host_mounts(workload: Workload, host: Host) -> list[docker.ContainerMountArg
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerSpec:
-    """A container of a service or a job. `devices` is None without GPUs. `networks`: by name."""
+    """A container of a service or a job. `entry_point` replaces the image's, unless it's empty. `devices`
+    is None without GPUs. `networks`: by name."""
 
     workload: Workload
     name: str
     host_name: str
     image: pulumi.Input[str]
+    entry_point: Sequence[Text]
     command: Sequence[Text]
     context: RenderContext
     connections: Sequence[Connection]
@@ -280,6 +282,7 @@ def _common_args(spec: ContainerSpec) -> docker.ContainerArgs:
         name=spec.name,
         hostname=spec.host_name,
         image=spec.image,
+        entrypoints=[render(text, context) for text in spec.entry_point] or None,
         command=[render(text, context) for text in spec.command] or None,
         envs=environment(rendered, workload, context.has_gpu),
         user=workload.user,

@@ -11,6 +11,7 @@ from strata.model import Job, RenderContext, Service, Workload, render
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker import containers, networks
 from strata.platforms.docker.containers import ContainerSpec
+from strata.platforms.docker.development import Development
 from strata.platforms.docker.files import FileVolumes
 from strata.platforms.docker.gpu import DeviceIds
 from strata.platforms.docker.hooks import Hooks
@@ -33,7 +34,7 @@ Dependencies = list[pulumi.Input[pulumi.Resource]]
 
 @dataclass(frozen=True, kw_only=True)
 class Deployer:
-    """Creates the services and jobs of one stack. `components`: by workload."""
+    """Creates the services and jobs of one stack. `components`, `development`: by workload."""
 
     names: ResourceNames
     images: ImageResolver
@@ -46,6 +47,7 @@ class Deployer:
     network_plan: networks.NetworkPlan
     gpus: GpuDecision[tuple[DeviceIds, ...]]
     host: Host
+    development: Mapping[str, Development]
     ready: dict[str, list[Ready]] = field(default_factory=dict)
     """The containers by service or job. Nothing waits for a job with a schedule."""
 
@@ -60,6 +62,7 @@ class Deployer:
             file_mounts = self.files.create(
                 workload, self._context(workload, 0), self.components[workload.name]
             )
+            developed = self.development.get(workload.name)
             for replica in range(workload.replicas):
                 host_name = self.names.replica(workload, replica)
                 spec = ContainerSpec(
@@ -67,7 +70,9 @@ class Deployer:
                     name=self.names.container(workload, replica),
                     host_name=host_name,
                     image=digests[workload.name],
-                    command=workload.command,
+                    entry_point=developed.program if developed else (),
+                    # It's part of the program.
+                    command=() if developed else workload.command,
                     context=self._context(workload, replica),
                     devices=self.gpus.granted[workload.name][replica]
                     if workload.name in self.gpus.granted
@@ -79,8 +84,12 @@ class Deployer:
                     mounts=[
                         *file_mounts,
                         *containers.host_mounts(workload, self.host),
+                        *(developed.mounts if developed else ()),
                     ],
-                    labels=self.names.labels_of(workload),
+                    labels={
+                        **self.names.labels_of(workload),
+                        **(developed.labels if developed else {}),
+                    },
                     peers=self._peers(workload),
                 )
                 # No input refers to the servers.
@@ -111,6 +120,7 @@ class Deployer:
             prepare = replace(
                 spec,
                 name=f"{spec.name}-{PREPARE}",
+                entry_point=(),
                 command=service.prepare,
                 context=context,
                 connections=containers.client_connections(service.name, self.network_plan),
@@ -218,6 +228,8 @@ class Deployer:
     ) -> docker.Container:
         # The provider keeps the old command when a command is removed.
         trigger = "command" if spec.command else "command of the image"
+        if spec.entry_point:
+            trigger = "entry point"
         return docker.Container(
             name,
             args,

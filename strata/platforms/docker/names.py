@@ -23,6 +23,8 @@ CAPABILITY = "strata.capability."
 """The prefix of a label per added capability; its value is the reason."""
 FILE = "strata.file."
 """The prefix of a label per file in a volume; its value is the fingerprint of the content."""
+DEVELOPMENT = "strata.development"
+"""What a container has for development only. The policy `own-code` reports it."""
 HOST_MOUNT = "strata.host-mount."
 """The prefix of a label per mounted folder of the host; its value is the reason."""
 

@@ -11,7 +11,7 @@ from strata.errors import Problem
 from strata.model import Budget, Composition, Port, Protocol, Service
 from strata.model.secrets import DerivedSecrets
 from strata.platforms import outputs
-from strata.platforms.docker import gpu, networks, unsupported
+from strata.platforms.docker import development, gpu, networks, unsupported
 from strata.platforms.docker.deployer import Deployer
 from strata.platforms.docker.files import FileVolumes
 from strata.platforms.docker.hooks import Hooks
@@ -35,6 +35,7 @@ class DockerPlan:
     gpus: GpuDecision[tuple[gpu.DeviceIds, ...]]
     budget: Budget
     images: Mapping[str, str]
+    development: development.DevelopmentPlan
     problems: tuple[Problem, ...]
 
 
@@ -65,12 +66,14 @@ class DockerPlatform:
             workload.name: workload.image_on(workload.name in gpus.granted)
             for workload in workloads
         }
+        developed = development.plan(workloads, composition.overrides.services, images)
         return DockerPlan(
             composition=composition,
             networks=network_plan,
             gpus=gpus,
             budget=budget,
             images=images,
+            development=developed,
             problems=(
                 *unsupported.workload_problems(
                     workloads, composition.overrides.services, self.names
@@ -80,6 +83,7 @@ class DockerPlatform:
                 *budget.problems(workloads),
                 *self.host.problems(workloads, self.addresses),
                 *check_images(workloads),
+                *developed.problems,
             ),
         )
 
@@ -100,6 +104,7 @@ class DockerPlatform:
             network_plan=plan.networks,
             gpus=plan.gpus,
             host=self.host,
+            development=plan.development.services,
         )
         deployer.deploy(plan.composition.workloads, plan.images)
         ready = [gate for gates in deployer.ready.values() for gate in gates]

@@ -3,11 +3,12 @@
 import ipaddress
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from strata.config import ImageSource, PlatformName, Settings
 from strata.model import LogRotation, Problem, Restart, Service, Workload, is_secret
+from strata.model.overrides import Changes
 from strata.model.text import parts
 from strata.platforms.kubernetes.cluster import ClusterTarget
 from strata.platforms.kubernetes.names import StackNames, headless, is_stateful_set, public
@@ -91,6 +92,14 @@ def check_buckets(services: Iterable[Service], cluster: ClusterTarget) -> Iterat
         if service.bucket and cluster.bucket(service) is None:
             message = "this cluster has no object store of the stack's own"
             yield Problem(f"{service.path}: bucket", message, "keep its data in a volume")
+
+
+def check_development(changes: Mapping[str, Changes]) -> Iterator[Problem]:
+    """Settings for development. `changes`: by workload."""
+    for name, values in changes.items():
+        if values.get("develop"):
+            message = "a cluster can't mount a folder of this machine"
+            yield Problem(f"strata:services.{name}.develop", message, "remove it")
 
 
 def check_log_rotation(workloads: Iterable[Workload]) -> Iterator[Problem]:

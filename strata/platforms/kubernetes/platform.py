@@ -103,6 +103,7 @@ class KubernetesPlatform:
                 *self.settings_problems,
                 *checks.check_names(self.names),
                 *checks.check_workloads(workloads),
+                *checks.check_development(composition.overrides.services),
                 *checks.check_buckets(composition.services, self.cluster),
                 *self.cluster.check(composition.services, composition.jobs),
                 # What fits is unknown where the nodes are not what was asked for.

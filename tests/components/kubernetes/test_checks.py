@@ -21,7 +21,7 @@ from strata.model import (
 from strata.platforms.kubernetes import checks
 from strata.platforms.kubernetes.names import StackNames
 from strata.stack import Stack
-from tests.components.example import application, on_gpu
+from tests.components.example import application, on_gpu, settings
 from tests.components.kubernetes.example import job
 from tests.components.kubernetes.stack import FakeCluster, compose, refused
 from tests.unit.examples import service
@@ -203,6 +203,15 @@ def test_a_setting_of_this_platform(settings: dict[str, Any]) -> None:
     assert list(checks.check_settings(Settings.model_validate(settings))) == []
 
 
+def test_development_needs_a_folder_of_this_machine() -> None:
+    changed = settings(services={"app": {"develop": True}, "other": {"develop": False}})
+    error, recorded = refused(_two, settings=changed)
+    assert [str(one).strip() for one in error.problems] == [
+        "strata:services.app.develop: a cluster can't mount a folder of this machine\n    remove it"
+    ]
+    assert recorded.objects == {}
+
+
 def test_a_stack_is_a_namespace() -> None:
     (reported,) = checks.check_names(
         StackNames(project="strata", stack="My_Stack", system="example")
@@ -217,6 +226,11 @@ def test_what_docker_refuses_with_replicas_is_had_here() -> None:
 
 def _application(stack: Stack, **fields: Any) -> None:
     application(stack, "app", **fields)
+
+
+def _two(stack: Stack) -> None:
+    for name in ("app", "other"):
+        application(stack, name)
 
 
 def _gpu(stack: Stack) -> None:

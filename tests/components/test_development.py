@@ -1,0 +1,142 @@
+"""What the settings for development make of a service on Docker."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strata.components import AppJob, AppJobArgs
+from strata.platforms.docker.development import RELOADER
+from strata.stack import Stack
+from tests.components.example import SMALL, application, settings
+from tests.components.stack import Composed, compose, refused
+from tests.project import REPOSITORY
+
+DEVELOP = {"develop": True}
+
+
+def developed(changes: dict[str, Any], **fields: Any) -> Composed:
+    """A stack of one application, `app`, with these settings of the service."""
+    fields = {"image": "application", **fields}
+    return compose(
+        lambda stack: _app(stack, **fields), settings=settings(services={"app": changes})
+    )
+
+
+def problems(changes: dict[str, Any], **fields: Any) -> list[str]:
+    fields = {"image": "application", **fields}
+    error, recorded = refused(
+        lambda stack: _app(stack, **fields), settings=settings(services={"app": changes})
+    )
+    assert set(recorded.inputs) == {"app"}, "the component, and nothing of Docker"
+    return [f"{one.path}: {one.message}. {one.fix}" for one in error.problems]
+
+
+def test_the_source_is_mounted_over_that_of_the_image() -> None:
+    container = developed(DEVELOP).recorded.service("app")
+    assert container["mounts"] == [
+        {
+            "type": "bind",
+            "source": str(REPOSITORY / "apps" / name),
+            "target": f"/opt/strata/apps/{name}",
+            "readOnly": True,
+        }
+        for name in ("common", "application", "api", "worker")
+    ]
+    assert {"label": "strata.development", "value": "source"} in container["labels"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "program"),
+    [
+        ({}, ["python3", "-m", "apps.api"]),
+        ({"command": ("python3", "-m", "apps.worker")}, ["python3", "-m", "apps.worker"]),
+    ],
+)
+def test_the_program_is_restarted_by_a_change(fields: dict[str, Any], program: list[str]) -> None:
+    container = developed(DEVELOP, **fields).recorded.service("app")
+    folders = [f"/opt/strata/apps/{name}" for name in ("common", "application", "api", "worker")]
+    assert container["entrypoints"] == [
+        *("bash", "-c", RELOADER, "reloader", *folders, "--"),
+        *("/usr/bin/tini", "-s", "--", *program),
+    ]
+    assert "command" not in container
+
+
+def test_nothing_else_differs() -> None:
+    """The hardening, the limits, the networks and the health check stay."""
+    plain = developed({}).recorded.service("app")
+    container = developed(DEVELOP).recorded.service("app")
+    differing = {name for name in {*plain, *container} if plain.get(name) != container.get(name)}
+    assert differing == {"entrypoints", "mounts", "labels"}
+    assert developed({"develop": False}).recorded.service("app") == plain
+
+
+def test_what_prepares_a_service_runs_once() -> None:
+    recorded = developed(DEVELOP, prepare=("fetch",)).recorded
+    prepare = recorded.inputs["app-1-prepare"]
+    assert "entrypoints" not in prepare
+    assert prepare["command"] == ["fetch"]
+    assert prepare["mounts"] == recorded.service("app")["mounts"]
+
+
+def test_the_end_of_development_makes_a_new_container() -> None:
+    """The provider keeps the last entry point where none is given."""
+    triggers = [
+        developed(changes).recorded.replacement_triggers["app-1"][0] for changes in (DEVELOP, {})
+    ]
+    assert triggers[0] != triggers[1]
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "expected"),
+    [
+        (
+            "COPY serve.py /opt/\nCMD serve\n",
+            "has no folder that its Dockerfile copies from this machine. remove the key, or COPY the"
+            " source as a folder (COPY src /opt/app/src)",
+        ),
+        ("COPY src /opt/model\n", "doesn't say what the image runs. add CMD to it"),
+    ],
+)
+def test_a_dockerfile_that_says_too_little(tmp_path: Path, dockerfile: str, expected: str) -> None:
+    (problem,) = problems(DEVELOP, image=str(_image(tmp_path, dockerfile)))
+    assert problem.startswith("strata:services.app.develop: ")
+    assert problem.endswith(expected)
+
+
+def test_an_engine_has_no_source() -> None:
+    (problem,) = problems(DEVELOP, image="opensearch")
+    assert problem.startswith("strata:services.app.develop: the image opensearch has no folder")
+
+
+def test_the_service_must_be_able_to_read_the_source(tmp_path: Path) -> None:
+    folder = _image(tmp_path, "COPY src /opt/model\nCMD serve\n")
+    (folder / "src" / "serve.py").chmod(0o600)
+    assert problems(DEVELOP, image=str(folder)) == [
+        f"strata:services.app.develop: the service, user 10001:10001, can't read {folder}/src/serve.py."
+        f" chmod -R o+rX {folder}/src"
+    ]
+
+
+def test_a_job_ends() -> None:
+    def describe(stack: Stack) -> None:
+        AppJob("app", AppJobArgs(stack=stack, image="application", resources=SMALL))
+
+    error, _ = refused(describe, settings=settings(services={"app": DEVELOP}))
+    assert [f"{one.path}: {one.message}" for one in error.problems] == [
+        "strata:services.app.develop: a job runs once, and ends"
+    ]
+
+
+def _app(stack: Stack, **fields: Any) -> None:
+    application(stack, "app", **fields)
+
+
+def _image(tmp_path: Path, dockerfile: str) -> Path:
+    """A folder of an image, with the folder `src`."""
+    folder = tmp_path / "model"
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "serve.py").touch()
+    (folder / "Dockerfile").write_text(f"FROM debian\n{dockerfile}")
+    return folder

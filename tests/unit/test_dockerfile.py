@@ -1,0 +1,102 @@
+"""What the Dockerfiles of an image say about its source and its program."""
+
+from pathlib import Path
+
+import pytest
+
+from strata.errors import ImageError
+from strata.images import catalogue
+from strata.images.dockerfile import contents
+from tests.project import REPOSITORY
+
+
+def folders(name: str) -> dict[str, str]:
+    """The folders of the repository, by where they are in the image."""
+    found = contents(name).folders
+    return {str(target): str(folder.relative_to(REPOSITORY)) for target, folder in found}
+
+
+def image(tmp_path: Path, dockerfile: str) -> str:
+    """The name of an image with this Dockerfile, and with the folders `src` and `assets`."""
+    folder = tmp_path / "model"
+    for each in ("src", "assets"):
+        (folder / each).mkdir(parents=True)
+    (folder / "serve.py").touch()
+    (folder / "Dockerfile").write_text(dockerfile)
+    return str(folder)
+
+
+def test_the_reference_application_copies_its_packages() -> None:
+    assert folders("application") == {
+        f"/opt/strata/apps/{name}": f"apps/{name}"
+        for name in ("common", "application", "api", "worker")
+    }
+    assert contents("application").command == ("python3", "-m", "apps.api")
+    assert contents("application").entry_point == ("/usr/bin/tini", "-s", "--")
+
+
+def test_a_source_may_be_elsewhere_in_the_image() -> None:
+    assert folders("node-intelligence-api") == {"/opt/api/src": "apps/node_intelligence_api/src"}
+    assert contents("node-intelligence-api").command == ("node", "src/main.js")
+
+
+def test_an_image_has_the_folders_of_those_it_is_built_from() -> None:
+    assert set(folders("datapunk")) == {
+        f"/opt/strata/apps/{name}"
+        for name in ("common", "inference", "api", "application", "datapunk", "worker")
+    }
+
+
+def test_every_application_can_be_developed() -> None:
+    for name, image in catalogue.IMAGES.items():
+        if image.sources:
+            assert set(folders(name).values()) >= {
+                source for source in image.sources if (REPOSITORY / source).is_dir()
+            }
+            assert contents(name).command
+
+
+def test_an_image_that_is_only_pulled_says_nothing() -> None:
+    found = contents("memgraph")
+    assert (found.folders, found.entry_point, found.command) == ((), (), ())
+
+
+def test_the_last_stage_of_a_dockerfile_counts(tmp_path: Path) -> None:
+    name = image(
+        tmp_path,
+        """
+        FROM debian AS packages
+        COPY src /packages/src
+        CMD ["of the first stage"]
+        FROM debian
+        WORKDIR /opt
+        WORKDIR model
+        COPY --from=packages --chmod=0755 /packages /opt/packages
+        COPY --chmod=0644 src \\
+            code
+        # COPY src /commented
+        COPY ["assets", "/srv/assets"]
+        copy serve.py /opt/model/serve.py
+        ENTRYPOINT ["tini", "--"]
+        CMD python3 serve.py
+        """,
+    )
+    found = contents(name)
+    folder = Path(name)
+    assert {str(target): source for target, source in found.folders} == {
+        "/opt/model/code": folder / "src",
+        "/srv/assets": folder / "assets",
+    }
+    assert found.entry_point == ("tini", "--")
+    assert found.command == ("/bin/sh", "-c", "python3 serve.py")
+
+
+def test_an_entry_point_without_a_command_drops_that_of_the_parent(tmp_path: Path) -> None:
+    name = image(tmp_path, 'ARG PARENT\nFROM ${PARENT}\nENTRYPOINT ["serve"]\n')
+    found = contents(name)
+    assert (found.entry_point, found.command) == (("serve",), ())
+
+
+def test_an_unknown_image() -> None:
+    with pytest.raises(ImageError, match="unknown image"):
+        contents("mysql")
