@@ -14,6 +14,7 @@ lock inference/requirements --no-deps
 lock inference/requirements-cuda --no-deps
 lock dredge/requirements --no-deps
 lock inference/model/requirements --no-deps
+lock ../strata/images/recipes/debugger/requirements --no-deps
 lock ../strata/images/recipes/gpu-exporter/requirements --no-deps
 lock ../strata/images/recipes/ray/requirements
 # In the versions that Ray has too, whose image it starts from.

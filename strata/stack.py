@@ -14,7 +14,7 @@ from pulumi.runtime.config import CONFIG
 from pulumi.runtime.settings import SETTINGS
 
 from strata import config
-from strata.config import Settings
+from strata.config import PlatformName, Settings
 from strata.errors import Problem, StrataError, raise_problems
 from strata.model import Composition, Overrides, Workload
 from strata.platforms import choose, missing_sdk_reported
@@ -68,6 +68,7 @@ class Stack:
                 profiles=frozenset(self.settings.profiles),
                 secret_owners=frozenset(self.settings.secret_generations),
                 ports=self.settings.ports.model_dump(),
+                development=self.settings.platform is PlatformName.DOCKER,
             )
         )
         self._components: dict[str, pulumi.Resource] = {}

@@ -97,12 +97,13 @@ class ServiceSettings(BaseSettings):
     `enabled` adds it to the stack or leaves it out, whatever its profiles; without it, its clients get
     neither a link nor variables nor files for it. `image` replaces its image, on GPUs too. `environment`
     is merged into the component's variables.
-    `volumes` is keyed by the name of a volume. `develop`, on Docker: its source is mounted, and a change
-    restarts its program.
+    `volumes` is keyed by the name of a volume. For development on Docker: `develop` mounts its source, and
+    a change restarts its program; `debug_port` is where its debugger listens, on 127.0.0.1.
     """
 
     enabled: bool | None = None
     develop: bool | None = None
+    debug_port: PortNumber | None = None
     image: str | None = None
     environment: dict[str, str] | None = None
     volumes: dict[str, VolumeSettings] | None = None

@@ -19,6 +19,8 @@ from strata.folders import CHECKOUT
 UPSTREAM_ROOT = pins.DEBIAN
 # A reference by digest, and a name that a repository can have (OCI distribution specification).
 REFERENCE = re.compile(r"[a-z0-9][a-z0-9._/:-]*@sha256:[0-9a-f]{64}")
+DEBUGGER = "debugger:"
+"""The prefix of the image that adds the debugger of Python to another one: `debugger:application`."""
 NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
 
@@ -283,6 +285,10 @@ def get(name: str) -> Image:
     """
     if name in IMAGES:
         return IMAGES[name]
+    if name.startswith(DEBUGGER):
+        parent = name.removeprefix(DEBUGGER)
+        own = f"{get(parent).name}-debugger"
+        return Image(name=own, purpose="for development", recipe_of="debugger", parent=parent)
     if REFERENCE.fullmatch(name):
         return Image(
             name=name, purpose="an image of the user", upstream=name, recipe=False, parent=None

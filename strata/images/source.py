@@ -43,7 +43,9 @@ def parent_reference(name: str, source: Source) -> str:
     if image.folder and not parent:
         return ""  # Its Dockerfile names what it starts from.
     # The parent of an image that we build is one that we build, even if it has an upstream.
-    return f"strata/{parent}:{_tag(parent, source)}" if parent else root_reference(source)
+    if not parent:
+        return root_reference(source)
+    return f"strata/{catalogue.get(parent).name}:{_tag(parent, source)}"
 
 
 @lru_cache

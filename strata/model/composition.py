@@ -212,8 +212,9 @@ class Composition:
                 continue
             if isinstance(workload, Job) and changes.keys() & {"replicas", "replicas_maximum"}:
                 yield Problem(f"{path}.replicas", "a job runs once at a time", "remove the key")
-            if isinstance(workload, Job) and changes.get("develop"):
-                yield Problem(f"{path}.develop", "a job runs once, and ends", "remove the key")
+            for change, key in (("develop", "develop"), ("debug_port", "debugPort")):
+                if isinstance(workload, Job) and changes.get(change):
+                    yield Problem(f"{path}.{key}", "a job runs once, and ends", "remove the key")
             volumes = {volume.name for volume in workload.volumes}
             for volume in changes.get("volumes", {}).keys() - volumes:
                 yield Problem(

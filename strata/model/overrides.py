@@ -4,16 +4,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from strata.model.network import Port
 from strata.model.workload import Resources, Service, Workload
 
 _Workload = TypeVar("_Workload", bound=Workload)
 _RESOURCES = frozenset(each.name for each in fields(Resources))
 _OF_SERVICES = frozenset({"replicas", "replicas_maximum"})
+DEBUGGER = Port(name="debugger", number=5678)
+"""The default port of debugpy, here of any debugger."""
 
 Changes = Mapping[str, Any]
 """Values by field of `Service` or `Resources`. `environment` is added to the component's;
 `volumes` maps the name of a volume to the values of its fields. `enabled` says whether the workload is
-part of the stack, whatever its profiles. `develop` is for the platform: see
+part of the stack, whatever its profiles. `develop` and `debug_port` are for development: see
 strata/platforms/docker/development.py."""
 
 
@@ -23,13 +26,15 @@ class Overrides:
 
     `services`: changes by the name of the service or job. `profiles`: the optional parts of the
     stack. `secret_owners`: the owners whose secrets the settings give a generation. `ports`: the
-    published ports by their key in `strata:ports`.
+    published ports by their key in `strata:ports`. `development`: whether the platform has the changes
+    for development.
     """
 
     services: Mapping[str, Changes] = field(default_factory=dict)
     profiles: frozenset[str] = frozenset()
     secret_owners: frozenset[str] = frozenset()
     ports: Mapping[str, int] = field(default_factory=dict)
+    development: bool = True
 
     def apply(self, workload: _Workload) -> _Workload:
         """The workload with the changes of this stack."""
@@ -48,6 +53,9 @@ class Overrides:
             changed["volumes"] = tuple(
                 replace(volume, **volumes.get(volume.name, {})) for volume in workload.volumes
             )
+            if self.development and "debug_port" in changes:
+                debugger = replace(DEBUGGER, published=changes["debug_port"])
+                changed["ports"] = (*workload.ports, debugger)
         return replace(workload, **changed)
 
     def includes(self, workload: Workload) -> bool:

@@ -14,6 +14,8 @@ from typing import Any
 import yaml
 
 from strata.errors import InvalidStackError, Problem
+from strata.model import Kind
+from strata.model.overrides import DEBUGGER
 from strata.ops.volumes import BACKUP_KIND
 from strata.platforms.docker.names import JOB, KIND, PREPARE, SCHEDULE, SERVICE, STACK
 
@@ -206,9 +208,15 @@ def _urls(listed: dict[str, Any]) -> Iterator[str]:
     """The published ports for people."""
     for port in listed["Ports"]:
         if "PublicPort" in port and port.get("Type") == "tcp":
-            # The gateway's port for TLS; every other published port of ours speaks HTTP.
-            scheme = "https" if port["PrivatePort"] in (443, 8443) else "http"
+            scheme = _scheme(port["PrivatePort"], listed["Labels"].get(KIND))
             yield f"{scheme}://{port['IP']}:{port['PublicPort']}"
+
+
+def _scheme(port: int, kind: str | None) -> str:
+    if port in (443, 8443):  # The gateway's port for TLS.
+        return "https"
+    # Without development, every published port of ours speaks HTTP.
+    return "tcp" if port == DEBUGGER.number or kind == Kind.DATASTORE else "http"
 
 
 def _page(store: dict[str, Any] | None, path: str) -> str | None:

@@ -68,10 +68,15 @@ class _HealthyEngine:
         from strata.images import catalogue
         from strata.images.source import resolve
 
+        debuggers = [
+            f"{catalogue.DEBUGGER}{name}"
+            for name, image in catalogue.IMAGES.items()
+            if image.sources
+        ]
         return [
             {"Id": f"sha256:{index:064x}", "RepoTags": [resolve(name, Source.LOCAL)]}
             | {"RepoDigests": None}
-            for index, name in enumerate(catalogue.IMAGES)
+            for index, name in enumerate([*catalogue.IMAGES, *debuggers])
         ]
 
     def inspect_container(self, identifier: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from strata.components import AppJob, AppJobArgs
+from strata.images.source import Source, resolve
 from strata.platforms.docker.development import RELOADER
 from strata.stack import Stack
 from tests.components.example import SMALL, application, settings
@@ -119,13 +120,109 @@ def test_the_service_must_be_able_to_read_the_source(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "image", "program"),
+    [
+        (
+            {},
+            "debugger:application",
+            [
+                "python3",
+                "-Xfrozen_modules=off",
+                "/opt/debugger/debugpy",
+                "--listen",
+                "ADDRESS:5678",
+                "-m",
+                "apps.api",
+            ],
+        ),
+        (
+            {"command": ("python3", "-m", "celery", "worker"), "image": "project88"},
+            "debugger:project88",
+            [
+                *(
+                    "python3",
+                    "-Xfrozen_modules=off",
+                    "/opt/debugger/debugpy",
+                    "--listen",
+                    "ADDRESS:5678",
+                ),
+                *("-m", "celery", "worker"),
+            ],
+        ),
+        (
+            {"image": "node-intelligence-api"},
+            "node-intelligence-api",
+            ["node", "--inspect=ADDRESS:5678", "src/main.js"],
+        ),
+    ],
+)
+def test_a_debugger_can_connect_on_loopback_only(
+    fields: dict[str, Any], image: str, program: list[str]
+) -> None:
+    composed = developed({"debugPort": 15678}, **fields)
+    container = composed.recorded.service("app")
+    (network,) = [
+        each for each in container["networksAdvanced"] if each["name"].endswith("app-outward")
+    ]
+    expected = [word.replace("ADDRESS", network["ipv4Address"]) for word in program]
+    assert container["entrypoints"] == ["/usr/bin/tini", "-s", "--", *expected]
+    assert container["ports"] == [
+        {"internal": 5678, "external": 15678, "ip": "127.0.0.1", "protocol": "tcp"}
+    ]
+    assert composed.outputs["urls"] == {"app-debugger": "tcp://127.0.0.1:15678"}
+    assert "mounts" not in container
+    (app,) = composed.outputs["services"]
+    assert app["image"] == resolve(image, Source.LOCAL)
+    assert {"label": "strata.development", "value": "debugger"} in container["labels"]
+    # A program that is stopped at a breakpoint isn't killed.
+    assert "kill" not in " ".join(container["healthcheck"]["tests"])
+
+
+def test_a_program_that_is_debugged_restarts_too() -> None:
+    container = developed({**DEVELOP, "debugPort": 15678}).recorded.service("app")
+    entry_point = container["entrypoints"]
+    assert entry_point[entry_point.index("--") + 1 :][:6] == [
+        *("/usr/bin/tini", "-s", "--", "python3", "-Xfrozen_modules=off", "/opt/debugger/debugpy"),
+    ]
+    assert {"label": "strata.development", "value": "source, debugger"} in container["labels"]
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (
+            "nginx",
+            "nginx runs neither python3 nor node. remove the key, or run the program by one of them:"
+            " python3 -m NAME",
+        ),
+        (
+            "FOLDER",
+            "FOLDER isn't built from Strata's Python image, to which the debugger is added. start its"
+            " Dockerfile with ARG PARENT and FROM ${PARENT}",
+        ),
+    ],
+)
+def test_no_debugger_for_it(tmp_path: Path, image: str, expected: str) -> None:
+    folder = str(_image(tmp_path, 'CMD ["python3", "serve.py"]\n'))
+    assert problems({"debugPort": 15678}, image=image.replace("FOLDER", folder)) == [
+        f"strata:services.app.debugPort: {expected}".replace("FOLDER", folder)
+    ]
+
+
+def test_a_debugger_has_a_port_of_its_own() -> None:
+    (problem,) = problems({"debugPort": 18000}, published=18000)
+    assert "port 18000 is already published by app" in problem
+
+
 def test_a_job_ends() -> None:
     def describe(stack: Stack) -> None:
         AppJob("app", AppJobArgs(stack=stack, image="application", resources=SMALL))
 
-    error, _ = refused(describe, settings=settings(services={"app": DEVELOP}))
+    error, _ = refused(describe, settings=settings(services={"app": {**DEVELOP, "debugPort": 1}}))
     assert [f"{one.path}: {one.message}" for one in error.problems] == [
-        "strata:services.app.develop: a job runs once, and ends"
+        "strata:services.app.debugPort: a job runs once, and ends",
+        "strata:services.app.develop: a job runs once, and ends",
     ]
 
 

@@ -1,6 +1,8 @@
-"""A service in development: a change of its source shows without an update."""
+"""A service in development: a change of its source shows without an update, and a debugger connects."""
 
+import json
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ def developed(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     settings = {
         "system": "developed",
         "ports": {"http": free_port()},
-        "services": {"app": {"develop": True}},
+        "services": {"app": {"develop": True, "debugPort": free_port(), "memoryMib": 192}},
     }
     shutil.copytree(SERVICE, folder / "project" / "service")
     project = Project(folder / "project", STACK, settings, systems=TEST_SYSTEMS)
@@ -49,7 +51,7 @@ def change(project: Project, before: str, after: str) -> None:
 def test_a_change_shows_in_the_same_container(engine: Any, developed: Project) -> None:
     app = containers(engine, STACK)["app"]
     assert answer(developed) == b"one"
-    change(developed, "one", "two")
+    change(developed, 'b"one"', 'b"two"')
     until(lambda: answer(developed) == b"two", "the change shows")
     change(developed, 'ANSWER = b"two"', "ANSWER =")
     until(lambda: answer(developed) is None, "the program ended")
@@ -58,6 +60,35 @@ def test_a_change_shows_in_the_same_container(engine: Any, developed: Project) -
     until(lambda: health(app) == "healthy", "the container is healthy")
     now = containers(engine, STACK)["app"]
     assert (now.id, now.attrs["State"]["StartedAt"]) == (app.id, app.attrs["State"]["StartedAt"])
+
+
+def send(stream: Any, command: str) -> None:
+    """A request of the Debug Adapter Protocol, which editors speak."""
+    body = json.dumps({"type": "request", "seq": 1, "command": command, "arguments": {}})
+    stream.write(f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+    stream.flush()
+
+
+def receive(stream: Any) -> dict[str, Any]:
+    length = int(stream.readline().rpartition(b":")[2])
+    stream.readline()
+    message: dict[str, Any] = json.loads(stream.read(length))
+    return message
+
+
+def test_a_debugger_connects(developed: Project) -> None:
+    port = developed.settings["services"]["app"]["debugPort"]
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        stream = connection.makefile("rwb")
+        send(stream, "initialize")
+        send(stream, "attach")
+        while receive(stream).get("event") != "initialized":
+            pass
+        send(stream, "configurationDone")
+        message: dict[str, Any] = {}
+        while message.get("event") != "process":
+            message = receive(stream)
+    assert message["body"]["name"].endswith("serve.py")
 
 
 def test_the_service_cannot_change_its_source(engine: Any, developed: Project) -> None:

@@ -579,7 +579,14 @@ stores before it (EventStore, QuestDB, Memgraph, in this order) have the play al
         Row(
             522,
             530,
-            note="There is no other image for development: neither reload nor debugpy. See line 394.",
+            (
+                Source("strata/images/recipes/debugger/Dockerfile", "--target /opt/debugger"),
+                Source("tests/docker/test_development.py", "def test_a_debugger_connects"),
+            ),
+            "`strata:services.app.debugPort: 5678`, with `develop: true` for the reload: see"
+            " [development](../development.md). The image with debugpy is built from that of the"
+            " application. The port is published on 127.0.0.1 instead of 0.0.0.0, and the mount is"
+            " read-only.",
         ),
         Row(
             534,

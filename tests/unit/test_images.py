@@ -29,8 +29,9 @@ RECIPES = tuple(name for name, image in catalogue.IMAGES.items() if image.recipe
 
 def test_every_image_has_a_recipe_and_no_recipe_is_left_over() -> None:
     folders = {path.name for path in content.RECIPES.iterdir()}
-    assert folders == {content.folder_of(name).name for name in RECIPES}
-    for name in RECIPES:
+    names = (*RECIPES, f"{catalogue.DEBUGGER}python")
+    assert folders == {content.folder_of(name).name for name in names}
+    for name in names:
         assert (content.folder_of(name) / "Dockerfile").is_file()
 
 
@@ -73,6 +74,19 @@ def test_an_own_image_differs_with_what_it_stands_on() -> None:
     assert resolve("application", Source.LOCAL) != resolve("application", Source.UPSTREAM)
     assert parent_reference("python", Source.LOCAL) == resolve("base", Source.LOCAL)
     assert parent_reference("base", Source.UPSTREAM) == catalogue.UPSTREAM_ROOT
+
+
+def test_a_debugger_is_added_to_an_image(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("ARG PARENT\nFROM ${PARENT}\n")
+    for name, own in (("application", "application"), (str(folder), "model")):
+        debugger = f"{catalogue.DEBUGGER}{name}"
+        reference = resolve(debugger, Source.LOCAL)
+        assert reference.startswith(f"strata/{own}-debugger:")
+        assert parent_reference(debugger, Source.LOCAL) == resolve(name, Source.LOCAL)
+        steps = plan([debugger], Source.LOCAL, {resolve(name, Source.LOCAL)}).steps
+        assert [step.reference for step in steps] == [reference]
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
@@ -199,7 +213,7 @@ def test_the_recipe_needs_no_buildkit_and_names_no_registry(name: str) -> None:
 def test_packages_are_installed_by_hash_and_locks_name_no_host() -> None:
     folders = (REPOSITORY / "apps", content.RECIPES)
     locks = [lock for folder in folders for lock in sorted(folder.rglob("requirements*.lock"))]
-    assert len(locks) == 10
+    assert len(locks) == 11
     for lock in locks:
         text = lock.read_text()
         assert "://" not in text

@@ -227,6 +227,8 @@ class ContainerSpec:
     mounts: Sequence[docker.ContainerMountArgs]
     labels: Mapping[str, str]
     devices: DeviceIds | None = None
+    restarts_unhealthy: bool = True
+    """A program that a debugger stopped must not be."""
     peers: Mapping[str, str] = field(default_factory=dict)
     """The addresses of peers by host name. Docker's DNS would return addresses of any shared network,
     and peers listen to each other on only one."""
@@ -247,7 +249,10 @@ def service_args(spec: ContainerSpec, service: Service) -> docker.ContainerArgs:
     ] or None
     probe = service.probe
     args.healthcheck = docker.ContainerHealthcheckArgs(
-        tests=["CMD", *supervised_health_test(probe)],
+        tests=[
+            "CMD",
+            *(supervised_health_test(probe) if spec.restarts_unhealthy else health_test(probe)),
+        ],
         interval=_duration(probe.interval_seconds),
         timeout=_duration(probe.timeout_seconds),
         start_period=_duration(probe.start_period_seconds),

@@ -70,6 +70,7 @@ class Deployer:
                     name=self.names.container(workload, replica),
                     host_name=host_name,
                     image=digests[workload.name],
+                    restarts_unhealthy=not (developed and developed.debugger),
                     entry_point=developed.program if developed else (),
                     # It's part of the program.
                     command=() if developed else workload.command,

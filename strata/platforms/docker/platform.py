@@ -8,7 +8,8 @@ from typing import Any
 import pulumi
 
 from strata.errors import Problem
-from strata.model import Budget, Composition, Port, Protocol, Service
+from strata.model import Budget, Composition, Kind, Port, Protocol, Service
+from strata.model.overrides import DEBUGGER
 from strata.model.secrets import DerivedSecrets
 from strata.platforms import outputs
 from strata.platforms.docker import development, gpu, networks, unsupported
@@ -72,7 +73,7 @@ class DockerPlatform:
             networks=network_plan,
             gpus=gpus,
             budget=budget,
-            images=images,
+            images={**images, **developed.images},
             development=developed,
             problems=(
                 *unsupported.workload_problems(
@@ -135,13 +136,15 @@ def urls(services: Sequence[Service]) -> dict[str, str]:
     for service in services:
         for port in service.ports:
             if port.published is not None:
-                first = service.name not in published
+                first = service.name not in published and port.name != DEBUGGER.name
                 key = service.name if first else f"{service.name}-{port.name}"
-                published[key] = f"{_scheme(port)}://127.0.0.1:{port.published}"
+                published[key] = f"{_scheme(service, port)}://127.0.0.1:{port.published}"
     return published
 
 
-def _scheme(port: Port) -> str:
+def _scheme(service: Service, port: Port) -> str:
     if port.protocol is Protocol.UDP:
         return "udp"
+    if port.name == DEBUGGER.name or (service.kind is Kind.DATASTORE and port.name != "http"):
+        return "tcp"
     return "https" if port.name == "https" else "http"

@@ -97,9 +97,12 @@ def check_buckets(services: Iterable[Service], cluster: ClusterTarget) -> Iterat
 def check_development(changes: Mapping[str, Changes]) -> Iterator[Problem]:
     """Settings for development. `changes`: by workload."""
     for name, values in changes.items():
-        if values.get("develop"):
-            message = "a cluster can't mount a folder of this machine"
-            yield Problem(f"strata:services.{name}.develop", message, "remove it")
+        for change, key, message in (
+            ("develop", "develop", "a cluster can't mount a folder of this machine"),
+            ("debug_port", "debugPort", "a cluster runs nothing in a debugger"),
+        ):
+            if values.get(change):
+                yield Problem(f"strata:services.{name}.{key}", message, "remove it")
 
 
 def check_log_rotation(workloads: Iterable[Workload]) -> Iterator[Problem]:

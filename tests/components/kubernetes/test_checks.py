@@ -204,10 +204,14 @@ def test_a_setting_of_this_platform(settings: dict[str, Any]) -> None:
 
 
 def test_development_needs_a_folder_of_this_machine() -> None:
-    changed = settings(services={"app": {"develop": True}, "other": {"develop": False}})
+    changed = settings(
+        platform="kubernetes",
+        services={"app": {"develop": True, "debugPort": 5678}, "other": {"develop": False}},
+    )
     error, recorded = refused(_two, settings=changed)
     assert [str(one).strip() for one in error.problems] == [
-        "strata:services.app.develop: a cluster can't mount a folder of this machine\n    remove it"
+        "strata:services.app.debugPort: a cluster runs nothing in a debugger\n    remove it",
+        "strata:services.app.develop: a cluster can't mount a folder of this machine\n    remove it",
     ]
     assert recorded.objects == {}
 
