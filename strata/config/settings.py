@@ -85,10 +85,12 @@ class Host(BaseSettings):
 
 
 class VolumeSettings(BaseSettings):
-    """Overrides for one volume of a service. `storage_class` applies on Kubernetes."""
+    """Overrides for one volume of a service. `size_gib` and `storage_class` apply on Kubernetes.
+    `tmpfs_mib`, for development on Docker: it is in memory, of this size."""
 
     size_gib: Annotated[int, Field(ge=1)] | None = None
     storage_class: str | None = None
+    tmpfs_mib: MemoryMib | None = None
 
 
 class ServiceSettings(BaseSettings):

@@ -18,6 +18,7 @@ class Composition:
     def __init__(self, overrides: Overrides | None = None) -> None:
         self.overrides = overrides or Overrides()
         self._workloads: dict[str, Workload] = {}
+        self._volumes: dict[str, frozenset[str]] = {}
         self._excluded: set[str] = set()
         self._profiles: set[str] = set()
 
@@ -31,6 +32,7 @@ class Composition:
         self._profiles.update(workload.profiles)
         if main not in self._excluded and self.overrides.includes(workload):
             self._workloads[workload.name] = self.overrides.apply(workload)
+            self._volumes[workload.name] = frozenset(each.name for each in workload.volumes)
         else:
             self._excluded.add(workload.name)
 
@@ -104,6 +106,7 @@ class Composition:
             yield from self._after_problems(workload)
         yield from self._published_problems()
         yield from self._settings_problems()
+        yield from self._memory_problems()
         yield from self._cycle_problems()
 
     def _order(self) -> TopologicalSorter[str]:
@@ -215,10 +218,27 @@ class Composition:
             for change, key in (("develop", "develop"), ("debug_port", "debugPort")):
                 if isinstance(workload, Job) and changes.get(change):
                     yield Problem(f"{path}.{key}", "a job runs once, and ends", "remove the key")
-            volumes = {volume.name for volume in workload.volumes}
+            volumes = self._volumes[name]
             for volume in changes.get("volumes", {}).keys() - volumes:
                 yield Problem(
                     f"{path}.volumes.{volume}", f"{name} has no such volume", _choose(volumes)
+                )
+
+    def _memory_problems(self) -> Iterator[Problem]:
+        """Volumes in memory that leave too little of it to the service."""
+        for workload in self._workloads.values():
+            in_memory = self.overrides.in_memory(workload.name)
+            limit, needed = workload.resources.memory_mib, workload.memory_mib_minimum
+            size = sum(in_memory.values())
+            if in_memory and limit - size < needed:
+                yield Problem(
+                    ", ".join(
+                        f"strata:services.{workload.name}.volumes.{volume}.tmpfsMib"
+                        for volume in in_memory
+                    ),
+                    f"{size} MiB and the {needed} MiB that it needs don't fit in its memory of"
+                    f" {limit} MiB",
+                    f"set strata:services.{workload.name}.memoryMib to at least {size + needed}",
                 )
 
     def _cycle_problems(self) -> Iterator[Problem]:

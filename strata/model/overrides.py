@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from strata.model.network import Port
-from strata.model.workload import Resources, Service, Workload
+from strata.model.workload import Resources, Service, Tmpfs, Workload
 
 _Workload = TypeVar("_Workload", bound=Workload)
 _RESOURCES = frozenset(each.name for each in fields(Resources))
 _OF_SERVICES = frozenset({"replicas", "replicas_maximum"})
+TMPFS_MIB = "tmpfs_mib"
 DEBUGGER = Port(name="debugger", number=5678)
 """The default port of debugpy, here of any debugger."""
 
@@ -50,13 +51,38 @@ class Overrides:
         if isinstance(workload, Service):
             changed |= {name: changes[name] for name in _OF_SERVICES & changes.keys()}
             volumes = changes.get("volumes", {})
+            in_memory = self.in_memory(workload.name)
             changed["volumes"] = tuple(
-                replace(volume, **volumes.get(volume.name, {})) for volume in workload.volumes
+                replace(
+                    volume,
+                    **{
+                        name: value
+                        for name, value in volumes.get(volume.name, {}).items()
+                        if name != TMPFS_MIB
+                    },
+                )
+                for volume in workload.volumes
+                if volume.name not in in_memory
+            )
+            changed["tmpfs"] = (
+                *workload.tmpfs,
+                *(
+                    Tmpfs(path=volume.path, size_mib=in_memory[volume.name])
+                    for volume in workload.volumes
+                    if volume.name in in_memory
+                ),
             )
             if self.development and "debug_port" in changes:
                 debugger = replace(DEBUGGER, published=changes["debug_port"])
                 changed["ports"] = (*workload.ports, debugger)
         return replace(workload, **changed)
+
+    def in_memory(self, name: str) -> Mapping[str, int]:
+        """The sizes, in MiB, of those volumes of a service that are in memory, by name."""
+        volumes = self.services.get(name, {}).get("volumes", {}) if self.development else {}
+        return {
+            volume: values[TMPFS_MIB] for volume, values in volumes.items() if TMPFS_MIB in values
+        }
 
     def includes(self, workload: Workload) -> bool:
         """Whether the workload is part of the stack."""

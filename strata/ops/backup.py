@@ -38,6 +38,8 @@ def backup(stack: RunningStack, folder: Path) -> Manifest:
     volumes = Volumes(stack.client, stack.names)
     volumes.remove_leftovers()
     with_data = stack.services()
+    for service_name, names in stack.in_memory().items():
+        console.info(f"{service_name}: not backed up, because it is in memory: {', '.join(names)}")
     _create(folder)
     services = Services(stack.client)
     running = [service for service in with_data if services.is_running(service)]

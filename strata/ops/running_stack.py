@@ -9,7 +9,15 @@ from typing import Any
 from strata import config, docker_engine
 from strata.errors import InvalidStackError, Problem, raise_problems
 from strata.images import catalogue
-from strata.platforms.docker.names import BACKUP, OWNER, SERVICE, STACK, ResourceNames, owner_of
+from strata.platforms.docker.names import (
+    BACKUP,
+    IN_MEMORY,
+    OWNER,
+    SERVICE,
+    STACK,
+    ResourceNames,
+    owner_of,
+)
 
 ENGINE_TIMEOUT_SECONDS = 600
 """How long one call may take: Docker answers only once the end of an archive is on the disk."""
@@ -45,6 +53,11 @@ class RunningStack:
         """The services with data, by name. Raises `InvalidStackError` if there are none, or the
         stack is another checkout's or not up."""
         volumes = self._volumes()
+        if not volumes and self.in_memory():
+            raise self._invalid(
+                "has data in memory only, which can't be backed up or restored",
+                "remove strata:services.NAME.volumes.NAME.tmpfsMib, and update the stack",
+            )
         if not volumes:
             raise self._invalid(
                 "has no volume with data on this Docker host",
@@ -71,6 +84,14 @@ class RunningStack:
         found = self._service(service, containers, [docker_name])
         return found, found.volumes[0]
 
+    def in_memory(self) -> dict[str, list[str]]:
+        """The names of volumes that are in memory now, by service."""
+        label = [f"{STACK}={self.names.stack}", f"{OWNER}={self.names.owner}", IN_MEMORY]
+        return {
+            each["Labels"][SERVICE]: each["Labels"][IN_MEMORY].split(",")
+            for each in self.client.api.containers(all=True, filters={"label": label})
+        }
+
     def _invalid(self, message: str, fix: str) -> InvalidStackError:
         return InvalidStackError([Problem(f"stack {self.names.stack}", message, fix)])
 
@@ -79,6 +100,12 @@ class RunningStack:
         volumes = self.client.api.volumes(
             filters={"label": [f"{STACK}={self.names.stack}", SERVICE, BACKUP]}
         )["Volumes"]
+        # Those that the service wrote to before.
+        unused = {
+            f"{self.names.prefix}-{service}-{name}"
+            for service, names in self.in_memory().items()
+            for name in names
+        }
         by_service: dict[str, list[str]] = {}
         for volume in sorted(volumes or (), key=lambda each: str(each["Name"])):
             if volume["Labels"].get(OWNER) != self.names.owner:
@@ -86,6 +113,9 @@ class RunningStack:
                     "belongs to another checkout on this Docker host, with another seed",
                     "run this command there, or use its seed (STRATA_SEED_FILE)",
                 )
+            # The number of a replica follows a dot.
+            if unused & {volume["Name"], volume["Name"].rpartition(".")[0]}:
+                continue
             by_service.setdefault(volume["Labels"][SERVICE], []).append(volume["Name"])
         return by_service
 

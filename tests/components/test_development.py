@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from strata.components import AppJob, AppJobArgs
+from strata.components import AppJob, AppJobArgs, Datastore, DatastoreArgs
+from strata.components.engines.postgres import POSTGRES
+from strata.components.engines.redis_cluster import REDIS_CLUSTER
+from strata.config import Settings
 from strata.images.source import Source, resolve
 from strata.platforms.docker.development import RELOADER
 from strata.stack import Stack
@@ -224,6 +227,64 @@ def test_a_job_ends() -> None:
         "strata:services.app.debugPort: a job runs once, and ends",
         "strata:services.app.develop: a job runs once, and ends",
     ]
+
+
+IN_MEMORY = {"volumes": {"data": {"tmpfsMib": 256}}}
+
+
+def database(changes: dict[str, Any]) -> Settings:
+    return settings(services={"postgres": changes})
+
+
+def test_data_in_memory_has_a_size_and_no_volume(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    recorded = compose(_postgres, settings=database(IN_MEMORY)).recorded
+    container = recorded.service("postgres")
+    assert container["tmpfs"]["/var/lib/postgresql/data"] == (
+        "rw,nosuid,nodev,noexec,size=256m,mode=0700,uid=999,gid=999"
+    )
+    assert container["memory"] == 512, "which includes it"
+    assert [name for name in recorded.of("Volume") if name.endswith("-data")] == []
+    assert "/var/lib/postgresql/data" not in [each["target"] for each in container["mounts"]]
+    assert {"label": "strata.in-memory", "value": "data"} in container["labels"]
+    assert (
+        "postgres: volume data is in memory, up to 256 MiB: its data is lost when the container"
+        " stops, and has no backup"
+    ) in caplog.text
+
+
+def test_each_replica_of_a_cluster_has_its_data_in_memory() -> None:
+    changed = {**IN_MEMORY, "memoryMib": 512}
+    recorded = compose(_cluster, settings=settings(services={"redis": changed})).recorded
+    assert [
+        "size=256m" in recorded.inputs[f"redis-{ordinal}"]["tmpfs"]["/data"] for ordinal in range(6)
+    ] == [True] * 6
+    assert [name for name in recorded.of("Volume") if "data" in name] == []
+
+
+def test_data_in_memory_leaves_the_service_what_it_needs() -> None:
+    error, _ = refused(_postgres, settings=database({**IN_MEMORY, "memoryMib": 383}))
+    assert [f"{one.path}: {one.message}. {one.fix}" for one in error.problems] == [
+        "strata:services.postgres.volumes.data.tmpfsMib: 256 MiB and the 128 MiB that it needs don't"
+        " fit in its memory of 383 MiB. set strata:services.postgres.memoryMib to at least 384"
+    ]
+    compose(_postgres, settings=database({**IN_MEMORY, "memoryMib": 384}))
+
+
+def test_an_unknown_volume_is_not_in_memory() -> None:
+    error, _ = refused(_postgres, settings=database({"volumes": {"date": {"tmpfsMib": 64}}}))
+    assert [f"{one.path}: {one.message}. {one.fix}" for one in error.problems] == [
+        "strata:services.postgres.volumes.date: postgres has no such volume. use one of: data"
+    ]
+
+
+def _postgres(stack: Stack) -> None:
+    Datastore("postgres", DatastoreArgs(stack=stack, engine=POSTGRES))
+
+
+def _cluster(stack: Stack) -> None:
+    Datastore("redis", DatastoreArgs(stack=stack, engine=REDIS_CLUSTER))
 
 
 def _app(stack: Stack, **fields: Any) -> None:

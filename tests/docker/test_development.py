@@ -3,8 +3,11 @@
 import json
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -26,7 +29,10 @@ def developed(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     settings = {
         "system": "developed",
         "ports": {"http": free_port()},
-        "services": {"app": {"develop": True, "debugPort": free_port(), "memoryMib": 192}},
+        "services": {
+            "app": {"develop": True, "debugPort": free_port(), "memoryMib": 192},
+            "postgres": {"volumes": {"data": {"tmpfsMib": 256}}},
+        },
     }
     shutil.copytree(SERVICE, folder / "project" / "service")
     project = Project(folder / "project", STACK, settings, systems=TEST_SYSTEMS)
@@ -38,7 +44,7 @@ def answer(project: Project) -> bytes | None:
     """What the service answers now, if it does."""
     try:
         port = project.settings["ports"]["http"]
-        return httpx.get(f"http://127.0.0.1:{port}/", timeout=5).content
+        return httpx.get(f"http://127.0.0.1:{port}/", timeout=60).content
     except httpx.HTTPError:
         return None
 
@@ -62,33 +68,48 @@ def test_a_change_shows_in_the_same_container(engine: Any, developed: Project) -
     assert (now.id, now.attrs["State"]["StartedAt"]) == (app.id, app.attrs["State"]["StartedAt"])
 
 
-def send(stream: Any, command: str) -> None:
+def send(stream: Any, number: int, command: str, **arguments: Any) -> None:
     """A request of the Debug Adapter Protocol, which editors speak."""
-    body = json.dumps({"type": "request", "seq": 1, "command": command, "arguments": {}})
+    request = {"type": "request", "seq": number, "command": command, "arguments": arguments}
+    body = json.dumps(request)
     stream.write(f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
     stream.flush()
 
 
-def receive(stream: Any) -> dict[str, Any]:
-    length = int(stream.readline().rpartition(b":")[2])
-    stream.readline()
-    message: dict[str, Any] = json.loads(stream.read(length))
-    return message
+def event(stream: Any, name: str) -> dict[str, Any]:
+    """The next event of this name, once it arrives."""
+    while True:
+        length = int(stream.readline().rpartition(b":")[2])
+        stream.readline()
+        message: dict[str, Any] = json.loads(stream.read(length))
+        if message.get("event") == name:
+            return message
 
 
-def test_a_debugger_connects(developed: Project) -> None:
+def test_a_debugger_stops_at_a_breakpoint(developed: Project) -> None:
     port = developed.settings["services"]["app"]["debugPort"]
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-        stream = connection.makefile("rwb")
-        send(stream, "initialize")
-        send(stream, "attach")
-        while receive(stream).get("event") != "initialized":
-            pass
-        send(stream, "configurationDone")
-        message: dict[str, Any] = {}
-        while message.get("event") != "process":
-            message = receive(stream)
-    assert message["body"]["name"].endswith("serve.py")
+    lines = (SERVICE / "src" / "serve.py").read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, start=1) if "ANSWER)" in text)
+    answers: list[bytes | None] = []
+    asking = Thread(target=lambda: answers.append(answer(developed)))
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=30) as connection,
+        connection.makefile("rwb") as stream,
+    ):
+        send(stream, 1, "initialize", adapterID="test")
+        send(stream, 2, "attach", name="test")
+        event(stream, "initialized")
+        breakpoints = {"source": {"path": f"{SOURCE}/serve.py"}, "breakpoints": [{"line": line}]}
+        send(stream, 3, "setBreakpoints", **breakpoints)
+        send(stream, 4, "configurationDone")
+        event(stream, "process")
+        asking.start()
+        assert event(stream, "stopped")["body"]["reason"] == "breakpoint"
+        assert answers == []
+        send(stream, 5, "disconnect")
+        event(stream, "terminated")
+    asking.join()
+    assert answers != [None]
 
 
 def test_the_service_cannot_change_its_source(engine: Any, developed: Project) -> None:
@@ -99,6 +120,41 @@ def test_the_service_cannot_change_its_source(engine: Any, developed: Project) -
     status, output = app.exec_run(["touch", f"{SOURCE}/serve.py"], user="0:0")
     assert status != 0
     assert b"Read-only file system" in output
+
+
+def test_data_in_memory_ends_with_the_container(engine: Any, developed: Project) -> None:
+    postgres = containers(engine, STACK)["postgres"]
+    (size,) = run(postgres, "df --output=size --block-size=1M $PGDATA/.. | tail -1").split()
+    assert size == "256"
+    run(postgres, "psql -U postgres -d strata -c 'CREATE TABLE public.kept (n int)'")
+    postgres.restart()
+    until(lambda: health(postgres) == "healthy", "it has a new database")
+    assert run(postgres, "psql -U postgres -d strata -Atc \"SELECT to_regclass('public.kept')\"") == "\n"
+
+
+def test_a_backup_omits_data_in_memory(developed: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    command = [sys.executable, "-m", "strata", "backup", str(folder), "--stack", STACK]
+    done = subprocess.run(
+        command,
+        cwd=developed.folder,
+        env=developed.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert "postgres: not backed up, because it is in memory: data" in output
+    assert {file.name for file in folder.iterdir()} == {"app.files.tar.gz", "manifest.json"}
+
+
+def run(container: Any, script: str) -> str:
+    """What a script prints in a container."""
+    status, output = container.exec_run(["bash", "-c", script])
+    assert status == 0, output
+    text: str = output.decode()
+    return text
 
 
 def test_the_program_gets_the_signal_to_stop(engine: Any, developed: Project) -> None:

@@ -581,7 +581,9 @@ stores before it (EventStore, QuestDB, Memgraph, in this order) have the play al
             530,
             (
                 Source("strata/images/recipes/debugger/Dockerfile", "--target /opt/debugger"),
-                Source("tests/docker/test_development.py", "def test_a_debugger_connects"),
+                Source(
+                    "tests/docker/test_development.py", "def test_a_debugger_stops_at_a_breakpoint"
+                ),
             ),
             "`strata:services.app.debugPort: 5678`, with `develop: true` for the reload: see"
             " [development](../development.md). The image with debugpy is built from that of the"

@@ -376,8 +376,16 @@ docker exec strata-dev-web-1 python3 -m apps.project88.reindex
         Row(
             102,
             102,
-            (Source("Makefile", "DELETE_DATA=1"),),
-            "The data is in a volume in development too; `make down DELETE_DATA=1` deletes it.",
+            (
+                Source(
+                    "tests/docker/test_development.py",
+                    "def test_data_in_memory_ends_with_the_container",
+                ),
+                Source("Makefile", "DELETE_DATA=1"),
+            ),
+            "`strata:services.db.volumes.data.tmpfsMib: 256`: see"
+            " [development](../development.md#keep-data-in-memory). Without it, the data is in a volume;"
+            " `make down DELETE_DATA=1` deletes it.",
         ),
         Row(
             103,

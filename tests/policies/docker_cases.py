@@ -636,6 +636,14 @@ STACK = [
     good({"writer:memory": 999999}),
     bad("memory-budget/over@")({"metrics:memory": 30000, "metrics:memorySwap": 30000}),
     bad("backup-coverage/uncovered@data")({"data:labels": REMOVED}),
+    bad("backup-coverage/memory@database")(
+        {
+            "database:labels": [
+                *labels(kind="datastore", service="database"),
+                {"label": "strata.in-memory", "value": "data"},
+            ]
+        }
+    ),
     bad("backup-coverage/uncovered@data")({"data:labels[0].value": "none"}),
     good(
         {

@@ -1,12 +1,16 @@
-"""A service whose image is a folder beside the program: a test copies it there, and edits it."""
+"""A service whose image is a folder beside the program: a test copies it there, and edits it. It keeps
+files, and a database has more data."""
 
-from strata.components import AppService, AppServiceArgs
+from strata.components import AppService, AppServiceArgs, Datastore, DatastoreArgs
+from strata.components.engines.postgres import POSTGRES
+from strata.model import Volume
 from strata.stack import Stack
 
 from .parts import SMALL
 
 
 def compose(stack: Stack) -> None:
+    Datastore("postgres", DatastoreArgs(stack=stack, engine=POSTGRES))
     AppService(
         "app",
         AppServiceArgs(
@@ -14,5 +18,6 @@ def compose(stack: Stack) -> None:
             image="./service",
             resources=SMALL,
             published=stack.settings.ports.http,
+            volumes=(Volume(name="files", path="/data"),),
         ),
     )

@@ -7,6 +7,7 @@ VOLUME = "docker:index/volume:Volume"
 
 KIND_LABEL = "strata.kind"
 SERVICE_LABEL = "strata.service"
+IN_MEMORY_LABEL = "strata.in-memory"
 DEVELOPMENT_LABEL = "strata.development"
 TOOLKIT_LABEL = "strata.gpu.toolkit"
 

@@ -93,7 +93,7 @@ def memory_budget(stack: Stack, judge: Judge) -> None:
     title="Every volume of a datastore has a backup.",
     risk="The data is lost with its volume.",
     fix="Label the volume `strata.backup` with the name of its backup, or mount it read-only in a container labeled "
-    "`strata.kind=backup`.",
+    "`strata.kind=backup`. Keep no data in memory (`strata:services.NAME.volumes.NAME.tmpfsMib`).",
     severity="high",
     settings={
         "datastores": settings.DATASTORES,
@@ -107,6 +107,10 @@ def backup_coverage(stack: Stack, judge: Judge) -> None:
             kind = labels(container).get(facts.KIND_LABEL)
             if kind is not None and text(kind) == "backup":
                 covered.update(volume.urn for volume, _ in volumes_of(container, stack))
+    for container in datastores(stack, judge):
+        with judge.of(container):
+            if facts.IN_MEMORY_LABEL in labels(container):
+                judge.violation("memory", "the data is in memory", container)
     for volume in datastore_volumes(stack, judge):
         with judge.of(volume):
             backup = text(labels(volume).get(judge.settings["label"]))

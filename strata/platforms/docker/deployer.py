@@ -17,7 +17,7 @@ from strata.platforms.docker.gpu import DeviceIds
 from strata.platforms.docker.hooks import Hooks
 from strata.platforms.docker.host import Host
 from strata.platforms.docker.images import ImageResolver
-from strata.platforms.docker.names import KIND, PREPARE, ResourceNames
+from strata.platforms.docker.names import IN_MEMORY, KIND, PREPARE, ResourceNames
 from strata.platforms.docker.observed import repairs
 from strata.platforms.docker.waiters import HealthWaiter, JobWaiter, NotReadyError
 from strata.platforms.failure import fail
@@ -48,6 +48,8 @@ class Deployer:
     gpus: GpuDecision[tuple[DeviceIds, ...]]
     host: Host
     development: Mapping[str, Development]
+    in_memory: Mapping[str, Mapping[str, int]]
+    """The volumes in memory with their size, by service."""
     ready: dict[str, list[Ready]] = field(default_factory=dict)
     """The containers by service or job. Nothing waits for a job with a schedule."""
 
@@ -90,6 +92,7 @@ class Deployer:
                     labels={
                         **self.names.labels_of(workload),
                         **(developed.labels if developed else {}),
+                        **self._in_memory(workload),
                     },
                     peers=self._peers(workload),
                 )
@@ -255,6 +258,10 @@ class Deployer:
             self.names.replica(workload, replica): address
             for replica, address in enumerate(addresses)
         }
+
+    def _in_memory(self, workload: Workload) -> Mapping[str, str]:
+        volumes = self.in_memory.get(workload.name)
+        return {IN_MEMORY: ",".join(volumes)} if volumes else {}
 
     def _context(self, workload: Workload, replica: int) -> RenderContext:
         return RenderContext(

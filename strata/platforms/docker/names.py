@@ -25,6 +25,8 @@ FILE = "strata.file."
 """The prefix of a label per file in a volume; its value is the fingerprint of the content."""
 DEVELOPMENT = "strata.development"
 """What a container has for development only. The policy `own-code` reports it."""
+IN_MEMORY = "strata.in-memory"
+"""The volumes of a service that are in memory, separated by commas. Backups omit them."""
 HOST_MOUNT = "strata.host-mount."
 """The prefix of a label per mounted folder of the host; its value is the reason."""
 

@@ -93,6 +93,17 @@ class DockerPlatform:
     ) -> Mapping[str, pulumi.Input[Any]]:
         for name, reason in plan.gpus.cpu_fallbacks.items():
             pulumi.log.warn(f"{name} runs on the CPU: {reason}", components[name])
+        in_memory = {
+            each.name: plan.composition.overrides.in_memory(each.name)
+            for each in plan.composition.services
+        }
+        for name, sizes in in_memory.items():
+            for volume, size in sizes.items():
+                pulumi.log.warn(
+                    f"{name}: volume {volume} is in memory, up to {size} MiB: its data is lost when"
+                    " the container stops, and has no backup",
+                    components[name],
+                )
         deployer = Deployer(
             names=self.names,
             images=self.images,
@@ -106,6 +117,7 @@ class DockerPlatform:
             gpus=plan.gpus,
             host=self.host,
             development=plan.development.services,
+            in_memory=in_memory,
         )
         deployer.deploy(plan.composition.workloads, plan.images)
         ready = [gate for gates in deployer.ready.values() for gate in gates]

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from strata.config import ImageSource, PlatformName, Settings
 from strata.model import LogRotation, Problem, Restart, Service, Workload, is_secret
-from strata.model.overrides import Changes
+from strata.model.overrides import TMPFS_MIB, Changes
 from strata.model.text import parts
 from strata.platforms.kubernetes.cluster import ClusterTarget
 from strata.platforms.kubernetes.names import StackNames, headless, is_stateful_set, public
@@ -103,6 +103,11 @@ def check_development(changes: Mapping[str, Changes]) -> Iterator[Problem]:
         ):
             if values.get(change):
                 yield Problem(f"strata:services.{name}.{key}", message, "remove it")
+        for volume, fields in values.get("volumes", {}).items():
+            if TMPFS_MIB in fields:
+                message = "data in memory would be lost whenever a pod moves"
+                path = f"strata:services.{name}.volumes.{volume}.tmpfsMib"
+                yield Problem(path, message, "remove it")
 
 
 def check_log_rotation(workloads: Iterable[Workload]) -> Iterator[Problem]:

@@ -206,12 +206,21 @@ def test_a_setting_of_this_platform(settings: dict[str, Any]) -> None:
 def test_development_needs_a_folder_of_this_machine() -> None:
     changed = settings(
         platform="kubernetes",
-        services={"app": {"develop": True, "debugPort": 5678}, "other": {"develop": False}},
+        services={
+            "app": {
+                "develop": True,
+                "debugPort": 5678,
+                "volumes": {"data": {"tmpfsMib": 64}},
+            },
+            "other": {"develop": False},
+        },
     )
     error, recorded = refused(_two, settings=changed)
     assert [str(one).strip() for one in error.problems] == [
         "strata:services.app.debugPort: a cluster runs nothing in a debugger\n    remove it",
         "strata:services.app.develop: a cluster can't mount a folder of this machine\n    remove it",
+        "strata:services.app.volumes.data.tmpfsMib: data in memory would be lost whenever a pod moves"
+        "\n    remove it",
     ]
     assert recorded.objects == {}
 
@@ -234,7 +243,7 @@ def _application(stack: Stack, **fields: Any) -> None:
 
 def _two(stack: Stack) -> None:
     for name in ("app", "other"):
-        application(stack, name)
+        application(stack, name, volumes=(Volume(name="data", path="/data"),))
 
 
 def _gpu(stack: Stack) -> None:
