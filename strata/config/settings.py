@@ -100,12 +100,14 @@ class ServiceSettings(BaseSettings):
     neither a link nor variables nor files for it. `image` replaces its image, on GPUs too. `environment`
     is merged into the component's variables.
     `volumes` is keyed by the name of a volume. For development on Docker: `develop` mounts its source, and
-    a change restarts its program; `debug_port` is where its debugger listens, on 127.0.0.1.
+    a change restarts its program; `debug_port` is where its debugger listens, on 127.0.0.1; `ports`
+    publishes ports of the service there, by their name.
     """
 
     enabled: bool | None = None
     develop: bool | None = None
     debug_port: PortNumber | None = None
+    ports: dict[str, PortNumber] | None = None
     image: str | None = None
     environment: dict[str, str] | None = None
     volumes: dict[str, VolumeSettings] | None = None

@@ -218,6 +218,9 @@ class Composition:
             for change, key in (("develop", "develop"), ("debug_port", "debugPort")):
                 if isinstance(workload, Job) and changes.get(change):
                     yield Problem(f"{path}.{key}", "a job runs once, and ends", "remove the key")
+            ports = {port.name for port in workload.ports}
+            for port in changes.get("ports", {}).keys() - ports:
+                yield Problem(f"{path}.ports.{port}", f"{name} has no such port", _choose(ports))
             volumes = self._volumes[name]
             for volume in changes.get("volumes", {}).keys() - volumes:
                 yield Problem(

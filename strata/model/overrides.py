@@ -18,7 +18,7 @@ Changes = Mapping[str, Any]
 """Values by field of `Service` or `Resources`. `environment` is added to the component's;
 `volumes` maps the name of a volume to the values of its fields. `enabled` says whether the workload is
 part of the stack, whatever its profiles. `develop` and `debug_port` are for development: see
-strata/platforms/docker/development.py."""
+strata/platforms/docker/development.py. So is `ports`, which maps the name of a port to where it's published."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +72,8 @@ class Overrides:
                     if volume.name in in_memory
                 ),
             )
-            if self.development and "debug_port" in changes:
-                debugger = replace(DEBUGGER, published=changes["debug_port"])
-                changed["ports"] = (*workload.ports, debugger)
+            if self.development:
+                changed["ports"] = _ports(workload, changes)
         return replace(workload, **changed)
 
     def in_memory(self, name: str) -> Mapping[str, int]:
@@ -94,3 +93,14 @@ class Overrides:
     def enables(self, profiles: Collection[str]) -> bool:
         """Whether the settings name one of these profiles, or there are none."""
         return not profiles or not self.profiles.isdisjoint(profiles)
+
+
+def _ports(service: Service, changes: Changes) -> tuple[Port, ...]:
+    """The ports of a service in development."""
+    published = changes.get("ports", {})
+    ports = tuple(
+        replace(port, published=published.get(port.name, port.published)) for port in service.ports
+    )
+    if "debug_port" not in changes:
+        return ports
+    return (*ports, replace(DEBUGGER, published=changes["debug_port"]))

@@ -10,6 +10,7 @@ from strata.components.engines.postgres import POSTGRES
 from strata.components.engines.redis_cluster import REDIS_CLUSTER
 from strata.config import Settings
 from strata.images.source import Source, resolve
+from strata.model import Port
 from strata.platforms.docker.development import RELOADER
 from strata.stack import Stack
 from tests.components.example import SMALL, application, settings
@@ -226,6 +227,38 @@ def test_a_job_ends() -> None:
     assert [f"{one.path}: {one.message}" for one in error.problems] == [
         "strata:services.app.debugPort: a job runs once, and ends",
         "strata:services.app.develop: a job runs once, and ends",
+    ]
+
+
+def test_a_port_is_published_on_loopback() -> None:
+    composed = compose(_postgres, settings=database({"ports": {"postgres": 15432}}))
+    container = composed.recorded.service("postgres")
+    assert container["ports"] == [
+        {"internal": 5432, "external": 15432, "ip": "127.0.0.1", "protocol": "tcp"}
+    ]
+    assert composed.outputs["urls"] == {"postgres": "tcp://127.0.0.1:15432"}
+    (network,) = container["networksAdvanced"]
+    assert network["name"].endswith("postgres-outward")
+    assert f"listen_addresses=127.0.0.1,{network['ipv4Address']}" in container["command"]
+
+
+def test_other_ports_stay_as_they_are() -> None:
+    recorded = developed(
+        {"ports": {"http": 18001}}, ports=(Port(name="more", number=9000),)
+    ).recorded
+    ports = recorded.service("app")["ports"]
+    assert [(port["internal"], port["external"]) for port in ports] == [(8000, 18001)]
+    recorded = developed({"debugPort": 15678}, published=18000).recorded
+    ports = recorded.service("app")["ports"]
+    assert [(port["internal"], port["external"]) for port in ports] == [
+        (8000, 18000),
+        (5678, 15678),
+    ]
+
+
+def test_an_unknown_port_is_not_published() -> None:
+    assert problems({"ports": {"htpp": 18000}}) == [
+        "strata:services.app.ports.htpp: app has no such port. use one of: http"
     ]
 
 

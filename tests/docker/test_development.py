@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from tests.docker.conftest import containers, free_port, health, running
@@ -31,7 +32,10 @@ def developed(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "ports": {"http": free_port()},
         "services": {
             "app": {"develop": True, "debugPort": free_port(), "memoryMib": 192},
-            "postgres": {"volumes": {"data": {"tmpfsMib": 256}}},
+            "postgres": {
+                "volumes": {"data": {"tmpfsMib": 256}},
+                "ports": {"postgres": free_port()},
+            },
         },
     }
     shutil.copytree(SERVICE, folder / "project" / "service")
@@ -122,6 +126,27 @@ def test_the_service_cannot_change_its_source(engine: Any, developed: Project) -
     assert b"Read-only file system" in output
 
 
+def test_a_published_port_leads_to_the_database(
+    engine: Any, developed: Project, tmp_path: Path
+) -> None:
+    app = containers(engine, STACK)["app"]
+    authority = tmp_path / "ca.pem"
+    authority.write_text(run(app, "cat $DATABASE_CA_FILE"))
+    login: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": developed.settings["services"]["postgres"]["ports"]["postgres"],
+        "user": "strata",
+        "dbname": "strata",
+        "password": run(app, "cat $DATABASE_PASSWORD_FILE"),
+        "sslmode": "verify-ca",
+        "sslrootcert": str(authority),
+    }
+    with psycopg.connect(**login) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError, match="no encryption"):
+        psycopg.connect(**{**login, "sslmode": "disable"})
+
+
 def test_data_in_memory_ends_with_the_container(engine: Any, developed: Project) -> None:
     postgres = containers(engine, STACK)["postgres"]
     (size,) = run(postgres, "df --output=size --block-size=1M $PGDATA/.. | tail -1").split()
@@ -129,7 +154,10 @@ def test_data_in_memory_ends_with_the_container(engine: Any, developed: Project)
     run(postgres, "psql -U postgres -d strata -c 'CREATE TABLE public.kept (n int)'")
     postgres.restart()
     until(lambda: health(postgres) == "healthy", "it has a new database")
-    assert run(postgres, "psql -U postgres -d strata -Atc \"SELECT to_regclass('public.kept')\"") == "\n"
+    assert (
+        run(postgres, "psql -U postgres -d strata -Atc \"SELECT to_regclass('public.kept')\"")
+        == "\n"
+    )
 
 
 def test_a_backup_omits_data_in_memory(developed: Project, tmp_path: Path) -> None:

@@ -212,8 +212,9 @@ stores before it (EventStore, QuestDB, Memgraph, in this order) have the play al
                 Field(MEMGRAPH, "ports[bolt].published", None),
                 Link(APP, MEMGRAPH, 7687),
             ),
-            "No datastore publishes a port: a port of an internal network can't be published, and the"
-            " applications that need it are linked.",
+            "No datastore publishes a port: the applications that need it are linked. In development,"
+            " `strata:services.NAME.ports` publishes one on 127.0.0.1: see"
+            " [development](../development.md#reach-a-port-from-this-machine).",
         ),
         Row(
             164,
@@ -574,7 +575,8 @@ stores before it (EventStore, QuestDB, Memgraph, in this order) have the play al
             520,
             (Source(MEMGRAPH_FILE, "--also-log-to-stderr=true"),),
             "`docker logs` shows the messages, so port 7444, which sends them over WebSockets, listens on"
-            " loopback only. The level is always WARNING.",
+            " loopback only. The level is always WARNING. `strata:services.memgraph.ports.bolt: 7687`"
+            " publishes the database on 127.0.0.1 in development.",
         ),
         Row(
             522,

@@ -196,7 +196,9 @@ docker exec strata-dev-web-1 python3 -m apps.project88.reindex
                 Link("gateway", MAIL, 8025),
             ),
             "Mailpit, because MailHog isn't maintained any more. Its page is at /mail/ of the gateway, so"
-            " that no other port is published. pgAdmin isn't part of the system.",
+            " that no other port is published. pgAdmin isn't part of the system:"
+            " `strata:services.db.ports.postgres` publishes the database on 127.0.0.1 for any client, see"
+            " [development](../development.md#reach-a-port-from-this-machine).",
         ),
         Row(
             38,

@@ -10,7 +10,7 @@ from .parts import SMALL
 
 
 def compose(stack: Stack) -> None:
-    Datastore("postgres", DatastoreArgs(stack=stack, engine=POSTGRES))
+    postgres = Datastore("postgres", DatastoreArgs(stack=stack, engine=POSTGRES))
     AppService(
         "app",
         AppServiceArgs(
@@ -18,6 +18,7 @@ def compose(stack: Stack) -> None:
             image="./service",
             resources=SMALL,
             published=stack.settings.ports.http,
+            connections={"DATABASE": postgres.connection},
             volumes=(Volume(name="files", path="/data"),),
         ),
     )

@@ -100,6 +100,7 @@ def check_development(changes: Mapping[str, Changes]) -> Iterator[Problem]:
         for change, key, message in (
             ("develop", "develop", "a cluster can't mount a folder of this machine"),
             ("debug_port", "debugPort", "a cluster runs nothing in a debugger"),
+            ("ports", "ports", "a cluster can't publish a port on this machine"),
         ):
             if values.get(change):
                 yield Problem(f"strata:services.{name}.{key}", message, "remove it")

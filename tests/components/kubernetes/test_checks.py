@@ -210,6 +210,7 @@ def test_development_needs_a_folder_of_this_machine() -> None:
             "app": {
                 "develop": True,
                 "debugPort": 5678,
+                "ports": {"http": 8000},
                 "volumes": {"data": {"tmpfsMib": 64}},
             },
             "other": {"develop": False},
@@ -219,6 +220,7 @@ def test_development_needs_a_folder_of_this_machine() -> None:
     assert [str(one).strip() for one in error.problems] == [
         "strata:services.app.debugPort: a cluster runs nothing in a debugger\n    remove it",
         "strata:services.app.develop: a cluster can't mount a folder of this machine\n    remove it",
+        "strata:services.app.ports: a cluster can't publish a port on this machine\n    remove it",
         "strata:services.app.volumes.data.tmpfsMib: data in memory would be lost whenever a pod moves"
         "\n    remove it",
     ]
