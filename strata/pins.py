@@ -97,6 +97,13 @@ NGINX = (
     "docker.io/library/nginx"
     "@sha256:e9f347c65f318767714e8b0eccfd6b558d00fb92630791fb6cd901fcdf7f6fdd"
 )
+# Source of the digest: as published deployments pin it, on 29 November 2026. The image that is built
+# here has 3.6.12, the newest 3.6 that the Go module proxy serves.
+# renovate: datasource=docker depName=docker.io/library/traefik tag=v3.6.25
+TRAEFIK = (
+    "docker.io/library/traefik"
+    "@sha256:31267173a15b4944e797a76ffd9c419707c8d8b32fe5b610f80cd0cfa05f372d"
+)
 # Source of the digest: as published deployments pin it, on 28 November 2026.
 # renovate: datasource=docker depName=docker.io/grafana/grafana tag=13.2.3
 GRAFANA = (

@@ -87,6 +87,13 @@ _IMAGES = (
     ),
     Image(name="nginx", purpose="NGINX, the gateway", upstream=pins.NGINX),
     Image(
+        name="traefik",
+        purpose="Traefik 3, the other gateway",
+        kubernetes=pins.TRAEFIK,
+        # Only a stack that selects it uses it; compiling it takes minutes.
+        on_demand=True,
+    ),
+    Image(
         name="application",
         purpose="the reference application: API and worker",
         parent="python",

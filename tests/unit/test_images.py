@@ -272,6 +272,7 @@ def test_downloaded_programs_are_pinned_and_renovate_updates_them() -> None:
         "github.com/VictoriaMetrics/VictoriaLogs": 1,
         "github.com/jaegertracing/jaeger": 1,
         "github.com/axllent/mailpit": 1,
+        "github.com/traefik/traefik/v3": 1,
     }
 
 
