@@ -151,6 +151,7 @@ def compose(stack: Stack) -> None:
         "gateway",
         GatewayArgs(
             stack=stack,
+            traces=observability.traces,
             profiles=parts(PROXY),
             http=stack.settings.ports.http,
             https=stack.settings.ports.https,

@@ -113,6 +113,7 @@ def compose(stack: Stack) -> None:
         "gateway",
         GatewayArgs(
             stack=stack,
+            traces=observability.traces,
             http=stack.settings.ports.http,
             https=stack.settings.ports.https,
             routes=(

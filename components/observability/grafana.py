@@ -185,7 +185,8 @@ def _data_sources(
     exemplars = [{"name": "trace_id", "datasourceUid": TRACES_UID}]
     trace = {
         "name": "trace",
-        "matcherRegex": '"trace_id": ?"([0-9a-f]{32})"',
+        # Traefik's access log has a name of its own for it.
+        "matcherRegex": '"(?:trace_id|TraceId)": ?"([0-9a-f]{32})"',
         "url": "$${__value.raw}",
         "datasourceUid": TRACES_UID,
     }

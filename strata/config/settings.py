@@ -48,6 +48,33 @@ class Ports(BaseSettings):
     traces: PortNumber = 16686
 
 
+class GatewayEngine(StrEnum):
+    """The program that a gateway runs."""
+
+    NGINX = "nginx"
+    TRAEFIK = "traefik"
+
+
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+
+
+class Acme(BaseSettings):
+    """A certificate for `domain` from an ACME server (RFC 8555), on Docker. `email`: of the account.
+    `server`: the URL of its directory. `authority`: the certificate (PEM) that verifies the server's
+    own, if it isn't publicly trusted."""
+
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+    server: Annotated[str, Field(pattern=r"^https://[^\s/]+/\S+$")] = LETS_ENCRYPT
+    authority: Annotated[str, Field(pattern="^-----BEGIN CERTIFICATE-----\n")] | None = None
+
+
+class GatewaySettings(BaseSettings):
+    """The gateways of a stack."""
+
+    engine: GatewayEngine = GatewayEngine.NGINX
+    acme: Acme | None = None
+
+
 class Network(BaseSettings):
     """`range`: the private /16 that contains all networks of the stack.
 
@@ -211,7 +238,8 @@ class Settings(BaseSettings):
     """All settings of a stack.
 
     `system` names a file of systems/. `platform` is where the stack runs; `aws` and `kubernetes`
-    configure these two platforms. `domain` is the public name of a stack on EKS. `image_digests`
+    configure these two platforms. `domain` is the public name of a stack on EKS, and on Docker with
+    `gateway.acme`. `image_digests`
     maps a logical image to the digest that `make push` pushed. `registries` maps the host of a
     private registry to the credentials that images are pulled with. `profiles` enables optional
     services. `services` overrides fields by service name. Raising the number of an owner in
@@ -231,6 +259,7 @@ class Settings(BaseSettings):
     images: ImageSource = ImageSource.AUTO
     registries: dict[str, RegistryCredentials] = Field(default_factory=dict)
     ports: Ports = Ports()
+    gateway: GatewaySettings = GatewaySettings()
     network: Network = Network()
     gpu: GpuSettings = GpuSettings()
     host: Host = Host()

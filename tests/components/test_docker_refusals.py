@@ -163,7 +163,10 @@ def test_settings_of_other_platforms_are_refused() -> None:
     found = {one.path: one for one in unsupported.settings_problems(Settings.model_validate(given))}
     assert set(found) == {f"strata:{key}" for key in given}
     assert "strata:images" in found["strata:imageDigests"].fix
+    assert "strata:gateway.acme" in found["strata:domain"].fix
     assert list(unsupported.settings_problems(Settings())) == []
+    acme = {"domain": "example.com", "gateway": {"acme": {"email": "me@example.com"}}}
+    assert list(unsupported.settings_problems(Settings.model_validate(acme))) == []
 
 
 def _app(stack: Any, **fields: Any) -> None:

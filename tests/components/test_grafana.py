@@ -216,8 +216,9 @@ def test_traces_are_a_click_away_from_logs_and_histograms(
     [
         '{"time": "2026-11-28T15:45:58Z", "trace_id": "8f69764f6bb4102bd416cb2be7d622d6"}',
         '{"time":"2026-11-28T15:45:58Z","trace_id":"8f69764f6bb4102bd416cb2be7d622d6","path":"/"}',
+        '{"SpanId":"8f69764f6bb4102b","TraceId":"8f69764f6bb4102bd416cb2be7d622d6","level":"info"}',
     ],
-    ids=["application", "gateway"],
+    ids=["application", "nginx", "traefik"],
 )
 def test_the_trace_of_a_log_line_is_found(files: tuple[File, ...], line: str) -> None:
     (logs,) = [one for one in data_sources(service(files)) if one["uid"] == "logs"]

@@ -428,6 +428,25 @@ CASES = (
         summary="gateway closed 60 connections, beyond its limit",
     ),
     Case(
+        alert="GatewayCertificateMissing",
+        fires={
+            # The scraped service label is the gateway's. An earlier certificate expires sooner.
+            'traefik_tls_certs_not_after{service="gateway", sans="app.example.com", serial="1"}': "0x40",
+            'traefik_tls_certs_not_after{service="gateway", sans="app.example.com", serial="2"}': "1209000x40",
+            'traefik_config_last_reload_success{service="gateway"}': "60x40",
+        },
+        quiet={
+            "renewed": {
+                'traefik_tls_certs_not_after{service="gateway", sans="app.example.com", serial="1"}': "1209000x40",
+                'traefik_tls_certs_not_after{service="gateway", sans="app.example.com", serial="2"}': "7776000x40",
+                'traefik_config_last_reload_success{service="gateway"}': "60x40",
+            }
+        },
+        at="7m",
+        labels={"service": "gateway"},
+        summary="the ACME server didn't certify app.example.com, or its certificate expires within 14 days",
+    ),
+    Case(
         alert="PostgresDown",
         fires={'pg_up{service="postgres", instance="postgres-exporter-1"}': "1x3 0x20"},
         quiet={"up": {'pg_up{service="postgres", instance="postgres-exporter-1"}': "1x20"}},

@@ -1,11 +1,13 @@
 """One reference system on real Docker, for all tests of this layer."""
 
+import io
 import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -64,6 +66,17 @@ def running(engine: Any, project: Project) -> Iterator[Project]:
         destroyed = project.destroy()
         remove(engine, project.stack)
     assert destroyed.status == 0, destroyed.output
+
+
+def put_files(container: Any, files: Mapping[str, str]) -> None:
+    """Writes files, by path, into a container that was created."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for path, content in files.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(content.encode())
+            tar.addfile(member, io.BytesIO(content.encode()))
+    container.put_archive("/", archive.getvalue())
 
 
 def health(container: Any) -> str:

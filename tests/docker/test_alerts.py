@@ -1,14 +1,13 @@
 """The alerts and the configuration of Prometheus and Alertmanager, checked by their own tools."""
 
-import io
 import json
-import tarfile
 from typing import Any
 
 import pytest
 
 from strata.components import ray_cluster
 from strata.components.engines import kurrentdb, opensearch, questdb, redis_cluster
+from strata.components.gateways import traefik
 from strata.components.observability.configuration import rules
 from strata.components.observability.gpu import GPU
 from strata.config import Settings
@@ -18,6 +17,7 @@ from strata.images.source import resolve
 from systems import reference
 from tests.components.stack import compose
 from tests.docker.alert_cases import CASES
+from tests.docker.conftest import put_files
 
 SETTINGS = Settings.model_validate(
     {
@@ -60,17 +60,11 @@ def run(engine: Any, image: str, files: dict[str, str], *command: str) -> tuple[
     """Runs a command in a container of an image that also has these files. Returns its status and
     output."""
     build(engine, [image], choose()[0], lambda _name, _state: None)
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for path, content in files.items():
-            member = tarfile.TarInfo(path)
-            member.size = len(content.encode())
-            tar.addfile(member, io.BytesIO(content.encode()))
     container = engine.containers.create(
         resolve(image, choose()[0]), list(command), entrypoint=[], network_mode="none"
     )
     try:
-        container.put_archive("/", archive.getvalue())
+        put_files(container, files)
         container.start()
         status: int = container.wait()["StatusCode"]
         return status, container.logs().decode()
@@ -85,6 +79,7 @@ def test_each_alert_fires_for_its_cause_and_not_otherwise(
     more = json.loads(
         rules(
             (
+                ("gateway", traefik.certificate_missing("app.example.com")),
                 *(("gpu-exporter", alert) for alert in GPU.alerts),
                 *(("redis-cluster", alert) for alert in redis_cluster.MONITORING.alerts),
                 *(("search", alert) for alert in opensearch.MONITORING.alerts),

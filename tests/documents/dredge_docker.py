@@ -7,7 +7,7 @@ TEST = "tests/docker/test_dredge.py"
 SYSTEM = "systems/dredge.py"
 IMAGES = "strata/images/catalogue.py"
 DOCKERFILE = "strata/images/recipes/dredge/Dockerfile"
-NGINX = "components/nginx.conf"
+NGINX = "components/gateways/nginx.conf"
 CONTAINER = "spec.template.spec.containers.0"
 
 ROWS = (

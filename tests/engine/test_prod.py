@@ -47,12 +47,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return made
 
 
+@pytest.mark.parametrize("engine", ["nginx", "traefik"])
 def test_the_plan_is_whole_and_the_packs_find_nothing(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(preview, "info", said.append)
-    project.configure(settings())
+    project.configure({**settings(), "gateway": {"engine": engine}})
     began = time.monotonic()
     assert preview.preview(Layout(project.folder), project.environment, "prod") == 0
     seconds = time.monotonic() - began

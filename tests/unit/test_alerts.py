@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from strata.components import engines, gateway, ray_cluster
+from strata.components import engines, ray_cluster
 from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.gateways import nginx, traefik
 from strata.components.observability.alerts import (
     OF_A_CLUSTER,
     OF_BACKUPS,
@@ -40,9 +41,10 @@ FAST = {
 
 
 def alerts() -> Iterator[Alert]:
-    """Those of the stack, the gateway, Ray, every engine, the reference system, traces and GPUs."""
+    """Those of the stack, the gateways, Ray, every engine, the reference system, traces and GPUs."""
     yield from (*OF_THE_STACK, *OF_THE_HOST, *OF_BACKUPS, *OF_A_CLUSTER)
-    yield from (*gateway.MONITORING.alerts, *ray_cluster.MONITORING.alerts, *GPU.alerts)
+    yield from (*nginx.MONITORING.alerts, *ray_cluster.MONITORING.alerts, *GPU.alerts)
+    yield traefik.certificate_missing("app.example.com")
     traces = trace_store(PASSWORD, 16686, None).monitoring
     for monitoring in (reference.API, reference.WORKER, reference.INFERENCE, traces):
         assert monitoring is not None

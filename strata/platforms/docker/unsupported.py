@@ -12,6 +12,11 @@ from strata.platforms.docker.names import ResourceNames
 OTHER_PLATFORMS = ("aws", "kubernetes", "domain", "load_balancer", "image_digests")
 """Settings that have no effect on a stack on Docker."""
 
+HINTS: Mapping[str, str] = {
+    "image_digests": "; on Docker, strata:images selects where images come from",
+    "domain": "; on Docker, only strata:gateway.acme needs it",
+}
+
 MEMORY_MIB_MINIMUM = 6
 """The lowest limit that Docker accepts."""
 
@@ -19,13 +24,13 @@ MEMORY_MIB_MINIMUM = 6
 def settings_problems(settings: Settings) -> Iterator[Problem]:
     """Settings that would have no effect."""
     for name in OTHER_PLATFORMS:
+        if name == "domain" and settings.gateway.acme is not None:
+            continue
         if name in settings.model_fields_set:
-            hint = "; on Docker, strata:images selects where images come from"
             yield Problem(
                 f"strata:{type(settings).model_fields[name].alias}",
                 "has no effect on a stack on Docker",
-                "remove it, or set strata:platform to eks or kubernetes"
-                + (hint if name == "image_digests" else ""),
+                f"remove it, or set strata:platform to eks or kubernetes{HINTS.get(name, '')}",
             )
 
 

@@ -1,0 +1,1 @@
+"""The engines of a gateway: each describes the same routes for another program."""

@@ -1,0 +1,83 @@
+"""What a gateway does, whatever its engine."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from strata.config import PlatformName
+from strata.model import Endpoint, Resources
+from strata.stack import Stack
+
+HTTP_PORT = 8080
+HTTPS_PORT = 8443
+PROBE_PORT = 8081
+FOLDER = "/run/secrets"
+CERTIFICATE_FILE = f"{FOLDER}/certificate.pem"
+PRIVATE_KEY_FILE = f"{FOLDER}/private-key.pem"
+STRICT_TRANSPORT_SECONDS = 365 * 24 * 3600
+"""With a domain. A browser ignores it without TLS."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """Requests to `path` go to `endpoint`.
+
+    `/search` matches itself and everything below `/search/`; `/assets/` matches only what is below
+    it; `/` matches only the root page. Each client is limited to `requests_per_second`, with `burst`
+    more at once, and to bodies of `body_kib`. A response may take `timeout_seconds` (with
+    `websocket`: the time between two messages).
+    """
+
+    path: str
+    endpoint: Endpoint
+    requests_per_second: int = 100
+    burst: int = 200
+    body_kib: int = 1024
+    timeout_seconds: int = 30
+    websocket: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayArgs:
+    """The arguments of a `Gateway`. Only `stack` and `routes` are required.
+
+    `http` and `https`: the published ports. A route to a service that the stack's settings leave out has
+    no effect. `names`: the host names of the certificate, which the stack's authority issues (output
+    `certificateAuthority`). On Docker, and with `strata:domain`, requests to another name than these and
+    the domain are rejected (421). So is what a browser sends for a page of another site (403), unless
+    `origins` names that site: `https://app.example.com`. `traces`: the `traces` of the observability
+    stack, for an engine that sends spans (Traefik). `profiles`: see `strata.model.Workload`.
+    """
+
+    stack: Stack
+    routes: tuple[Route, ...]
+    http: int = 8080
+    https: int = 8443
+    names: tuple[str, ...] = ("localhost", "127.0.0.1")
+    origins: tuple[str, ...] = ()
+    traces: Mapping[str, Endpoint] = field(default_factory=dict)
+    resources: Resources = Resources(memory_mib=128, cpu=0.5)  # noqa: RUF009 - frozen
+    profiles: tuple[str, ...] = ()
+
+
+def known_names(args: GatewayArgs) -> tuple[str, ...]:
+    """The names that clients outside of the stack use."""
+    domain = args.stack.settings.domain
+    return tuple(dict.fromkeys([*args.names, *([domain] if domain else [])]))
+
+
+def are_names_known(args: GatewayArgs) -> bool:
+    """Whether requests to another name are rejected. A load balancer without a domain has a name that
+    only the cloud knows."""
+    settings = args.stack.settings
+    return settings.platform is PlatformName.DOCKER or settings.domain is not None
+
+
+def inside(name: str) -> str:
+    """The names of the gateway inside of the stack: a regular expression. There is no top-level domain
+    `svc`."""
+    return f"^{name}(\\.[a-z0-9-]+\\.svc(\\.cluster\\.local)?)?$"
+
+
+def links(args: GatewayArgs) -> Iterator[Endpoint]:
+    """What every engine connects to."""
+    yield from dict.fromkeys(route.endpoint for route in args.routes)

@@ -1,0 +1,190 @@
+"""NGINX as the gateway's engine."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from strata.components.exporter import exporter
+from strata.components.gateways.arguments import (
+    CERTIFICATE_FILE,
+    FOLDER,
+    HTTP_PORT,
+    HTTPS_PORT,
+    PRIVATE_KEY_FILE,
+    PROBE_PORT,
+    STRICT_TRANSPORT_SECONDS,
+    GatewayArgs,
+    Route,
+    are_names_known,
+    inside,
+    known_names,
+    links,
+)
+from strata.components.gateways.template import fill
+from strata.model import (
+    TMP,
+    Alert,
+    Cores,
+    Endpoint,
+    File,
+    HostName,
+    HttpProbe,
+    Kind,
+    Listen,
+    Monitoring,
+    NameServer,
+    Panel,
+    Port,
+    Probe,
+    Service,
+    Text,
+    Unit,
+    Zone,
+    certificate,
+    private_key,
+)
+from strata.model.text import Part
+
+STATUS_PORT = 8082
+EXPORTER_PORT = 9113
+"""The exporter's default."""
+CONFIGURATION_FILE = f"{FOLDER}/nginx.conf"
+TEMPLATE = Path(__file__).with_name("nginx.conf")
+
+STRICT_TRANSPORT = (
+    f"    add_header Strict-Transport-Security max-age={STRICT_TRANSPORT_SECONDS} always;\n"
+)
+
+# NGINX's own error responses, so that all errors have the same form.
+ERRORS = {
+    403: "this request comes from a page of another site",
+    404: "there is nothing at this path",
+    413: "the request is larger than this path takes",
+    421: "this gateway has another name",
+    429: "too many requests, try again later",
+    502: "the service does not answer, try again later",
+    504: "the service took too long",
+}
+
+
+MONITORING = Monitoring(
+    port="metrics",
+    alerts=(
+        Alert(
+            name="GatewayDropsConnections",
+            expression='sum by (service) (increase(nginx_connections_accepted{service="$service"}[5m]))'
+            ' - sum by (service) (increase(nginx_connections_handled{service="$service"}[5m])) > 0',
+            summary="$service closed {{ $value | humanize }} connections, beyond its limit",
+            for_seconds=0,
+        ),
+    ),
+    panels=(
+        Panel(
+            title="Requests",
+            expressions={"all": 'sum(rate(nginx_http_requests_total{service="$service"}[5m]))'},
+            unit=Unit.PER_SECOND,
+        ),
+        Panel(
+            title="Connections",
+            expressions={"open": 'sum(nginx_connections_active{service="$service"})'},
+        ),
+    ),
+)
+
+
+def describe(name: str, args: GatewayArgs) -> Service:
+    """The service of a gateway."""
+    return Service(
+        name=name,
+        image="nginx",
+        zone=Zone.FRONTEND,
+        kind=Kind.GATEWAY,
+        user="101:101",
+        resources=args.resources,
+        profiles=args.profiles,
+        command=("nginx", "-c", CONFIGURATION_FILE, "-g", "daemon off;"),
+        ports=(
+            Port(name="http", number=HTTP_PORT, published=args.http),
+            Port(name="https", number=HTTPS_PORT, published=args.https),
+            Port(name="probe", number=PROBE_PORT),
+            Port(name="status", number=STATUS_PORT),
+        ),
+        links=tuple(links(args)),
+        probe=Probe(check=HttpProbe(port=PROBE_PORT, path="/")),
+        tmpfs=(TMP,),
+        files=(
+            File(path=CONFIGURATION_FILE, content=_configuration(name, args)),
+            File(path=CERTIFICATE_FILE, content=certificate(name, args.names)),
+            File(path=PRIVATE_KEY_FILE, content=private_key(name, args.names)),
+        ),
+        stop_signal="SIGQUIT",  # Graceful: finishes requests in progress.
+        monitoring=MONITORING,
+        exporter=exporter(
+            (Endpoint(service=name, port="status", number=STATUS_PORT),),
+            f"{name}-exporter",
+            "nginx-exporter",
+            EXPORTER_PORT,
+            (f"--nginx.scrape-uri=http://{name}:{STATUS_PORT}/",),
+        ),
+    )
+
+
+def _configuration(name: str, args: GatewayArgs) -> Text:
+    limits = "".join(
+        f"  limit_req_zone $binary_remote_addr zone=route{index}:1m"
+        f" rate={route.requests_per_second}r/s;\n"
+        for index, route in enumerate(args.routes)
+    )
+    error_pages = "".join(
+        f"    error_page {status} @{status};\n"
+        f"    location @{status} {{ internal; default_type application/json;"
+        f" return {status} '{json.dumps({'error': message})}'; }}\n"
+        for status, message in ERRORS.items()
+    )
+    values: dict[str, Iterable[Part]] = {
+        "processes": [Cores()],
+        "limits": [limits],
+        "resolver": [NameServer()],
+        "origins": [f"    '~^{re.escape(origin)}\\|' 0;\n" for origin in args.origins],
+        "unknown_hosts": ["0" if are_names_known(args) else "1"],
+        "hosts": [f"    {host} 1;\n" for host in (*known_names(args), f"'~{inside(name)}'")],
+        "strict_transport": [STRICT_TRANSPORT if args.stack.settings.domain else ""],
+        "listen_probe": [_listen("probe", str(PROBE_PORT))],
+        "listen_status": [_listen("status", str(STATUS_PORT))],
+        "listen_http": [_listen("http", str(HTTP_PORT))],
+        "listen_https": [_listen("https", f"{HTTPS_PORT} ssl")],
+        "certificate": [CERTIFICATE_FILE],
+        "private_key": [PRIVATE_KEY_FILE],
+        "error_pages": [error_pages],
+        "locations": [
+            part for index, route in enumerate(args.routes) for part in _locations(index, route)
+        ],
+    }
+    return fill(TEMPLATE, values)
+
+
+def _listen(port: str, arguments: str) -> Listen:
+    return Listen(port, template=f"    listen {{address}}:{arguments};\n", separator="")
+
+
+def _locations(index: int, route: Route) -> Iterator[Part]:
+    upgrade = "      set $upgrade_header $http_upgrade;\n" if route.websocket else ""
+    path = route.path.rstrip("/")
+    matches = [f"= {path or '/'}"] if not route.path.endswith("/") or not path else []
+    if path:
+        matches.append(f"{path}/")
+    for match in matches:
+        yield f"""\
+    location {match} {{
+      limit_req zone=route{index} burst={route.burst} nodelay;
+      client_max_body_size {route.body_kib}k;
+      proxy_read_timeout {route.timeout_seconds}s;
+      proxy_send_timeout {route.timeout_seconds}s;
+{upgrade}      set $upstream \
+"""
+        yield HostName(route.endpoint.service)
+        yield f""":{route.endpoint.number};
+      proxy_pass http://$upstream;
+    }}
+"""
