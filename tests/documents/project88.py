@@ -4,6 +4,7 @@ from tests.documents.row import Docker, Document, Field, Kubernetes, Link, Row, 
 
 WEB, WORKER, MAIL = "web", "worker", "mail"
 TEST = "tests/docker/test_project88.py"
+TRAEFIK_TEST = "tests/docker/test_traefik.py"
 
 DOCUMENT = Document(
     system="project88",
@@ -15,8 +16,9 @@ With the profile `development`, there is one replica of `web`, and Mailpit catch
 Without it, there are two replicas, and no mail is sent.
 """,
     settings={"profiles": ["development", "traces"]},
+    prod_settings={"gateway": {"engine": "traefik"}},
     purposes={
-        "gateway": "NGINX: routes, TLS, limits",
+        "gateway": "NGINX, or Traefik with `strata:gateway.engine`: routes, TLS, limits",
         "web": "FastAPI and uvicorn: accepts documents, searches them, announces them by WebSocket",
         "worker": "Celery: extracts text and keywords, indexes documents, sends mail",
         "db": "PostgreSQL: the documents; the only store that keeps data",
@@ -169,10 +171,25 @@ docker exec strata-dev-web-1 python3 -m apps.project88.reindex
         Row(
             28,
             28,
-            (Link("gateway", WEB, 8000),),
-            "NGINX is the gateway. Traefik as a second gateway engine isn't built yet, and with it labels and"
-            " Let's Encrypt. The stack's own authority issues the certificate on Docker; on EKS, it is"
-            " that of ACM for `strata:domain`.",
+            (
+                Link("gateway", WEB, 8000),
+                Kubernetes(
+                    "Deployment gateway",
+                    "spec.template.spec.containers.0.args",
+                    ["--configFile=/run/secrets/traefik.yml"],
+                ),
+                Kubernetes(
+                    "Deployment gateway",
+                    "spec.template.spec.containers.0.readinessProbe.httpGet.path",
+                    "/ping",
+                ),
+                Source(TRAEFIK_TEST, "def test_the_acme_server_certifies_the_domain"),
+            ),
+            "With `strata:gateway.engine: traefik`, otherwise NGINX. Traefik 3.6 instead of 3.0. Its routes"
+            " are in a file instead of labels, because labels need Docker's socket, and whoever reads it"
+            " owns the host. On Docker, it gets the certificate of `strata:domain` from Let's Encrypt with"
+            " `strata:gateway.acme`; on EKS, ACM issues it. The ports of HTTP and HTTPS are above 1024 by"
+            " default, and `/ping` has port 8081.",
         ),
         Row(
             29,
@@ -272,7 +289,20 @@ docker exec strata-dev-web-1 python3 -m apps.project88.reindex
             "One network for each server instead of one for all: on a single one, each container could"
             " reach every port of the others. Services resolve the names of those that they link to.",
         ),
-        Row(73, 73, note="Traefik isn't built yet; see line 28."),
+        Row(
+            73,
+            73,
+            (
+                Kubernetes(
+                    "Deployment gateway",
+                    "spec.template.spec.containers.0.args",
+                    ["--configFile=/run/secrets/traefik.yml"],
+                ),
+                Link("gateway", WEB, 8000),
+            ),
+            "There is no overlay network to name: the gateway has a network with each service that it"
+            " routes to, and finds it by its name.",
+        ),
         Row(
             74,
             75,
@@ -345,7 +375,7 @@ docker exec strata-dev-web-1 python3 -m apps.project88.reindex
                 Link("prometheus", "node-exporter", 9100, waits=False),
                 Link("prometheus", "search-exporter", 9114, waits=False),
             ),
-            "Also those of Redis, OpenSearch, NGINX and every container.",
+            "Also those of Redis, OpenSearch, NGINX or Traefik, and every container.",
         ),
         Row(
             95,

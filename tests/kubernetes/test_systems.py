@@ -21,6 +21,8 @@ from tests.kubernetes.test_reference import (  # noqa: F401 - they run here too,
 )
 from tests.planned import changes_for
 
+# What its document asks for on a cluster.
+CHANGES = {"project88": {"gateway": {"engine": "traefik"}}}
 SYSTEMS = ("dredge", "node_intelligence", "project88", "jimbot", "datapunk")
 
 
@@ -30,7 +32,7 @@ def stack(
 ) -> Iterator[Stack]:
     system = request.param
     with clusters.running(tmp_path_factory.mktemp(system)) as running:
-        planned = plan(changes_for(system))
+        planned = plan({**changes_for(system), **CHANGES.get(system, {})})
         furnish(running, planned.groups)
         made = up(running, planned)
         counted.append(

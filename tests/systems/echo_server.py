@@ -1,8 +1,8 @@
 """An HTTP server for tests of the gateway; it runs in a container, with the standard library alone.
 
 `GET /tree/...` answers with the path that it was asked for, `GET /headers` with the headers of the
-request, as JSON, `GET /late` answers after 5 s, and
-`GET /socket` is a WebSocket that gives every message back (RFC 6455, short text messages only).
+request, as JSON, `GET /tree/spans` with how often spans were sent to it, `GET /late` answers after 5 s,
+and `GET /socket` is a WebSocket that gives every message back (RFC 6455, short text messages only).
 """
 
 import asyncio
@@ -10,10 +10,13 @@ import base64
 import hashlib
 import json
 import os
+from collections import Counter
 
 LATE_SECONDS = 5
 # RFC 6455, 1.3.
 ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+requests: Counter[str] = Counter()
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -26,9 +29,11 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         if path == "/socket" and headers.get("upgrade") == "websocket":
             await echo(reader, writer, headers["sec-websocket-key"])
             return
+        requests[path] += 1
         if path == "/late":
             await asyncio.sleep(LATE_SECONDS)
-        body = (json.dumps(headers) if path == "/headers" else path).encode()
+        texts = {"/headers": json.dumps(headers), "/tree/spans": str(requests["/v1/traces"])}
+        body = texts.get(path.partition("?")[0], path).encode()
         head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
         await writer.drain()

@@ -1,10 +1,7 @@
 """Services with the fields that tests check in running containers."""
 
-from pathlib import Path
-
-from strata.components import AppService, AppServiceArgs, Gateway, GatewayArgs, Route
+from strata.components import AppService, AppServiceArgs, Gateway, GatewayArgs
 from strata.model import (
-    Endpoint,
     ExecProbe,
     File,
     LogRotation,
@@ -17,7 +14,7 @@ from strata.model import (
 )
 from strata.stack import Stack
 
-from .parts import SMALL, service
+from .parts import SMALL, echo, routes, service
 
 # Takes 2 s to stop, then writes which signal stopped it.
 LINGER = """\
@@ -101,21 +98,6 @@ def compose(stack: Stack) -> None:
         "optional",
         AppServiceArgs(stack=stack, image="probe-server", resources=SMALL, profiles=("more",)),
     )
-    echo = AppService(
-        "echo",
-        AppServiceArgs(
-            stack=stack,
-            image="probe-server",
-            resources=SMALL,
-            command=("python3", "-I", "/opt/echo/main.py"),
-            files=(
-                File(
-                    path="/opt/echo/main.py",
-                    content=Path(__file__).with_name("echo_server.py").read_text(),
-                ),
-            ),
-        ),
-    )
     away = service(stack, "away")
     Gateway(
         "gateway",
@@ -123,19 +105,6 @@ def compose(stack: Stack) -> None:
             stack=stack,
             http=stack.settings.ports.http,
             https=stack.settings.ports.https,
-            routes=_routes(echo.endpoint(), away.endpoint()),
+            routes=routes(echo(stack).endpoint(), away.endpoint()),
         ),
-    )
-
-
-def _routes(echo: Endpoint, away: Endpoint) -> tuple[Route, ...]:
-    return (
-        Route(path="/", endpoint=echo),
-        Route(path="/tree/", endpoint=echo),
-        Route(path="/headers", endpoint=echo),
-        Route(path="/rare", endpoint=echo, requests_per_second=1, burst=1),
-        Route(path="/small", endpoint=echo, body_kib=1),
-        Route(path="/late", endpoint=echo, timeout_seconds=1),
-        Route(path="/socket", endpoint=echo, websocket=True),
-        Route(path="/away", endpoint=away),
     )
