@@ -24,6 +24,11 @@ def address() -> str:
     return os.environ.get("DOCKER_HOST") or _context().Host or DEFAULT_HOST
 
 
+def is_local() -> bool:
+    """Whether the engine at `address()` is on this machine: it listens on a Unix socket."""
+    return address().startswith("unix://")
+
+
 def connect(timeout_seconds: int = TIMEOUT_SECONDS) -> docker.DockerClient:
     """A client of the engine at `address()`. Raises `DockerError` unless the engine answers."""
     import docker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from strata import docker_engine
@@ -10,44 +11,55 @@ from strata.errors import SetupError
 from toolchain.layout import Layout
 
 
-def volumes(client: Any, layout: Layout, stack: str | None = None) -> list[str]:
-    """The names of the volumes with data, of one stack or of all."""
+def volumes(client: Any, layout: Layout, stack: str | None = None) -> dict[str, str | None]:
+    """The volumes with data, of one stack or of all: by name, the folder of the host, if it is in one."""
     # Imported here: the platform is slow to import.
     from strata.platforms.docker.names import BACKUP, OWNER, STACK, owner_of
+    from strata.platforms.docker.observed import bound_folder
 
     if not layout.seed.is_file():
-        return []
+        return {}
     owner = owner_of(layout.seed.read_text().strip().encode())
     labels = [BACKUP, f"{OWNER}={owner}", *([f"{STACK}={stack}"] if stack else [])]
     listed = client.api.volumes(filters={"label": labels})["Volumes"] or ()
-    return sorted(volume["Name"] for volume in listed)
+    return {
+        volume["Name"]: bound_folder(volume)
+        for volume in sorted(listed, key=lambda each: str(each["Name"]))
+    }
 
 
 def delete_or_name(layout: Layout, stack: str, *, delete: bool) -> None:
-    """Deletes the volumes with data of a destroyed stack, or prints their names."""
+    """Deletes the volumes with data of a destroyed stack, or prints their names. The content of a folder of the host
+    stays: it may have held other files before the stack did."""
     client = docker_engine.connect()
-    names = volumes(client, layout, stack)
-    if not names:
+    named = volumes(client, layout, stack)
+    if not named:
         return
-    listed = f"{count(names)} with data: {', '.join(names)}"
     if not delete:
-        info(f"Kept {listed}\n    To delete: make down STACK={stack} DELETE_DATA=1")
+        info(f"Kept {listed(named)}\n    To delete: make down STACK={stack} DELETE_DATA=1")
         return
     with docker_engine.errors(f"stack {stack}: can't delete its volumes"):
-        for name in names:
+        for name in named:
             client.api.remove_volume(name)
-    info(f"Deleted {listed}")
+    info(f"Deleted {listed(named)}")
+    for folder in filter(None, named.values()):
+        info(
+            f"Kept the content of the host's folder {folder}\n"
+            f"    To delete: sudo find {shlex.quote(folder)} -mindepth 1 -delete"
+        )
 
 
 def refuse_to_delete(layout: Layout) -> None:
     """Rejects the removal of this clone while a stack has data: without the seed, no later `up` uses it."""
-    names = volumes(docker_engine.connect(), layout)
-    if names:
+    named = volumes(docker_engine.connect(), layout)
+    if named:
         raise SetupError(
-            f"this would delete {count(names)} with data: {', '.join(names)}",
+            f"this would delete {listed(named)}",
             "back up (`make backup FOLDER=...`), or confirm with `make clean DELETE_DATA=1`",
         )
 
 
-def count(names: list[str]) -> str:
-    return "1 volume" if len(names) == 1 else f"{len(names)} volumes"
+def listed(named: dict[str, str | None]) -> str:
+    count = "1 volume" if len(named) == 1 else f"{len(named)} volumes"
+    shown = (f"{name} (in {folder})" if folder else name for name, folder in named.items())
+    return f"{count} with data: {', '.join(shown)}"

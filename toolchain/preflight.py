@@ -49,7 +49,12 @@ def main(arguments: Sequence[str], folder: Path, environment: Mapping[str, str])
     if REFRESH in arguments or not {"up", "update", "preview"} & {*arguments}:
         return []
     missing = missing_in_docker(own, name, environment)
-    lost = [each for each in missing if "strata.backup" in labels(each)]
+    # The data of a volume in a folder of the host is there without the volume.
+    lost = [
+        each
+        for each in missing
+        if "strata.backup" in labels(each) and not each["inputs"].get("driverOpts")
+    ]
     if lost:
         raise SetupError(
             f"stack {name}: volumes with data no longer exist in Docker: {names(lost)}",

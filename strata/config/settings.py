@@ -112,11 +112,13 @@ class Host(BaseSettings):
 
 
 class VolumeSettings(BaseSettings):
-    """Overrides for one volume of a service. `size_gib` and `storage_class` apply on Kubernetes.
-    `tmpfs_mib`, for development on Docker: it is in memory, of this size."""
+    """Overrides for one volume of a service. `size_gib` and `storage_class` apply on Kubernetes,
+    `folder` on Docker: an existing folder of the host, which holds the volume's data. `tmpfs_mib`, for
+    development on Docker: it is in memory, of this size."""
 
     size_gib: Annotated[int, Field(ge=1)] | None = None
     storage_class: str | None = None
+    folder: str | None = None
     tmpfs_mib: MemoryMib | None = None
 
 

@@ -99,7 +99,8 @@ class Volume:
     """Storage that outlives the container. `name` is unique within the service.
 
     `size_gib` and `storage_class` apply where a platform provisions storage by size (Kubernetes);
-    None is the platform's own class. A `cache` holds what can be fetched or built again: it isn't
+    None is the platform's own class. `folder` is a folder of the host that holds the data, where a
+    platform has one host (Docker). A `cache` holds what can be fetched or built again: it isn't
     backed up, and it is deleted with the stack.
     """
 
@@ -107,6 +108,7 @@ class Volume:
     path: str
     size_gib: int = 10
     storage_class: str | None = None
+    folder: str | None = None
     cache: bool = False
 
 

@@ -48,8 +48,10 @@ HOST = Host(
         )
     },
     own_data=(),
+    volume_folders={},
     owner=NAMES.owner,
     system=NAMES.system,
+    is_local=False,
 )
 
 

@@ -29,8 +29,18 @@ The server then does its job with QuestDB and Ray, and `/health` names the store
 it has been run in this form only. Memgraph and KurrentDB have been planned, checked by the policy packs and
 admitted by a Kubernetes API; the code that uses them is tested against imitations of both. The code for
 Memgraph, and its health check, have also worked with Neo4j 5.26, which has the same protocol.
+
+The settings below put the data of Memgraph and QuestDB into folders of the host, as the document does. Create
+the folders first (`sudo mkdir -p /data/jimbot/memgraph /data/jimbot/questdb`), or leave their lines out.
 """,
-    settings={"profiles": ["development"], "host": {"reservedMemoryMib": 6144}},
+    settings={
+        "profiles": ["development"],
+        "host": {"reservedMemoryMib": 6144},
+        "services": {
+            name: {"volumes": {"data": {"folder": f"/data/jimbot/{name}"}}}
+            for name in (MEMGRAPH, QUESTDB)
+        },
+    },
     purposes={
         "gateway": "NGINX: routes, TLS, limits",
         APP: "the MCP server: tools on the stores and on Ray",
@@ -501,8 +511,13 @@ stores before it (EventStore, QuestDB, Memgraph, in this order) have the play al
         Row(
             375,
             389,
-            note="A volume can't be bound to a folder of the host: Docker manages it, so that another container"
-            " can't be given the same folder by mistake. To use another disk, move Docker's data folder.",
+            (
+                Docker("memgraph-data", "driverOpts.device", "/data/jimbot/memgraph"),
+                Docker("questdb-data", "driverOpts.device", "/data/jimbot/questdb"),
+                Source("tests/docker/test_host_folder.py", "def test_data_in_a_folder_of_the_host"),
+            ),
+            "By `strata:services.NAME.volumes.data.folder`. Without it, the data is in Docker's data folder."
+            " A folder that two volumes would share is rejected.",
         ),
         Row(
             394,

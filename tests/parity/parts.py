@@ -187,6 +187,22 @@ STORAGE = (
         ),
     ),
     Row(
+        field="Volume.folder",
+        docker="the folder of the host that holds the data, by a bind mount of the driver `local`. It gets"
+        " the owner `user` and mode 0700, and its content is never deleted. Rejected if it doesn't exist,"
+        " is a system folder, is shared or overlaps another volume's, or with several replicas",
+        kubernetes="rejected: a pod can start on any node",
+        on=("app",),
+        checks=(
+            Check(
+                given=DATA,
+                change=within("volumes", folder="/data/app"),
+                docker=Seen(finds.resource("{name}-data", "driverOpts", "device"), "/data/app"),
+                kubernetes=Refused("service {name}: volumes.data.folder"),
+            ),
+        ),
+    ),
+    Row(
         field="Volume.cache",
         docker="no label `strata.backup`: it isn't backed up. It's deleted with the stack,"
         " as all volumes are",

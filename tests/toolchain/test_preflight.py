@@ -131,6 +131,19 @@ def test_missing_data_is_never_created_again_unasked(dev: Stack) -> None:
     assert dev.run([*UP, "--refresh"]) == []
 
 
+def test_a_volume_in_a_folder_of_the_host_is_created_again(dev: Stack) -> None:
+    bind = {"type": "none", "o": "bind", "device": "/data/postgres"}
+    resources = [
+        {**each, "inputs": {**each["inputs"], "driverOpts": bind}}
+        if each.get("id") == "id of data"
+        else each
+        for each in RESOURCES
+    ]
+    dev.write(dev.file, resources)
+    dev.existing -= {"id of data"}
+    assert dev.run(UP) == ["--refresh"]
+
+
 def test_an_engine_that_does_not_answer_is_left_to_the_program(
     dev: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

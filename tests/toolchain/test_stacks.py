@@ -68,6 +68,7 @@ class Engine:
             "strata-dev-model-cache": {STACK: "dev", OWNER: owner},
             "strata-dev-of-another-clone": {STACK: "dev", OWNER: "x", BACKUP: "ops"},
         }
+        self.options: dict[str, dict[str, str]] = {}
 
     @property
     def api(self) -> "Engine":
@@ -80,7 +81,7 @@ class Engine:
 
         return {
             "Volumes": [
-                {"Name": name}
+                {"Name": name, "Options": self.options.get(name)}
                 for name, labels in self.volumes_by_name.items()
                 if all(has(labels, wanted) for wanted in filters["label"])
             ]
@@ -122,6 +123,23 @@ def test_the_data_of_one_stack_is_deleted_when_told(layout: Layout, engine: Engi
         "strata-dev-model-cache",
         "strata-dev-of-another-clone",
     ]
+
+
+def test_the_content_of_a_folder_of_the_host_is_never_deleted(
+    layout: Layout, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bind = {"type": "none", "o": "bind", "device": "/data/postgres"}
+    engine.options["strata-dev-postgres-data"] = bind
+    data.delete_or_name(layout, "dev", delete=False)
+    data.delete_or_name(layout, "dev", delete=True)
+    named = "1 volume with data: strata-dev-postgres-data (in /data/postgres)"
+    assert capsys.readouterr().out == (
+        f"Kept {named}\n"
+        "    To delete: make down STACK=dev DELETE_DATA=1\n"
+        f"Deleted {named}\n"
+        "Kept the content of the host's folder /data/postgres\n"
+        "    To delete: sudo find /data/postgres -mindepth 1 -delete\n"
+    )
 
 
 def test_a_clone_with_data_is_not_cleaned(layout: Layout, engine: Engine) -> None:

@@ -15,6 +15,7 @@ from strata.model import (
     Restart,
     Service,
     Text,
+    Volume,
     Workload,
     render,
 )
@@ -191,6 +192,13 @@ def environment(rendered: Mapping[str, str], workload: Workload, has_gpu: bool) 
 def label_args(kind: Callable[..., T], labels: Mapping[str, str]) -> list[T]:
     """The labels of a container, a network or a volume. `kind`: the SDK's class for one of them."""
     return [kind(label=label, value=value) for label, value in sorted(labels.items())]
+
+
+def bind_options(volume: Volume) -> dict[str, str] | None:
+    """The options of Docker's `local` driver, which passes them to mount(8)."""
+    if volume.folder is None:
+        return None
+    return {"type": "none", "o": "bind", "device": volume.folder}
 
 
 def host_mounts(workload: Workload, host: Host) -> list[docker.ContainerMountArgs]:

@@ -286,6 +286,7 @@ class Deployer:
                     f"{self.names.prefix}-"
                 ),
                 name=self.names.volume(service, volume.name, replica),
+                driver_opts=containers.bind_options(volume),
                 labels=containers.label_args(
                     docker.VolumeLabelArgs, self.names.volume_labels(service, volume)
                 ),

@@ -6,7 +6,8 @@ A hook runs right before Pulumi creates a resource, so the state has none of tha
 or network of this stack with the name is a leftover, and is removed.
 
 Docker creates the folder of a new volume as root's, unless the image has a folder at that path.
-Nothing in a stack runs as root, so the folders get their owner before the container is created, and
+Nothing in a stack runs as root, so the folders (of volumes in a folder of the host too, with mode 0700)
+get their owner before the container is created, and
 its file volumes get their files. No process does that: Docker unpacks an archive.
 """
 
@@ -25,6 +26,7 @@ from strata.model import Kind
 from strata.platforms.docker import leftovers
 from strata.platforms.docker.files import VolumeFile
 from strata.platforms.docker.names import KIND, OWNER, STACK, ResourceNames
+from strata.platforms.docker.observed import bound_folder
 from strata.platforms.docker.threads import in_thread
 
 FilesByVolume = Mapping[str, Mapping[str, VolumeFile]]
@@ -104,12 +106,10 @@ class _Engine:
 
         labels = {label["label"]: label["value"] for label in inputs["labels"]}
         mounts = inputs.get("mounts") or ()
-        # Docker copies the folder of a datastore's image with its owner.
-        owned = [
-            str(mount["source"])
-            for mount in mounts
-            if not mount.get("readOnly") and labels[KIND] != Kind.DATASTORE
-        ]
+        writable = [str(mount["source"]) for mount in mounts if not mount.get("readOnly")]
+        bound = {volume for volume in writable if self._is_bound(volume)}
+        # Docker copies the folder of a datastore's image with its owner, but only into an empty folder.
+        owned = [volume for volume in writable if labels[KIND] != Kind.DATASTORE or volume in bound]
         filled = tuple(str(mount["source"]) for mount in mounts if mount["source"] in self._files)
         if not owned and not filled:
             return
@@ -131,7 +131,8 @@ class _Engine:
             user, _, group = str(inputs["user"]).partition(":")
             archive = _Archive(int(user), int(group or user))
             for volume in owned:
-                archive.add_folder(folders[volume])
+                # Accounts of the host can reach its folders.
+                archive.add_folder(folders[volume], 0o700 if volume in bound else 0o755)
             with self._filling[filled]:
                 for volume in filled:
                     # Another replica may be reading them.
@@ -140,6 +141,9 @@ class _Engine:
                 api.put_archive(name, "/", archive.content())
         finally:
             api.remove_container(name, v=True)
+
+    def _is_bound(self, volume: str) -> bool:
+        return bound_folder(self._client.api.inspect_volume(volume)) is not None
 
     def _has_files(self, container: str, folder: str, volume: str) -> bool:
         """Whether the folder of a volume in a container has the volume's files."""
@@ -163,8 +167,8 @@ class _Archive:
         self._bytes = io.BytesIO()
         self._archive = tarfile.open(fileobj=self._bytes, mode="w")  # noqa: SIM115 - see `content`
 
-    def add_folder(self, name: str) -> None:
-        self._add(name, tarfile.DIRTYPE, 0o755)
+    def add_folder(self, name: str, mode: int) -> None:
+        self._add(name, tarfile.DIRTYPE, mode)
 
     def add_files(self, folder: str, files: Mapping[str, VolumeFile]) -> None:
         for name, file in files.items():

@@ -10,6 +10,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
+from strata import docker_engine
 from strata.model import Capacity, Problem, Workload
 from strata.platforms.docker import observed
 from strata.platforms.docker.names import STACK, ResourceNames
@@ -41,8 +42,9 @@ class HostGpu:
 class Host:
     """Facts of a Docker host. `gpus` and `disk_free_mib` are None if they are unknown (a remote
     engine). `gpus` doesn't include GPUs in MIG mode; `mig_slices` are their slices.
-    `own_containers` are this stack's containers, by id; `own_data` are its volumes with data. `owner`
-    and `system` are those that the stack has now."""
+    `own_containers` are this stack's containers, by id; `own_data` are its volumes with data.
+    `volume_folders`: of every volume of the engine, see `observed.volume_folders`. `owner` and `system`
+    are those that the stack has now. `is_local`: the engine is on this machine."""
 
     memory_mib: int
     cpu: float
@@ -55,8 +57,10 @@ class Host:
     foreign_subnets: Mapping[str, IPv4Network]
     own_containers: Mapping[str, ObservedContainer]
     own_data: tuple[DataVolume, ...]
+    volume_folders: Mapping[str, str | None]
     owner: str
     system: str
+    is_local: bool
 
     def capacity(self, reserved_memory_mib: int | None) -> Capacity:
         """What the stack may use. By default 10% of the memory, at least 1 GiB, is reserved."""
@@ -167,8 +171,10 @@ def discover(client: Any, names: ResourceNames) -> Host:
         foreign_subnets=_foreign_subnets(client, names.stack),
         own_containers=observed.containers(client, names),
         own_data=observed.data_volumes(client, names),
+        volume_folders=observed.volume_folders(client),
         owner=names.owner,
         system=names.system,
+        is_local=docker_engine.is_local(),
     )
 
 

@@ -69,6 +69,18 @@ def data_volumes(client: Any, names: ResourceNames) -> tuple[DataVolume, ...]:
     )
 
 
+def volume_folders(client: Any) -> dict[str, str | None]:
+    """The folder of the host behind each volume of the engine; None for Docker's own folder."""
+    return {each["Name"]: bound_folder(each) for each in client.api.volumes()["Volumes"] or ()}
+
+
+def bound_folder(volume: Mapping[str, Any]) -> str | None:
+    """The folder of the host that holds the data of a volume, as the engine lists it."""
+    options: Mapping[str, str] = volume.get("Options") or {}
+    bound = "bind" in options.get("o", "").split(",")
+    return options.get("device") if bound else None
+
+
 def repairs(
     container: ObservedContainer | None, networks: Sequence[str] | None = None
 ) -> Iterator[str]:

@@ -12,7 +12,7 @@ from strata.model import Budget, Composition, Kind, Port, Protocol, Service
 from strata.model.overrides import DEBUGGER
 from strata.model.secrets import DerivedSecrets
 from strata.platforms import outputs
-from strata.platforms.docker import development, gpu, networks, unsupported
+from strata.platforms.docker import development, gpu, host_folders, networks, unsupported
 from strata.platforms.docker.deployer import Deployer
 from strata.platforms.docker.files import FileVolumes
 from strata.platforms.docker.hooks import Hooks
@@ -78,6 +78,9 @@ class DockerPlatform:
             problems=(
                 *unsupported.workload_problems(
                     workloads, composition.overrides.services, self.names
+                ),
+                *host_folders.problems(
+                    workloads, composition.overrides.services, self.names, self.host
                 ),
                 *network_plan.problems,
                 *gpus.problems,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from strata.config import ImageSource, PlatformName, Settings
-from strata.model import LogRotation, Problem, Restart, Service, Workload, is_secret
+from strata.model import LogRotation, Problem, Restart, Service, Volume, Workload, is_secret
 from strata.model.overrides import TMPFS_MIB, Changes
 from strata.model.text import parts
 from strata.platforms.kubernetes.cluster import ClusterTarget
@@ -180,6 +180,18 @@ def _service(path: str, service: Service) -> Iterator[Problem]:
         if PORT_NAME.fullmatch(longest) is None:
             fix = "use at most 15 of a-z, 0-9 and '-', with a letter in it"
             yield Problem(f"{path}: ports", f"{longest!r} is not a valid name of a port", fix)
+    for volume in service.volumes:
+        yield from _volume(service, volume)
+
+
+def _volume(service: Service, volume: Volume) -> Iterator[Problem]:
+    if volume.folder is not None:
+        yield Problem(
+            f"{service.path}: volumes.{volume.name}.folder",
+            f"a pod has no folder {volume.folder}: it can start on any node",
+            f"remove it, and choose a disk by strata:services.{service.name}.volumes.{volume.name}"
+            ".storageClass (`kubectl get storageclasses` lists them)",
+        )
 
 
 def _files(path: str, workload: Workload) -> Iterator[Problem]:
