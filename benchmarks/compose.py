@@ -19,6 +19,7 @@ from strata.images.source import Source, resolve
 from strata.model import RenderContext, Service, is_secret, render
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker import containers, networks
+from strata.platforms.docker.addresses import Addresses
 from strata.platforms.docker.deployer import NAME_SERVER
 from strata.platforms.docker.networks import NetworkPlan, PlannedNetwork
 from strata.stack import Stack
@@ -38,7 +39,9 @@ def describe(
     """Composes `system` on mocks, so that nothing is created. Raises `InvalidStackError`."""
     composition = collect(system, settings)
     raise_problems(composition.problems())
-    plan = networks.plan(composition.workloads, composition.links, prefix, addresses)
+    plan = networks.plan(
+        composition.workloads, composition.links, prefix, Addresses(stack=addresses)
+    )
     raise_problems(plan.problems)
     return Description(services=composition.services, networks=plan)
 

@@ -99,7 +99,11 @@ def _problem(error: ErrorDetails) -> Problem:
 
 def _path(location: Sequence[int | str]) -> str:
     """Formats a location as `aws.gpuNodes[0].name`."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    parts = (
+        f"[{part}]" if isinstance(part, int) else f".{part}"
+        for part in location
+        if part != "[key]"  # pydantic's mark of a key that isn't valid.
+    )
     return "".join(parts).removeprefix(".")
 
 

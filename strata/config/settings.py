@@ -4,11 +4,11 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from strata.config.aws import AwsSettings
 from strata.config.base import BaseSettings
-from strata.model import GpuMode, GpuSharing
+from strata.model import GpuMode, GpuSharing, Zone
 
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Cores = Annotated[float, Field(gt=0)]
@@ -75,13 +75,23 @@ class GatewaySettings(BaseSettings):
     acme: Acme | None = None
 
 
+def _is_zone_range(value: IPv4Network) -> IPv4Network:
+    if not 16 <= value.prefixlen <= 28 or not value.is_private:
+        raise ValueError("must be a private range with a prefix of 16 to 28, such as 172.22.0.0/24")
+    return value
+
+
 class Network(BaseSettings):
     """`range`: the private /16 that contains all networks of the stack.
 
-    Defaults to a /16 of 10.128.0.0/9, selected by the name of the stack.
+    Defaults to a /16 of 10.128.0.0/9, selected by the name of the stack. `zones`: ranges of their own,
+    by zone; the networks of the services in the zone are there instead.
     """
 
     range: IPv4Network | None = None
+    zones: dict[Zone, Annotated[IPv4Network, AfterValidator(_is_zone_range)]] = Field(
+        default_factory=dict
+    )
 
     @field_validator("range")
     @classmethod

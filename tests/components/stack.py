@@ -16,6 +16,7 @@ from strata.config import Settings
 from strata.images.source import Source
 from strata.model import InvalidStackError
 from strata.model.secrets import DerivedSecrets
+from strata.platforms.docker.addresses import Addresses
 from strata.platforms.docker.files import FileVolumes, VolumeFile
 from strata.platforms.docker.hooks import Hooks
 from strata.platforms.docker.host import Host
@@ -28,6 +29,7 @@ from tests.loop import own_loop
 
 SEED = b"a seed that only tests use......"
 NAMES = ResourceNames(project="strata", stack="test", system="example", owner="tests")
+RANGE = IPv4Network("10.200.0.0/16")
 HOST = Host(
     memory_mib=16384,
     cpu=8,
@@ -38,6 +40,8 @@ HOST = Host(
     root_folder="/var/lib/docker",
     cgroup_version=2,
     foreign_subnets={},
+    own_subnets={},
+    interfaces={},
     own_containers={
         "gateway": ObservedContainer(
             state="running",
@@ -191,7 +195,7 @@ def platform(
     recorded: Recorded | None = None,
     host: Host = HOST,
     generations: Mapping[str, int] | None = None,
-    addresses: IPv4Network | None = None,
+    addresses: Addresses | None = None,
     reserved_memory_mib: int | None = None,
 ) -> DockerPlatform:
     """The Docker platform, with an engine on which every container of `recorded` is healthy."""
@@ -209,7 +213,7 @@ def platform(
         hooks=Hooks(),
         files=files,
         secrets=secrets,
-        addresses=addresses or IPv4Network("10.200.0.0/16"),
+        addresses=addresses or Addresses(stack=RANGE),
         reserved_memory_mib=reserved_memory_mib,
     )
 
@@ -234,8 +238,9 @@ def compose(
     def program() -> Any:
         stack = Stack(settings)
         describe(stack)
-        range_, reserved = stack.settings.network.range, stack.settings.host.reserved_memory_mib
-        deployed = stack.deploy(platform(recorded, host, generations, range_, reserved))
+        network, reserved = stack.settings.network, stack.settings.host.reserved_memory_mib
+        addresses = Addresses(stack=network.range or RANGE, zones=network.zones)
+        deployed = stack.deploy(platform(recorded, host, generations, addresses, reserved))
         return pulumi.Output.all(**deployed).apply(outputs.update)
 
     program()

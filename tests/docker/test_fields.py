@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
 STACK = "pytest-fields"
+BACKEND = IPv4Network("172.29.254.0/24")
 LABEL = {"label": f"strata.stack={STACK}"}
 
 
@@ -33,6 +35,7 @@ def fields(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
         {
             "system": "fields",
             "ports": {"http": free_port(), "https": free_port()},
+            "network": {"zones": {"backend": str(BACKEND)}},
             "services": {
                 "several": {"replicas": 2, "memoryMib": 80},
                 "special": {"cpuSet": "0"},
@@ -73,6 +76,21 @@ def inside(container: Any, script: str) -> tuple[int, str]:
 def moment(text: str) -> float:
     """Seconds, of a time as Docker writes it (it has nanoseconds, which Python has not)."""
     return datetime.fromisoformat(f"{text[:26].rstrip('Z')}+00:00").timestamp()
+
+
+def test_a_zone_with_a_range_has_the_networks_of_its_services(
+    engine: Any, services: dict[str, Any]
+) -> None:
+    """`several`, which answers, is in the zone; the gateway isn't."""
+    subnets = {
+        one.name: IPv4Network(one.attrs["IPAM"]["Config"][0]["Subnet"])
+        for one in engine.networks.list(filters=LABEL)
+    }
+    within = {name for name, subnet in subnets.items() if subnet.subnet_of(BACKEND)}
+    assert f"strata-{STACK}-several-8000" in within
+    assert subnets.keys() - within == {f"strata-{STACK}-gateway-outward"}
+    client = services["client"]
+    assert inside(client, "exec 3<>/dev/tcp/several/8000") == (0, "")
 
 
 def test_again_changes_nothing(fields: Project) -> None:

@@ -36,6 +36,13 @@ the folders first (`sudo mkdir -p /data/jimbot/memgraph /data/jimbot/questdb`), 
     settings={
         "profiles": ["development"],
         "host": {"reservedMemoryMib": 6144},
+        "network": {
+            "zones": {
+                "frontend": "172.20.0.0/24",
+                "backend": "172.21.0.0/24",
+                "data": "172.22.0.0/24",
+            }
+        },
         "services": {
             name: {"volumes": {"data": {"folder": f"/data/jimbot/{name}"}}}
             for name in (MEMGRAPH, QUESTDB)
@@ -535,9 +542,15 @@ stores before it (EventStore, QuestDB, Memgraph, in this order) have the play al
         Row(
             415,
             437,
-            note="`strata:network.range` sets one private /16 for all networks of a stack, such as 172.20.0.0/16:"
-            " each link's network gets its own part of it. The three ranges of the document are in three"
-            " different /16, for three networks that are shared; see line 183.",
+            (
+                Docker("gateway-outward", "ipamConfigs.0.subnet", "172.20.0.80/28"),
+                Docker("app-8000", "ipamConfigs.0.subnet", "172.21.0.16/28"),
+                Docker("app-8000", "internal", True),
+                Docker("memgraph-7687", "ipamConfigs.0.subnet", "172.22.0.192/28"),
+                Docker("memgraph-7687", "internal", True),
+            ),
+            "`strata:network.zones` gives each zone the document's range. The networks of its links take /28"
+            " from it, up to 16; see line 183.",
         ),
         Row(
             441,

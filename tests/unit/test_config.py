@@ -81,6 +81,21 @@ def test_a_setting_outside_of_the_configuration_is_reported_with_the_rest(tmp_pa
         ({"gpu": {"mode": "maybe"}}, "strata:gpu.mode", "'require', 'prefer' or 'off'"),
         ({"network": {"range": "10.0.0.0/8"}}, "strata:network.range", "prefix of 16"),
         ({"network": {"range": "8.8.0.0/16"}}, "strata:network.range", "private range"),
+        (
+            {"network": {"zones": {"data": "172.22.0.0/29"}}},
+            "strata:network.zones.data",
+            "prefix of 16 to 28",
+        ),
+        (
+            {"network": {"zones": {"data": "8.8.8.0/24"}}},
+            "strata:network.zones.data",
+            "private range",
+        ),
+        (
+            {"network": {"zones": {"storage": "172.22.0.0/24"}}},
+            "strata:network.zones.storage",
+            "'frontend', 'backend', 'data', 'compute' or 'monitoring'",
+        ),
         ({"services": {"api": {"cpuSet": "a"}}}, "strata:services.api.cpuSet", "match pattern"),
         ({"secretGenerations": {"db": 0}}, "strata:secretGenerations.db", "greater than or"),
         ({"seed": "short"}, "strata:seed", "at least 32"),

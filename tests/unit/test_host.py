@@ -1,19 +1,23 @@
 """What of a Docker host is in the way of a stack is said before anything is made."""
 
 import socket
+import sys
 from dataclasses import replace
 from ipaddress import IPv4Network
 
 import pytest
 
-from strata.model import Port, Resources
-from strata.platforms.docker.host import Host, HostGpu, mig_slices, whole_gpus
+from strata.model import Port, Resources, Zone
+from strata.platforms.docker.addresses import Addresses
+from strata.platforms.docker.host import Host, HostGpu, connected, mig_slices, whole_gpus
 from strata.platforms.docker.observed import DataVolume, ObservedContainer, repairs
 from tests.components.stack import HOST
 from tests.unit.examples import service
 
 DATA = DataVolume(name="strata-test-db-data", system=HOST.system, owner=HOST.owner)
-RANGE = IPv4Network("10.200.0.0/16")
+RANGE = Addresses(
+    stack=IPv4Network("10.200.0.0/16"), zones={Zone.DATA: IPv4Network("172.22.0.0/24")}
+)
 
 
 def paths(host: Host, *services: object) -> list[str]:
@@ -36,6 +40,16 @@ def paths(host: Host, *services: object) -> list[str]:
             ["strata:network.range"],
         ),
         (replace(HOST, foreign_subnets={"other": IPv4Network("10.201.0.0/16")}), []),
+        (
+            replace(HOST, foreign_subnets={"other": IPv4Network("172.16.0.0/12")}),
+            ["strata:network.zones.data"],
+        ),
+        (
+            replace(HOST, interfaces={IPv4Network("172.22.0.0/16"): "eth0"}),
+            ["strata:network.zones.data"],
+        ),
+        # A default range isn't chosen for the host, and Docker's routes are narrower.
+        (replace(HOST, interfaces={IPv4Network("10.0.0.0/8"): "eth0"}), []),
     ],
 )
 def test_what_is_in_the_way(host: Host, expected: list[str]) -> None:
@@ -123,3 +137,14 @@ def test_a_gpu_that_is_divided_is_had_by_its_slices() -> None:
 
 def test_where_nothing_answers_there_is_no_gpu() -> None:
     assert whole_gpus("") == mig_slices("") == ()
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the table is one of a little-endian host")
+def test_the_interfaces_of_the_host_are_on_subnets_without_a_gateway() -> None:
+    routes = """\
+Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	00000000	010200C0	0003	0	0	0	00000000	0	0	0
+wg0	0000010A	010200C0	0003	0	0	0	0000FFFF	0	0	0
+eth0	000200C0	00000000	0001	0	0	0	00FFFFFF	0	0	0
+"""
+    assert connected(routes) == {IPv4Network("192.0.2.0/24"): "eth0"}

@@ -1,20 +1,30 @@
 """Networks are made from links, and nobody meets on them who is not linked."""
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
+
+import pytest
 
 from strata.model import Composition, Overrides, Port, Protocol, Service, Zone
 from strata.platforms.docker import networks
+from strata.platforms.docker.addresses import Addresses
 from tests.unit.examples import link, service
 
 RANGE = IPv4Network("10.200.0.0/16")
+DATA = IPv4Network("172.22.0.0/24")
 
 
-def plan(*services: Service) -> networks.NetworkPlan:
+def plan(
+    *services: Service,
+    zones: Mapping[Zone, IPv4Network] | None = None,
+    present: Mapping[str, IPv4Network] | None = None,
+) -> networks.NetworkPlan:
     composition = Composition(Overrides())
     for one in services:
         composition.add(one)
     assert list(composition.problems()) == []
-    return networks.plan(composition.services, composition.links, "p-dev", RANGE)
+    addresses = Addresses(stack=RANGE, zones=zones or {})
+    return networks.plan(composition.services, composition.links, "p-dev", addresses, present or {})
 
 
 def members(found: networks.NetworkPlan) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -212,4 +222,120 @@ def test_a_zone_with_too_many_networks_is_a_problem() -> None:
     assert [(one.path, one.message.partition(", ")[2]) for one in found.problems] == [
         (f"service s{index}", "but the networks of zone backend are 128 already")
         for index in (98, 99)
+    ]
+
+
+def pairs(count: int, *, zone: Zone = Zone.DATA, replicas: int = 1) -> list[Service]:
+    """Servers in a zone, each with a client in another."""
+    servers = [service(f"s{index}", zone=zone, replicas=replicas) for index in range(count)]
+    clients = [service(f"c{index}", links=(link(f"s{index}"),)) for index in range(count)]
+    return [*servers, *clients]
+
+
+def test_a_zone_with_a_range_has_the_networks_of_its_servers() -> None:
+    public = service("p", zone=Zone.DATA, ports=(Port(name="x", number=1, published=18000),))
+    found = plan(*pairs(3), public, *pairs(0), zones={Zone.DATA: DATA})
+    assert len(found.networks) == 4
+    assert all(one.subnet.subnet_of(DATA) and one.subnet.prefixlen == 28 for one in found.networks)
+    assert found.problems == ()
+
+
+def test_other_zones_stay_where_they_are() -> None:
+    described = [*pairs(2), service("b", links=(link("t"),)), service("t")]
+    before = {one.name: one.subnet for one in plan(*described).networks}
+    after = {one.name: one.subnet for one in plan(*described, zones={Zone.DATA: DATA}).networks}
+    assert before["p-dev-t-8000"] == after["p-dev-t-8000"]
+    assert before["p-dev-s0-8000"] != after["p-dev-s0-8000"]
+
+
+@pytest.mark.parametrize(
+    ("replicas", "prefix"), [(1, 28), (6, 28), (7, 27), (14, 27), (15, 26), (30, 26)]
+)
+def test_a_network_in_a_range_is_as_large_as_its_containers_need(
+    replicas: int, prefix: int
+) -> None:
+    [found] = plan(*pairs(1, replicas=replicas), zones={Zone.DATA: DATA}).networks
+    assert found.subnet.prefixlen == prefix
+    servers = [IPv4Address(found.address(each)) for each in range(replicas)]
+    assert all(each in found.subnet and each not in found.client_range for each in servers)
+
+
+@pytest.mark.parametrize(("clients", "prefix"), [(7, 28), (8, 27), (15, 27), (16, 26)])
+def test_clients_count_too(clients: int, prefix: int) -> None:
+    described = [service(f"c{index}", links=(link("s"),)) for index in range(clients)]
+    [found] = plan(*described, service("s", zone=Zone.DATA), zones={Zone.DATA: DATA}).networks
+    assert found.subnet.prefixlen == prefix
+    # The last address is the broadcast's.
+    assert found.client_range.num_addresses - 1 >= clients
+
+
+def test_networks_of_different_sizes_fill_a_range() -> None:
+    large = [service("l", zone=Zone.DATA, replicas=20), service("k", links=(link("l"),))]
+    found = plan(*pairs(12), *large, zones={Zone.DATA: DATA})
+    subnets = [one.subnet for one in found.networks]
+    assert len(subnets) == 13
+    assert found.problems == ()
+    assert not any(a.overlaps(b) for a in subnets for b in subnets if a is not b)
+
+
+@pytest.mark.parametrize(
+    ("count", "range_", "expected"),
+    [
+        (16, "172.22.0.0/24", None),
+        (17, "172.22.0.0/24", ("fits 16 networks, and the zone needs 17 (272 addresses)", 23)),
+        (3, "172.22.0.0/27", ("fits 2 networks, and the zone needs 3 (48 addresses)", 26)),
+    ],
+)
+def test_a_range_that_is_too_small(
+    count: int, range_: str, expected: tuple[str, int] | None
+) -> None:
+    found = plan(*pairs(count), zones={Zone.DATA: IPv4Network(range_)})
+    problems = [(one.path, one.message, one.fix) for one in found.problems]
+    assert problems == (
+        [
+            (
+                "strata:network.zones.data",
+                f"{range_} {expected[0]}",
+                f"use a /{expected[1]} or larger",
+            )
+        ]
+        if expected
+        else []
+    )
+
+
+def test_a_network_larger_than_the_range() -> None:
+    found = plan(*pairs(1, replicas=20), zones={Zone.DATA: IPv4Network("172.22.0.0/28")})
+    [problem] = found.problems
+    assert "fits 0 networks, and the zone needs 1 (64 addresses)" in problem.message
+
+
+@pytest.mark.parametrize("zones", [{}, {Zone.DATA: DATA}])
+def test_a_network_that_exists_keeps_its_subnet(zones: Mapping[Zone, IPv4Network]) -> None:
+    """In a full range, a new network would otherwise move others."""
+    before = {one.name: one.subnet for one in plan(*pairs(12), zones=zones).networks}
+    after = plan(*pairs(16), zones=zones, present=before)
+    assert {one.name: one.subnet for one in after.networks}.items() >= before.items()
+    assert after.problems == ()
+
+
+def test_a_new_network_avoids_one_that_is_about_to_be_deleted() -> None:
+    zones = {Zone.DATA: DATA}
+    [new] = plan(*pairs(1), zones=zones).networks
+    present = {"p-dev-old": new.subnet}
+    [moved] = plan(*pairs(1), zones=zones, present=present).networks
+    assert not moved.subnet.overlaps(new.subnet)
+
+
+def test_ranges_overlap_neither_each_other_nor_that_of_the_stack() -> None:
+    zones = {
+        Zone.DATA: DATA,
+        Zone.BACKEND: IPv4Network("172.22.0.128/25"),
+        Zone.COMPUTE: IPv4Network("10.200.7.0/24"),
+    }
+    found = Addresses(stack=RANGE, zones=zones).problems()
+    assert [f"{one.path}: {one.message}" for one in found] == [
+        "strata:network.zones.backend: 172.22.0.128/25 overlaps 172.22.0.0/24 of"
+        " strata:network.zones.data",
+        "strata:network.zones.compute: 10.200.7.0/24 overlaps 10.200.0.0/16 of strata:network.range",
     ]

@@ -5,7 +5,8 @@ from strata.config import ImageSource, Settings, read_seed
 from strata.errors import raise_problems
 from strata.images.choose import choose
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.docker import host, networks, unsupported
+from strata.platforms.docker import host, unsupported
+from strata.platforms.docker.addresses import Addresses, default_range
 from strata.platforms.docker.files import FileVolumes
 from strata.platforms.docker.hooks import hooks
 from strata.platforms.docker.images import ImageResolver
@@ -32,6 +33,8 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
         hooks=hooks(client, names, files.files),
         files=files,
         secrets=secrets,
-        addresses=settings.network.range or networks.default_range(stack),
+        addresses=Addresses(
+            stack=settings.network.range or default_range(stack), zones=settings.network.zones
+        ),
         reserved_memory_mib=settings.host.reserved_memory_mib,
     )

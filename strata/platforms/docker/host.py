@@ -4,21 +4,25 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
 from strata import docker_engine
 from strata.model import Capacity, Problem, Workload
 from strata.platforms.docker import observed
+from strata.platforms.docker.addresses import Addresses
 from strata.platforms.docker.names import STACK, ResourceNames
 from strata.platforms.docker.observed import DataVolume, ObservedContainer
 
 MIB = 1024 * 1024
 DISK_FREE_MINIMUM_MIB = 1024
 """With less, an update would fail half way: PostgreSQL alone writes 64 MiB when it starts."""
+
+ROUTES = Path("/proc/net/route")
 
 CPU_MINIMUM = 0.01
 """Docker's minimum: "Range of CPUs is from 0.01 to" the host's."""
@@ -43,6 +47,8 @@ class Host:
     """Facts of a Docker host. `gpus` and `disk_free_mib` are None if they are unknown (a remote
     engine). `gpus` doesn't include GPUs in MIG mode; `mig_slices` are their slices.
     `own_containers` are this stack's containers, by id; `own_data` are its volumes with data.
+    `own_subnets` are those of its networks, by name; `foreign_subnets` those of other networks of the
+    engine, and `interfaces` the subnets of the host's own network interfaces, with their names.
     `volume_folders`: of every volume of the engine, see `observed.volume_folders`. `owner` and `system`
     are those that the stack has now. `is_local`: the engine is on this machine."""
 
@@ -55,6 +61,8 @@ class Host:
     root_folder: str
     cgroup_version: int
     foreign_subnets: Mapping[str, IPv4Network]
+    own_subnets: Mapping[str, IPv4Network]
+    interfaces: Mapping[IPv4Network, str]
     own_containers: Mapping[str, ObservedContainer]
     own_data: tuple[DataVolume, ...]
     volume_folders: Mapping[str, str | None]
@@ -72,7 +80,7 @@ class Host:
             gpus=None if self.gpus is None else len(self.gpus) + len(self.mig_slices),
         )
 
-    def problems(self, workloads: Sequence[Workload], addresses: IPv4Network) -> Iterator[Problem]:
+    def problems(self, workloads: Sequence[Workload], addresses: Addresses) -> Iterator[Problem]:
         """Why the stack can't run on the host."""
         yield from self._identity_problems()
         if self.disk_free_mib is not None and self.disk_free_mib < DISK_FREE_MINIMUM_MIB:
@@ -82,13 +90,7 @@ class Host:
                 f" {DISK_FREE_MINIMUM_MIB} MiB are required",
                 "free disk space: see `docker system df` and `docker image prune`",
             )
-        for name, subnet in self.foreign_subnets.items():
-            if subnet.overlaps(addresses):
-                yield Problem(
-                    "strata:network.range",
-                    f"{addresses} overlaps {subnet} of the Docker network {name}",
-                    "set another private /16, or remove that network",
-                )
+        yield from self._address_problems(addresses)
         own_ports = frozenset[int]().union(
             *(container.published_ports for container in self.own_containers.values())
         )
@@ -97,6 +99,25 @@ class Host:
             for port in workload.ports:
                 if port.published and port.published not in own_ports:
                     yield from _port_problems(workload, port.published)
+
+    def _address_problems(self, addresses: Addresses) -> Iterator[Problem]:
+        for path, range_ in addresses.ranges:
+            for name, subnet in self.foreign_subnets.items():
+                if subnet.overlaps(range_):
+                    yield Problem(
+                        path,
+                        f"{range_} overlaps {subnet} of the Docker network {name}",
+                        "set another private range, or remove that network",
+                    )
+        # The default range is one of many, so that it is rarely in use.
+        for zone, range_ in addresses.zones.items():
+            for subnet, name in self.interfaces.items():
+                if subnet.overlaps(range_):
+                    yield Problem(
+                        f"strata:network.zones.{zone}",
+                        f"{range_} overlaps {subnet}, which the host's interface {name} is on",
+                        "set another private range",
+                    )
 
     def _identity_problems(self) -> Iterator[Problem]:
         """Rejects to run with the containers or the data of another checkout, seed or system."""
@@ -158,6 +179,7 @@ def discover(client: Any, names: ResourceNames) -> Host:
     info = client.info()
     has_gpu_runtime = _has_gpu_runtime(info)
     gpus, slices = _gpus() if has_gpu_runtime else ((), ())
+    subnets = _subnets(client, names.stack)
     return Host(
         memory_mib=info["MemTotal"] // MIB,
         cpu=float(info["NCPU"]),
@@ -168,7 +190,9 @@ def discover(client: Any, names: ResourceNames) -> Host:
         root_folder=info["DockerRootDir"],
         # An engine that doesn't say so is older than its support of version 2.
         cgroup_version=int(info.get("CgroupVersion") or 1),
-        foreign_subnets=_foreign_subnets(client, names.stack),
+        foreign_subnets={name: subnet for (name, is_own), subnet in subnets.items() if not is_own},
+        own_subnets={name: subnet for (name, is_own), subnet in subnets.items() if is_own},
+        interfaces=_interfaces(set(subnets.values())) if docker_engine.is_local() else {},
         own_containers=observed.containers(client, names),
         own_data=observed.data_volumes(client, names),
         volume_folders=observed.volume_folders(client),
@@ -244,14 +268,38 @@ def _disk_free_mib(root: Path) -> int | None:
         return None
 
 
-def _foreign_subnets(client: Any, stack: str) -> dict[str, IPv4Network]:
+def _subnets(client: Any, stack: str) -> dict[tuple[str, bool], IPv4Network]:
+    """The subnets of the engine's networks, by name and by whether the network is this stack's."""
     subnets = {}
     for network in client.api.networks():
-        if (network.get("Labels") or {}).get(STACK) == stack:
-            continue
+        is_own = (network.get("Labels") or {}).get(STACK) == stack
         for block in (network.get("IPAM") or {}).get("Config") or ():
             try:
-                subnets[network["Name"]] = IPv4Network(block["Subnet"])
+                subnets[network["Name"], is_own] = IPv4Network(block["Subnet"])
             except (KeyError, ValueError):  # IPv6, or no subnet.
                 continue
     return subnets
+
+
+def _interfaces(networks: Collection[IPv4Network]) -> dict[IPv4Network, str]:
+    """The interfaces of the host by their subnets, without those of Docker's networks."""
+    try:
+        routes = ROUTES.read_text()
+    except OSError:  # Not Linux.
+        return {}
+    return {subnet: name for subnet, name in connected(routes).items() if subnet not in networks}
+
+
+def connected(routes: str) -> dict[IPv4Network, str]:
+    """The interfaces in a table of routes by the subnets that need no gateway. proc(5): addresses are
+    hexadecimal, in the byte order of the host."""
+    found = {}
+    for line in routes.splitlines()[1:]:
+        name, destination, gateway, _, _, _, _, mask, *_ = line.split()
+        if int(gateway, 16) == 0 and int(mask, 16) != 0:
+            found[IPv4Network((_address(destination), str(_address(mask))))] = name
+    return found
+
+
+def _address(text: str) -> IPv4Address:
+    return IPv4Address(int(text, 16).to_bytes(4, sys.byteorder))

@@ -18,24 +18,10 @@ from strata.platforms.docker.names import ResourceNames
 # Nothing below these is for a service's data: system folders of the Filesystem Hierarchy Standard 3.0.
 SYSTEM_FOLDERS = [
     PurePosixPath(f"/{name}")
-    for name in [
-        "bin",
-        "boot",
-        "dev",
-        "etc",
-        "lib",
-        "lib32",
-        "lib64",
-        "proc",
-        "root",
-        "run",
-        "sbin",
-        "sys",
-        "usr",
-        "var/cache",
-        "var/log",
-        "var/spool",
-    ]
+    for name in (
+        *("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "root", "run", "sbin"),
+        *("sys", "usr", "var/cache", "var/log", "var/spool"),
+    )
 ]
 # Others use these themselves, so they can't get an owner of their own; a folder below them can.
 SHARED_FOLDERS = [

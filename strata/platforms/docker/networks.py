@@ -7,16 +7,15 @@ listens on every address gets a separate network with the server, which it share
 it is linked to in both directions, on each of those ports: the nodes of a cluster.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
+from types import MappingProxyType
 
-from strata.model import Link, Problem, Workload, Zone
+from strata.model import Link, Problem, Workload
+from strata.platforms.docker.addresses import NETWORK_PREFIX, ZONE_PREFIX, Addresses, Pool
 
-ZONE_PREFIX = 19  # A /16 has eight: one per zone, and one for external networks.
-NETWORK_PREFIX = 26
 # Addresses of a /26: .1 is the bridge, the plan assigns .2 to .31 to servers, and Docker assigns the
 # upper half to clients, so that a client never takes the address of a server that restarts.
 SERVERS_MAXIMUM = 30
@@ -102,33 +101,36 @@ class NetworkPlan:
         )
 
 
-def default_range(stack: str) -> IPv4Network:
-    """A /16 of 10.128.0.0/9, derived from the stack's name."""
-    slot = hashlib.sha256(stack.encode()).digest()[0] % 128
-    return IPv4Network((f"10.{128 + slot}.0.0", 16))
-
-
 def plan(
-    workloads: Sequence[Workload], links: Sequence[Link], prefix: str, addresses: IPv4Network
+    workloads: Sequence[Workload],
+    links: Sequence[Link],
+    prefix: str,
+    addresses: Addresses,
+    present: Mapping[str, IPv4Network] = MappingProxyType({}),
 ) -> NetworkPlan:
-    """The networks of a stack. `prefix`: of every name. `addresses`: the range of all subnets."""
+    """The networks of a stack. `prefix`: of every name. `present`: those that the engine has, which
+    keep their subnets where they can."""
     by_name = {workload.name: workload for workload in workloads}
-    zones = list(addresses.subnets(new_prefix=ZONE_PREFIX))
     demands = sorted(
         [*_internal(by_name, links, prefix), *_external(workloads, prefix)],
         key=lambda demand: demand.name,
     )
-    taken: set[IPv4Network] = set()
-    networks: list[PlannedNetwork] = []
-    problems: list[Problem] = []
+    by_pool: dict[Pool, list[NetworkDemand]] = defaultdict(list)
     for demand in demands:
-        zone = 0 if demand.is_external else 1 + list(Zone).index(by_name[demand.server].zone)
-        subnet = _subnet(zones[zone], demand.name, taken)
-        if subnet is None:
-            problems.append(_full_zone(demand, by_name[demand.server]))
-            continue
-        networks.append(PlannedNetwork(**vars(demand), subnet=subnet))
-        problems.extend(_size_problems(demand, by_name))
+        by_pool[addresses.pool(by_name[demand.server].zone, demand.is_external)].append(demand)
+    networks: list[PlannedNetwork] = []
+    problems = [problem for demand in demands for problem in _size_problems(demand, by_name)]
+    for pool, members in by_pool.items():
+        prefixes = {one.name: pool.prefix(_halves(one, by_name)) for one in members}
+        subnets = pool.assign(prefixes, present)
+        if pool.zone and len(subnets) < len(members):
+            problems.append(pool.too_small(prefixes))
+        for demand in members:
+            if subnet := subnets.get(demand.name):
+                networks.append(PlannedNetwork(**vars(demand), subnet=subnet))
+            elif not pool.zone:
+                problems.append(_full_zone(demand, by_name[demand.server]))
+    networks.sort(key=lambda network: network.name)
     return NetworkPlan(networks=tuple(networks), problems=tuple(problems))
 
 
@@ -185,20 +187,6 @@ def _external(workloads: Sequence[Workload], prefix: str) -> Iterator[NetworkDem
             )
 
 
-def _subnet(zone: IPv4Network, name: str, taken: set[IPv4Network]) -> IPv4Network | None:
-    # The name determines the slot, so that a new link doesn't move other networks (a new subnet
-    # replaces every container on the network).
-    slots = 2 ** (NETWORK_PREFIX - ZONE_PREFIX)
-    first = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
-    for step in range(slots):
-        offset = (first + step) % slots * 2 ** (32 - NETWORK_PREFIX)
-        subnet = IPv4Network((int(zone.network_address) + offset, NETWORK_PREFIX))
-        if subnet not in taken:
-            taken.add(subnet)
-            return subnet
-    return None
-
-
 def _full_zone(demand: NetworkDemand, server: Workload) -> Problem:
     where, fix = (
         ("of published ports and egress", "publish fewer services, or give fewer of them egress")
@@ -216,13 +204,18 @@ def _full_zone(demand: NetworkDemand, server: Workload) -> Problem:
     )
 
 
-def _size_problems(demand: NetworkDemand, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
-    servers = workloads[demand.server].replicas
+def _halves(demand: NetworkDemand, workloads: Mapping[str, Workload]) -> tuple[int, int]:
+    """How many servers and how many containers of clients are on a network."""
     clients = sum(
         workloads[name].replicas * (2 if workloads[name].prepare else 1)
         for name in demand.clients
         if name != demand.server
     )
+    return workloads[demand.server].replicas, clients
+
+
+def _size_problems(demand: NetworkDemand, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
+    servers, clients = _halves(demand, workloads)
     if servers > SERVERS_MAXIMUM or clients > CLIENTS_MAXIMUM:
         yield Problem(
             workloads[demand.server].path,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 from typing import Any
 
 import pulumi
@@ -13,6 +12,7 @@ from strata.model.overrides import DEBUGGER
 from strata.model.secrets import DerivedSecrets
 from strata.platforms import outputs
 from strata.platforms.docker import development, gpu, host_folders, networks, unsupported
+from strata.platforms.docker.addresses import Addresses
 from strata.platforms.docker.deployer import Deployer
 from strata.platforms.docker.files import FileVolumes
 from strata.platforms.docker.hooks import Hooks
@@ -42,7 +42,7 @@ class DockerPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class DockerPlatform:
-    """One Docker engine and the facts of its host. `addresses`: the range of the networks."""
+    """One Docker engine and the facts of its host. `addresses`: the ranges of the networks."""
 
     client: Any
     names: ResourceNames
@@ -51,13 +51,17 @@ class DockerPlatform:
     hooks: Hooks
     files: FileVolumes
     secrets: DerivedSecrets
-    addresses: IPv4Network
+    addresses: Addresses
     reserved_memory_mib: int | None = None
 
     def plan(self, composition: Composition) -> DockerPlan:
         workloads = composition.workloads
         network_plan = networks.plan(
-            workloads, composition.links, self.names.prefix, self.addresses
+            workloads,
+            composition.links,
+            self.names.prefix,
+            self.addresses,
+            self.host.own_subnets,
         )
         gpus = gpu.decide(workloads, self.host)
         budget = Budget.of(
@@ -82,6 +86,7 @@ class DockerPlatform:
                 *host_folders.problems(
                     workloads, composition.overrides.services, self.names, self.host
                 ),
+                *self.addresses.problems(),
                 *network_plan.problems,
                 *gpus.problems,
                 *budget.problems(workloads),
