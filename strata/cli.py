@@ -176,6 +176,38 @@ def import_compose(
     console.info(f"\nwrote {output}; next: pulumi config set strata:system {output.stem}")
 
 
+@images.command("prune")
+def prune_images(
+    older_than: Annotated[
+        str, typer.Option(help="The age of images to remove: 12h, 7d, or a time (UTC).")
+    ] = "7d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the images.")] = False,
+) -> None:
+    """Remove old images of this clone that no container uses and no stack needs."""
+    from datetime import UTC, datetime
+
+    from strata import docker_engine
+    from strata.images import prune
+    from strata.ops.logs import since
+
+    now = datetime.now(UTC)
+    before = since(older_than, now, "--older-than")
+    client = docker_engine.connect()
+    with docker_engine.errors("images: Docker failed"):
+        done = []
+        for image in prune.old_images(client, before):
+            if dry_run or prune.remove(client, image):
+                done.append(image)
+                age = f"{(now - image.created).days} days old"
+                size = f"{image.size_bytes / console.MB:.1f} MB"
+                console.info(f"  {', '.join(image.targets):<40}  {size:>9}  {age}")
+    size_bytes = sum(image.size_bytes for image in done)
+    console.info(
+        f"images: {len(done)} {'would be removed' if dry_run else 'removed'},"
+        f" {size_bytes / console.MB:.1f} MB with the layers that other images share"
+    )
+
+
 @app.command()
 def backup(folder: Folder, stack: StackOption = "dev") -> None:
     """Back up the volumes with data. Stops each service while its volumes are read."""

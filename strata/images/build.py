@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from strata import docker_engine
 from strata.errors import DockerError, ImageError
 from strata.images import catalogue, content, host, root
-from strata.images.engine import LABEL_IMAGE, present
+from strata.images.engine import LABEL_CLONE, LABEL_IMAGE, clone, present
 from strata.images.log import Tail
 from strata.images.source import Source, parent_reference, resolve, root_reference
 
@@ -199,7 +199,7 @@ def _build(step: Step, source: Source, report: Callable[[str], None]) -> None:
         rm=True,
         forcerm=True,
         tag=step.reference,
-        labels={LABEL_IMAGE: step.name},
+        labels={LABEL_IMAGE: step.name, LABEL_CLONE: clone()},
         buildargs={**({"PARENT": parent} if parent else {}), **host.proxies()},
         network_mode=host.network_mode(),
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from strata.folders import CHECKOUT
 from strata.images import catalogue
 from strata.images.source import Source, resolve
 
@@ -13,6 +16,15 @@ if TYPE_CHECKING:
 
 LABEL_IMAGE = "strata.image"
 LABEL_STAGE = "strata.build"
+LABEL_CLONE = "strata.clone"
+"""Which clone, or project of an installed package, built an image: see `clone`."""
+
+
+def clone() -> str:
+    """Identifies this clone by 12 hexadecimal digits of its path, which they don't reveal: an image may
+    be pushed. An installed package has the current folder, from which Pulumi runs a program."""
+    path = CHECKOUT or Path.cwd()
+    return hashlib.sha256(f"strata clone {path}".encode()).hexdigest()[:12]
 
 
 def present(client: docker.DockerClient) -> dict[str, int]:

@@ -120,16 +120,16 @@ def lines(source: str, frames: Iterable[bytes]) -> Iterator[Line]:
         yield begun
 
 
-def since(text: str, now: datetime) -> datetime:
+def since(text: str, now: datetime, option: str = "--since") -> datetime:
     """A time (ISO 8601; in UTC unless it names a zone) or a duration before now, such as 90s, 10m, 2h or
-    1d. Raises `InvalidStackError` for anything else."""
+    1d. Raises `InvalidStackError` for anything else, with the name of the `option`."""
     if duration := DURATION.fullmatch(text):
         return now - timedelta(**{UNITS[duration[2]]: int(duration[1])})
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         fix = "use a duration such as 90s, 10m, 2h or 1d, or a time such as 2026-01-31T12:00:00"
-        raise InvalidStackError([Problem("--since", f"{text!r} is no time", fix)]) from None
+        raise InvalidStackError([Problem(option, f"{text!r} is not a time", fix)]) from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 

@@ -445,7 +445,12 @@ docker exec strata-dev-web-1 python3 -m apps.project88.reindex
         Row(
             112,
             112,
-            note="Strata deletes no image: run `docker image prune --all --filter until=168h` from cron.",
+            (
+                Source("strata/images/prune.py", "def old_images"),
+                Source("tests/docker/test_prune.py", "def test_old_images_are_removed"),
+            ),
+            "`strata images prune --older-than 168h`, run by cron as the operations page shows. It removes only"
+            " images that Strata built for this clone and that neither a container nor a stack needs.",
         ),
         Row(
             117,

@@ -39,5 +39,5 @@ def test_since_when(text: str, time: datetime) -> None:
 
 @pytest.mark.parametrize("text", ["", "10", "1w", "yesterday"])
 def test_what_is_no_time(text: str) -> None:
-    with pytest.raises(InvalidStackError, match="is no time"):
+    with pytest.raises(InvalidStackError, match="is not a time"):
         since(text, NOW)
