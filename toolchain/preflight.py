@@ -172,7 +172,8 @@ def missing_in_docker(
         existing = set(ids(address.removeprefix("unix://"), name))
     except (OSError, http.client.HTTPException, ValueError):
         return []
-    return [each for each in resources if each["id"] not in existing]
+    # Pulumi is about to delete a replaced one.
+    return [each for each in resources if each["id"] not in existing and not each.get("delete")]
 
 
 def ids(path: str, stack: str) -> Iterator[str]:

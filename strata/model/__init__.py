@@ -49,6 +49,7 @@ from strata.model.text import Text as Text
 from strata.model.text import is_secret as is_secret
 from strata.model.text import render as render
 from strata.model.text import render_file as render_file
+from strata.model.workload import MIN_READY_SECONDS as MIN_READY_SECONDS
 from strata.model.workload import TMP as TMP
 from strata.model.workload import ApiAccess as ApiAccess
 from strata.model.workload import Capability as Capability

@@ -203,6 +203,12 @@ DEFAULT_ULIMITS = (
 )
 
 
+MIN_READY_SECONDS = 10
+"""How long an update waits after a replica is healthy before it stops the next one: clients that look up
+the name seldom must know the new address (the gateway does after 2 s). The `delay` of rolling updates in
+docs/systems/documents/jimbot.md; on Kubernetes, `minReadySeconds`."""
+
+
 class Restart(StrEnum):
     ALWAYS = "always"
     UNLESS_STOPPED = "unless-stopped"

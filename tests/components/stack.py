@@ -44,6 +44,10 @@ HOST = Host(
     interfaces={},
     own_containers={
         "gateway": ObservedContainer(
+            name="strata-test-published-1",
+            created=0,
+            revision="",
+            joins_when_healthy=False,
             state="running",
             is_unhealthy=False,
             networks=frozenset(),
@@ -115,6 +119,9 @@ class Recorded(Mocks):
     retained: set[str] = field(default_factory=set)
     """What stays when Pulumi deletes it."""
 
+    start_first: set[str] = field(default_factory=set)
+    """What Pulumi creates before it deletes what it replaces."""
+
     replacement_triggers: dict[str, Any] = field(default_factory=dict)
     """What replaces a resource when it changes, besides its inputs."""
 
@@ -163,6 +170,8 @@ class _Monitor(MockMonitor):
             recorded.dependencies[request.name] = frozenset(map(_name, request.dependencies))
             if request.retainOnDelete:
                 recorded.retained.add(request.name)
+            if request.deleteBeforeReplaceDefined and not request.deleteBeforeReplace:
+                recorded.start_first.add(request.name)
             recorded.as_sent[request.name] = MessageToDict(request.object)
             recorded.replacement_triggers[request.name] = (
                 MessageToDict(request.replacement_trigger),

@@ -437,10 +437,13 @@ docker exec strata-dev-web-1 python3 -m apps.project88.reindex
             111,
             (
                 Kubernetes("Deployment web", "spec.strategy.rollingUpdate.maxSurge", 1),
-                Docker("web-1", "mustRun", True),
+                Source(
+                    "tests/docker/test_rollout.py",
+                    "def test_an_update_of_all_replicas_fails_no_request",
+                ),
             ),
-            "On EKS, a new pod is healthy before an old one stops. On Docker, replicas are replaced one"
-            " at a time, and `up` waits until each is healthy.",
+            "On both platforms, replicas are replaced one at a time, and a new one is healthy before an"
+            " old one stops.",
         ),
         Row(
             112,

@@ -140,11 +140,13 @@ SERVICE = (
     Row(
         field="Service.replicas",
         docker="that many containers (`NAME-1`, `NAME-2`, ...), each with its own addresses; the name"
-        " resolves to all of them. Rejected above 1 with a published port, with a file that contains"
+        " resolves to all of them. An update replaces them one at a time, start first if there is memory"
+        " for one more, and 10 s apart. Rejected above 1 with a published port, with a file that contains"
         " a `Listen`, or with a volume that isn't a cache unless the service is `stateful`",
         kubernetes="`replicas`; above 1 also a PodDisruptionBudget (`maxUnavailable: 1`) and a"
-        " spread over zones and nodes. Rejected above 1 with a volume that isn't a cache, unless the"
-        " service is `stateful`",
+        " spread over zones and nodes. An update adds a pod before it removes one, 10 s later"
+        " (`minReadySeconds`). Rejected above 1 with a volume that isn't a cache, unless the service is"
+        " `stateful`",
         on=("app",),
         checks=(
             Check(

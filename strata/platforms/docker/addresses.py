@@ -17,7 +17,7 @@ from strata.model import Zone
 ZONE_PREFIX = 19  # A /16 has eight: one per zone, and one for external networks.
 NETWORK_PREFIX = 26
 SMALLEST_PREFIX = 28
-"""The smallest network in a zone's own range: 6 servers and 7 clients."""
+"""The smallest network in a zone's own range: 6 addresses of servers and 7 of clients."""
 SETTING = "strata:network.zones"
 
 
@@ -29,7 +29,7 @@ class Pool:
     zone: Zone | None = None
 
     def prefix(self, members: tuple[int, int]) -> int:
-        """The prefix of a network with so many servers and clients."""
+        """The prefix of a network with so many addresses of servers and of clients."""
         if self.zone is None:
             return NETWORK_PREFIX
         servers, clients = members

@@ -115,7 +115,7 @@ def tmpfs(workload: Workload) -> dict[str, str]:
 
 
 def connections(
-    workload: Workload, host: str, replica: int, plan: NetworkPlan
+    workload: Workload, host: str, replica: int, slot: int, plan: NetworkPlan
 ) -> tuple[Connection, ...]:
     """The networks of a replica. `host`: its host name."""
     name = workload.name
@@ -125,7 +125,7 @@ def connections(
     return tuple(
         Connection(
             network=network.name,
-            address=network.address(replica) if network.server == name else None,
+            address=network.address(replica, slot) if network.server == name else None,
             aliases=aliases if network.server == name and network.clients else (),
         )
         for network in plan.of(name)

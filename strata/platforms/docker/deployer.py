@@ -17,8 +17,18 @@ from strata.platforms.docker.gpu import DeviceIds
 from strata.platforms.docker.hooks import Hooks
 from strata.platforms.docker.host import Host
 from strata.platforms.docker.images import ImageResolver
-from strata.platforms.docker.names import IN_MEMORY, KIND, PREPARE, ResourceNames
+from strata.platforms.docker.names import (
+    HEALTHY,
+    IN_MEMORY,
+    JOINS,
+    KIND,
+    PREPARE,
+    REVISION,
+    ResourceNames,
+)
+from strata.platforms.docker.networks import Connection
 from strata.platforms.docker.observed import repairs
+from strata.platforms.docker.rollout import Handover, Placement, can_overlap, place
 from strata.platforms.docker.waiters import HealthWaiter, JobWaiter, NotReadyError
 from strata.platforms.failure import fail
 from strata.platforms.gpu import GpuDecision
@@ -42,10 +52,12 @@ class Deployer:
     hooks: Hooks
     files: FileVolumes
     health: HealthWaiter
+    handover: Handover
     job_waiter: JobWaiter
     components: Mapping[str, pulumi.Resource]
     network_plan: networks.NetworkPlan
     gpus: GpuDecision[tuple[DeviceIds, ...]]
+    start_first: frozenset[str]
     host: Host
     development: Mapping[str, Development]
     in_memory: Mapping[str, Mapping[str, int]]
@@ -61,31 +73,43 @@ class Deployer:
         volumes = self._volumes(workloads)
         digests = {name: self.images.digest(image) for name, image in images.items()}
         for workload in workloads:
-            file_mounts = self.files.create(
+            files = self.files.create(
                 workload, self._context(workload, 0), self.components[workload.name]
             )
             developed = self.development.get(workload.name)
+            revision = self._revision(workload, digests[workload.name], files.volumes)
             for replica in range(workload.replicas):
                 host_name = self.names.replica(workload, replica)
+                placement = place(
+                    workload,
+                    replica,
+                    self.names,
+                    self.host.own_containers,
+                    revision=revision,
+                    start_first=workload.name in self.start_first,
+                )
+                connections = containers.connections(
+                    workload, host_name, replica, placement.slot, self.network_plan
+                )
                 spec = ContainerSpec(
                     workload=workload,
-                    name=self.names.container(workload, replica),
+                    name=self.names.container(workload, replica, placement.slot),
                     host_name=host_name,
                     image=digests[workload.name],
                     restarts_unhealthy=not (developed and developed.debugger),
                     entry_point=developed.program if developed else (),
                     # It's part of the program.
                     command=() if developed else workload.command,
-                    context=self._context(workload, replica),
+                    context=self._context(workload, replica, placement.slot),
                     devices=self.gpus.granted[workload.name][replica]
                     if workload.name in self.gpus.granted
                     else None,
-                    connections=containers.connections(
-                        workload, host_name, replica, self.network_plan
-                    ),
+                    connections=[replace(each, aliases=()) for each in connections]
+                    if placement.joins_when_healthy
+                    else connections,
                     networks=bridges,
                     mounts=[
-                        *file_mounts,
+                        *files.mounts,
                         *containers.host_mounts(workload, self.host),
                         *(developed.mounts if developed else ()),
                     ],
@@ -93,11 +117,16 @@ class Deployer:
                         **self.names.labels_of(workload),
                         **(developed.labels if developed else {}),
                         **self._in_memory(workload),
+                        **({REVISION: revision} if revision else {}),
+                        **({JOINS: HEALTHY} if placement.joins_when_healthy else {}),
                     },
                     peers=self._peers(workload),
                 )
                 # No input refers to the servers.
                 before: Dependencies = [*self._awaited(workload)]
+                if replica > 0 and not workload.stateful:
+                    # An update that breaks a replica leaves the next one alone.
+                    before.append(self.ready[workload.name][-1])
                 if isinstance(workload, Job):
                     self._job(workload, spec, before)
                 elif isinstance(workload, Service):
@@ -110,12 +139,14 @@ class Deployer:
                         for volume in workload.volumes
                     ]
                     spec = replace(spec, mounts=[*mounts, *spec.mounts])
-                    self._service(workload, spec, before)
+                    self._service(workload, spec, placement, connections, before)
 
     def _service(
         self,
         service: Service,
         spec: ContainerSpec,
+        placement: Placement,
+        connections: Sequence[Connection],
         depends_on: Dependencies,
     ) -> None:
         prepared = ""
@@ -123,7 +154,7 @@ class Deployer:
             context = prepare_context(spec.context)
             prepare = replace(
                 spec,
-                name=f"{spec.name}-{PREPARE}",
+                name=f"{self.names.prefix}-{spec.host_name}-{PREPARE}",
                 entry_point=(),
                 command=service.prepare,
                 context=context,
@@ -144,14 +175,22 @@ class Deployer:
             depends_on,
             # Docker can pin a running container to cores, but can't unpin it.
             replace_on_changes=["cpuSet"],
+            start_first=placement.start_first,
             prepared=prepared,
         )
         test = containers.health_test(service.probe)
         gate = self._gate(
             container,
             spec,
-            lambda identifier: self.health.wait(
-                identifier, spec.name, service.probe, test, spec.connections
+            lambda identifier: self.handover.wait(
+                identifier,
+                spec.name,
+                service,
+                placement,
+                connections,
+                lambda: self.health.wait(
+                    identifier, spec.name, service.probe, test, spec.connections
+                ),
             ),
             keeps_running=True,
         )
@@ -228,6 +267,7 @@ class Deployer:
         depends_on: Dependencies,
         *,
         replace_on_changes: list[str],
+        start_first: bool = False,
         prepared: str = "",
     ) -> docker.Container:
         # The provider keeps the old command when a command is removed.
@@ -240,7 +280,7 @@ class Deployer:
             opts=pulumi.ResourceOptions(
                 parent=self.components[spec.workload.name],
                 depends_on=depends_on,
-                delete_before_replace=True,
+                delete_before_replace=not start_first,
                 replace_on_changes=replace_on_changes,
                 replacement_trigger=f"{trigger}{prepared}",
                 hooks=self.hooks.container,
@@ -263,9 +303,27 @@ class Deployer:
         volumes = self.in_memory.get(workload.name)
         return {IN_MEMORY: ",".join(volumes)} if volumes else {}
 
-    def _context(self, workload: Workload, replica: int) -> RenderContext:
+    def _revision(self, workload: Workload, image: pulumi.Input[str], files: Sequence[str]) -> str:
+        """The fingerprint of what replaces a container of a service: its image, command, environment
+        and files. Empty if two containers of a replica can't run at the same time."""
+        has_gpu = workload.name in self.gpus.granted
+        if not can_overlap(workload, has_gpu):
+            return ""
+        context = self._context(workload, 0)
+        rendered = {name: render(text, context) for name, text in workload.environment.items()}
+        described = (
+            # Unknown in a preview before the first build.
+            image if isinstance(image, str) else None,
+            [render(text, context) for text in workload.command],
+            containers.environment(rendered, workload, has_gpu),
+            [render(text, context) for text in workload.prepare],
+            files,
+        )
+        return self.secrets.fingerprint(json.dumps(described))
+
+    def _context(self, workload: Workload, replica: int, slot: int = 0) -> RenderContext:
         return RenderContext(
-            addresses=lambda port: self.network_plan.addresses(workload, port, replica),
+            addresses=lambda port: self.network_plan.addresses(workload, port, replica, slot),
             secrets=self.secrets,
             # Docker has no search domains: a service's name is an alias on its networks.
             host_name=lambda service: service,

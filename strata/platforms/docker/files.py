@@ -33,6 +33,15 @@ class VolumeFile:
     mode: int
 
 
+@dataclass(frozen=True)
+class FileMounts:
+    """The mounts of a workload's file volumes. `volumes`: the names that are known before Pulumi
+    resolves anything."""
+
+    mounts: list[docker.ContainerMountArgs]
+    volumes: list[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileVolumes:
     """The file volumes of a stack. `files`: those of each volume, by its name and then theirs."""
@@ -43,8 +52,8 @@ class FileVolumes:
 
     def create(
         self, workload: Workload, context: RenderContext, parent: pulumi.Resource
-    ) -> list[docker.ContainerMountArgs]:
-        """Creates the volumes of a workload, one per folder. Returns its mounts."""
+    ) -> FileMounts:
+        """Creates the volumes of a workload, one per folder."""
         folders: dict[str, dict[str, tuple[pulumi.Input[str], int]]] = defaultdict(dict)
         for file in workload.files:
             path = PurePosixPath(file.path)
@@ -52,15 +61,17 @@ class FileVolumes:
                 render_file(file.content, context),
                 SECRET_MODE if is_secret(file.content) else MODE,
             )
-        return [
+        known: list[str] = []
+        mounts = [
             docker.ContainerMountArgs(
                 type="volume",
-                source=self._volume(workload, folder, files, parent).name,
+                source=self._volume(workload, folder, files, parent, known).name,
                 target=folder,
                 read_only=True,
             )
             for folder, files in sorted(folders.items())
         ]
+        return FileMounts(mounts, known)
 
     def _volume(
         self,
@@ -68,6 +79,7 @@ class FileVolumes:
         folder: str,
         files: Mapping[str, tuple[pulumi.Input[str], int]],
         parent: pulumi.Resource,
+        known: list[str],
     ) -> docker.Volume:
         contents = {name: content for name, (content, _) in files.items()}
         modes = {name: mode for name, (_, mode) in files.items()}
@@ -88,6 +100,7 @@ class FileVolumes:
         name: pulumi.Input[str]
         if isinstance(fingerprint, str):
             name = named(fingerprint, plain)
+            known.append(name)
         else:
             every = pulumi.Output.all(fingerprint, *contents.values())
             # The name reveals nothing about the content.

@@ -21,6 +21,11 @@ OWNER = "strata.owner"
 BACKUP = "strata.backup"
 CAPABILITY = "strata.capability."
 """The prefix of a label per added capability; its value is the reason."""
+REVISION = "strata.revision"
+"""The fingerprint of what a container was created from: see `rollout.py`."""
+JOINS = "strata.joins"
+"""When clients find a container by the service's name, if not from its start: see `rollout.py`."""
+HEALTHY = "healthy"
 FILE = "strata.file."
 """The prefix of a label per file in a volume; its value is the fingerprint of the content."""
 DEVELOPMENT = "strata.development"
@@ -29,6 +34,9 @@ IN_MEMORY = "strata.in-memory"
 """The volumes of a service that are in memory, separated by commas. Backups omit them."""
 HOST_MOUNT = "strata.host-mount."
 """The prefix of a label per mounted folder of the host; its value is the reason."""
+
+SLOTS = 2
+"""A container of each can run at the same time, so each has a name and addresses: see `rollout.py`."""
 
 
 def owner_of(seed: bytes) -> str:
@@ -57,9 +65,9 @@ class ResourceNames:
         """
         return workload.replica_name(replica)
 
-    def container(self, workload: Workload, replica: int) -> str:
+    def container(self, workload: Workload, replica: int, slot: int = 0) -> str:
         """The name of the container of a replica, as `docker ps` shows it."""
-        return f"{self.prefix}-{self.replica(workload, replica)}"
+        return f"{self.prefix}-{self.replica(workload, replica)}{'-b' if slot else ''}"
 
     def volume(self, workload: Workload, volume: str, replica: int = 0) -> str:
         """The name of a replica's volume. The number follows a '.', because the name of a volume can

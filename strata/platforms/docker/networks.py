@@ -15,10 +15,13 @@ from types import MappingProxyType
 
 from strata.model import Link, Problem, Workload
 from strata.platforms.docker.addresses import NETWORK_PREFIX, ZONE_PREFIX, Addresses, Pool
+from strata.platforms.docker.names import SLOTS
 
 # Addresses of a /26: .1 is the bridge, the plan assigns .2 to .31 to servers, and Docker assigns the
 # upper half to clients, so that a client never takes the address of a server that restarts.
 SERVERS_MAXIMUM = 30
+REPLICAS_MAXIMUM = SERVERS_MAXIMUM // SLOTS
+"""Of a service that isn't stateful: each replica has an address per slot."""
 CLIENTS_MAXIMUM = 30
 LOOPBACK = "127.0.0.1"
 
@@ -62,9 +65,11 @@ class PlannedNetwork(NetworkDemand):
     def client_range(self) -> IPv4Network:
         return list(self.subnet.subnets(prefixlen_diff=1))[1]
 
-    def address(self, replica: int) -> str:
+    def address(self, replica: int, slot: int = 0) -> str:
         """The address of a replica (from 0) of the server."""
-        return str(self.subnet[2 + replica])
+        # The lower half without the network's own address and the bridge.
+        room = self.subnet.num_addresses // 2 - 2
+        return str(self.subnet[2 + slot * (room // SLOTS) + replica])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,14 +92,16 @@ class NetworkPlan:
                 return tuple(network.address(replica) for replica in range(workload.replicas))
         return ()
 
-    def addresses(self, workload: Workload, port: str, replica: int) -> tuple[str, ...]:
+    def addresses(
+        self, workload: Workload, port: str, replica: int, slot: int = 0
+    ) -> tuple[str, ...]:
         """The addresses on which a replica listens on a port: loopback, and one per network of the
         port."""
         label = next((known.label for known in workload.ports if known.name == port), "")
         return (
             LOOPBACK,
             *(
-                network.address(replica)
+                network.address(replica, slot)
                 for network in self.networks
                 if network.server == workload.name and label in network.ports
             ),
@@ -205,21 +212,26 @@ def _full_zone(demand: NetworkDemand, server: Workload) -> Problem:
 
 
 def _halves(demand: NetworkDemand, workloads: Mapping[str, Workload]) -> tuple[int, int]:
-    """How many servers and how many containers of clients are on a network."""
+    """How many addresses servers need on a network, and how many containers of clients are on it."""
+    server = workloads[demand.server]
     clients = sum(
-        workloads[name].replicas * (2 if workloads[name].prepare else 1)
+        # An update runs one more.
+        (workloads[name].replicas + int(workloads[name].replicas > 1))
+        * (2 if workloads[name].prepare else 1)
         for name in demand.clients
         if name != demand.server
     )
-    return workloads[demand.server].replicas, clients
+    return server.replicas * (1 if server.stateful else SLOTS), clients
 
 
 def _size_problems(demand: NetworkDemand, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
+    server = workloads[demand.server]
     servers, clients = _halves(demand, workloads)
+    most = SERVERS_MAXIMUM if server.stateful else REPLICAS_MAXIMUM
     if servers > SERVERS_MAXIMUM or clients > CLIENTS_MAXIMUM:
         yield Problem(
-            workloads[demand.server].path,
-            f"has {servers} replicas and {clients} containers of clients; a Docker network has room"
-            f" for {SERVERS_MAXIMUM} and {CLIENTS_MAXIMUM}",
+            server.path,
+            f"has {server.replicas} replicas and {clients} containers of clients; a Docker network has room"
+            f" for {most} and {CLIENTS_MAXIMUM}",
             "use fewer replicas",
         )

@@ -4,7 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from strata.platforms.docker.names import BACKUP, OWNER, STACK, SYSTEM, ResourceNames
+from strata.platforms.docker.names import (
+    BACKUP,
+    HEALTHY,
+    JOINS,
+    OWNER,
+    REVISION,
+    STACK,
+    SYSTEM,
+    ResourceNames,
+)
 
 UNHEALTHY = "(unhealthy)"
 """How the engine marks a container in the status that a person reads: `Up 2 minutes (unhealthy)`."""
@@ -12,8 +21,13 @@ UNHEALTHY = "(unhealthy)"
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedContainer:
-    """A container of the stack. `state`: `running`, `exited`, `paused`, ..."""
+    """A container of the stack. `state`: `running`, `exited`, `paused`, ... `created`: in seconds since
+    1970."""
 
+    name: str
+    created: int
+    revision: str
+    joins_when_healthy: bool
     state: str
     is_unhealthy: bool
     networks: frozenset[str]
@@ -24,6 +38,10 @@ class ObservedContainer:
     def of(cls, listed: Mapping[str, Any]) -> "ObservedContainer":
         """Reads an entry of the engine's list of containers."""
         return cls(
+            name=listed["Names"][0].removeprefix("/"),
+            created=listed["Created"],
+            revision=listed["Labels"].get(REVISION, ""),
+            joins_when_healthy=listed["Labels"].get(JOINS) == HEALTHY,
             state=listed["State"],
             is_unhealthy=UNHEALTHY in listed["Status"],
             networks=frozenset(listed["NetworkSettings"]["Networks"]),

@@ -11,7 +11,14 @@ from strata.model import Budget, Composition, Kind, Port, Protocol, Service
 from strata.model.overrides import DEBUGGER
 from strata.model.secrets import DerivedSecrets
 from strata.platforms import outputs
-from strata.platforms.docker import development, gpu, host_folders, networks, unsupported
+from strata.platforms.docker import (
+    development,
+    gpu,
+    host_folders,
+    networks,
+    rollout,
+    unsupported,
+)
 from strata.platforms.docker.addresses import Addresses
 from strata.platforms.docker.deployer import Deployer
 from strata.platforms.docker.files import FileVolumes
@@ -28,7 +35,8 @@ from strata.platforms.images import check_images
 class DockerPlan:
     """What a stack becomes on one Docker engine.
 
-    `images`: by workload, the logical image that runs.
+    `images`: by workload, the logical image that runs. `start_first`: the services whose new replica
+    runs before the old one stops.
     """
 
     composition: Composition
@@ -37,6 +45,7 @@ class DockerPlan:
     budget: Budget
     images: Mapping[str, str]
     development: development.DevelopmentPlan
+    start_first: frozenset[str]
     problems: tuple[Problem, ...]
 
 
@@ -79,6 +88,7 @@ class DockerPlatform:
             budget=budget,
             images={**images, **developed.images},
             development=developed,
+            start_first=frozenset(rollout.start_first(workloads, budget)),
             problems=(
                 *unsupported.workload_problems(
                     workloads, composition.overrides.services, self.names
@@ -119,10 +129,12 @@ class DockerPlatform:
             hooks=self.hooks,
             files=self.files,
             health=HealthWaiter(self.client, self.host.own_containers),
+            handover=rollout.Handover(self.client),
             job_waiter=JobWaiter(self.client, self.host.own_containers),
             components=components,
             network_plan=plan.networks,
             gpus=plan.gpus,
+            start_first=plan.start_first,
             host=self.host,
             development=plan.development.services,
             in_memory=in_memory,

@@ -46,10 +46,11 @@ class NotReadyError(StrataError):
     """A container that the update waits for can't become ready."""
 
 
-class _Waiter:
+class Waiter:
     """Waits for containers of one engine. `client` is a `docker.DockerClient`."""
 
     def __init__(self, client: Any) -> None:
+        self._client = client
         self._api = client.api
 
     async def _inspect(self, container: str, name: str) -> dict[str, Any]:
@@ -86,6 +87,24 @@ class _Waiter:
             f"see `docker logs {name}`, fix the cause and run `pulumi up` again, which {then}",
         )
 
+    async def _connect(self, container: str, name: str, connection: Connection) -> None:
+        from docker.errors import APIError
+
+        try:
+            await self._call(
+                self._api.connect_container_to_network,
+                container,
+                connection.network,
+                ipv4_address=connection.address,
+                aliases=list(connection.aliases),
+            )
+        except APIError as error:
+            raise NotReadyError(
+                f"{name}: can't be connected to the network {connection.network}:"
+                f" {error.explanation or error}",
+                "run `pulumi up --refresh`, which creates what is missing",
+            ) from None
+
     async def _call(self, call: Any, *args: Any, **kwargs: Any) -> Any:
         """Runs a blocking call. An `APIError` is the caller's to handle; an engine that stopped
         responding ends the update."""
@@ -103,7 +122,7 @@ class _Waiter:
             ) from None
 
 
-class HealthWaiter(_Waiter):
+class HealthWaiter(Waiter):
     """Waits for services.
 
     `existing` are the ids of the containers that existed before this update: such a container is
@@ -138,7 +157,10 @@ class HealthWaiter(_Waiter):
             state, restarts = inspected["State"], inspected["RestartCount"]
             first_restarts = restarts if first_restarts is None else first_restarts
             failure = ""
-            await self._connect(container, name, inspected, connections)
+            for connection in connections:
+                if connection.network not in inspected["NetworkSettings"]["Networks"]:
+                    pulumi.log.warn(f"connecting {name} to the network {connection.network}")
+                    await self._connect(container, name, connection)
             if state.get("Paused"):
                 pulumi.log.warn(f"resuming {name}: it is paused")
                 await self._call(self._api.unpause, container)
@@ -173,35 +195,6 @@ class HealthWaiter(_Waiter):
                 raise await self._not_ready(container, name, reason, "continues from here")
             await asyncio.sleep(pause)
 
-    async def _connect(
-        self,
-        container: str,
-        name: str,
-        inspected: Mapping[str, Any],
-        connections: Sequence[Connection],
-    ) -> None:
-        """Connects the container to the networks that it isn't on."""
-        from docker.errors import APIError
-
-        for connection in connections:
-            if connection.network in inspected["NetworkSettings"]["Networks"]:
-                continue
-            pulumi.log.warn(f"connecting {name} to the network {connection.network}")
-            try:
-                await self._call(
-                    self._api.connect_container_to_network,
-                    container,
-                    connection.network,
-                    ipv4_address=connection.address,
-                    aliases=list(connection.aliases),
-                )
-            except APIError as error:
-                raise NotReadyError(
-                    f"{name}: can't be connected to the network {connection.network}:"
-                    f" {error.explanation or error}",
-                    "run `pulumi up --refresh`, which creates what is missing",
-                ) from None
-
     async def _check(self, container: str, test: Sequence[str], timeout_seconds: int) -> str:
         """Runs the health check. Returns its output if it failed, otherwise an empty string."""
         from docker.errors import APIError
@@ -235,7 +228,7 @@ class HealthWaiter(_Waiter):
         return f"no answer within {timeout_seconds} s"
 
 
-class JobWaiter(_Waiter):
+class JobWaiter(Waiter):
     """Waits for jobs.
 
     `existing` are the ids of the containers that existed before this update: if such a container
