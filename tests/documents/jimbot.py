@@ -639,10 +639,15 @@ stores before it (EventStore, QuestDB, Memgraph, in this order) have the play al
                 Kubernetes("Deployment app", "spec.replicas", 2),
                 Kubernetes("Deployment app", "spec.strategy.rollingUpdate.maxSurge", 1),
                 Kubernetes("Deployment app", "spec.strategy.rollingUpdate.maxUnavailable", 0),
+                Kubernetes("Deployment app", "spec.minReadySeconds", 10),
+                Source(
+                    "tests/docker/test_rollout.py",
+                    "def test_an_update_of_all_replicas_fails_no_request",
+                ),
             ),
-            "On EKS, a new pod is healthy before an old one stops. On Docker, replicas are replaced one at a"
-            " time. Each waits until the one before is healthy instead of 10 seconds. The sessions of MCP"
-            " are disabled, so that any replica can answer any request.",
+            "On both platforms, replicas are replaced one at a time, and a new one is healthy before an old"
+            " one stops. They are 10 seconds apart. The sessions of MCP are disabled, so that any replica can"
+            " answer any request.",
         ),
         Row(561, 569, (Field(MEMGRAPH, "probe.retries", 3),), "See line 177."),
         Row(571, 576, (Field(QUESTDB, "probe.retries", 3),), "See line 209."),

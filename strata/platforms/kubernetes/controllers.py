@@ -11,7 +11,7 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 from pulumi_kubernetes.policy import v1 as policy
 
-from strata.model import Job, Service, Volume
+from strata.model import MIN_READY_SECONDS, Job, Service, Volume
 from strata.platforms.kubernetes.cluster import Connection
 from strata.platforms.kubernetes.formatting import mebibytes
 from strata.platforms.kubernetes.lifecycle import start_seconds
@@ -124,6 +124,7 @@ def make(
         options,
         replicas=replicas,
         strategy=apps.DeploymentStrategyArgs(type="RollingUpdate", rolling_update=update),
+        min_ready_seconds=MIN_READY_SECONDS if service.replicas_at_most > 1 else None,
         deadline_seconds=deadline,
     )
 
@@ -136,6 +137,7 @@ def deployment(
     *,
     replicas: int | None,
     strategy: apps.DeploymentStrategyArgs,
+    min_ready_seconds: int | None = None,
     deadline_seconds: int | None = None,
 ) -> apps.Deployment:
     """The Deployment of a pod, under the pod's name."""
@@ -144,6 +146,7 @@ def deployment(
         metadata=objects.metadata(pod.name, pod_labels(pod, objects)),
         spec=apps.DeploymentSpecArgs(
             replicas=replicas,
+            min_ready_seconds=min_ready_seconds,
             selector=objects.selector(pod.name),
             progress_deadline_seconds=deadline_seconds,
             strategy=strategy,

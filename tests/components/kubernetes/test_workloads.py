@@ -20,6 +20,8 @@ def test_an_update_takes_nothing_away_before_it_has_added() -> None:
     spec = workload(replicas=2)["spec"]
     assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
     assert spec["replicas"] == 2
+    assert spec["minReadySeconds"] == 10
+    assert "minReadySeconds" not in workload(replicas=1)["spec"]
 
 
 def test_without_a_gpu_to_spare_an_update_takes_one_away_first() -> None:
