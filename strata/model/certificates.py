@@ -45,12 +45,14 @@ class IssuedCertificate:
 class CertificateAuthority:
     """The authority of one stack. Its private key is never stored."""
 
-    def __init__(self, stack: str, key_seed: bytes) -> None:
+    def __init__(self, stack: str, key_seed: bytes, generation: int = 1) -> None:
+        # A name of its own, so that a client that trusts two generations tells them apart.
+        number = f" {generation}" if generation > 1 else ""
         self._key = _key(key_seed)
         self._name = x509.Name(
             [
                 x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Strata"),
-                x509.NameAttribute(NameOID.COMMON_NAME, f"Strata {stack} authority"),
+                x509.NameAttribute(NameOID.COMMON_NAME, f"Strata {stack} authority{number}"),
             ]
         )
         public = self._key.public_key()

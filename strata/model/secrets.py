@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,9 +27,13 @@ SEED_BYTES_MINIMUM = 16
 class SecretMaterial:
     """The input of an encoder: the key material of one owner in its current generation."""
 
-    def __init__(self, secrets: "DerivedSecrets", owner: str) -> None:
+    def __init__(
+        self, secrets: "DerivedSecrets", owner: str, replica_hosts: Sequence[str] = ()
+    ) -> None:
         self._secrets = secrets
         self._owner = owner
+        self.replica_hosts = tuple(replica_hosts)
+        """The host names of the replicas of the service that has the secret."""
 
     def derive(self, purpose: str, length_bytes: int) -> bytes:
         """Bytes that are independent for each purpose."""
@@ -46,9 +50,9 @@ class SecretMaterial:
         return base64.urlsafe_b64encode(self.derive(purpose, 32)).decode().rstrip("=")
 
     @property
-    def authority_pem(self) -> str:
-        """The certificate of the stack's authority."""
-        return self._secrets.authority.certificate_pem
+    def trusted_pem(self) -> str:
+        """The certificates of the authorities that the services of the stack trust."""
+        return self._secrets.trusted_pem
 
     def issue(self, names: tuple[str, ...], *, for_client: bool = False) -> "IssuedCertificate":
         """A certificate for these host names, issued by the stack's authority, with its key."""
@@ -75,8 +79,8 @@ class UserPassword:
         return material.password_of(self.user)
 
 
-def _authority_pem(material: SecretMaterial) -> str:
-    return material.authority_pem
+def _trusted_pem(material: SecretMaterial) -> str:
+    return material.trusted_pem
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,11 @@ class Issued:
     names: tuple[str, ...]
     pem: Literal["certificate_pem", "private_key_pem"]
     for_client: bool = False
+    for_replicas: bool = False
 
     def __call__(self, material: SecretMaterial) -> str:
-        return str(getattr(material.issue(self.names, for_client=self.for_client), self.pem))
+        names = (*self.names, *(material.replica_hosts if self.for_replicas else ()))
+        return str(getattr(material.issue(names, for_client=self.for_client), self.pem))
 
 
 @dataclass(frozen=True)
@@ -106,9 +112,10 @@ class Secret:
         return isinstance(self.encode, Issued)
 
 
-def certificate(owner: str, names: tuple[str, ...]) -> Secret:
-    """The certificate for these host names and that of the authority, as PEM."""
-    return Secret(owner, Issued(names, "certificate_pem"), public=True)
+def certificate(owner: str, names: tuple[str, ...], *, for_replicas: bool = False) -> Secret:
+    """The certificate for these host names and that of the authority, as PEM. `for_replicas`: also for
+    the host name of each replica of the service that has the file."""
+    return Secret(owner, Issued(names, "certificate_pem", for_replicas=for_replicas), public=True)
 
 
 def client_certificate(owner: str) -> Secret:
@@ -123,8 +130,10 @@ def private_key(owner: str, names: tuple[str, ...]) -> Secret:
 
 
 def authority_certificate() -> Secret:
-    """The certificate (PEM) of the stack's authority, by which clients verify servers."""
-    return Secret(AUTHORITY, _authority_pem, public=True)
+    """The certificates (PEM) by which a service verifies others: that of the stack's authority, of its
+    next generation and of the one before. So services trust each other while an update replaces the
+    authority."""
+    return Secret(AUTHORITY, _trusted_pem, public=True)
 
 
 class DerivedSecrets:
@@ -141,12 +150,26 @@ class DerivedSecrets:
         self._stack = stack
         self._generations = dict(generations)
 
-    def encode(self, secret: Secret) -> str:
-        return secret.encode(SecretMaterial(self, secret.owner))
+    def encode(self, secret: Secret, replica_hosts: Sequence[str] = ()) -> str:
+        """The value. `replica_hosts`: see `SecretMaterial`."""
+        return secret.encode(SecretMaterial(self, secret.owner, replica_hosts))
 
     @property
     def authority(self) -> "CertificateAuthority":
-        return _authority(self._stack, self.derive("authority", AUTHORITY, 32))
+        return self._authority(self._generation(AUTHORITY))
+
+    @property
+    def trusted_pem(self) -> str:
+        """See `authority_certificate`."""
+        present = self._generation(AUTHORITY)
+        # All keys derive from one seed and none is stored, so whoever has the next one has this one.
+        generations = [present, present + 1, *([present - 1] if present > 1 else [])]
+        return "".join(self._authority(each).certificate_pem for each in generations)
+
+    def _authority(self, generation: int) -> "CertificateAuthority":
+        return _authority(
+            self._stack, self._derive("authority", AUTHORITY, generation, 32), generation
+        )
 
     def fingerprint(self, content: str) -> str:
         """12 hex digits that depend on `content` and, without the seed, reveal nothing about it."""
@@ -173,7 +196,12 @@ class DerivedSecrets:
         return pulumi.Output.unsecret(resolved)
 
     def derive(self, purpose: str, owner: str, length_bytes: int) -> bytes:
-        generation = self._generations.get(owner, 1)
+        return self._derive(purpose, owner, self._generation(owner), length_bytes)
+
+    def _generation(self, owner: str) -> int:
+        return self._generations.get(owner, 1)
+
+    def _derive(self, purpose: str, owner: str, generation: int, length_bytes: int) -> bytes:
         info = "\x00".join(("strata", self._stack, purpose, owner, str(generation))).encode()
         return HKDF(algorithm=SHA256(), length=length_bytes, salt=None, info=info).derive(
             self._seed
@@ -181,8 +209,8 @@ class DerivedSecrets:
 
 
 @cache
-def _authority(stack: str, key_seed: bytes) -> "CertificateAuthority":
+def _authority(stack: str, key_seed: bytes, generation: int) -> "CertificateAuthority":
     # Imported late: most stacks issue no certificates, and X.509 is slow to import.
     from strata.model.certificates import CertificateAuthority
 
-    return CertificateAuthority(stack, key_seed)
+    return CertificateAuthority(stack, key_seed, generation)

@@ -268,7 +268,7 @@ def _render(part: Part, context: RenderContext) -> str:
         case NameServer():
             return context.name_server
         case Secret():
-            return context.secrets.encode(part)
+            return context.secrets.encode(part, context.hosts)
         case StackName():
             return context.stack
         case Namespace():

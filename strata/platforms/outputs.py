@@ -5,7 +5,7 @@ from typing import Any
 
 import pulumi
 
-from strata.model import Composition
+from strata.model import Composition, authority_certificate
 from strata.model.secrets import DerivedSecrets
 
 
@@ -43,7 +43,7 @@ def common(
         ],
     }
     if any(secret.is_issued for secret in composition.secrets):
-        values["certificateAuthority"] = secrets.authority.certificate_pem
+        values["certificateAuthority"] = secrets.encode(authority_certificate())
     return values
 
 

@@ -133,6 +133,41 @@ def test_a_client_certificate_is_no_server_certificate_and_has_the_same_key() ->
     assert server.serial_number != client.serial_number
 
 
+def test_a_service_trusts_the_next_authority_and_the_one_before() -> None:
+    def trusted(generation: int) -> list[str]:
+        pem = secrets(authority=generation).encode(authority_certificate())
+        return [
+            each.subject.rfc4514_string().split(",")[0].removeprefix("CN=Strata dev authority")
+            for each in x509.load_pem_x509_certificates(pem.encode())
+        ]
+
+    assert trusted(1) == ["", " 2"]
+    assert trusted(2) == [" 2", " 3", ""]
+    assert trusted(3) == [" 3", " 4", " 2"]
+    first, second = (secrets(authority=generation).authority for generation in (1, 2))
+    assert second.certificate_pem in secrets().encode(authority_certificate())
+    assert first.certificate_pem in secrets(authority=2).encode(authority_certificate())
+
+
+def test_a_certificate_can_be_for_the_replicas_that_have_it() -> None:
+    secret = certificate("redis", ("redis",), for_replicas=True)
+    pem = secrets().encode(secret, ["redis-0", "redis-1"])
+    leaf = x509.load_pem_x509_certificates(pem.encode())[0]
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["redis", "redis-0", "redis-1"]
+
+
+def test_all_certificates_expire_at_once() -> None:
+    """So the alert for the gateway's certificate covers the others."""
+    ends = {
+        x509.load_pem_x509_certificates(secrets(authority=2).encode(each).encode())[
+            0
+        ].not_valid_after_utc
+        for each in (certificate("gateway", NAMES), client_certificate("nexus"))
+    }
+    assert len(ends) == 1
+
+
 def test_a_fingerprint_changes_with_the_content_and_with_the_seed() -> None:
     assert secrets().fingerprint("x") == secrets().fingerprint("x")
     assert secrets().fingerprint("x") != secrets().fingerprint("y")
