@@ -260,7 +260,7 @@ ROWS = (
             Check(
                 change=fields(files=(File(path="/run/secrets/a", content=Secret("app")),)),
                 docker=Seen(finds.mount("/run/secrets", "readOnly"), True),
-                kubernetes=Seen(finds.within_mount("/run/secrets", "secret", "defaultMode"), 0o444),
+                kubernetes=Seen(finds.within_mount("/run/secrets", "secret", "defaultMode"), 0o440),
             ),
         ),
     ),

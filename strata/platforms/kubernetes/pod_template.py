@@ -25,6 +25,8 @@ TOPOLOGY_KEYS = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
 
 FILE_MODE = 0o444
 """All users of the container can read, none can write: the container runs one process."""
+SECRET_MODE = 0o440
+"""The group of the user (`fsGroup`) can read. libpq rejects a private key that everyone can read."""
 
 
 def pod_labels(pod: Pod, objects: Objects) -> Mapping[str, str]:
@@ -160,7 +162,7 @@ def _volumes(pod: Pod) -> Iterator[core.VolumeArgs]:
                 host = core.HostPathVolumeSourceArgs(path=path, type=kind)
                 yield core.VolumeArgs(name=name, host_path=host)
             case Files(object_name=owner, secret=True):
-                secret = core.SecretVolumeSourceArgs(secret_name=owner, default_mode=FILE_MODE)
+                secret = core.SecretVolumeSourceArgs(secret_name=owner, default_mode=SECRET_MODE)
                 yield core.VolumeArgs(name=name, secret=secret)
             case Files(object_name=owner):
                 config = core.ConfigMapVolumeSourceArgs(name=owner, default_mode=FILE_MODE)

@@ -37,7 +37,7 @@ def test_a_container_mounts_them_read_only() -> None:
     assert mounted["readOnly"] is True
     assert volumes[mounted["name"]]["secret"] == {
         "secretName": recorded.only("Secret")["metadata"]["name"],
-        "defaultMode": 0o444,
+        "defaultMode": 0o440,
     }
     config_map = volumes[mounts["/etc/app"]["name"]]["configMap"]
     assert config_map["name"] == recorded.only("ConfigMap")["metadata"]["name"]
