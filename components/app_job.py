@@ -49,7 +49,7 @@ def describe(name: str, args: AppJobArgs) -> Job:
         **{
             **shared_fields(args, WorkloadFields),
             "environment": {**args.variables, **args.environment},
-            "files": (*args.files, *args.connection_files),
+            "files": (*args.files, *args.files_of(name)),
         },
         name=name,
         links=args.all_links,

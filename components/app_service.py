@@ -13,6 +13,8 @@ from strata.model.argument_types import check_types
 from strata.model.workload import NO_GPU, TMP, ServiceFields
 from strata.stack import Stack
 
+TLS_PORT = 8443
+
 
 @dataclass(frozen=True, kw_only=True)
 class AppServiceArgs(Dependencies, ServiceFields):
@@ -24,12 +26,19 @@ class AppServiceArgs(Dependencies, ServiceFields):
     forwards to it. The variables LISTEN_ADDRESSES (comma-separated) and LISTEN_PORT say where to
     listen; set `honours_listen` to False for a program that always listens on every address.
     `ports`: further ports. `probe`: by default `GET /health` on `port`.
+
+    With `mutual_tls`, the port named `http` is 8443, and only clients with a certificate of the stack's
+    authority may connect: services that link to it, and Prometheus. TLS_LISTEN_ADDRESSES and
+    TLS_LISTEN_PORT say where to listen for them. `port` is then named `health`, is for the probe alone,
+    and nothing links to it. The certificate, key and authority (PEM) are in /run/secrets:
+    certificate.pem, private-key.pem and ca.pem.
     """
 
     stack: Stack
     port: int | None = 8000
     published: int | None = None
     honours_listen: bool = True
+    mutual_tls: bool = False
     ports: tuple[Port, ...] = ()
     probe: Probe | None = None
     tmpfs: tuple[Tmpfs, ...] = (TMP,)
@@ -57,6 +66,18 @@ def check(name: str, args: AppServiceArgs) -> Iterator[Problem]:
         )
     if args.port is None and args.published is not None:
         yield Problem(f"{path}: published", "there is no port to publish", "set port")
+    if args.mutual_tls and (args.port is None or args.published is not None):
+        yield Problem(
+            f"{path}: mutual_tls",
+            "requires a port that isn't published, because browsers have no certificate",
+            "set port and publish a gateway that links to it, or remove mutual_tls",
+        )
+    if args.mutual_tls and not args.honours_listen:
+        yield Problem(
+            f"{path}: mutual_tls",
+            "requires a program that reads LISTEN_ADDRESSES, so that only the probe reaches its port",
+            "set honours_listen to True, or remove mutual_tls",
+        )
     yield from args.problems(path, args.environment)
 
 
@@ -67,18 +88,25 @@ def describe(name: str, args: AppServiceArgs, gpu: Gpu = NO_GPU) -> Service:
     # `check` reports arguments without a port and a probe, so this command never runs.
     default_check: HttpProbe | ExecProbe = ExecProbe(command=("false",))
     if args.port is not None:
-        http = Port(
-            name="http", number=args.port, published=args.published, bound=args.honours_listen
+        port = Port(
+            name="health" if args.mutual_tls else "http",
+            number=args.port,
+            published=args.published,
+            bound=args.honours_listen,
         )
-        ports = (http, *ports)
+        ports = (port, *ports)
         default_check = HttpProbe(port=args.port)
         if args.honours_listen:
-            environment = {"LISTEN_ADDRESSES": Listen("http"), "LISTEN_PORT": str(args.port)}
+            environment = {"LISTEN_ADDRESSES": Listen(port.name), "LISTEN_PORT": str(args.port)}
+    if args.mutual_tls:
+        ports = (Port(name="http", number=TLS_PORT, mutual_tls=True), *ports)
+        environment["TLS_LISTEN_ADDRESSES"] = Listen("http")
+        environment["TLS_LISTEN_PORT"] = str(TLS_PORT)
     return Service(
         **{
             **shared_fields(args, ServiceFields),
             "environment": {**environment, **args.variables, **args.environment},
-            "files": (*args.files, *args.connection_files),
+            "files": (*args.files, *args.files_of(name, mutual_tls=args.mutual_tls)),
             "after": (*args.after, *args.jobs_before),
         },
         name=name,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from strata.components.mutual_tls import CLIENT_CERTIFICATE_FILE, PRIVATE_KEY_FILE, tls_files
 from strata.errors import Problem
 from strata.model import Endpoint, File, Secret, Text, authority_certificate
 
@@ -16,8 +17,8 @@ class Connection:
 
     `user`, `database` and `password` are None where the engine has none. With `tls`, the datastore
     accepts nothing else. Its certificate is valid for the host name of `endpoint` and issued by the
-    stack's authority, so that every client can verify both. `after` names jobs that must succeed before a
-    client starts.
+    stack's authority, so that every client can verify both. If `endpoint` has `mutual_tls`, it accepts only
+    clients with a certificate. `after` names jobs that must succeed before a client starts.
     """
 
     endpoint: Endpoint
@@ -28,9 +29,11 @@ class Connection:
     after: tuple[str, ...] = ()
 
     def environment(self, prefix: str) -> Mapping[str, Text]:
-        """`<prefix>_HOST`, `_PORT`, `_USER`, `_NAME`, `_PASSWORD_FILE` and `_CA_FILE`, as far as they
-        apply. `_CA_FILE` is set if the datastore requires TLS: the certificate authority (PEM) to
-        verify it with."""
+        """`<prefix>_HOST`, `_PORT`, `_USER`, `_NAME`, `_PASSWORD_FILE`, `_CA_FILE`, `_CERTIFICATE_FILE`
+        and `_PRIVATE_KEY_FILE`, as far as they apply. `_CA_FILE` is set if the datastore requires TLS:
+        the certificate authority (PEM) to verify it with. The last two (PEM) are set if it requires a
+        certificate of the client."""
+        mutual = self.endpoint.mutual_tls
         values = {
             "HOST": self.endpoint.host,
             "PORT": str(self.endpoint.number),
@@ -38,11 +41,14 @@ class Connection:
             "NAME": self.database,
             "PASSWORD_FILE": _path(prefix, "password") if self.password else None,
             "CA_FILE": _path(prefix, "ca.pem") if self.tls else None,
+            "CERTIFICATE_FILE": CLIENT_CERTIFICATE_FILE if mutual else None,
+            "PRIVATE_KEY_FILE": PRIVATE_KEY_FILE if mutual else None,
         }
         return {f"{prefix}_{key}": value for key, value in values.items() if value is not None}
 
     def files(self, prefix: str) -> tuple[File, ...]:
-        """The files that `<prefix>_PASSWORD_FILE` and `<prefix>_CA_FILE` name, as far as they apply."""
+        """The files that `<prefix>_PASSWORD_FILE` and `<prefix>_CA_FILE` name, as far as they apply. Those
+        of the client itself are the same for all its connections (`Dependencies.files_of`)."""
         contents = {
             "password": self.password,
             "ca.pem": authority_certificate() if self.tls else None,
@@ -93,13 +99,18 @@ class Dependencies:
             variables |= connection.environment(prefix)
         return {**variables, **{name: endpoint.url for name, endpoint in self.calls.items()}}
 
-    @property
-    def connection_files(self) -> tuple[File, ...]:
-        return tuple(
+    def files_of(self, name: str, *, mutual_tls: bool = False) -> tuple[File, ...]:
+        """The files that service `name` needs for its connections, and for its own clients if it accepts
+        them with `mutual_tls`."""
+        own = tls_files(
+            name, server=mutual_tls, client=any(each.mutual_tls for each in self.all_links)
+        )
+        files = (
             file
             for prefix, connection in self.connections.items()
             for file in connection.files(prefix)
         )
+        return (*files, *own)
 
     @property
     def all_links(self) -> tuple[Endpoint, ...]:

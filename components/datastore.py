@@ -1,5 +1,6 @@
 """Datastore: a database, cache or queue, with its password, volumes and limits."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pulumi
@@ -7,6 +8,7 @@ import pulumi
 from strata.components.component import WorkloadComponent
 from strata.components.connection import Connection
 from strata.components.engines.engine import Engine, EngineOptions
+from strata.errors import Problem
 from strata.model import Resources
 from strata.model.argument_types import check_types
 from strata.stack import Stack
@@ -18,7 +20,9 @@ class DatastoreArgs:
 
     `engine`: for example `strata.components.engines.postgres.POSTGRES`. `resources` and
     `volume_size_gib` (each replica's) are by default those of the engine. `storage_class`: on
-    Kubernetes, by default the platform's class for data. `profiles`: see `strata.model.Workload`.
+    Kubernetes, by default the platform's class for data. `mutual_tls`: it accepts only TLS, from clients
+    with a certificate of the stack's authority, which those that use `connection` have. `profiles`: see
+    `strata.model.Workload`.
     """
 
     stack: Stack
@@ -26,6 +30,7 @@ class DatastoreArgs:
     resources: Resources | None = None
     volume_size_gib: int | None = None
     storage_class: str | None = None
+    mutual_tls: bool = False
     profiles: tuple[str, ...] = ()
 
 
@@ -43,13 +48,25 @@ class Datastore(WorkloadComponent):
             resources=args.resources or engine.resources,
             volume_size_gib=args.volume_size_gib or engine.volume_size_gib,
             storage_class=args.storage_class,
+            mutual_tls=args.mutual_tls,
             profiles=args.profiles,
         )
-        super().__init__("Datastore", engine.workloads(name, options), args.stack, (), opts)
+        workloads = engine.workloads(name, options)
+        super().__init__("Datastore", workloads, args.stack, check(name, args), opts)
         self.connection = Connection(
             endpoint=self.endpoint(engine.port),
             user=engine.user,
             database=engine.database,
             password=engine.password(name) if engine.password else None,
-            tls=engine.tls,
+            tls=engine.tls or args.mutual_tls,
+        )
+
+
+def check(name: str, args: DatastoreArgs) -> Iterator[Problem]:
+    """The errors of the arguments."""
+    if args.mutual_tls and not args.engine.has_mutual_tls:
+        yield Problem(
+            f"service {name}: mutual_tls",
+            f"{args.engine.name} doesn't verify certificates of clients",
+            "remove it",
         )

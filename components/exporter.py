@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from strata.components.mutual_tls import tls_files
 from strata.model import (
     Endpoint,
     File,
@@ -30,7 +31,8 @@ def exporter(
     files: tuple[File, ...] = (),
 ) -> Service:
     """An exporter that reads from `links`. It starts without waiting for them, because it reports their
-    absence. `port`: where it serves /metrics."""
+    absence. `port`: where it serves /metrics. It has the files of `strata.components.mutual_tls` for a
+    client if one of the links requires a certificate."""
     return Service(
         name=name,
         image=image,
@@ -43,7 +45,7 @@ def exporter(
             check=HttpProbe(port=port, path="/", address="$LISTEN_ADDRESS"),
             interval_seconds=PROBE_INTERVAL_SECONDS,
         ),
-        files=files,
+        files=(*files, *tls_files(name, client=any(link.mutual_tls for link in links))),
         links=tuple(link.without_waiting() for link in links),
         monitoring=Monitoring(port="metrics"),
     )

@@ -337,7 +337,7 @@ def _node(
             File(path=f"{FOLDER}/start", content=START),
             File(path=f"{FOLDER}/health", content=HEALTH),
             File(path=TOKEN_FILE, content=Secret(name)),
-            *args.connection_files,
+            *args.files_of(name),
         ),
         tmpfs=(TMP, Tmpfs(path="/tmp/ray", size_mib=args.temporary_mib)),  # noqa: S108 - a mount
         links=args.all_links,

@@ -10,6 +10,14 @@ import uuid
 from dataclasses import dataclass
 
 from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.mutual_tls import (
+    CA_FILE,
+    CERTIFICATE_FILE,
+    CLIENT_CERTIFICATE_FILE,
+    FOLDER,
+    PRIVATE_KEY_FILE,
+    tls_files,
+)
 from strata.model import (
     TMP,
     ExecProbe,
@@ -30,28 +38,24 @@ ADMIN = "admin"
 POLICY = "services"
 
 DATA_FOLDER = "/consul/data"
-FOLDER = "/run/secrets"
 CONFIGURATION_FILE = f"{FOLDER}/consul.json"
 ADMIN_HEADER_FILE = f"{FOLDER}/admin-header"
 CLIENT_HEADER_FILE = f"{FOLDER}/client-header"
-API = f"http://127.0.0.1:{PORT}/v1"
 
 RULES = """\
 service_prefix "" { policy = "write" }
 node_prefix "" { policy = "read" }
 """
 
-# Tokens are in files, not in the arguments of curl. The token of clients doesn't exist until it was created.
-WORKS = (
-    f"curl --fail --silent --output /dev/null --max-time 2 --header @{CLIENT_HEADER_FILE}"
-    f" {API}/acl/token/self"
-)
+# Tokens are in files, not in the arguments of curl. `@api@` is its options for TLS and the URL of the API.
+CURL = "curl --silent --output /dev/null --max-time 2"
+# The token of clients doesn't exist until it was created.
+WORKS = f"{CURL} --fail --header @{CLIENT_HEADER_FILE} @api@/acl/token/self"
 START = f"""\
 set -eu
 
 put() {{
-    curl --silent --output /dev/null --max-time 2 --header @{ADMIN_HEADER_FILE} \\
-        --request PUT --data @"{FOLDER}/$1.json" "{API}/acl/$1" || true
+    {CURL} --header @{ADMIN_HEADER_FILE} --request PUT --data @"{FOLDER}/$1.json" @api@/acl/$1 || true
 }}
 
 create() {{
@@ -68,6 +72,17 @@ exec consul agent -config-file={CONFIGURATION_FILE}
 """
 
 
+def _script(script: str, name: str, options: EngineOptions) -> str:
+    """A script with the API that it calls. Consul's certificate is for its name."""
+    api = f"http://127.0.0.1:{PORT}/v1"
+    if options.mutual_tls:
+        api = (
+            f"--resolve {name}:{PORT}:127.0.0.1 --cacert {CA_FILE} --cert {CLIENT_CERTIFICATE_FILE}"
+            f" --key {PRIVATE_KEY_FILE} https://{name}:{PORT}/v1"
+        )
+    return script.replace("@api@", api)
+
+
 @dataclass(frozen=True)
 class Token:
     """The encoder of an ACL token, which must be a UUID. "" is the token of clients."""
@@ -82,7 +97,15 @@ def _token(name: str, user: str = "") -> Secret:
     return Secret(name, Token(user))
 
 
-def _configuration(name: str) -> Text:
+def _configuration(name: str, options: EngineOptions) -> Text:
+    ports: dict[str, int] = {}
+    tls: dict[str, object] = {}
+    scheme = "http"
+    if options.mutual_tls:
+        scheme = "https"
+        ports = {"http": -1, "https": PORT}
+        files = {"ca_file": CA_FILE, "cert_file": CERTIFICATE_FILE, "key_file": PRIVATE_KEY_FILE}
+        tls = {"tls": {"https": {**files, "verify_incoming": True}}}
     before, tokens, after = json.dumps(
         {
             "server": True,
@@ -91,8 +114,9 @@ def _configuration(name: str) -> Text:
             "data_dir": DATA_FOLDER,
             # Servers would connect to it. There is one.
             "bind_addr": "127.0.0.1",
-            "addresses": {"http": "@"},
-            "ports": {"dns": -1, "grpc": -1, "grpc_tls": -1, "serf_wan": -1},
+            "addresses": {scheme: "@"},
+            "ports": {"dns": -1, "grpc": -1, "grpc_tls": -1, "serf_wan": -1, **ports},
+            **tls,
             "connect": {"enabled": False},
             "peering": {"enabled": False},
             "disable_update_check": True,
@@ -128,13 +152,13 @@ def _service(name: str, options: EngineOptions) -> Service:
         image="consul",
         memory_mib_minimum=256,
         command=("sh", f"{FOLDER}/start"),
-        ports=(Port(name="http", number=PORT),),
+        ports=(Port(name="http", number=PORT, mutual_tls=options.mutual_tls),),
         # During a rollout, a second one would have a part of the registrations.
         stateful=True,
-        probe=Probe(check=ExecProbe(command=("sh", "-c", WORKS))),
+        probe=Probe(check=ExecProbe(command=("sh", "-c", _script(WORKS, name, options)))),
         files=(
-            File(path=f"{FOLDER}/start", content=START),
-            File(path=CONFIGURATION_FILE, content=_configuration(name)),
+            File(path=f"{FOLDER}/start", content=_script(START, name, options)),
+            File(path=CONFIGURATION_FILE, content=_configuration(name, options)),
             File(path=ADMIN_HEADER_FILE, content=("X-Consul-Token: ", _token(name, ADMIN), "\n")),
             File(path=CLIENT_HEADER_FILE, content=("X-Consul-Token: ", _token(name), "\n")),
             File(
@@ -149,6 +173,8 @@ def _service(name: str, options: EngineOptions) -> Service:
                     f'", "Policies": [{{"Name": "{POLICY}"}}]}}\n',
                 ),
             ),
+            # The probe is a client.
+            *tls_files(name, server=options.mutual_tls, client=options.mutual_tls),
         ),
     )
 
@@ -160,5 +186,6 @@ CONSUL = Engine(
     port="http",
     resources=Resources(memory_mib=384, cpu=0.5),
     password=_token,
+    has_mutual_tls=True,
     upgrade="A new version starts empty, as Consul does here after every restart.",
 )

@@ -12,12 +12,13 @@ class EngineOptions:
     """The options of one datastore.
 
     `resources` are those of each replica. `volume_size_gib` and `storage_class` are those of each
-    replica's data volume (see `strata.model.Volume`).
+    replica's data volume (see `strata.model.Volume`). `mutual_tls`: see `DatastoreArgs`.
     """
 
     resources: Resources
     volume_size_gib: int
     storage_class: str | None
+    mutual_tls: bool
     profiles: tuple[str, ...]
 
     def volume(self, path: str) -> Volume:
@@ -48,7 +49,8 @@ class Engine:
     `volume_size_gib` are the defaults. `user` and `database` are None where the engine has none.
     `password` is the secret that clients log in with, by the name of the datastore; None where the
     engine doesn't authenticate them. `tls`: it accepts only TLS, with a certificate that the stack's
-    authority issued for the name of the datastore.
+    authority issued for the name of the datastore. `has_mutual_tls`: it can also require certificates of
+    its clients (`EngineOptions.mutual_tls`).
 
     `upgrade` says what a new major version of the image requires.
     """
@@ -64,3 +66,4 @@ class Engine:
     database: str | None = None
     password: Callable[[str], Secret] | None = Secret
     tls: bool = False
+    has_mutual_tls: bool = False

@@ -12,6 +12,14 @@ from pathlib import Path
 
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.exporter import exporter
+from strata.components.mutual_tls import (
+    CA_FILE,
+    CERTIFICATE_FILE,
+    CLIENT_CERTIFICATE_FILE,
+    FOLDER,
+    PRIVATE_KEY_FILE,
+    tls_files,
+)
 from strata.model import (
     TMP,
     Alert,
@@ -32,8 +40,6 @@ from strata.model import (
     Unit,
     UserPassword,
     authority_certificate,
-    certificate,
-    private_key,
 )
 from strata.model.secrets import SecretMaterial
 
@@ -46,15 +52,11 @@ DATABASE = "strata"
 EXPORTER = "exporter"
 HEALTH = "health"
 
-FOLDER = "/run/secrets"
 SET_UP_FILE = f"{FOLDER}/set-up.sql"
 MIGRATION_FILE = f"{FOLDER}/migration.sql"
 ACCESS_FILE = f"{FOLDER}/pg_hba.conf"
 NAMES_FILE = f"{FOLDER}/pg_ident.conf"
-CERTIFICATE_FILE = f"{FOLDER}/certificate.pem"
-PRIVATE_KEY_FILE = f"{FOLDER}/private-key.pem"
 EXPORTER_PASSWORD_FILE = f"{FOLDER}/password"
-EXPORTER_AUTHORITY_FILE = f"{FOLDER}/ca.pem"
 
 SOCKET_FOLDER = "/var/run/postgresql"
 DIGEST_FILE = "/var/lib/postgresql/data/set-up-digest"
@@ -64,10 +66,12 @@ EARLIER_DIGEST_FILE = "/var/lib/postgresql/data/password-digest"
 # health check log in on the socket, which is in this container only, as the server's own account.
 # Everything else is rejected.
 ACCESS = f"""\
-hostssl {DATABASE} {USER},{EXPORTER} all scram-sha-256
 local all postgres peer map=server
 local postgres {HEALTH} peer map=server
-"""
+hostssl {DATABASE} {USER},{EXPORTER} all scram-sha-256"""
+# The password names the role, and the certificate proves that the client is a service of the stack.
+# `verify-full` would require a certificate whose name is that of the role.
+WITH_CERTIFICATE = " clientcert=verify-ca"
 NAMES = f"""\
 server postgres postgres
 server postgres {HEALTH}
@@ -239,6 +243,7 @@ MONITORING = Monitoring(
 
 
 def _service(name: str, options: EngineOptions) -> Service:
+    port = Port(name="postgres", number=PORT, mutual_tls=options.mutual_tls)
     return Service(
         name=name,
         image="postgres",
@@ -260,6 +265,7 @@ def _service(name: str, options: EngineOptions) -> Service:
                     "ssl=on",
                     f"ssl_cert_file={CERTIFICATE_FILE}",
                     f"ssl_key_file={SOCKET_FOLDER}/private-key.pem",
+                    *((f"ssl_ca_file={CA_FILE}",) if options.mutual_tls else ()),
                     # For the exporter and the health check.
                     "reserved_connections=4",
                 )
@@ -267,7 +273,7 @@ def _service(name: str, options: EngineOptions) -> Service:
             ),
         ),
         environment={"PGDATA": "/var/lib/postgresql/data/cluster"},
-        ports=(Port(name="postgres", number=PORT),),
+        ports=(port,),
         # A query, because pg_isready asks the first process only, and needs no login.
         probe=Probe(
             check=ExecProbe(
@@ -282,30 +288,42 @@ def _service(name: str, options: EngineOptions) -> Service:
             File(path=f"{FOLDER}/start", content=START),
             File(path=SET_UP_FILE, content=_set_up(name)),
             File(path=MIGRATION_FILE, content=MIGRATION.read_text()),
-            File(path=ACCESS_FILE, content=ACCESS),
+            File(
+                path=ACCESS_FILE,
+                content=f"{ACCESS}{WITH_CERTIFICATE if options.mutual_tls else ''}\n",
+            ),
             File(path=NAMES_FILE, content=NAMES),
-            File(path=CERTIFICATE_FILE, content=certificate(name, (name,))),
-            File(path=PRIVATE_KEY_FILE, content=private_key(name, (name,))),
+            *tls_files(name, server=True),
         ),
         stop_signal="SIGINT",  # "Fast shutdown": terminates sessions instead of waiting for them.
         stop_grace_seconds=60,
         monitoring=MONITORING,
-        exporter=exporter(
-            (Endpoint(service=name, port="postgres", number=PORT),),
-            f"{name}-exporter",
-            "postgres-exporter",
-            EXPORTER_PORT,
-            (),
-            {
-                "DATA_SOURCE_URI": f"{name}:{PORT}/{DATABASE}"
-                f"?sslmode=verify-full&sslrootcert={EXPORTER_AUTHORITY_FILE}",
-                "DATA_SOURCE_USER": EXPORTER,
-                "DATA_SOURCE_PASS_FILE": EXPORTER_PASSWORD_FILE,
-            },
-            (
-                File(path=EXPORTER_PASSWORD_FILE, content=Secret(name, UserPassword(EXPORTER))),
-                File(path=EXPORTER_AUTHORITY_FILE, content=authority_certificate()),
-            ),
+        exporter=_exporter(name, options),
+    )
+
+
+def _exporter(name: str, options: EngineOptions) -> Service:
+    identity = (
+        f"&sslcert={CLIENT_CERTIFICATE_FILE}&sslkey={PRIVATE_KEY_FILE}"
+        if options.mutual_tls
+        else ""
+    )
+    return exporter(
+        (Endpoint(service=name, port="postgres", number=PORT, mutual_tls=options.mutual_tls),),
+        f"{name}-exporter",
+        "postgres-exporter",
+        EXPORTER_PORT,
+        (),
+        {
+            "DATA_SOURCE_URI": f"{name}:{PORT}/{DATABASE}"
+            f"?sslmode=verify-full&sslrootcert={CA_FILE}{identity}",
+            "DATA_SOURCE_USER": EXPORTER,
+            "DATA_SOURCE_PASS_FILE": EXPORTER_PASSWORD_FILE,
+        },
+        (
+            File(path=EXPORTER_PASSWORD_FILE, content=Secret(name, UserPassword(EXPORTER))),
+            # With a certificate of its own it has this file, too.
+            *(() if options.mutual_tls else (File(path=CA_FILE, content=authority_certificate()),)),
         ),
     )
 
@@ -319,5 +337,6 @@ POSTGRES = Engine(
     user=USER,
     database=DATABASE,
     tls=True,
+    has_mutual_tls=True,
     upgrade="A new major version can't read older data: back up, start with an empty volume, restore.",
 )

@@ -5,6 +5,14 @@ import hashlib
 import json
 
 from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.mutual_tls import (
+    CA_FILE,
+    CERTIFICATE_FILE,
+    CLIENT_CERTIFICATE_FILE,
+    FOLDER,
+    PRIVATE_KEY_FILE,
+    tls_files,
+)
 from strata.model import (
     TMP,
     Alert,
@@ -29,17 +37,26 @@ from strata.model.secrets import SecretMaterial
 PORT = 5672
 USER = "strata"
 VIRTUAL_HOST = "strata"
-FOLDER = "/run/secrets"
 METRICS_PORT = 15692
 """The default of RabbitMQ's plugin."""
 
-# A running broker answers the AMQP protocol header with a method frame (type 1) on channel 0
-# (AMQP 0-9-1, 2.2.4). RabbitMQ's own commands start an Erlang VM each time, which takes a second of
-# a core.
-HEALTHY = (
-    f"exec 3<>/dev/tcp/127.0.0.1/{PORT} && printf 'AMQP\\0\\0\\11\\1' >&3 &&"
-    " [ \"$(head -c 3 <&3 | od -An -tx1 | tr -d ' ')\" = 010000 ]"
+# Each connects the file descriptors 3 and 4 with the broker, for reading and writing.
+_TCP = f"exec 3<>/dev/tcp/127.0.0.1/{PORT} 4>&3"
+_TLS = (
+    f"coproc openssl s_client -quiet -no_ign_eof -connect 127.0.0.1:{PORT} -verify_return_error"
+    f" -CAfile {CA_FILE} -cert {CLIENT_CERTIFICATE_FILE} -key {PRIVATE_KEY_FILE};"
+    " exec 3<&${COPROC[0]} 4>&${COPROC[1]}"
 )
+
+
+def _healthy(options: EngineOptions) -> str:
+    # A running broker answers the AMQP protocol header with a method frame (type 1) on channel 0
+    # (AMQP 0-9-1, 2.2.4). RabbitMQ's own commands start an Erlang VM each time, which takes a second
+    # of a core.
+    return (
+        f"{_TLS if options.mutual_tls else _TCP} && printf 'AMQP\\0\\0\\11\\1' >&4 &&"
+        " [ \"$(head -c 3 <&3 | od -An -tx1 | tr -d ' ')\" = 010000 ]"
+    )
 
 
 # Nothing consumes these queues: they keep failed messages for people.
@@ -157,37 +174,51 @@ def _service(name: str, options: EngineOptions) -> Service:
             ),
         },
         ports=(
-            Port(name="amqp", number=PORT),
-            Port(name="metrics", number=METRICS_PORT),
+            Port(name="amqp", number=PORT, mutual_tls=options.mutual_tls),
+            Port(name="metrics", number=METRICS_PORT, mutual_tls=options.mutual_tls),
         ),
         probe=Probe(
-            check=ExecProbe(command=("timeout", "2", "bash", "-c", HEALTHY)),
+            check=ExecProbe(command=("timeout", "2", "bash", "-c", _healthy(options))),
             ready_within_seconds=180,
         ),
         tmpfs=(TMP,),
         files=(
-            File(path=f"{FOLDER}/rabbitmq.conf", content=_configuration()),
+            File(path=f"{FOLDER}/rabbitmq.conf", content=_configuration(options)),
             File(path=f"{FOLDER}/definitions.json", content=_definitions(name)),
             File(path=f"{FOLDER}/enabled_plugins", content="[rabbitmq_prometheus].\n"),
+            # The probe is a client.
+            *tls_files(name, server=options.mutual_tls, client=options.mutual_tls),
         ),
         stop_grace_seconds=60,
         monitoring=MONITORING,
     )
 
 
-def _configuration() -> Text:
+def _configuration(options: EngineOptions) -> Text:
+    kind = "ssl" if options.mutual_tls else "tcp"
+    listen = f"listeners.{kind}.{{index}} = {{address}}:{PORT}"
+    tls = (
+        "listeners.tcp = none\nprometheus.tcp.listener = none\n",
+        *(
+            f"{prefix}.cacertfile = {CA_FILE}\n{prefix}.certfile = {CERTIFICATE_FILE}\n"
+            f"{prefix}.keyfile = {PRIVATE_KEY_FILE}\n"
+            f"{prefix}.verify = verify_peer\n{prefix}.fail_if_no_peer_cert = true\n"
+            for prefix in ("ssl_options", "prometheus.ssl")
+        ),
+    )
     return (
-        Listen("amqp", template=f"listeners.tcp.{{index}} = {{address}}:{PORT}", separator="\n"),
+        Listen("amqp", template=listen, separator="\n"),
         "\n",
+        *(tls if options.mutual_tls else ()),
         # Imported at each start, so the restart that brings a rotated password sets it.
         f"load_definitions = {FOLDER}/definitions.json\n",
         # Above this RabbitMQ blocks publishers, before the kernel kills it.
         "vm_memory_high_watermark.absolute = ",
         MemoryMib(0.6),
         "MiB\n",
-        "prometheus.tcp.ip = ",
+        f"prometheus.{kind}.ip = ",
         ListenAddress("metrics"),
-        f"\nprometheus.tcp.port = {METRICS_PORT}\n",
+        f"\nprometheus.{kind}.port = {METRICS_PORT}\n",
         # One line per queue instead of the sum of all.
         "prometheus.return_per_object_metrics = true\n",
         "disk_free_limit.absolute = 256MiB\n",
@@ -244,5 +275,6 @@ RABBITMQ = Engine(
     resources=Resources(memory_mib=512, cpu=1),
     user=USER,
     database=VIRTUAL_HOST,
+    has_mutual_tls=True,
     upgrade='Enable all stable feature flags before a new minor version (RabbitMQ, "Upgrading").',
 )

@@ -5,6 +5,14 @@ from dataclasses import dataclass, replace
 
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.exporter import exporter
+from strata.components.mutual_tls import (
+    CA_FILE,
+    CERTIFICATE_FILE,
+    CLIENT_CERTIFICATE_FILE,
+    FOLDER,
+    PRIVATE_KEY_FILE,
+    tls_files,
+)
 from strata.model import (
     TMP,
     Alert,
@@ -34,15 +42,17 @@ ADMIN = "admin"
 EXPORTER = "exporter"
 HEALTH = "health"
 
-FOLDER = "/run/secrets"
 USERS_FILE = f"{FOLDER}/users.acl"
 CONFIGURATION_FILE = f"{FOLDER}/redis.conf"
 ADMIN_PASSWORD_FILE = f"{FOLDER}/password"
 
-# The user has no password, because it may do nothing else. redis-cli needs one to log in at all.
-CLI_FOR_HEALTH = f"REDISCLI_AUTH=- timeout 2 redis-cli --user {HEALTH} -h 127.0.0.1 -p {PORT}"
-HEALTHY = f"{CLI_FOR_HEALTH} ping | grep -qx PONG"
-
+_PLAIN = f"port {PORT}\n"
+# Nodes of a cluster are each other's clients.
+_MUTUAL_TLS = (
+    f"port 0\ntls-port {PORT}\ntls-auth-clients yes\ntls-ca-cert-file {CA_FILE}\n"
+    f"tls-cert-file {CERTIFICATE_FILE}\ntls-key-file {PRIVATE_KEY_FILE}\n"
+    f"tls-client-cert-file {CLIENT_CERTIFICATE_FILE}\ntls-client-key-file {PRIVATE_KEY_FILE}\n"
+)
 
 EXPORTER_PORT = 9121
 """The exporter's default."""
@@ -123,6 +133,23 @@ MONITORING = Monitoring(
 )
 
 
+def listening(options: EngineOptions) -> str:
+    """The port and its certificates, as lines of a configuration file."""
+    return _MUTUAL_TLS if options.mutual_tls else _PLAIN
+
+
+def cli(options: EngineOptions) -> str:
+    """The command of redis-cli, up to the user. It doesn't verify host names, but the authority."""
+    files = f" --tls --cacert {CA_FILE} --cert {CLIENT_CERTIFICATE_FILE} --key {PRIVATE_KEY_FILE}"
+    return f"redis-cli -p {PORT}{files if options.mutual_tls else ''}"
+
+
+def cli_for_health(options: EngineOptions) -> str:
+    """The command without Redis' own."""
+    # The user has no password, because it may do nothing else. redis-cli needs one to log in at all.
+    return f"REDISCLI_AUTH=- timeout 2 {cli(options)} -h 127.0.0.1 --user {HEALTH}"
+
+
 @dataclass(frozen=True)
 class PasswordHash:
     """The encoder of what Redis stores of a user's password: its SHA-256, which is safe because the
@@ -173,18 +200,23 @@ def _service(name: str, options: EngineOptions, storage: str = PERSISTENT) -> Se
         **options.service_fields("/data"),
         memory_mib_minimum=64,
         command=("redis-server", CONFIGURATION_FILE),
-        ports=(Port(name="redis", number=PORT),),
-        probe=Probe(check=ExecProbe(command=("bash", "-c", HEALTHY))),
+        ports=(Port(name="redis", number=PORT, mutual_tls=options.mutual_tls),),
+        probe=Probe(
+            check=ExecProbe(
+                command=("bash", "-c", f"{cli_for_health(options)} ping | grep -qx PONG")
+            )
+        ),
         tmpfs=(TMP,),
         files=(
             users(name),
             admin_password(name),
-            File(path=CONFIGURATION_FILE, content=_configuration(storage)),
+            File(path=CONFIGURATION_FILE, content=_configuration(storage, options)),
+            *tls_files(name, server=options.mutual_tls, client=options.mutual_tls),
         ),
         # On SIGTERM it writes its last changes to disk.
         stop_grace_seconds=30,
         monitoring=MONITORING,
-        exporter=redis_exporter(name),
+        exporter=redis_exporter(name, options),
     )
 
 
@@ -196,11 +228,17 @@ def _ephemeral_service(name: str, options: EngineOptions) -> Service:
     return replace(service, volumes=(), tmpfs=tmpfs, stateful=True)
 
 
-def redis_exporter(name: str) -> Service:
+def redis_exporter(name: str, options: EngineOptions) -> Service:
     """The exporter of a Redis, or of a cluster: it reads from any node."""
-    address = f"redis://{name}:{PORT}"
+    server = Endpoint(service=name, port="redis", number=PORT, mutual_tls=options.mutual_tls)
+    address = f"{'rediss' if options.mutual_tls else 'redis'}://{name}:{PORT}"
+    identity = (
+        f"-tls-ca-cert-file={CA_FILE}",
+        f"-tls-client-cert-file={CLIENT_CERTIFICATE_FILE}",
+        f"-tls-client-key-file={PRIVATE_KEY_FILE}",
+    )
     return exporter(
-        (Endpoint(service=name, port="redis", number=PORT),),
+        (server,),
         f"{name}-exporter",
         "redis-exporter",
         EXPORTER_PORT,
@@ -212,6 +250,7 @@ def redis_exporter(name: str) -> Service:
             "-config-command=-",
             # Its user may not: each scrape would log an error.
             "-set-client-name=false",
+            *(identity if options.mutual_tls else ()),
         ),
         files=(
             # The password of each user and address.
@@ -227,11 +266,11 @@ def redis_exporter(name: str) -> Service:
     )
 
 
-def _configuration(storage: str) -> Text:
+def _configuration(storage: str, options: EngineOptions) -> Text:
     return (
         "bind ",
         Listen("redis", separator=" "),
-        f"\nport {PORT}\naclfile {USERS_FILE}\ndir /data\n{storage}",
+        f"\n{listening(options)}aclfile {USERS_FILE}\ndir /data\n{storage}",
         # Only keys that expire are evicted: a queue doesn't, so a cache beside it can't cost a task.
         "maxmemory-policy volatile-lru\nmaxmemory ",
         # The rest is for copy-on-write during snapshots and for client buffers.
@@ -247,6 +286,7 @@ REDIS = Engine(
     port="redis",
     resources=Resources(memory_mib=256, cpu=0.5),
     user=USER,
+    has_mutual_tls=True,
     upgrade="A new version reads the data of older ones; going back requires a backup.",
 )
 
@@ -257,5 +297,6 @@ REDIS_EPHEMERAL = Engine(
     port="redis",
     resources=Resources(memory_mib=256, cpu=0.5),
     user=USER,
+    has_mutual_tls=True,
     upgrade="A new version starts empty, as Redis does after every restart.",
 )

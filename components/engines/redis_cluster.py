@@ -9,14 +9,16 @@ from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.engines.redis import (
     ADMIN,
     ADMIN_PASSWORD_FILE,
-    CLI_FOR_HEALTH,
-    FOLDER,
     USER,
     USERS_FILE,
     admin_password,
+    cli,
+    cli_for_health,
+    listening,
     redis_exporter,
     users,
 )
+from strata.components.mutual_tls import FOLDER, tls_files
 from strata.model import (
     TMP,
     Alert,
@@ -49,14 +51,13 @@ BUS_PORT = PORT + 10000
 # environment of the container.
 LOGIN = f"REDISCLI_AUTH=$(<{ADMIN_PASSWORD_FILE})"
 
-HEALTHY = f"{CLI_FOR_HEALTH} cluster info | tr -d '\\r' | grep -qx cluster_state:ok"
-
 # A node announces its address on the peers' network, which can differ from that for clients. The
 # background job is detached twice, because Redis treats every child process as one of its own.
+# `@cli@` is the command of redis-cli.
 START = f"""\
 set -euo pipefail
 
-ask() {{ {LOGIN} timeout 5 redis-cli --user {ADMIN} -p {PORT} -h "$@"; }}
+ask() {{ {LOGIN} timeout 5 @cli@ --user {ADMIN} -h "$@"; }}
 
 address_of() {{
     local address
@@ -69,7 +70,7 @@ is_new() {{ ask "$1" cluster info | grep -q '^cluster_slots_assigned:0'; }}
 create() {{
     local nodes=()
     for peer in $PEERS; do nodes+=("$(address_of "$peer"):{PORT}"); done
-    {LOGIN} redis-cli --user {ADMIN} --cluster create "${{nodes[@]}}" \\
+    {LOGIN} @cli@ --user {ADMIN} --cluster create "${{nodes[@]}}" \\
         --cluster-replicas {REPLICAS_PER_PRIMARY} --cluster-yes
 }}
 
@@ -133,9 +134,10 @@ MONITORING = Monitoring(
 )
 
 
-def _configuration(name: str) -> Text:
+def _configuration(name: str, options: EngineOptions) -> Text:
+    between_nodes = "tls-cluster yes\ntls-replication yes\n" if options.mutual_tls else ""
     return (
-        f"port {PORT}\ndir /data\naclfile {USERS_FILE}\nmasteruser {ADMIN}\nmasterauth ",
+        f"{listening(options)}{between_nodes}dir /data\naclfile {USERS_FILE}\nmasteruser {ADMIN}\nmasterauth ",
         Secret(name, UserPassword(ADMIN)),
         # A full cluster rejects writes and evicts no keys, because it stores data. The rest of the
         # memory is for copy-on-write during snapshots, replication and client buffers.
@@ -151,6 +153,8 @@ def _configuration(name: str) -> Text:
 
 
 def _service(name: str, options: EngineOptions) -> Service:
+    info = f"{cli_for_health(options)} cluster info"
+    healthy = f"{info} | tr -d '\\r' | grep -qx cluster_state:ok"
     return Service(
         name=name,
         image="redis",
@@ -166,12 +170,18 @@ def _service(name: str, options: EngineOptions) -> Service:
             "PEERS": Peers(separator=" "),
         },
         ports=(
-            Port(name="redis", number=PORT, peers=True),
+            Port(name="redis", number=PORT, peers=True, mutual_tls=options.mutual_tls),
             # Redis binds the bus to the same addresses as the data port, including those for clients.
-            Port(name="bus", number=BUS_PORT, peers=True, bound=False),
+            Port(
+                name="bus",
+                number=BUS_PORT,
+                peers=True,
+                bound=False,
+                mutual_tls=options.mutual_tls,
+            ),
         ),
         probe=Probe(
-            check=ExecProbe(command=("bash", "-c", HEALTHY)),
+            check=ExecProbe(command=("bash", "-c", healthy)),
             timeout_seconds=6,
             ready_within_seconds=180,
         ),
@@ -179,13 +189,20 @@ def _service(name: str, options: EngineOptions) -> Service:
         files=(
             users(name),
             admin_password(name),
-            File(path=f"{FOLDER}/redis.conf", content=_configuration(name)),
-            File(path=f"{FOLDER}/start", content=START),
+            File(path=f"{FOLDER}/redis.conf", content=_configuration(name, options)),
+            File(path=f"{FOLDER}/start", content=START.replace("@cli@", cli(options))),
+            # A node redirects clients to the host name of another one.
+            *tls_files(
+                name,
+                server=options.mutual_tls,
+                client=options.mutual_tls,
+                for_replicas=True,
+            ),
         ),
         # On SIGTERM it writes its last changes to disk.
         stop_grace_seconds=30,
         monitoring=MONITORING,
-        exporter=redis_exporter(name),
+        exporter=redis_exporter(name, options),
     )
 
 
@@ -196,5 +213,6 @@ REDIS_CLUSTER = Engine(
     port="redis",
     resources=Resources(memory_mib=128, cpu=0.5, cpu_reserved=0.1),
     user=USER,
+    has_mutual_tls=True,
     upgrade="Nodes of two adjacent major versions form one cluster: replace them one at a time.",
 )

@@ -3,16 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from strata.components.mutual_tls import CERTIFICATE_FILE, PRIVATE_KEY_FILE, tls_files
 from strata.config import PlatformName
-from strata.model import Endpoint, Resources
+from strata.model import Endpoint, File, Resources, certificate, private_key
 from strata.stack import Stack
 
 HTTP_PORT = 8080
 HTTPS_PORT = 8443
 PROBE_PORT = 8081
-FOLDER = "/run/secrets"
-CERTIFICATE_FILE = f"{FOLDER}/certificate.pem"
-PRIVATE_KEY_FILE = f"{FOLDER}/private-key.pem"
 STRICT_TRANSPORT_SECONDS = 365 * 24 * 3600
 """With a domain. A browser ignores it without TLS."""
 
@@ -81,3 +79,11 @@ def inside(name: str) -> str:
 def links(args: GatewayArgs) -> Iterator[Endpoint]:
     """What every engine connects to."""
     yield from dict.fromkeys(route.endpoint for route in args.routes)
+
+
+def certificate_files(name: str, args: GatewayArgs) -> tuple[File, ...]:
+    """The gateway's certificate and key, and those of a client if a service requires one."""
+    own = File(path=CERTIFICATE_FILE, content=certificate(name, args.names))
+    if any(each.mutual_tls for each in links(args)):
+        return (own, *tls_files(name, client=True))
+    return (own, File(path=PRIVATE_KEY_FILE, content=private_key(name, args.names)))

@@ -7,21 +7,26 @@ from pathlib import Path
 
 from strata.components.exporter import exporter
 from strata.components.gateways.arguments import (
-    CERTIFICATE_FILE,
-    FOLDER,
     HTTP_PORT,
     HTTPS_PORT,
-    PRIVATE_KEY_FILE,
     PROBE_PORT,
     STRICT_TRANSPORT_SECONDS,
     GatewayArgs,
     Route,
     are_names_known,
+    certificate_files,
     inside,
     known_names,
     links,
 )
 from strata.components.gateways.template import fill
+from strata.components.mutual_tls import (
+    CA_FILE,
+    CERTIFICATE_FILE,
+    CLIENT_CERTIFICATE_FILE,
+    FOLDER,
+    PRIVATE_KEY_FILE,
+)
 from strata.model import (
     TMP,
     Alert,
@@ -41,8 +46,6 @@ from strata.model import (
     Text,
     Unit,
     Zone,
-    certificate,
-    private_key,
 )
 from strata.model.text import Part
 
@@ -115,8 +118,7 @@ def describe(name: str, args: GatewayArgs) -> Service:
         tmpfs=(TMP,),
         files=(
             File(path=CONFIGURATION_FILE, content=_configuration(name, args)),
-            File(path=CERTIFICATE_FILE, content=certificate(name, args.names)),
-            File(path=PRIVATE_KEY_FILE, content=private_key(name, args.names)),
+            *certificate_files(name, args),
         ),
         stop_signal="SIGQUIT",  # Graceful: finishes requests in progress.
         monitoring=MONITORING,
@@ -170,6 +172,15 @@ def _listen(port: str, arguments: str) -> Listen:
 
 def _locations(index: int, route: Route) -> Iterator[Part]:
     upgrade = "      set $upgrade_header $http_upgrade;\n" if route.websocket else ""
+    # NGINX verifies the certificate for `proxy_ssl_name`.
+    identity = f"""\
+      proxy_ssl_certificate {CLIENT_CERTIFICATE_FILE};
+      proxy_ssl_certificate_key {PRIVATE_KEY_FILE};
+      proxy_ssl_trusted_certificate {CA_FILE};
+      proxy_ssl_verify on;
+      proxy_ssl_name {route.endpoint.host};
+"""
+    scheme = "https" if route.endpoint.mutual_tls else "http"
     path = route.path.rstrip("/")
     matches = [f"= {path or '/'}"] if not route.path.endswith("/") or not path else []
     if path:
@@ -181,10 +192,10 @@ def _locations(index: int, route: Route) -> Iterator[Part]:
       client_max_body_size {route.body_kib}k;
       proxy_read_timeout {route.timeout_seconds}s;
       proxy_send_timeout {route.timeout_seconds}s;
-{upgrade}      set $upstream \
+{upgrade}{identity if route.endpoint.mutual_tls else ""}      set $upstream \
 """
         yield HostName(route.endpoint.service)
         yield f""":{route.endpoint.number};
-      proxy_pass http://$upstream;
+      proxy_pass {scheme}://$upstream;
     }}
 """

@@ -7,21 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from strata.components.gateways.arguments import (
-    CERTIFICATE_FILE,
-    FOLDER,
     HTTP_PORT,
     HTTPS_PORT,
-    PRIVATE_KEY_FILE,
     PROBE_PORT,
     STRICT_TRANSPORT_SECONDS,
     GatewayArgs,
     Route,
     are_names_known,
+    certificate_files,
     inside,
     known_names,
     links,
 )
 from strata.components.gateways.template import fill
+from strata.components.mutual_tls import (
+    CA_FILE,
+    CERTIFICATE_FILE,
+    CLIENT_CERTIFICATE_FILE,
+    FOLDER,
+    PRIVATE_KEY_FILE,
+)
 from strata.config import Acme, PlatformName
 from strata.model import (
     TMP,
@@ -42,8 +47,6 @@ from strata.model import (
     Unit,
     Volume,
     Zone,
-    certificate,
-    private_key,
 )
 from strata.model.text import Part
 
@@ -175,8 +178,7 @@ def describe(name: str, args: GatewayArgs) -> Service:
         files=(
             File(path=CONFIGURATION_FILE, content=_configuration(name, args)),
             File(path=ROUTES_FILE, content=json.dumps(_routes(name, args), indent=1) + "\n"),
-            File(path=CERTIFICATE_FILE, content=certificate(name, args.names)),
-            File(path=PRIVATE_KEY_FILE, content=private_key(name, args.names)),
+            *certificate_files(name, args),
             *([File(path=AUTHORITY_FILE, content=authority)] if authority else []),
         ),
         monitoring=Monitoring(
@@ -293,12 +295,14 @@ def _routes(name: str, args: GatewayArgs) -> dict[str, Any]:
             "rateLimit": {"average": route.requests_per_second, "burst": route.burst + 1}
         }
         middlewares[f"body{index}"] = {"buffering": {"maxRequestBodyBytes": _bytes(route)}}
-        transport = f"{route.timeout_seconds}s"
+        secured = route.endpoint.mutual_tls
+        transport = f"{route.timeout_seconds}s{f'-{route.endpoint.host}' if secured else ''}"
         transports[transport] = {
+            **(_identity(route) if secured else {}),
             "forwardingTimeouts": {
                 "dialTimeout": f"{CONNECT_SECONDS}s",
                 "responseHeaderTimeout": f"{route.timeout_seconds}s",
-            }
+            },
         }
         services[route.path] = {
             "loadBalancer": {
@@ -330,6 +334,15 @@ def _routes(name: str, args: GatewayArgs) -> dict[str, Any]:
                 }
             },
         },
+    }
+
+
+def _identity(route: Route) -> dict[str, Any]:
+    """How Traefik verifies a service, and proves its own name."""
+    return {
+        "serverName": route.endpoint.host,
+        "rootCAs": [CA_FILE],
+        "certificates": [{"certFile": CLIENT_CERTIFICATE_FILE, "keyFile": PRIVATE_KEY_FILE}],
     }
 
 

@@ -44,6 +44,7 @@ def static_jobs(targets: Iterable[Target], protected: Collection[str]) -> Iterat
             # The container exporter names the service of each container.
             "honor_labels": True,
             "metrics_path": target.path,
+            **target.tls,
             **({"basic_auth": LOGIN} if target.service in protected else {}),
             "static_configs": [
                 {

@@ -6,6 +6,7 @@ The limits are about twice what the parts were measured to use with the referenc
 """
 
 from strata.components.exporter import PROBE_INTERVAL_SECONDS, exporter
+from strata.components.mutual_tls import tls_files
 from strata.components.observability import configuration, remote
 from strata.components.observability.configuration import SECRETS, USER
 from strata.config import ObservabilitySettings, Receivers, Remote
@@ -83,6 +84,7 @@ def prometheus(
             File(path=f"{SECRETS}/rules.json", content=rules),
             PASSWORD_FILE,
             *remote.password_files(store),
+            *tls_files("prometheus", client=any(link.mutual_tls for link in links)),
         ),
         links=links,
         egress=store is not None,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from strata.components.exporter import PROBE_INTERVAL_SECONDS
+from strata.components.mutual_tls import tls_files
 from strata.components.observability import (
     alerts,
     configuration,
@@ -209,6 +210,7 @@ def prometheus(
             File(path=f"{SECRETS}/prometheus.json", content=content),
             File(path=f"{SECRETS}/rules.json", content=rules),
             *remote.password_files(settings.observability.remote_write),
+            *tls_files("prometheus", client=any(link.mutual_tls for link in links)),
         ),
         links=links,
         egress=settings.observability.remote_write is not None,

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from strata.components.mutual_tls import CA_FILE, CLIENT_CERTIFICATE_FILE, PRIVATE_KEY_FILE
 from strata.model import Endpoint, Service
 
 
@@ -15,6 +17,22 @@ class Target:
     endpoint: Endpoint
     replicas: tuple[str, ...]
     path: str
+
+    @property
+    def tls(self) -> dict[str, Any]:
+        """The fields of its job by which Prometheus presents a certificate, if the target requires one."""
+        if not self.endpoint.mutual_tls:
+            return {}
+        return {
+            "scheme": "https",
+            "tls_config": {
+                "ca_file": CA_FILE,
+                "cert_file": CLIENT_CERTIFICATE_FILE,
+                "key_file": PRIVATE_KEY_FILE,
+                # Its address is that of a replica, and its certificate is for the service.
+                "server_name": self.endpoint.host,
+            },
+        }
 
 
 def targets(services: Iterable[Service]) -> Iterator[Target]:

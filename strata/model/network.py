@@ -17,7 +17,8 @@ class Port:
     `published` is the port on the host's loopback address (Docker) or on the load balancer
     (Kubernetes) that leads here; None (the default) publishes nothing. `bound` is False for a
     process that always listens on every address: its networks aren't shared with other clients.
-    `peers` lets the replicas of the service connect to each other on this port.
+    `peers` lets the replicas of the service connect to each other on this port. `mutual_tls`: the
+    process accepts only TLS, from clients with a client certificate of the stack's authority.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Port:
     published: int | None = None
     bound: bool = True
     peers: bool = False
+    mutual_tls: bool = False
 
     @property
     def numbers(self) -> range:
@@ -42,7 +44,7 @@ class Endpoint:
     """A port of a service, as a client names it.
 
     A client starts after the services it links to are healthy; with `waits=False` it doesn't wait,
-    so that two services can link to each other.
+    so that two services can link to each other. `mutual_tls`: see `Port`.
     """
 
     service: str
@@ -51,6 +53,7 @@ class Endpoint:
     last: int | None = None
     protocol: Protocol = Protocol.TCP
     waits: bool = True
+    mutual_tls: bool = False
 
     @property
     def host(self) -> str:
@@ -64,7 +67,8 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.number}"
+        scheme = "https" if self.mutual_tls else "http"
+        return f"{scheme}://{self.host}:{self.number}"
 
     def without_waiting(self) -> "Endpoint":
         """The same endpoint, for a client that doesn't wait until the server is healthy."""

@@ -313,6 +313,7 @@ class Workload(WorkloadFields):
                     number=declared.number,
                     last=declared.last,
                     protocol=declared.protocol,
+                    mutual_tls=declared.mutual_tls,
                 )
         return Endpoint(service=self.name, port=port, number=0)
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-from strata.components.gateways.arguments import CERTIFICATE_FILE, PRIVATE_KEY_FILE
+from strata.components.mutual_tls import CERTIFICATE_FILE, PRIVATE_KEY_FILE
 from strata.ops.manifest import Archive, Content, Manifest
 from strata.ops.records import record_backup
 from strata.ops.running_stack import RunningStack

@@ -73,7 +73,7 @@ def pebble(engine: Any, name: str, address: str, domain: str, port: int) -> Iter
         container.start()
         server = Pebble(
             f"https://{address}:{directory}/dir",
-            material.authority_pem,
+            material.trusted_pem,
             f"https://127.0.0.1:{management}",
         )
         until(lambda: _answers(server), "Pebble answers")

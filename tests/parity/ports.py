@@ -161,6 +161,14 @@ PORT = (
             ),
         ),
     ),
+    Row(
+        field="Port.mutual_tls",
+        docker="no effect on the server, whose own files configure it: components give a certificate"
+        " to its clients",
+        kubernetes="as on Docker",
+        on=("app",),
+        checks=(Check(change=within("ports", mutual_tls=True), docker=Same(), kubernetes=Same()),),
+    ),
 )
 
 ENDPOINT = (
@@ -256,5 +264,12 @@ ENDPOINT = (
                 kubernetes=Seen(finds.starts_after("Deployment", "server"), False),
             ),
         ),
+    ),
+    Row(
+        field="Endpoint.mutual_tls",
+        docker="no effect: components give a certificate to the client",
+        kubernetes="as on Docker",
+        on=("app", "task"),
+        checks=(Check(change=within("links", mutual_tls=True), docker=Same(), kubernetes=Same()),),
     ),
 )

@@ -59,7 +59,11 @@ def alerts() -> Iterator[Alert]:
 
 def _options(engine: Engine) -> EngineOptions:
     return EngineOptions(
-        resources=engine.resources, volume_size_gib=1, storage_class=None, profiles=()
+        resources=engine.resources,
+        volume_size_gib=1,
+        storage_class=None,
+        mutual_tls=False,
+        profiles=(),
     )
 
 
