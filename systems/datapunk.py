@@ -1,6 +1,7 @@
 """datapunk: documents that are found by meaning, behind a gateway that finds services by Consul.
 
-gateway -> nexus -> cortex -> rabbitmq -> cortex -> postgres; redis caches embeddings of queries.
+gateway -> nexus -> cortex -> rabbitmq -> cortex -> postgres; redis caches embeddings of queries. Both ends
+of each of these connections have a certificate.
 """
 
 from strata.components import (
@@ -22,31 +23,22 @@ from strata.components.engines.rabbitmq import RABBITMQ
 from strata.components.engines.redis_cluster import REDIS_CLUSTER
 from strata.model import (
     ByDevice,
-    File,
     Gpu,
     HttpProbe,
-    Listen,
     LogRotation,
     Monitoring,
     Panel,
-    Port,
     Probe,
     Resources,
     Unit,
     Volume,
     Zone,
-    authority_certificate,
-    certificate,
-    client_certificate,
-    private_key,
 )
 from strata.stack import Stack
 from systems.reference import API, INFERENCE, WORKER
 
 IMAGE = "datapunk"
 PORT = 8000
-TLS_PORT = 8443
-FOLDER = "/run/secrets"
 LOGS = LogRotation(size_mib=100, files=5)
 PROBE = Probe(
     check=HttpProbe(port=PORT), interval_seconds=30, timeout_seconds=10, start_period_seconds=30
@@ -66,14 +58,6 @@ CORTEX = Monitoring(
 )
 
 
-def tls_files(name: str) -> tuple[File, ...]:
-    """The private key of a service, and the authority by which it verifies others."""
-    return (
-        File(path=f"{FOLDER}/private-key.pem", content=private_key(name, (name,))),
-        File(path=f"{FOLDER}/ca.pem", content=authority_certificate()),
-    )
-
-
 def compose(stack: Stack) -> None:
     observability = ObservabilityStack("observability", ObservabilityStackArgs(stack=stack))
     postgres = Datastore(
@@ -83,6 +67,7 @@ def compose(stack: Stack) -> None:
             engine=POSTGRES,
             resources=Resources(memory_mib=2048, cpu=2, shared_memory_mib=512),
             volume_size_gib=40,
+            mutual_tls=True,
         ),
     )
     redis = Datastore(
@@ -92,13 +77,19 @@ def compose(stack: Stack) -> None:
             engine=REDIS_CLUSTER,
             resources=Resources(memory_mib=512, cpu=0.5, cpu_reserved=0.1),
             volume_size_gib=2,
+            mutual_tls=True,
         ),
     )
     rabbitmq = Datastore(
         "rabbitmq",
-        DatastoreArgs(stack=stack, engine=RABBITMQ, resources=Resources(memory_mib=1536, cpu=1)),
+        DatastoreArgs(
+            stack=stack,
+            engine=RABBITMQ,
+            resources=Resources(memory_mib=1536, cpu=1),
+            mutual_tls=True,
+        ),
     )
-    consul = Datastore("consul", DatastoreArgs(stack=stack, engine=CONSUL))
+    consul = Datastore("consul", DatastoreArgs(stack=stack, engine=CONSUL, mutual_tls=True))
     cortex = GpuService(
         "cortex",
         GpuServiceArgs(
@@ -120,15 +111,8 @@ def compose(stack: Stack) -> None:
                 "CONSUL": consul.connection,
             },
             calls=observability.traces,
-            # Without TLS, cortex serves its probe and Prometheus only.
-            ports=(Port(name="mtls", number=TLS_PORT),),
-            files=(
-                File(path=f"{FOLDER}/certificate.pem", content=certificate("cortex", ("cortex",))),
-                *tls_files("cortex"),
-            ),
+            mutual_tls=True,
             environment={
-                "TLS_LISTEN_ADDRESSES": Listen("mtls"),
-                "TLS_LISTEN_PORT": str(TLS_PORT),
                 "MODEL_CACHE": "/models",
                 "VECTOR_CACHE": "/vectors",
                 "EXPECT_DEVICE": ByDevice(gpu="cuda", cpu="cpu"),
@@ -138,7 +122,6 @@ def compose(stack: Stack) -> None:
             probe=PROBE,
         ),
     )
-    mtls = cortex.endpoint("mtls")
     nexus = AppService(
         "nexus",
         AppServiceArgs(
@@ -149,13 +132,8 @@ def compose(stack: Stack) -> None:
             log_rotation=LOGS,
             monitoring=Monitoring(),
             connections={"CONSUL": consul.connection},
-            calls=observability.traces,
-            links=(mtls,),
-            environment={"CORTEX_URL": f"https://{mtls.host}:{mtls.number}"},
-            files=(
-                File(path=f"{FOLDER}/certificate.pem", content=client_certificate("nexus")),
-                *tls_files("nexus"),
-            ),
+            calls={"CORTEX_URL": cortex.endpoint(), **observability.traces},
+            mutual_tls=True,
             probe=PROBE,
         ),
     )

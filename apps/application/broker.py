@@ -4,6 +4,7 @@ is confirmed."""
 import asyncio
 import contextlib
 import logging
+import ssl
 import time
 
 import aio_pika
@@ -12,7 +13,7 @@ from aio_pika.exceptions import AMQPError
 
 from apps.application.message import Message
 from apps.application.settings import BrokerSettings
-from apps.common import secret, traces
+from apps.common import secret, tls, traces
 from apps.common.errors import UnavailableError, describe
 
 LOG = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ async def connect(settings: BrokerSettings) -> AbstractConnection:
     which password."""
     password = await asyncio.to_thread(secret.read, settings.rabbitmq_password_file)
     try:
+        context = await asyncio.to_thread(_context, settings)
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             return await aio_pika.connect(
                 host=settings.rabbitmq_host,
@@ -43,11 +45,23 @@ async def connect(settings: BrokerSettings) -> AbstractConnection:
                 login=settings.rabbitmq_user,
                 password=password,
                 virtualhost=settings.rabbitmq_name,
+                ssl=context is not None,
+                ssl_context=context,
                 client_properties={"connection_name": "strata"},
                 heartbeat=HEARTBEAT_S,
             )
     except (AMQPError, OSError, TimeoutError) as error:
         raise UnavailableError(NAME, describe(error)) from error
+
+
+def _context(settings: BrokerSettings) -> ssl.SSLContext | None:
+    if settings.rabbitmq_ca_file is None:
+        return None
+    return tls.context(
+        settings.rabbitmq_ca_file,
+        settings.rabbitmq_certificate_file,
+        settings.rabbitmq_private_key_file,
+    )
 
 
 async def declare(channel: AbstractChannel) -> AbstractQueue:

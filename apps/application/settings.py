@@ -9,13 +9,17 @@ from apps.common.settings import DatabaseSettings, ListenSettings, RedisSettings
 
 
 class BrokerSettings(BaseSettings):
-    """RabbitMQ. `rabbitmq_name` is the virtual host."""
+    """RabbitMQ. `rabbitmq_name` is the virtual host. `rabbitmq_ca_file`: the authority of its certificate,
+    if it requires TLS. `rabbitmq_certificate_file`, with its key: the client's, if it requires one."""
 
     rabbitmq_host: str = "rabbitmq"
     rabbitmq_port: int = 5672
     rabbitmq_user: str = "strata"
     rabbitmq_name: str = "strata"
     rabbitmq_password_file: Path = Path("/run/secrets/rabbitmq_password")
+    rabbitmq_ca_file: Path | None = None
+    rabbitmq_certificate_file: Path | None = None
+    rabbitmq_private_key_file: Path | None = None
 
 
 class CacheSettings(RedisSettings):

@@ -26,6 +26,16 @@ HEALTH_WITHIN_S = 1.5
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
+def client_certificate(settings: DatabaseSettings) -> dict[str, str]:
+    """The parameters of a connection for the client's certificate, if PostgreSQL requires one."""
+    if settings.database_certificate_file is None:
+        return {}
+    return {
+        "sslcert": str(settings.database_certificate_file),
+        "sslkey": str(settings.database_private_key_file),
+    }
+
+
 class Database:
     """Open it, use `connection()`, close it. `table`: one whose absence makes it unavailable."""
 
@@ -55,6 +65,7 @@ class Database:
             "password": await asyncio.to_thread(secret.read, settings.database_password_file),
             "sslmode": "verify-full",
             "sslrootcert": str(settings.database_ca_file),
+            **client_certificate(settings),
             "connect_timeout": CONNECT_TIMEOUT_S,
             "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
             # A peer that vanished without a word is noticed within about ten seconds.

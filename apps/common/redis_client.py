@@ -1,6 +1,8 @@
 """The way to Redis: a client that reads the password anew for every connection."""
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 import redis.asyncio as redis
 from prometheus_client import Counter
@@ -27,6 +29,24 @@ class _Password(CredentialProvider):
         return await asyncio.to_thread(self.get_credentials)
 
 
+def tls_options(settings: RedisSettings) -> dict[str, Any]:
+    """The arguments of a client for TLS, if Redis requires it."""
+    if settings.redis_ca_file is None:
+        return {}
+    return {
+        "ssl": True,
+        "ssl_ca_certs": str(settings.redis_ca_file),
+        "ssl_certfile": _text(settings.redis_certificate_file),
+        "ssl_keyfile": _text(settings.redis_private_key_file),
+        "ssl_cert_reqs": "required",
+        "ssl_check_hostname": True,
+    }
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
 def connect(
     settings: RedisSettings, within_s: float, connections_max: int = CONNECTIONS_MAX
 ) -> redis.Redis:
@@ -39,6 +59,7 @@ def connect(
         socket_timeout=within_s,
         socket_connect_timeout=within_s,
         max_connections=connections_max,
+        **tls_options(settings),
     )
 
 
@@ -51,4 +72,5 @@ def connect_cluster(settings: RedisSettings, within_s: float) -> RedisCluster:
         socket_timeout=within_s,
         socket_connect_timeout=within_s,
         max_connections=CONNECTIONS_MAX,
+        **tls_options(settings),
     )

@@ -19,6 +19,7 @@ RETRY_AFTER_S = 2
 # Not in the standard: what NGINX logs for a request whose client left.
 CLIENT_GONE = 499
 OK = "ok"
+HEALTH = "/health"
 
 REQUESTS = Counter(
     "http_requests_total", "Requests answered, by route and status.", ["route", "status"]
@@ -130,13 +131,14 @@ async def _error(_: Request, error: Exception) -> Response:
 
 def own_routes(health: Handler) -> list[Route]:
     """The routes that every service has: /health and /metrics."""
-    return [Route("/health", health), Route("/metrics", _metrics)]
+    return [Route(HEALTH, health), Route("/metrics", _metrics)]
 
 
 def health_alone(application: Starlette) -> Starlette:
-    """An application's /health and /metrics, for probes and Prometheus, which have no certificate."""
-    own = {route.path for route in own_routes(_metrics)}
-    routes = [each for each in application.routes if isinstance(each, Route) and each.path in own]
+    """An application's /health alone, for the probe, which has no certificate."""
+    routes = [
+        each for each in application.routes if isinstance(each, Route) and each.path == HEALTH
+    ]
     return Starlette(routes=routes, exception_handlers=error_handlers())
 
 

@@ -5,13 +5,14 @@ import contextlib
 import ipaddress
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from apps.common import listen, secret, web
+from apps.common import listen, secret, tls, web
 from apps.common.errors import UnavailableError, describe
 from apps.datapunk.settings import ConsulSettings
 
@@ -41,10 +42,20 @@ class Consul:
     ) -> None:
         """`settings` must have a `consul_host`."""
         self._token_file = settings.consul_password_file
+        scheme = "http"
+        verify: ssl.SSLContext | bool = True
+        if settings.consul_ca_file is not None:
+            scheme = "https"
+            verify = tls.context(
+                settings.consul_ca_file,
+                settings.consul_certificate_file,
+                settings.consul_private_key_file,
+            )
         self._client = httpx.AsyncClient(
-            base_url=f"http://{settings.consul_host}:{settings.consul_port}",
+            base_url=f"{scheme}://{settings.consul_host}:{settings.consul_port}",
             timeout=WITHIN_S,
             transport=transport,
+            verify=verify,
             trust_env=False,
         )
 

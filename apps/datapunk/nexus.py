@@ -4,7 +4,6 @@ forwards them."""
 import contextlib
 import logging
 import random
-import ssl
 import time
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from apps.api import inputs
-from apps.common import serve, traces, web
+from apps.common import serve, tls, traces, web
 from apps.common.errors import UnavailableError, describe
 from apps.common.settings import MutualTlsSettings
 from apps.datapunk.consul import Consul, Registration
@@ -134,8 +133,9 @@ class Nexus:
 
 def mutual_tls(settings: MutualTlsSettings) -> httpx.AsyncHTTPTransport:
     """Connections in which a client verifies the server, and the server the client."""
-    context = ssl.create_default_context(cafile=settings.tls_ca_file)
-    context.load_cert_chain(settings.tls_certificate_file, settings.tls_private_key_file)
+    context = tls.context(
+        settings.tls_ca_file, settings.tls_client_certificate_file, settings.tls_private_key_file
+    )
     limits = httpx.Limits(max_connections=256, max_keepalive_connections=64)
     return httpx.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False)
 
@@ -149,7 +149,7 @@ def application(
         return await web.state(nexus.ping()) == web.OK
 
     registration = Registration(
-        "nexus", settings.listen_addresses, settings.listen_port, settings, is_healthy
+        "nexus", settings.tls_listen_addresses, settings.tls_listen_port, settings, is_healthy
     )
     directory = Directory(settings.cortex_url, registration.consul)
     nexus = Nexus(settings, directory, transport or mutual_tls(settings))

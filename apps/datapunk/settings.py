@@ -8,22 +8,25 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from apps.application.settings import CacheSettings, ConsumerSettings
 from apps.common.settings import (
     DatabaseSettings,
-    ListenSettings,
     MutualTlsListenSettings,
-    MutualTlsSettings,
 )
 from apps.inference.settings import InferenceSettings
 
 
 class ConsulSettings(BaseSettings):
-    """Consul. Without `consul_host`, services are found by DNS alone. The password is an ACL token."""
+    """Consul. Without `consul_host`, services are found by DNS alone. The password is an ACL token.
+    `consul_ca_file`: the authority of its certificate, if it requires TLS. `consul_certificate_file`, with
+    its key: the client's, if it requires one."""
 
     consul_host: str | None = None
     consul_port: int = 8500
     consul_password_file: Path = Path("/run/secrets/consul-password")
+    consul_ca_file: Path | None = None
+    consul_certificate_file: Path | None = None
+    consul_private_key_file: Path | None = None
 
 
-class NexusSettings(ListenSettings, MutualTlsSettings, ConsulSettings):
+class NexusSettings(MutualTlsListenSettings, ConsulSettings):
     """Everything that nexus reads. `cortex_url`: cortex by DNS."""
 
     cortex_url: str = "https://cortex:8443"

@@ -22,8 +22,10 @@ from strata.model.secrets import DerivedSecrets, Secret
 from tests.docker.conftest import free_port
 from tests.wait import until
 
-SECRETS = DerivedSecrets(b"a seed of this test alone", "dev", {})
+SEED = b"a seed of this test alone"
+SECRETS = DerivedSecrets(SEED, "dev", {"authority": 2})
 OTHERS = DerivedSecrets(b"a seed of another stack!!", "dev", {})
+TRUSTED = SECRETS.encode(authority_certificate())
 
 
 def files(
@@ -35,12 +37,13 @@ def files(
     contents = {
         "certificate.pem": secrets.encode(identity),
         "private-key.pem": secrets.encode(private_key(identity.owner, (identity.owner,))),
-        "ca.pem": verified_by or SECRETS.encode(authority_certificate()),
+        "ca.pem": verified_by or secrets.encode(authority_certificate()),
     }
     for name, content in contents.items():
         (folder / name).write_text(content)
     return MutualTlsSettings(
         tls_certificate_file=folder / "certificate.pem",
+        tls_client_certificate_file=folder / "certificate.pem",
         tls_private_key_file=folder / "private-key.pem",
         tls_ca_file=folder / "ca.pem",
     )
@@ -104,7 +107,21 @@ def test_others_are_rejected(
     served: MutualTlsListenSettings, tmp_path: Path, identity: Secret, secrets: DerivedSecrets
 ) -> None:
     with pytest.raises(httpx.HTTPError):
-        ask(served, files(tmp_path / "other", identity, secrets))
+        ask(served, files(tmp_path / "other", identity, secrets, TRUSTED))
+
+
+@pytest.mark.parametrize(("generation", "is_served"), [(1, True), (3, True), (4, False)])
+def test_the_generations_before_and_after_are_trusted_both_ways(
+    served: MutualTlsListenSettings, tmp_path: Path, generation: int, is_served: bool
+) -> None:
+    """So an update of the authority replaces one service at a time."""
+    secrets = DerivedSecrets(SEED, "dev", {"authority": generation})
+    nexus = files(tmp_path / "nexus", client_certificate("nexus"), secrets)
+    if is_served:
+        assert ask(served, nexus).json() == {"status": "ok"}
+    else:
+        with pytest.raises(httpx.HTTPError):
+            ask(served, nexus)
 
 
 def test_a_client_without_a_certificate_or_tls_is_rejected(
@@ -129,8 +146,8 @@ def test_a_server_of_another_name_or_authority_is_rejected(
         ask(served, stranger)
 
 
-def test_without_tls_there_are_only_health_and_metrics(served: MutualTlsListenSettings) -> None:
+def test_without_tls_there_is_only_health(served: MutualTlsListenSettings) -> None:
     def status(path: str) -> int:
         return httpx.get(f"http://127.0.0.1:{served.listen_port}{path}").status_code
 
-    assert (status("/health"), status("/metrics"), status("/documents/a")) == (200, 200, 404)
+    assert (status("/health"), status("/metrics"), status("/documents/a")) == (200, 404, 404)

@@ -62,6 +62,25 @@ def touched(old: dict[str, Any], new: dict[str, Any]) -> tuple[set[str], set[str
             {"redis-1", "redis-exporter-1", "server-1", "mcp-1", "worker-1", "worker-2"},
         ),
         ("datapunk", "consul", {"consul-0", "cortex-1", "nexus-1"}),
+        # Its certificates. Those of its clients and servers stay.
+        ("datapunk", "nexus", {"nexus-1"}),
+        ("datapunk", "prometheus", {"prometheus-1"}),
+        (
+            "datapunk",
+            "authority",
+            {
+                "consul-0",
+                "cortex-1",
+                "gateway-1",
+                "nexus-1",
+                "postgres-1",
+                "postgres-exporter-1",
+                "prometheus-1",
+                "rabbitmq-1",
+                "redis-exporter-1",
+                *(f"redis-{ordinal}" for ordinal in range(6)),
+            },
+        ),
         (
             "jimbot",
             "ray",

@@ -83,7 +83,7 @@ config:
             14,
             (
                 Field("gateway", "zone", "frontend"),
-                Link("gateway", NEXUS, 8000),
+                Link("gateway", NEXUS, 8443),
                 Field(CORTEX, "zone", "compute"),
                 Field("postgres", "zone", "data"),
                 Link(CORTEX, "consul", 8500),
@@ -325,7 +325,7 @@ config:
         Row(
             140,
             140,
-            (Link("gateway", NEXUS, 8000),),
+            (Link("gateway", NEXUS, 8443),),
             "With several replicas of `nexus`, DNS gives NGINX all of their addresses. On EKS, a network"
             " load balancer is in front of it.",
         ),
@@ -391,7 +391,7 @@ config:
             173,
             174,
             (
-                Docker("cortex-8000", "internal", True),
+                Docker("cortex-8443", "internal", True),
                 Kubernetes("NetworkPolicy default-deny", "spec.policyTypes", ["Ingress", "Egress"]),
                 Source(TEST, "def test_every_pair_of_services"),
             ),
@@ -402,13 +402,23 @@ config:
             175,
             (
                 Link(NEXUS, CORTEX, 8443),
-                Field(CORTEX, "environment.TLS_LISTEN_PORT", "8443"),
-                Source(TEST, "def test_cortex_serves_only_clients_with_a_certificate"),
+                Field("gateway", "links.0.mutual_tls", True),
+                Field(CORTEX, "ports[http].mutual_tls", True),
+                Field("postgres", "ports[postgres].mutual_tls", True),
+                Field("redis", "ports[redis].mutual_tls", True),
+                Field("redis", "ports[bus].mutual_tls", True),
+                Field("rabbitmq", "ports[amqp].mutual_tls", True),
+                Field("consul", "ports[http].mutual_tls", True),
+                Field("prometheus", "links[nexus].mutual_tls", True),
+                Source(TEST, "def test_every_link_is_between_owners_of_certificates"),
+                Source(TEST, "def test_a_new_authority_replaces_the_old_one_while_requests_run"),
                 Source("tests/apps/test_mutual_tls.py", "def test_others_are_rejected"),
             ),
-            "Between `nexus` and `cortex`, by certificates of the stack's authority. Without TLS, `cortex`"
-            " serves only its probe and metrics. PostgreSQL accepts only TLS. Other connections are plain TCP,"
-            " each on a network that only the clients of its server join.",
+            "Every link of the system, by certificates of the stack's authority: from `gateway` to `nexus`, to"
+            " the stores, and between the nodes of Redis. PostgreSQL requires a password too, and so do Redis,"
+            " RabbitMQ and Consul. The exporters and Prometheus have certificates for these ports. Among"
+            " themselves, the services that observe use plain TCP, and so do those that send traces: each"
+            " connection on a network that only the clients of its server join. Consul was planned only.",
         ),
         Row(
             176,
@@ -426,8 +436,8 @@ config:
             185,
             (
                 Field(CORTEX, "monitoring.path", "/metrics"),
-                Link("prometheus", NEXUS, 8000, waits=False),
-                Link("prometheus", CORTEX, 8000, waits=False),
+                Link("prometheus", NEXUS, 8443, waits=False),
+                Link("prometheus", CORTEX, 8443, waits=False),
             ),
             "Prometheus reads its targets from the plan instead of from labels. Metrics are on the port of"
             " the service.",
@@ -438,7 +448,7 @@ config:
             197,
             (
                 Docker("gateway-1", "ports.0.ip", "127.0.0.1"),
-                Link("gateway", NEXUS, 8000),
+                Link("gateway", NEXUS, 8443),
                 Link(NEXUS, CORTEX, 8443),
                 Link(CORTEX, "redis", 6379),
                 Link(CORTEX, "postgres", 5432),
