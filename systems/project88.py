@@ -43,8 +43,12 @@ PING = f"exec {' '.join(CELERY)} inspect ping --timeout=5 --destination=celery@$
 def compose(stack: Stack) -> None:
     observability = ObservabilityStack("observability", ObservabilityStackArgs(stack=stack))
     connections = {
-        "DATABASE": Datastore("db", DatastoreArgs(stack=stack, engine=POSTGRES)).connection,
-        "REDIS": Datastore("redis", DatastoreArgs(stack=stack, engine=REDIS_EPHEMERAL)).connection,
+        "DATABASE": Datastore(
+            "db", DatastoreArgs(stack=stack, engine=POSTGRES, mutual_tls=True)
+        ).connection,
+        "REDIS": Datastore(
+            "redis", DatastoreArgs(stack=stack, engine=REDIS_EPHEMERAL, mutual_tls=True)
+        ).connection,
         "SEARCH": Datastore("search", DatastoreArgs(stack=stack, engine=OPENSEARCH)).connection,
     }
     development = stack.composition.has_profile(DEVELOPMENT)

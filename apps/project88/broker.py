@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from apps.common import secret, settings, traces
 from apps.common.errors import UnavailableError, describe
+from apps.common.redis_client import tls_options
 from apps.project88.settings import BrokerSettings
 
 LOG = logging.getLogger(__name__)
@@ -45,6 +46,9 @@ def _configuration() -> dict[str, Any]:
     return {
         "broker_url": f"redis://{loaded.redis_host}:{loaded.redis_port}/0"
         f"?credential_provider={Credentials.__module__}.{Credentials.__qualname__}",
+        "broker_use_ssl": {
+            name: value for name, value in tls_options(loaded).items() if name != "ssl"
+        },
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT_S,
             "socket_connect_timeout": WITHIN_S,
@@ -97,6 +101,7 @@ class Redis:
             "credential_provider": Credentials(),
             "socket_connect_timeout": WITHIN_S,
             "decode_responses": True,
+            **tls_options(loaded),
         }
         self._client = redis.Redis(**options, socket_timeout=WITHIN_S)
         # Without a timeout: it waits for events.

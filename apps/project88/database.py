@@ -9,6 +9,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
 from apps.common import secret, traces
+from apps.common.database import client_certificate
 from apps.common.errors import UnavailableError, describe
 from apps.common.settings import DatabaseSettings
 
@@ -47,6 +48,7 @@ class Database:
             "password": secret.read(settings.database_password_file),
             "sslmode": "verify-full",
             "sslrootcert": str(settings.database_ca_file),
+            **client_certificate(settings),
             "connect_timeout": CONNECT_TIMEOUT_S,
             "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
             "tcp_user_timeout": STATEMENT_TIMEOUT_MS,

@@ -11,7 +11,9 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from strata.model import certificate, client_certificate
 from tests.apps.pdf import pdf
+from tests.docker import mutual_tls
 from tests.docker.conftest import containers, free_port, running
 from tests.docker.network import reached
 from tests.project import Project
@@ -196,6 +198,28 @@ def test_the_index_is_built_again_from_the_database(engine: Any, gateway: httpx.
     status, output = web.exec_run(["python3", "-m", "apps.project88.reindex"])
     assert (status, b"indexed again" in output) == (0, True)
     assert found(gateway, "herring") == [identifier]
+
+
+def test_stores_accept_only_clients_with_a_certificate(engine: Any, project88: Project) -> None:
+    stack = mutual_tls.secrets_of(project88)
+    clients = {
+        "a client's certificate": mutual_tls.context(stack, client_certificate("web")),
+        "plaintext": None,
+        "no certificate": mutual_tls.context(stack),
+        "a server's certificate": mutual_tls.context(stack, certificate("redis", ("redis",))),
+    }
+    services = containers(engine, STACK)
+    for server, port, protocol in (
+        ("db", 5432, mutual_tls.POSTGRES),
+        ("redis", 6379, mutual_tls.REDIS),
+    ):
+        address = mutual_tls.address_of(services[server], port)
+        served = {
+            client
+            for client, context in clients.items()
+            if mutual_tls.is_served((address, port), server, protocol, context)
+        }
+        assert served == {"a client's certificate"}, server
 
 
 def test_every_pair_of_services(engine: Any, project88: Project) -> None:

@@ -361,8 +361,10 @@ stores before it (EventStore, QuestDB, Memgraph, in this order) have the play al
             236,
             236,
             (Source(EVENTSTORE_FILE, "Insecure: true"),),
-            "It has neither TLS nor authentication: KurrentDB loads RSA keys only, and the stack's authority"
-            " issues keys of P-256. Links restrict access to `app` and Prometheus.",
+            "It has neither TLS nor authentication. KurrentDB loads RSA keys only, and the stack's authority"
+            " derives keys of P-256. It takes the passwords of its users from environment variables only, and"
+            " only for a new database, so that they couldn't be rotated like the others. Links restrict access"
+            " to `app` and Prometheus.",
         ),
         Row(237, 237, (Source(EVENTSTORE_FILE, "EnableAtomPubOverHttp: true"),)),
         Row(

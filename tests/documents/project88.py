@@ -309,9 +309,13 @@ docker exec strata-dev-web-1 python3 -m apps.project88.reindex
             (
                 Field("db", "ports[postgres].published", None),
                 Docker("gateway-1", "ports.0.ip", "127.0.0.1"),
+                Field("db", "ports[postgres].mutual_tls", True),
+                Field("redis", "ports[redis].mutual_tls", True),
+                Source(TEST, "def test_stores_accept_only_clients_with_a_certificate"),
             ),
             "Only the gateway and, on Docker, the pages of the observability stack publish ports, on"
-            " loopback: no host firewall is assumed. PostgreSQL accepts only TLS.",
+            " loopback: no host firewall is assumed. PostgreSQL and Redis accept only TLS, from clients"
+            " with a certificate. OpenSearch, without its security plugin, has none.",
         ),
         Row(80, 80, note="The head of the table."),
         Row(
