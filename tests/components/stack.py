@@ -119,11 +119,11 @@ class Recorded(Mocks):
     retained: set[str] = field(default_factory=set)
     """What stays when Pulumi deletes it."""
 
-    start_first: set[str] = field(default_factory=set)
-    """What Pulumi creates before it deletes what it replaces."""
-
     replacement_triggers: dict[str, Any] = field(default_factory=dict)
     """What replaces a resource when it changes, besides its inputs."""
+
+    created_first: set[str] = field(default_factory=set)
+    """What is created before what it replaces is deleted, whatever the provider prefers."""
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         self.inputs[args.name] = dict(args.inputs)
@@ -171,7 +171,7 @@ class _Monitor(MockMonitor):
             if request.retainOnDelete:
                 recorded.retained.add(request.name)
             if request.deleteBeforeReplaceDefined and not request.deleteBeforeReplace:
-                recorded.start_first.add(request.name)
+                recorded.created_first.add(request.name)
             recorded.as_sent[request.name] = MessageToDict(request.object)
             recorded.replacement_triggers[request.name] = (
                 MessageToDict(request.replacement_trigger),

@@ -168,7 +168,7 @@ def test_what_docker_cannot_take_back_makes_a_new_container() -> None:
     without, properties = trigger()
     # The provider keeps the last command where none is given, and Docker the cores.
     assert trigger(command=("true",))[0] != without
-    assert properties == ["cpuSet"]
+    assert properties == ["cpuSet", "mounts"]
 
 
 def test_an_http_probe_asks_within_the_container() -> None:

@@ -112,6 +112,14 @@ def test_a_rotated_secret_changes_the_volumes_of_who_uses_it(owner: str, users: 
     assert {name for name in before if before[name] != after[name]} == users
 
 
+def test_a_changed_file_stops_a_container_only_when_it_is_replaced(recorded: Recorded) -> None:
+    """A volume that is deleted first would stop all containers that mount a changed one, at once."""
+    volumes = {name for name in recorded.of("Volume") if name.endswith("-run-secrets")}
+    assert {"api-run-secrets", "postgres-run-secrets"} <= volumes <= recorded.created_first
+    for container in recorded.of("Container"):
+        assert "mounts" in recorded.replacement_triggers[container][1]
+
+
 def test_the_same_seed_gives_the_same_stack(recorded: Recorded) -> None:
     again = compose(lambda stack: reference(stack)).recorded
     assert again.inputs == recorded.inputs

@@ -173,8 +173,9 @@ class Deployer:
             spec,
             containers.service_args(spec, service),
             depends_on,
-            # Docker can pin a running container to cores, but can't unpin it.
-            replace_on_changes=["cpuSet"],
+            # Docker can pin a running container to cores, but can't unpin it. It can't mount other
+            # volumes, and the provider says nothing.
+            replace_on_changes=["cpuSet", "mounts"],
             start_first=placement.start_first,
             prepared=prepared,
         )

@@ -85,7 +85,9 @@ class FileVolumes:
         modes = {name: mode for name, (_, mode) in files.items()}
 
         def describe(resolved: dict[str, str]) -> Any:
-            return [workload.user, {name: [resolved[name], modes[name]] for name in resolved}]
+            files = {name: [resolved[name], modes[name]] for name in resolved}
+            # All that replaces the volume, so that its replacement has another name.
+            return [workload.user, self.names.labels(), files]
 
         def named(fingerprint: str, resolved: Mapping[str, str]) -> str:
             name = self.names.files(workload.name, fingerprint)
@@ -122,5 +124,7 @@ class FileVolumes:
                     for each, content in sorted(contents.items())
                 ),
             ],
-            opts=pulumi.ResourceOptions(parent=parent),
+            # The provider would delete it first, and with it, at once, every container that mounts a
+            # volume whose content changes. So each container runs until its own turn.
+            opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=False),
         )
