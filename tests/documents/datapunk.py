@@ -59,6 +59,19 @@ without the Redis Cluster, and requests without Consul.
 | volume `vector-cache` of `cortex` | the newest million embeddings, by text | they are computed again |
 | Redis Cluster | embeddings of queries, for an hour | they are read from `vector-cache` |
 
+## Certificates
+
+Both ends of every connection have a certificate: [mutual TLS](../components/app-service.md#mutual-tls). To try a
+port, use the files of one of its clients:
+
+```bash
+docker exec strata-dev-redis-0 bash -c 'cd /run/secrets && redis-cli --tls --cacert ca.pem \\
+    --cert client-certificate.pem --key private-key.pem ping'
+```
+
+The answer is `NOAUTH`: a password is required, too. To replace certificates, see
+[Rotate certificates](../operations.md#rotate-certificates).
+
 ## Without Consul
 
 Consul is available only as an image from a registry. Where it can't be pulled, leave it out; `up` says so
