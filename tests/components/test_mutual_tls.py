@@ -141,3 +141,19 @@ def test_an_application_that_cant_keep_others_out_is_rejected(
         )
 
     assert f"service app: mutual_tls: {message}" in str(refused(describe)[0])
+
+
+def test_traefik_presents_its_certificate_to_such_services() -> None:
+    settings = Settings.model_validate({"gateway": {"engine": "traefik"}})
+    composed = collect(systems.find("datapunk"), settings)
+    (gateway,) = (each for each in composed.services if each.name == "gateway")
+    files = {file.path: file.content for file in gateway.files}
+    assert files[CLIENT_CERTIFICATE_FILE] == client_certificate("gateway")
+    (routes,) = (content for path, content in files.items() if path.endswith("routes.json"))
+    assert isinstance(routes, str)
+    described = json.loads(routes)["http"]
+    service = described["services"]["/search"]["loadBalancer"]
+    assert service["servers"] == [{"url": "https://nexus:8443"}]
+    transport = described["serversTransports"][service["serversTransport"]]
+    assert (transport["serverName"], transport["rootCAs"]) == ("nexus", [CA_FILE])
+    assert transport["certificates"][0]["certFile"] == CLIENT_CERTIFICATE_FILE
