@@ -59,6 +59,11 @@ def _probe(port: int, path: str) -> Probe:
     return Probe(check=HttpProbe(port=port, path=path), interval_seconds=PROBE_INTERVAL_SECONDS)
 
 
+FLUSH_DEADLINE = "--storage.remote.flush-deadline=3s"
+"""How long a Prometheus that stops still sends samples. Its default of a minute is longer than its
+grace period: it would be killed. What it didn't send is in its log, and is sent after a restart."""
+
+
 def prometheus(
     content: Text, rules: str, links: tuple[Endpoint, ...], store: Remote | None
 ) -> Service:
@@ -74,6 +79,7 @@ def prometheus(
             "--storage.tsdb.path=/prometheus",
             "--storage.tsdb.retention.time=4d",
             "--storage.tsdb.retention.size=1GB",
+            FLUSH_DEADLINE,
             # Nobody connects to it: people look at the dashboards' store.
             f"--web.listen-address=127.0.0.1:{PROMETHEUS}",
         ),

@@ -191,6 +191,7 @@ def prometheus(
             f"--config.file={SECRETS}/prometheus.json",
             "--storage.tsdb.path=/prometheus",
             f"--storage.tsdb.retention.time={days}d",
+            parts.FLUSH_DEADLINE,
             # The rest is for the write-ahead log and a block that is being compacted.
             f"--storage.tsdb.retention.size={size_gib * 1024 * 3 // 4}MB",
             f"--web.listen-address=0.0.0.0:{parts.PROMETHEUS}",
