@@ -33,6 +33,18 @@ class Route:
     timeout_seconds: int = 30
     websocket: bool = False
 
+    @property
+    def exact(self) -> str | None:
+        """The one path that it matches; None if it matches only what is below a path."""
+        path = self.path.rstrip("/")
+        return None if path and self.path.endswith("/") else path or "/"
+
+    @property
+    def below(self) -> str | None:
+        """The start of the other paths that it matches; None for the root page."""
+        path = self.path.rstrip("/")
+        return f"{path}/" if path else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayArgs:

@@ -181,11 +181,8 @@ def _locations(index: int, route: Route) -> Iterator[Part]:
       proxy_ssl_name {route.endpoint.host};
 """
     scheme = "https" if route.endpoint.mutual_tls else "http"
-    path = route.path.rstrip("/")
-    matches = [f"= {path or '/'}"] if not route.path.endswith("/") or not path else []
-    if path:
-        matches.append(f"{path}/")
-    for match in matches:
+    exact = f"= {route.exact}" if route.exact else None
+    for match in filter(None, (exact, route.below)):
         yield f"""\
     location {match} {{
       limit_req zone=route{index} burst={route.burst} nodelay;

@@ -349,13 +349,12 @@ def _identity(route: Route) -> dict[str, Any]:
 def _routers(index: int, route: Route) -> Iterator[tuple[str, dict[str, Any]]]:
     """The routers of a route: the first has its rate limit, and those below it share it."""
     path = route.path.rstrip("/")
-    rules = [f"Path(`{path or '/'}`)"] if not route.path.endswith("/") or not path else []
-    if path:
-        rules.append(f"PathPrefix(`{path}/`)")
+    exact = f"Path(`{route.exact}`)" if route.exact else None
+    below = f"PathPrefix(`{route.below}`)" if route.below else None
     yield (
         route.path,
         {
-            "rule": " || ".join(rules),
+            "rule": " || ".join(filter(None, (exact, below))),
             "priority": len(path) + 1,
             "middlewares": [f"rate{index}", *([] if route.websocket else ["no-upgrade"])],
         },
@@ -380,7 +379,7 @@ def _routers(index: int, route: Route) -> Iterator[tuple[str, dict[str, Any]]]:
             "service": route.path,
         },
     )
-    if path and route.path.endswith("/"):
+    if exact is None:
         redirected = _rejected(f"Path(`{path}`)", len(path) + 1, "add-slash")
         yield f"{path} redirected", redirected
 
