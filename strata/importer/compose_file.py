@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from strata.errors import Problem, StrataError, raise_problems
+from strata.errors import InvalidStackError, Problem, StrataError
 
 VARIABLE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)(?:(:?[-?+])([^{}]*))?\})")
 """`$NAME`, `${NAME}`, `${NAME:-default}` and the other forms, and the escaped `$$`."""
@@ -242,9 +242,7 @@ class Resource(Part):
     """A secret or configuration of the file."""
 
     file: str | None = None
-    environment: str | None = None
     content: str | None = None
-    external: bool = False
 
 
 class ComposeFile(Part):
@@ -269,8 +267,7 @@ def read(path: Path) -> ComposeFile:
     try:
         return ComposeFile.model_validate(interpolated(document))
     except ValidationError as error:
-        raise_problems(_problems(path, error))
-        raise AssertionError from error
+        raise InvalidStackError(_problems(path, error)) from None
 
 
 def _problems(path: Path, error: ValidationError) -> Iterator[Problem]:

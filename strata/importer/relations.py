@@ -174,6 +174,13 @@ class Relations:
             if each in self.kept and each != name and (name, each) not in self.cut
         ]
 
+    def is_behind_proxy(self, name: str) -> bool:
+        """Whether a proxy forwards requests to a service: it depends on it, or Traefik's labels say so."""
+        named = any(name in self.file.services[each].depends_on for each in self.proxies)
+        labeled = any(key.startswith("traefik.") for key in self.kept[name].labels)
+        serves = name not in self.engines and name not in self.jobs and bool(self.ports[name])
+        return serves and (named or labeled)
+
     def password_of(self, name: str, secret: str) -> str | None:
         """The datastore that a service uses and shares a secret with."""
         for server in self.needs(name):

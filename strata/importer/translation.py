@@ -70,14 +70,15 @@ class Translator:
         self.parts = Parts(self.relations, self.namespace)
 
     def translate(self) -> Translation:
-        components = [(variable(name), self._component(name)) for name in self._order()]
+        order = self._order()
+        components = [(variable(name), self._component(name)) for name in order]
         self._report_others()
         if self.relations.observers:
             stack = Call("ObservabilityStackArgs", arguments={"stack": Name("stack")})
             self.parts.use("components", "ObservabilityStack", "ObservabilityStackArgs")
             components.insert(0, ("", Call("ObservabilityStack", ("observability", stack))))
         if self.relations.proxies:
-            components += [("", call) for call in self._gateways()]
+            components += [("", call) for call in self._gateways(order)]
         return Translation(
             tuple(components),
             {module: frozenset(names) for module, names in self.parts.imports.items()},
@@ -347,16 +348,9 @@ class Translator:
         arguments = {"service": label(server), "port": "http", "number": port.target if port else 0}
         return Call("Endpoint", arguments={**arguments, "waits": False})
 
-    def _gateways(self) -> Iterator[Call]:
+    def _gateways(self, order: list[str]) -> Iterator[Call]:
         """One gateway in place of the proxies, with a route for each service behind them."""
-        proxies = [self.relations.file.services[name] for name in self.relations.proxies]
-        named = {name for proxy in proxies for name in proxy.depends_on}
-        behind = [
-            name
-            for name in self._order()
-            if (name in named or self.relations.kept[name].labels) and self.relations.ports[name]
-        ]
-        behind = [name for name in behind if name not in self.relations.engines]
+        behind = [name for name in order if self.relations.is_behind_proxy(name)]
         for proxy in self.relations.proxies:
             self.parts.leave(
                 proxy,

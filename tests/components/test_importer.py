@@ -239,6 +239,21 @@ def test_a_proxy_becomes_the_gateway_and_observers_the_observability_stack(tmp_p
     assert "nginx: image: becomes a Gateway" in said(system)
 
 
+def test_only_services_behind_the_proxy_have_routes(tmp_path: Path) -> None:
+    system = imported(
+        tmp_path,
+        f"""\
+        services:
+          proxy: {{image: "traefik:v3", depends_on: [migrate]}}
+          web: {{image: "example.com/a@{DIGEST}", ports: ["80"], labels: [traefik.enable=true]}}
+          other: {{image: "example.com/b@{DIGEST}", ports: ["81"], labels: [owner=me]}}
+          migrate: {{image: "example.com/c@{DIGEST}", expose: ["82"], restart: "no"}}
+        """,
+    )
+    found = workloads(system)
+    assert {link.service for link in found["gateway"].links} == {"web"}
+
+
 def test_the_password_of_a_datastore_is_not_passed_twice(tmp_path: Path) -> None:
     system = imported(
         tmp_path,
