@@ -47,8 +47,8 @@ class Placement:
 
 
 def can_overlap(workload: Workload, has_gpu: bool) -> bool:
-    """Whether two containers of a replica can run at the same time: they would share its volumes, its
-    host ports or its GPUs."""
+    """Whether two containers of a replica can run at the same time. They can't share its volumes, its host
+    ports or its GPUs."""
     return (
         isinstance(workload, Service)
         and not workload.stateful
