@@ -17,7 +17,7 @@ from strata.errors import DockerError, ImageError
 from strata.images import catalogue, content, host, root
 from strata.images.engine import LABEL_CLONE, LABEL_IMAGE, clone, present
 from strata.images.log import Tail
-from strata.images.source import Source, parent_reference, resolve, root_reference
+from strata.images.source import Source, builder_reference, parent_reference, resolve, root_reference
 
 if TYPE_CHECKING:
     import docker
@@ -84,13 +84,12 @@ def plan(names: Iterable[str], source: Source, have: Container[str]) -> Plan:
         if reference in have:
             return reference
         if reference not in steps:
-            if image.parent:
-                need = want_own(image.parent)
-            elif image.folder:
-                need = ""  # Its Dockerfile names what it starts from.
-            else:
-                need = want_root()
-            steps[reference] = Step(name, reference, "build", (need,) if need in steps else ())
+            needs = [want_own(each) for each in (image.parent, image.builder) if each]
+            # The Dockerfile of a user's folder may name what it starts from.
+            if not image.parent and not image.folder:
+                needs.append(want_root())
+            needs = [need for need in needs if need in steps]
+            steps[reference] = Step(name, reference, "build", tuple(needs))
         return reference
 
     for name in names:
@@ -187,7 +186,10 @@ def _pull(
 def _build(step: Step, source: Source, report: Callable[[str], None]) -> None:
     report("starting")
     files = content.context(step.name)
-    parent = parent_reference(step.name, source)
+    arguments = {
+        "PARENT": parent_reference(step.name, source),
+        "BUILDER": builder_reference(step.name, source),
+    }
     tail = Tail()
     started_at = time.monotonic()
     # A client of its own: a build gives no output for longer than any other call.
@@ -200,7 +202,7 @@ def _build(step: Step, source: Source, report: Callable[[str], None]) -> None:
         forcerm=True,
         tag=step.reference,
         labels={LABEL_IMAGE: step.name, LABEL_CLONE: clone()},
-        buildargs={**({"PARENT": parent} if parent else {}), **host.proxies()},
+        buildargs={**{key: value for key, value in arguments.items() if value}, **host.proxies()},
         network_mode=host.network_mode(),
     )
     for event in events:

@@ -30,10 +30,10 @@ class Image:
 
     `upstream` is a reference by digest, or None for an image that is always built here. Without a
     `recipe`, it's always upstream's. `parent` is the logical image that its recipe starts from (None:
-    the root file system). `sources` are files and folders of this repository that go into the build,
-    besides the recipe's own folder. `recipe_of`: another image with the same recipe, by default none.
-    `on_demand` images are built only by name. `folder`: a build
-    context of the user, with a Dockerfile.
+    the root file system), `builder` the one that compiles or contains its programs, if any. `sources` are files and folders
+    of this repository that go into the build, besides the recipe's own folder. `recipe_of`: another
+    image with the same recipe, by default none. `on_demand` images are built only by name, or for an
+    image that needs them. `folder`: a build context of the user, with a Dockerfile.
 
     `kubernetes`: the upstream image that pods use instead, by digest. Docker's health checks run bash
     in the container, which such an image lacks; kubelet sends HTTP from outside.
@@ -46,6 +46,7 @@ class Image:
     recipe: bool = True
     recipe_of: str | None = None
     parent: str | None = "base"
+    builder: str | None = None
     sources: tuple[str, ...] = ()
     on_demand: bool = False
     folder: Path | None = None
@@ -59,6 +60,7 @@ class Image:
 _IMAGES = (
     Image(name="base", purpose="Debian 13 with bash and an init", parent=None),
     Image(name="python", purpose="base with Python 3.13"),
+    Image(name="go", purpose="Go, which compiles other images", on_demand=True),
     Image(name="postgres", purpose="PostgreSQL 17 with pgvector", upstream=pins.POSTGRES),
     Image(name="redis", purpose="Redis 8", upstream=pins.REDIS),
     Image(name="rabbitmq", purpose="RabbitMQ 4", upstream=pins.RABBITMQ),
@@ -88,6 +90,7 @@ _IMAGES = (
     Image(name="nginx", purpose="NGINX, the gateway", upstream=pins.NGINX),
     Image(
         name="traefik",
+        builder="go",
         purpose="Traefik 3, the other gateway",
         kubernetes=pins.TRAEFIK,
         # Only a stack that selects it uses it; compiling it takes minutes.
@@ -178,6 +181,7 @@ _IMAGES = (
     ),
     Image(
         name="mailpit",
+        builder="go",
         purpose="Mailpit: receives mail and shows it",
         kubernetes=pins.MAILPIT,
         # Only systems that send mail use it.
@@ -226,12 +230,14 @@ _IMAGES = (
     ),
     Image(
         name="victoria-metrics",
+        builder="go",
         purpose="VictoriaMetrics: metrics store with dashboards",
     ),
-    Image(name="victoria-logs", purpose="VictoriaLogs: log store"),
-    Image(name="vlagent", purpose="vlagent: sends logs to VictoriaLogs"),
+    Image(name="victoria-logs", builder="go", purpose="VictoriaLogs: log store"),
+    Image(name="vlagent", builder="victoria-logs", purpose="vlagent: sends logs to VictoriaLogs"),
     Image(
         name="jaeger",
+        builder="go",
         purpose="Jaeger 2: trace store",
         # Compiling it takes 7 minutes.
         on_demand=True,

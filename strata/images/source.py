@@ -26,7 +26,7 @@ def resolve(name: str, source: Source | str) -> str:
     image = catalogue.get(name)
     if image.upstream and (chosen is Source.UPSTREAM or not image.recipe):
         return image.upstream
-    return f"strata/{image.name}:{_tag(name, chosen)}"
+    return _own_reference(name, chosen)
 
 
 def root_reference(source: Source) -> str:
@@ -45,9 +45,21 @@ def parent_reference(name: str, source: Source) -> str:
     # The parent of an image that we build is one that we build, even if it has an upstream.
     if not parent:
         return root_reference(source)
-    return f"strata/{catalogue.get(parent).name}:{_tag(parent, source)}"
+    return _own_reference(parent, source)
+
+
+def builder_reference(name: str, source: Source) -> str:
+    """The reference that the builder stage of an image's recipe starts from; "" if none is shared."""
+    builder = catalogue.get(name).builder
+    return _own_reference(builder, source) if builder else ""
+
+
+def _own_reference(name: str, source: Source) -> str:
+    return f"strata/{catalogue.get(name).name}:{_tag(name, source)}"
 
 
 @lru_cache
 def _tag(name: str, source: Source) -> str:
-    return content.digest(content.context(name), parent_reference(name, source))
+    builder = builder_reference(name, source)
+    salt = (parent_reference(name, source), *([builder] if builder else []))
+    return content.digest(content.context(name), *salt)
