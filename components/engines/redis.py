@@ -177,7 +177,7 @@ def users(name: str) -> File:
             f" ~* &* +@all -@admin -@dangerous +info\nuser {EXPORTER} on #",
             Secret(name, PasswordHash(EXPORTER)),
             " -@all +ping +info +cluster|info +slowlog|len +latency|latest +latency|histogram\n"
-            f"user {HEALTH} on nopass -@all +ping +cluster|info\nuser {ADMIN} on #",
+            f"user {HEALTH} on nopass -@all +ping +cluster|info +cluster|slots\nuser {ADMIN} on #",
             Secret(name, PasswordHash(ADMIN)),
             " ~* &* +@all\n",
         ),

@@ -2,7 +2,7 @@
 
 The nodes form the cluster themselves: the first creates it once all of them respond. A restarted
 node meets the others again, because its address may have changed. No node is healthy until the
-cluster serves all slots, so clients start after that.
+cluster serves all slots and the node knows all host names, so clients start after that.
 """
 
 from strata.components.engines.engine import Engine, EngineOptions
@@ -153,8 +153,12 @@ def _configuration(name: str, options: EngineOptions) -> Text:
 
 
 def _service(name: str, options: EngineOptions) -> Service:
-    info = f"{cli_for_health(options)} cluster info"
-    healthy = f"{info} | tr -d '\\r' | grep -qx cluster_state:ok"
+    ask = f"{cli_for_health(options)} cluster"
+    # A node that doesn't know the host name of another one yet redirects clients to "?".
+    healthy = (
+        f"{ask} info | tr -d '\\r' | grep -qx cluster_state:ok &&"
+        f" slots=$({ask} slots) && ! grep -qx '?' <<< \"$slots\""
+    )
     return Service(
         name=name,
         image="redis",
