@@ -311,6 +311,10 @@ def _rename(folder: Path) -> None:
     path.write_text(path.read_text().replace('"service": "redis"', '"service": "cache"'))
 
 
+@pytest.mark.fault(
+    "a backup is tampered with or incomplete",
+    holds="`strata restore` rejects it, and changes nothing",
+)
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
@@ -381,6 +385,10 @@ def test_the_volumes_of_another_checkout_are_left_alone(
     assert started(engine) == before
 
 
+@pytest.mark.fault(
+    "`strata backup` is killed (SIGKILL)",
+    holds="no manifest, so no backup; `up` starts the services",
+)
 def test_a_backup_that_is_killed_leaves_no_manifest(
     engine: Any, stack: Project, written: dict[str, str], backup: Path, tmp_path: Path
 ) -> None:
@@ -405,6 +413,10 @@ def test_a_backup_that_is_killed_leaves_no_manifest(
     assert_no_helper(engine)
 
 
+@pytest.mark.fault(
+    "`strata backup` is interrupted (SIGINT, SIGTERM)",
+    holds="the services run, and the files are deleted",
+)
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
 def test_a_backup_that_is_interrupted_starts_the_services_again(
     engine: Any, stack: Project, written: dict[str, str], tmp_path: Path, told: signal.Signals
@@ -422,6 +434,10 @@ def test_a_backup_that_is_interrupted_starts_the_services_again(
     assert_no_helper(engine)
 
 
+@pytest.mark.fault(
+    "the disk for a backup is full",
+    holds="an error, no backup, and the services run",
+)
 def test_a_disk_that_is_full_leaves_no_backup(
     engine: Any, stack: Project, written: dict[str, str], tmp_path: Path
 ) -> None:
@@ -499,6 +515,10 @@ def test_what_is_unpacked_is_compared(
     assert held(engine) == written
 
 
+@pytest.mark.fault(
+    "`strata restore` is killed (SIGKILL) at a step",
+    holds="the next `strata restore` completes it",
+)
 @pytest.mark.parametrize(
     "line",
     [

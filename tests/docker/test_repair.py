@@ -88,6 +88,13 @@ def hang(running: dict[str, Any]) -> None:
     until(is_unhealthy, "the server that hangs is unhealthy")
 
 
+@pytest.mark.fault(
+    "every container is killed by hand",
+    "every container is disconnected from its networks",
+    "a container is paused",
+    "a process hangs (SIGSTOP)",
+    holds="`preview` lists the damage, `up` repairs it and keeps the containers",
+)
 @pytest.mark.parametrize(
     ("damage", "warning"),
     [
@@ -131,6 +138,10 @@ def remove_all(engine: Any) -> None:
     leftovers.remove(engine, {STACK_LABEL: STACK})
 
 
+@pytest.mark.fault(
+    "all containers and networks are removed by hand",
+    holds="`up` creates them again, with the data",
+)
 def test_what_is_gone_is_created_again(engine: Any, stack: Project) -> None:
     remove_all(engine)
     up = stack.up()
@@ -141,6 +152,10 @@ def test_what_is_gone_is_created_again(engine: Any, stack: Project) -> None:
     assert "created" not in again.output, again.output
 
 
+@pytest.mark.fault(
+    "a volume with data is removed by hand",
+    holds="`up` fails and says so; `up --refresh` creates it empty",
+)
 def test_a_data_volume_that_is_gone_is_created_again_only_when_told(
     engine: Any, stack: Project
 ) -> None:
@@ -194,6 +209,10 @@ def test_a_renamed_service_keeps_its_data(engine: Any, stack: Project) -> None:
     assert VOLUME in [volume.name for volume in engine.volumes.list()]
 
 
+@pytest.mark.fault(
+    "the seed is replaced beside live data",
+    holds="`up` and `destroy` are rejected, nothing changes",
+)
 def test_another_seed_is_rejected_beside_live_data(engine: Any, stack: Project) -> None:
     seed = Path(stack.environment["STRATA_SEED_FILE"])
     original = seed.read_text()

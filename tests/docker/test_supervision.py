@@ -13,6 +13,10 @@ from tests.wait import until
 STACK = "pytest-supervised"
 
 
+@pytest.mark.fault(
+    "a server hangs (SIGSTOP) and nobody looks",
+    holds="it is restarted by its own health check",
+)
 def test_a_server_that_hangs_is_restarted(
     engine: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

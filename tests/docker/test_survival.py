@@ -1,14 +1,18 @@
-"""A document that was answered 202 is never lost, whichever container is killed."""
+"""A document that was answered 202 is never lost, whatever happens to the containers."""
 
 import os
 import signal
 import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.docker.conftest import containers
+from tests.docker.conftest import containers, health
+from tests.faults import ACKNOWLEDGED, RECOVERY_SECONDS
 from tests.project import Project
 from tests.wait import until
 
@@ -47,39 +51,97 @@ class Poster(threading.Thread):
                     self.enough.wait(0.05)
 
 
-@pytest.mark.parametrize("killed", SERVICES)
-def test_kill(engine: Any, reference: Project, gateway: httpx.Client, killed: str) -> None:
-    poster = Poster(reference.outputs()["urls"]["gateway"], f"kill-{killed}")
-    poster.start()
-    until(lambda: len(poster.accepted) >= 5, "documents are accepted")
+@pytest.fixture
+def survives(
+    engine: Any,
+    reference: Project,
+    gateway: httpx.Client,
+    record_property: Callable[[str, object], None],
+) -> Callable[..., None]:
+    """Damages services while documents are posted. All services start again, documents are accepted
+    again, and all that were accepted are stored."""
 
-    container = containers(engine)[killed]
-    first_start = container.attrs["State"]["StartedAt"]
+    def damaged(services: Sequence[str], damage: Callable[[Any], None], what: str) -> None:
+        poster = Poster(reference.outputs()["urls"]["gateway"], f"{what}-{services[0]}")
+        poster.start()
+        until(lambda: len(poster.accepted) >= 5, "documents are accepted")
+
+        found = containers(engine)
+        damaged = [found[service] for service in services]
+        first_starts = [container.attrs["State"]["StartedAt"] for container in damaged]
+        begin = time.monotonic()
+        for container in damaged:
+            damage(container)
+
+        def are_back() -> bool:
+            return all(
+                health(container) == "healthy"
+                and container.attrs["State"]["StartedAt"] != first_start
+                for container, first_start in zip(damaged, first_starts, strict=True)
+            )
+
+        until(are_back, f"{', '.join(services)}: healthy again", seconds=90)
+        already = len(poster.accepted)
+        until(
+            lambda: len(poster.accepted) >= already + ENOUGH_ACCEPTED,
+            "documents are accepted again",
+            90,
+        )
+        record_property(RECOVERY_SECONDS, time.monotonic() - begin)
+        poster.enough.set()
+        poster.join()
+
+        def missing() -> list[str]:
+            states = {one: _status(gateway, one) for one in waiting}
+            waiting[:] = [one for one in waiting if states[one] != "stored"]
+            return waiting
+
+        waiting = list(poster.accepted)
+        until(lambda: not missing(), f"all {len(poster.accepted)} accepted are stored", seconds=120)
+        record_property(ACKNOWLEDGED, len(poster.accepted))
+
+    return damaged
+
+
+def kill(container: Any) -> None:
     # The process, not the container: Docker restarts what dies, not what it was told to kill.
     os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
 
-    def is_back() -> bool:
-        container.reload()
-        state = container.attrs["State"]
-        return bool(state["StartedAt"] != first_start and state["Health"]["Status"] == "healthy")
 
-    until(is_back, f"{killed} is healthy again", seconds=90)
-    already = len(poster.accepted)
-    until(
-        lambda: len(poster.accepted) >= already + ENOUGH_ACCEPTED,
-        "documents are accepted again",
-        90,
-    )
-    poster.enough.set()
-    poster.join()
+def hit_the_memory_limit(container: Any) -> None:
+    """The kernel kills the service, not the process that takes all memory: that one is exempt."""
+    wait = "until grep -q -- -1000 /proc/self/oom_score_adj; do sleep 0.1; done"
+    client = container.client.api
+    command = ["bash", "-c", f"{wait}; exec tail /dev/zero"]
+    started = client.exec_create(container.id, command)["Id"]
+    client.exec_start(started, detach=True)
+    process = until(lambda: client.exec_inspect(started)["Pid"], "the process runs")
+    Path(f"/proc/{process}/oom_score_adj").write_text("-1000")
 
-    def missing() -> list[str]:
-        states = {one: _status(gateway, one) for one in waiting}
-        waiting[:] = [one for one in waiting if states[one] != "stored"]
-        return waiting
 
-    waiting = list(poster.accepted)
-    until(lambda: not missing(), f"all {len(poster.accepted)} accepted are stored", seconds=120)
+@pytest.mark.fault(
+    "a service is killed (SIGKILL): gateway, API, broker, worker, inference, database or cache",
+    holds="it starts again, documents are accepted again, and each one accepted meanwhile is stored",
+)
+@pytest.mark.parametrize("killed", SERVICES)
+def test_kill(survives: Callable[..., None], killed: str) -> None:
+    survives([killed], kill, "kill")
+
+
+@pytest.mark.fault(
+    "all services of a request are killed at once (SIGKILL)",
+    holds="they start again, documents are accepted again, and each one accepted meanwhile is stored",
+)
+def test_kill_all(survives: Callable[..., None]) -> None:
+    survives(SERVICES, kill, "kill-all")
+
+
+@pytest.mark.fault(
+    "all services of a request hit their memory limit at once",
+    holds="the kernel kills them, they start again, and each document accepted meanwhile is stored",
+)
+def test_memory_limit(survives: Callable[..., None]) -> None:
+    survives(SERVICES, hit_the_memory_limit, "memory")
 
 
 def _status(gateway: httpx.Client, identifier: str) -> str:

@@ -1,13 +1,18 @@
 """Updates: nothing changes unasked, a change touches what it must, an interruption is repaired."""
 
 import os
+import random
 import signal
+import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.docker.conftest import containers, free_port, remove
+from tests.faults import KILLS_VARIABLE
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
@@ -82,6 +87,10 @@ def own(engine: Any, tmp_path: Path) -> Any:
     remove(engine, "pytest-own")
 
 
+@pytest.mark.fault(
+    "the first `up` is killed (SIGKILL) once it has networks, one container or all containers",
+    holds="the next `up` completes it",
+)
 @pytest.mark.parametrize("moment", ["networks", "containers", "end"])
 def test_an_update_killed_at_any_moment_is_repaired(engine: Any, own: Project, moment: str) -> None:
     label = {"label": "strata.stack=pytest-own"}
@@ -99,6 +108,70 @@ def test_an_update_killed_at_any_moment_is_repaired(engine: Any, own: Project, m
     assert repaired.status == 0, repaired.output
     running = engine.containers.list(filters=label)
     assert sorted(one.labels["strata.service"] for one in running) == ["client", "server"]
+    again = own.up()
+    assert "created" not in again.output, again.output
+
+
+KILLS = int(os.environ.get(KILLS_VARIABLE, "1"))
+LESS_AND_MORE: tuple[dict[str, dict[str, int]], ...] = (
+    {"server": {"replicas": 2}, "client": {"memoryMib": 96}},
+    {},
+)
+"""The settings of services in turn, so that each update adds, changes or removes containers."""
+
+
+@pytest.mark.fault(
+    "`up`, an update or `destroy` is killed (SIGKILL) at a random moment",
+    holds="the same command completes when it is run again",
+)
+@pytest.mark.parametrize("killed", ["up", "update", "destroy"])
+def test_a_command_killed_at_a_random_moment(engine: Any, own: Project, killed: str) -> None:
+    settings = dict(own.settings)
+    label = {"label": "strata.stack=pytest-own"}
+    seconds = 5.0
+    for number in range(KILLS):
+        # The same moments in each run of the test.
+        after = random.Random(number).uniform(0, seconds)  # noqa: S311
+        if killed != "up":
+            own.configure(settings)
+            assert own.up().status == 0
+        if killed == "update":
+            own.configure({**settings, "services": LESS_AND_MORE[number % 2]})
+        command = own.start("destroy" if killed == "destroy" else "up", "--yes", "--skip-preview")
+        with suppress(subprocess.TimeoutExpired):
+            command.wait(after)
+        with suppress(ProcessLookupError):
+            os.killpg(command.pid, signal.SIGKILL)
+        command.wait()
+
+        begin = time.monotonic()
+        repaired = own.destroy() if killed == "destroy" else own.up()
+        assert repaired.status == 0, f"killed after {after:.2f} s: {repaired.output}"
+        if killed == "destroy":
+            assert engine.containers.list(all=True, filters=label) == []
+            assert engine.networks.list(filters=label) == []
+            continue
+        again = own.up()
+        assert again.status == 0, again.output
+        assert not {"created", "updated", "replaced", "deleted"} & set(again.output.split())
+        if killed == "up":
+            seconds = time.monotonic() - begin
+            assert own.destroy().status == 0
+
+
+@pytest.mark.fault(
+    "two `up` at once", holds="the second changes nothing and says which process has the stack"
+)
+def test_two_updates_at_once(engine: Any, own: Project) -> None:
+    first = own.start("up", "--yes", "--skip-preview")
+    label = {"label": "strata.stack=pytest-own"}
+    until(lambda: engine.networks.list(filters=label), "the first is under way")
+    second = own.up()
+    output, _ = first.communicate(timeout=120)
+    assert first.returncode == 0, output
+    assert second.status != 0, second.output
+    assert "the stack is currently locked" in second.output, second.output
+    assert str(first.pid) in second.output, second.output
     again = own.up()
     assert "created" not in again.output, again.output
 

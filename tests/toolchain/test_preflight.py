@@ -77,6 +77,10 @@ def test_a_stack_in_order_runs_as_it_is(dev: Stack) -> None:
     assert dev.run(DESTROY) == []
 
 
+@pytest.mark.fault(
+    "the state is truncated or empty",
+    holds="no command runs; the error names the newest readable copy",
+)
 @pytest.mark.parametrize("content", ["", '{"checkpoint": {"latest": {"resou', "null", "{}"])
 def test_a_damaged_state_names_the_newest_readable_copy(dev: Stack, content: str) -> None:
     backups = dev.folder / "state" / ".pulumi" / "backups" / "strata" / "dev"
@@ -99,6 +103,10 @@ def test_a_damaged_state_without_a_copy_says_so(dev: Stack) -> None:
     assert "no readable copy" in error.value.fix
 
 
+@pytest.mark.fault(
+    "the seed is lost or replaced",
+    holds="no command runs; the error says what to restore",
+)
 @pytest.mark.parametrize("seed", ["another seed", None])
 def test_another_seed_is_rejected(dev: Stack, seed: str | None) -> None:
     dev.seed.unlink() if seed is None else dev.seed.write_text(seed)
@@ -168,6 +176,10 @@ def test_the_selected_stack_is_that_of_a_command_without_one(tmp_path: Path) -> 
     assert preflight.stack_of(["up", "--stack=b"], project, environment) == "b"
 
 
+@pytest.mark.fault(
+    "the passphrase or the seed is lost while a stack exists",
+    holds="set-up creates no new one, and says what to restore",
+)
 @pytest.mark.parametrize("secret", ["passphrase", "seed"])
 def test_a_secret_that_a_stack_needs_is_not_replaced(tmp_path: Path, secret: str) -> None:
     layout = Layout(tmp_path)
