@@ -210,6 +210,12 @@ docs/systems/documents/jimbot.md; on Kubernetes, `minReadySeconds`."""
 
 
 class Restart(StrEnum):
+    """When a container that ended starts again, as in Docker.
+
+    `always` also starts it when Docker starts. So does `unless-stopped`, but not after a crash of Docker
+    (`kill -9`): as it starts, it stops the containers that survived it, and takes that for your wish.
+    """
+
     ALWAYS = "always"
     UNLESS_STOPPED = "unless-stopped"
     ON_FAILURE = "on-failure"
@@ -358,7 +364,7 @@ class ServiceFields(WorkloadFields):
     replicas: int = 1
     replicas_maximum: int | None = None
     stateful: bool = False
-    restart: Restart = Restart.UNLESS_STOPPED
+    restart: Restart = Restart.ALWAYS
     stop_signal: str = "SIGTERM"
     stop_grace_seconds: int = 10
     monitoring: Monitoring | None = None

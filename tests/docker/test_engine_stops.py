@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from docker.errors import DockerException
 
 from strata.images.source import Source, resolve
+from tests.faults import RECOVERY_SECONDS
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
@@ -135,9 +137,28 @@ def _remove(engine: Engine) -> None:
     engine.stop()
 
 
+def healthy(client: Any) -> bool:
+    """Whether both services are, by checks since they started."""
+    running = client.containers.list(filters={"label": f"strata.stack={STACK}"})
+    states = [one.attrs["State"]["Health"]["Status"] for one in running]
+    return states == ["healthy", "healthy"]
+
+
+@pytest.mark.fault(
+    "dockerd is killed (SIGKILL) during an update",
+    holds="one error that says so; the next update repairs the stack",
+)
+@pytest.mark.fault(
+    "dockerd is killed or stopped (SIGKILL, SIGTERM), and starts again",
+    holds="it starts the stack, without an update; the next update changes nothing",
+)
 @pytest.mark.parametrize("moment", ["made", "running"])
 def test_an_engine_that_stops_half_way(
-    engine: Any, own_engine: Engine, tmp_path: Path, moment: str
+    engine: Any,
+    own_engine: Engine,
+    tmp_path: Path,
+    moment: str,
+    record_property: Callable[[str, object], None],
 ) -> None:
     client = own_engine.start()
     image = engine.images.get(resolve("probe-server", Source.LOCAL))
@@ -166,6 +187,14 @@ def test_an_engine_that_stops_half_way(
     running = client.containers.list(filters={"label": f"strata.stack={STACK}"})
     assert sorted(one.labels["strata.service"] for one in running) == ["client", "server"]
     again = project.up()
+    assert "created" not in again.output, again.output
+    {"made": own_engine.kill, "running": own_engine.stop}[moment]()
+    client = own_engine.start()
+    begin = time.monotonic()
+    until(lambda: healthy(client), "the engine brings the stack back by itself")
+    record_property(RECOVERY_SECONDS, time.monotonic() - begin)
+    again = project.up()
+    assert again.status == 0, again.output
     assert "created" not in again.output, again.output
     destroyed = project.destroy()
     assert destroyed.status == 0, destroyed.output

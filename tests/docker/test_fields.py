@@ -195,9 +195,9 @@ def test_egress_is_a_way_out_and_is_not_given_unasked(
 @pytest.mark.parametrize(
     ("service", "policy"),
     [
-        ("special", {"Name": "always", "MaximumRetryCount": 0}),
+        ("special", {"Name": "unless-stopped", "MaximumRetryCount": 0}),
         ("several", {"Name": "on-failure", "MaximumRetryCount": 5}),
-        ("away", {"Name": "unless-stopped", "MaximumRetryCount": 0}),
+        ("away", {"Name": "always", "MaximumRetryCount": 0}),
     ],
 )
 def test_a_process_that_dies_is_started_again(

@@ -59,7 +59,7 @@ def test_every_service_is_hardened_and_bounded(engine: Any, reference: Project) 
             "max-file": "3",
             "labels": LOG_LABELS,
         }, container.name
-        assert host["RestartPolicy"]["Name"] == "unless-stopped", container.name
+        assert host["RestartPolicy"]["Name"] == "always", container.name
         assert config["Image"].startswith("sha256:") or "@sha256:" in config["Image"]
         assert config["Healthcheck"]["Test"][0] == "CMD", container.name
         assert config["StopTimeout"] > 0, container.name

@@ -218,9 +218,10 @@ stores before it (EventStore, QuestDB, Memgraph, in this order) have the play al
             160,
             (
                 Field(MEMGRAPH, "image", "memgraph"),
-                Docker("memgraph-1", "restart", "unless-stopped"),
+                Docker("memgraph-1", "restart", "always"),
             ),
-            "The container is named after its stack and replica.",
+            "The container is named after its stack and replica. After a crash, Docker doesn't start containers with"
+            " `unless-stopped` again, so all have `always`.",
         ),
         Row(
             161,
@@ -328,7 +329,7 @@ stores before it (EventStore, QuestDB, Memgraph, in this order) have the play al
             (
                 Field(EVENTSTORE, "image", "kurrentdb"),
                 Source("strata/pins.py", "KURRENTDB = ("),
-                Docker("eventstore-1", "restart", "unless-stopped"),
+                Docker("eventstore-1", "restart", "always"),
             ),
             "KurrentDB 26.1, as EventStoreDB is called since version 25, by digest.",
         ),
@@ -384,7 +385,7 @@ stores before it (EventStore, QuestDB, Memgraph, in this order) have the play al
             259,
             (
                 Field(HEAD, "image", "jimbot"),
-                Docker("ray-head-1", "restart", "unless-stopped"),
+                Docker("ray-head-1", "restart", "always"),
             ),
             "The image starts from Ray's and has the code of the jobs.",
         ),

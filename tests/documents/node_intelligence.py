@@ -181,7 +181,7 @@ DOCUMENT = Document(
         Row(
             69,
             70,
-            (Field("api", "restart", "unless-stopped"),),
+            (Field("api", "restart", "always"),),
             "A container whose checks fail for two minutes is restarted, on Docker too: a restart doesn't"
             " bring back a store that is down. An alert reports it sooner.",
         ),
@@ -209,7 +209,7 @@ DOCUMENT = Document(
             ),
             "Secrets are files: anyone who may inspect a container sees its environment.",
         ),
-        Row(83, 83, (Field("postgres", "restart", "unless-stopped"),)),
+        Row(83, 83, (Field("postgres", "restart", "always"),)),
         Row(84, 84, (Docker("api-1", "memory", 256), Docker("api-1", "cpus", "1.0"))),
         Row(
             86,

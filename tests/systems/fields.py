@@ -76,7 +76,7 @@ def compose(stack: Stack) -> None:
                 Ulimit(name="nproc", soft=3000, hard=3000),
             ),
             log_rotation=LogRotation(size_mib=1, files=2),
-            restart=Restart.ALWAYS,
+            restart=Restart.UNLESS_STOPPED,
         ),
     )
     AppService(
