@@ -53,6 +53,82 @@ def backup(database: Resource, judge: Judge) -> None:
 
 
 @Rule(
+    title="A database rejects clients without TLS.",
+    risk="A client that doesn't ask for TLS sends its password and data unencrypted.",
+    fix="Give it a ParameterGroup with `rds.force_ssl: 1` (PostgreSQL) or "
+    "`require_secure_transport: 1` (MySQL, MariaDB).",
+    references=("CKV2_AWS_69",),
+    severity="high",
+)
+def database_tls(stack: Stack, judge: Judge) -> None:
+    """Of the engines that have such a parameter."""
+    for database in stack.of(facts.DATABASE):
+        with judge.of(database):
+            forced = facts.FORCED_TLS.get(text(database.get("engine")))
+            if forced is None:
+                continue
+            groups = stack.dependencies_of(database, "parameterGroupName", facts.PARAMETERS)
+            parameters = {
+                (text(entry.get("name")), text(entry.get("value")))
+                for group in groups
+                for entry in items(group.get("parameters"))
+            }
+            if forced not in parameters:
+                judge.violation(
+                    "plain", f"no parameter group sets {forced[0]} to {forced[1]}", database
+                )
+
+
+@Rule(
+    title="A database is protected from deletion at AWS.",
+    risk="A console, a script or a replacement deletes it.",
+    fix="Set `deletionProtection: true`.",
+    references=("CKV_AWS_139", "CKV_AWS_293"),
+    severity="high",
+    accepts=is_type(*facts.DATABASES),
+)
+def deletion_protection(database: Resource, judge: Judge) -> None:
+    judge.require(database, "off", "deletionProtection", "true")
+
+
+@Rule(
+    title="A database or cache has a standby in another zone.",
+    risk="It is down as long as its zone is, and what it had in memory is lost.",
+    fix="Set `multiAz: true` (RDS), or `automaticFailoverEnabled: true` and `multiAzEnabled: true` "
+    "(ElastiCache).",
+    references=("CKV_AWS_157", "CKV2_AWS_50"),
+    severity="medium",
+    accepts=is_type(facts.DATABASE, facts.REPLICATION_GROUP),
+)
+def standby(datastore: Resource, judge: Judge) -> None:
+    if datastore.type == facts.DATABASE:
+        judge.require(datastore, "zone", "multiAz", "true")
+        return
+    judge.require(datastore, "failover", "automaticFailoverEnabled", "true")
+    judge.require(datastore, "zone", "multiAzEnabled", "true")
+
+
+@Rule(
+    title="A cache is encrypted, at rest and in transit, and authenticates its clients.",
+    risk="Whoever reaches it reads and changes everything, or reads it on the way.",
+    fix="Set `atRestEncryptionEnabled: true`, `transitEncryptionEnabled: true` and `userGroupIds` or "
+    "`authToken`; remove `transitEncryptionMode: preferred`.",
+    references=("CKV_AWS_29", "CKV_AWS_30", "CKV_AWS_31"),
+    severity="critical",
+    accepts=is_type(facts.REPLICATION_GROUP),
+)
+def cache(group: Resource, judge: Judge) -> None:
+    judge.require(group, "plain", "atRestEncryptionEnabled", "true")
+    judge.require(group, "transit", "transitEncryptionEnabled", "true")
+    with judge:
+        if text(group.get("transitEncryptionMode")) == "preferred":
+            judge.violation("optional", "transitEncryptionMode allows clients without TLS")
+    with judge:
+        if group.get("authToken") is None and not items(group.get("userGroupIds")):
+            judge.violation("anybody", "neither userGroupIds nor authToken is set")
+
+
+@Rule(
     title="Every volume and file system has a backup.",
     risk="The data is lost with its volume.",
     fix="Add it to a backup Selection, or give it the tag that the Selection selects.",

@@ -49,12 +49,22 @@ FOUR_BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "rest
 VOLUME = "aws:ebs/volume:Volume"
 FILE_SYSTEM = "aws:efs/fileSystem:FileSystem"
 DATABASES = ("aws:rds/instance:Instance", "aws:rds/cluster:Cluster")
+DATABASE = DATABASES[0]
+PARAMETERS = "aws:rds/parameterGroup:ParameterGroup"
 CLUSTER_INSTANCE = "aws:rds/clusterInstance:ClusterInstance"
+REPLICATION_GROUP = "aws:elasticache/replicationGroup:ReplicationGroup"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 BACKUP_SELECTION = "aws:backup/selection:Selection"
 
 CLUSTER_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 SUPPORTED_VERSIONS = ("1.34", "1.35", "1.36")
+
+# By engine, the parameter that rejects clients without TLS, and its value.
+FORCED_TLS = {
+    "postgres": ("rds.force_ssl", "1"),
+    "mysql": ("require_secure_transport", "1"),
+    "mariadb": ("require_secure_transport", "1"),
+}
 
 KIND_TAG = "strata.kind"
 
