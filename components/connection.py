@@ -19,6 +19,9 @@ class Connection:
     accepts nothing else. Its certificate is valid for the host name of `endpoint` and issued by the
     stack's authority, so that every client can verify both. If `endpoint` has `mutual_tls`, it accepts only
     clients with a certificate. `after` names jobs that must succeed before a client starts.
+
+    `host` and `authority` (PEM) are those of a managed service: its certificate is valid for that host and
+    issued by that authority.
     """
 
     endpoint: Endpoint
@@ -27,6 +30,8 @@ class Connection:
     password: Secret | None = None
     tls: bool = False
     after: tuple[str, ...] = ()
+    host: Text | None = None
+    authority: Text | None = None
 
     def environment(self, prefix: str) -> Mapping[str, Text]:
         """`<prefix>_HOST`, `_PORT`, `_USER`, `_NAME`, `_PASSWORD_FILE`, `_CA_FILE`, `_CERTIFICATE_FILE`
@@ -35,7 +40,7 @@ class Connection:
         certificate of the client."""
         mutual = self.endpoint.mutual_tls
         values = {
-            "HOST": self.endpoint.host,
+            "HOST": self.host or self.endpoint.host,
             "PORT": str(self.endpoint.number),
             "USER": self.user,
             "NAME": self.database,
@@ -51,7 +56,7 @@ class Connection:
         of the client itself are the same for all its connections (`Dependencies.files_of`)."""
         contents = {
             "password": self.password,
-            "ca.pem": authority_certificate() if self.tls else None,
+            "ca.pem": (self.authority or authority_certificate()) if self.tls else None,
         }
         return tuple(
             File(path=_path(prefix, name), content=content)

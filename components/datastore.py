@@ -1,7 +1,7 @@
 """Datastore: a database, cache or queue, with its password, volumes and limits."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 
@@ -44,12 +44,18 @@ class Datastore(WorkloadComponent):
     ) -> None:
         check_types(f"service {name}", args)
         engine = args.engine
+        size = args.stack.composition.overrides.managed(name)
         options = EngineOptions(
             resources=args.resources or engine.resources,
             volume_size_gib=args.volume_size_gib or engine.volume_size_gib,
             storage_class=args.storage_class,
             mutual_tls=args.mutual_tls,
             profiles=args.profiles,
+            managed=(
+                replace(engine.managed(name), **size)
+                if size is not None and engine.managed is not None
+                else None
+            ),
         )
         workloads = engine.workloads(name, options)
         super().__init__("Datastore", workloads, args.stack, check(name, args), opts)
@@ -58,7 +64,9 @@ class Datastore(WorkloadComponent):
             user=engine.user,
             database=engine.database,
             password=engine.password(name) if engine.password else None,
-            tls=engine.tls or args.mutual_tls,
+            tls=engine.tls or args.mutual_tls or options.managed is not None,
+            host=options.host(name) if options.managed else None,
+            authority=options.authority(name) if options.managed else None,
         )
 
 
@@ -69,4 +77,10 @@ def check(name: str, args: DatastoreArgs) -> Iterator[Problem]:
             f"service {name}: mutual_tls",
             f"{args.engine.name} doesn't verify certificates of clients",
             "remove it",
+        )
+    if args.mutual_tls and args.stack.composition.overrides.managed(name) is not None:
+        yield Problem(
+            f"strata:services.{name}.managed",
+            "the datastore has mutual_tls, and no managed service verifies certificates of clients",
+            "remove the key, or remove mutual_tls from the datastore",
         )

@@ -99,6 +99,12 @@ COMPUTED: Mapping[str, dict[str, Any]] = {
         "certificateAuthority": {"data": "Q0VSVElGSUNBVEU="},
     },
     "aws:eks/nodeGroup:NodeGroup": {"resources": [{"autoscalingGroups": [{"name": "eks-group"}]}]},
+    "aws:elasticache/replicationGroup:ReplicationGroup": {
+        "primaryEndpointAddress": "master.strata-prod-redis.abc123.use1.cache.amazonaws.com"
+    },
+    "aws:rds/instance:Instance": {
+        "address": "strata-prod-postgres.abcdefghijkl.us-east-1.rds.amazonaws.com"
+    },
     "aws:route53/zone:Zone": {
         "zoneId": "Z0123456789ABCDEFGHIJ",
         "nameServers": ["ns-1.awsdns-01.org", "ns-2.awsdns-02.com"],
@@ -173,17 +179,17 @@ class _Monitor(MockMonitor):
             return answer
 
     def _inputs(self, request: Any) -> dict[str, Any]:
-        inputs = _bare(rpc.deserialize_properties(request.object))
+        inputs = bare(rpc.deserialize_properties(request.object))
         return json.loads(json.dumps(inputs, default=str)) if inputs else {}
 
 
-def _bare(value: Any) -> Any:
+def bare(value: Any) -> Any:
     """Without the wrapping that says what is a secret: a provider gets none."""
     if isinstance(value, dict):
         if value.get(rpc._special_sig_key) == rpc._special_secret_sig:
-            return _bare(value["value"])
-        return {key: _bare(one) for key, one in value.items()}
-    return [_bare(one) for one in value] if isinstance(value, list) else value
+            return bare(value["value"])
+        return {key: bare(one) for key, one in value.items()}
+    return [bare(one) for one in value] if isinstance(value, list) else value
 
 
 def changes_for(system: str) -> dict[str, Any]:
@@ -195,6 +201,14 @@ def changes_for(system: str) -> dict[str, Any]:
         nodes = [{**group, "instanceTypes": types} for group in aws["gpuNodes"]]
         changes["aws"] = {**aws, "gpuNodes": nodes}
     return changes
+
+
+def in_containers(stack: str = STACK) -> dict[str, Any]:
+    """`strata:services` of a stack as its file has it, with all datastores in containers."""
+    services = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"][
+        "strata:services"
+    ]
+    return {name: changes for name, changes in services.items() if "managed" not in changes}
 
 
 def settings(changes: Mapping[str, Any] | None = None, stack: str = STACK) -> config.Settings:

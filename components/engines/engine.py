@@ -4,7 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from strata.model import Kind, Resources, Secret, Volume, Workload, Zone
+from strata.model import (
+    Kind,
+    Managed,
+    ManagedAuthority,
+    ManagedHost,
+    Resources,
+    Secret,
+    Volume,
+    Workload,
+    Zone,
+    authority_certificate,
+)
+from strata.model.text import Part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +24,8 @@ class EngineOptions:
     """The options of one datastore.
 
     `resources` are those of each replica. `volume_size_gib` and `storage_class` are those of each
-    replica's data volume (see `strata.model.Volume`). `mutual_tls`: see `DatastoreArgs`.
+    replica's data volume (see `strata.model.Volume`). `mutual_tls`: see `DatastoreArgs`. `managed`: what
+    a provider's service runs; its exporter runs in a container.
     """
 
     resources: Resources
@@ -20,6 +33,15 @@ class EngineOptions:
     storage_class: str | None
     mutual_tls: bool
     profiles: tuple[str, ...]
+    managed: Managed | None = None
+
+    def host(self, name: str) -> Part:
+        """The host name by which clients reach the datastore."""
+        return ManagedHost(name) if self.managed else name
+
+    def authority(self, name: str) -> Part:
+        """The certificates (PEM) by which clients verify the datastore."""
+        return ManagedAuthority(name) if self.managed else authority_certificate()
 
     def volume(self, path: str) -> Volume:
         """The data volume of a replica, mounted at `path`."""
@@ -36,6 +58,7 @@ class EngineOptions:
             "user": user,
             "resources": self.resources,
             "profiles": self.profiles,
+            "managed": self.managed,
             "volumes": (self.volume(data_path),),
         }
 
@@ -50,7 +73,8 @@ class Engine:
     `password` is the secret that clients log in with, by the name of the datastore; None where the
     engine doesn't authenticate them. `tls`: it accepts only TLS, with a certificate that the stack's
     authority issued for the name of the datastore. `has_mutual_tls`: it can also require certificates of
-    its clients (`EngineOptions.mutual_tls`).
+    its clients (`EngineOptions.mutual_tls`). `managed` is what a provider's service needs to take its
+    place, by the name of the datastore; None where none can. That accepts only TLS.
 
     `upgrade` says what a new major version of the image requires.
     """
@@ -67,3 +91,4 @@ class Engine:
     password: Callable[[str], Secret] | None = Secret
     tls: bool = False
     has_mutual_tls: bool = False
+    managed: Callable[[str], Managed] | None = None

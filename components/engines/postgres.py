@@ -1,7 +1,8 @@
 """PostgreSQL with pgvector.
 
 The application's role owns its database and can do nothing outside of it. `postgres.sql` sets up the
-roles, after `postgres_migration.sql` in a cluster of an earlier version.
+roles, after `postgres_migration.sql` in a cluster of an earlier version. `postgres_managed.sql` sets up
+those of a managed PostgreSQL.
 """
 
 import base64
@@ -26,7 +27,12 @@ from strata.model import (
     Endpoint,
     ExecProbe,
     File,
+    Job,
     Listen,
+    Managed,
+    ManagedAuthority,
+    ManagedHost,
+    ManagedUser,
     MemoryMib,
     Monitoring,
     Panel,
@@ -39,16 +45,19 @@ from strata.model import (
     Tmpfs,
     Unit,
     UserPassword,
-    authority_certificate,
+    Zone,
 )
 from strata.model.secrets import SecretMaterial
 
 SET_UP = Path(__file__).with_name("postgres.sql")
 MIGRATION = Path(__file__).with_name("postgres_migration.sql")
+MANAGED_SET_UP = Path(__file__).with_name("postgres_managed.sql")
 
 PORT = 5432
 USER = "strata"
 DATABASE = "strata"
+ADMIN = "strata_admin"
+"""The administrator of a managed PostgreSQL."""
 EXPORTER = "exporter"
 HEALTH = "health"
 
@@ -57,6 +66,7 @@ MIGRATION_FILE = f"{FOLDER}/migration.sql"
 ACCESS_FILE = f"{FOLDER}/pg_hba.conf"
 NAMES_FILE = f"{FOLDER}/pg_ident.conf"
 EXPORTER_PASSWORD_FILE = f"{FOLDER}/password"
+ADMIN_PASSWORD_FILE = f"{FOLDER}/administrator"
 
 SOCKET_FOLDER = "/var/run/postgresql"
 DIGEST_FILE = "/var/lib/postgresql/data/set-up-digest"
@@ -118,6 +128,13 @@ install -m 0600 {PRIVATE_KEY_FILE} {SOCKET_FOLDER}/private-key.pem
 exec postgres "$@"
 """
 
+# libpq ignores a file of passwords that a group can read.
+MANAGED_START = f"""\
+set -euo pipefail
+install -m 0600 {ADMIN_PASSWORD_FILE} "$PGPASSFILE"
+exec psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --single-transaction --file={SET_UP_FILE}
+"""
+
 
 def scram_verifier(password: str, salt: bytes) -> str:
     """What PostgreSQL stores of a password (RFC 5803), which isn't enough to log in."""
@@ -141,8 +158,8 @@ class ScramVerifier:
         return scram_verifier(material.password_of(self.user), salt)
 
 
-def _set_up(name: str) -> Text:
-    before, between, after = SET_UP.read_text().split("@verifier@")
+def _with_verifiers(statements: Path, name: str) -> Text:
+    before, between, after = statements.read_text().split("@verifier@")
     return (
         before,
         Secret(name, ScramVerifier()),
@@ -286,7 +303,7 @@ def _service(name: str, options: EngineOptions) -> Service:
         tmpfs=(TMP, Tmpfs(path=SOCKET_FOLDER, size_mib=1)),
         files=(
             File(path=f"{FOLDER}/start", content=START),
-            File(path=SET_UP_FILE, content=_set_up(name)),
+            File(path=SET_UP_FILE, content=_with_verifiers(SET_UP, name)),
             File(path=MIGRATION_FILE, content=MIGRATION.read_text()),
             File(
                 path=ACCESS_FILE,
@@ -315,15 +332,59 @@ def _exporter(name: str, options: EngineOptions) -> Service:
         EXPORTER_PORT,
         (),
         {
-            "DATA_SOURCE_URI": f"{name}:{PORT}/{DATABASE}"
-            f"?sslmode=verify-full&sslrootcert={CA_FILE}{identity}",
+            "DATA_SOURCE_URI": (
+                options.host(name),
+                f":{PORT}/{DATABASE}?sslmode=verify-full&sslrootcert={CA_FILE}{identity}",
+            ),
             "DATA_SOURCE_USER": EXPORTER,
             "DATA_SOURCE_PASS_FILE": EXPORTER_PASSWORD_FILE,
         },
         (
             File(path=EXPORTER_PASSWORD_FILE, content=Secret(name, UserPassword(EXPORTER))),
             # With a certificate of its own it has this file, too.
-            *(() if options.mutual_tls else (File(path=CA_FILE, content=authority_certificate()),)),
+            *(() if options.mutual_tls else (File(path=CA_FILE, content=options.authority(name)),)),
+        ),
+    )
+
+
+def _managed(name: str) -> Managed:
+    """PostgreSQL of a provider. Its administrator isn't a superuser, and has no client but the set-up."""
+    return Managed(
+        engine="postgres",
+        version="17",
+        database=DATABASE,
+        users=(ManagedUser(name=ADMIN, password=Secret(name, UserPassword(ADMIN))),),
+        # Clients without TLS, or with an older hash of their password, are rejected.
+        parameters={"rds.force_ssl": "1", "rds.accepted_password_auth_method": "scram"},
+        set_up=Job(
+            name=name,
+            image="postgres",
+            zone=Zone.DATA,
+            user="999:999",
+            resources=Resources(memory_mib=64, cpu=0.5),
+            command=("bash", f"{FOLDER}/start"),
+            tmpfs=(TMP,),
+            environment={
+                "PGHOST": ManagedHost(name),
+                "PGPORT": str(PORT),
+                "PGUSER": ADMIN,
+                "PGDATABASE": DATABASE,
+                "PGSSLMODE": "verify-full",
+                "PGSSLROOTCERT": CA_FILE,
+                "PGPASSFILE": "/tmp/passwords",  # noqa: S108 - a mount in the container
+                "PGCONNECT_TIMEOUT": "10",
+            },
+            files=(
+                File(path=f"{FOLDER}/start", content=MANAGED_START),
+                File(path=SET_UP_FILE, content=_with_verifiers(MANAGED_SET_UP, name)),
+                File(
+                    path=ADMIN_PASSWORD_FILE,
+                    content=("*:*:*:*:", Secret(name, UserPassword(ADMIN)), "\n"),
+                ),
+                File(path=CA_FILE, content=ManagedAuthority(name)),
+            ),
+            retries=3,
+            timeout_seconds=300,
         ),
     )
 
@@ -338,5 +399,6 @@ POSTGRES = Engine(
     database=DATABASE,
     tls=True,
     has_mutual_tls=True,
+    managed=_managed,
     upgrade="A new major version can't read older data: back up, start with an empty volume, restore.",
 )

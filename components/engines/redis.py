@@ -20,6 +20,8 @@ from strata.model import (
     ExecProbe,
     File,
     Listen,
+    Managed,
+    ManagedUser,
     MemoryMib,
     Monitoring,
     Panel,
@@ -41,6 +43,11 @@ USER = "strata"
 ADMIN = "admin"
 EXPORTER = "exporter"
 HEALTH = "health"
+
+# All but the commands that Redis lists as administrative or dangerous, such as CONFIG, DEBUG, MODULE,
+# FLUSHALL and KEYS. Clients need INFO and can read it.
+RIGHTS = "~* &* +@all -@admin -@dangerous +info"
+EXPORTER_RIGHTS = "-@all +ping +info +cluster|info +slowlog|len +latency|latest +latency|histogram"
 
 USERS_FILE = f"{FOLDER}/users.acl"
 CONFIGURATION_FILE = f"{FOLDER}/redis.conf"
@@ -162,11 +169,7 @@ class PasswordHash:
 
 
 def users(name: str) -> File:
-    """The users. Whoever hasn't logged in may do nothing.
-
-    An application has all commands but those that Redis lists as administrative or dangerous, such as
-    CONFIG, DEBUG, MODULE, FLUSHALL and KEYS. Clients need INFO and can read it.
-    """
+    """The users. Whoever hasn't logged in may do nothing."""
     return File(
         path=USERS_FILE,
         content=(
@@ -174,9 +177,9 @@ def users(name: str) -> File:
             # the transactions in it that the user has no rights to.
             f"user default off ~* &* +@all\nuser {USER} on #",
             Secret(name, PasswordHash()),
-            f" ~* &* +@all -@admin -@dangerous +info\nuser {EXPORTER} on #",
+            f" {RIGHTS}\nuser {EXPORTER} on #",
             Secret(name, PasswordHash(EXPORTER)),
-            " -@all +ping +info +cluster|info +slowlog|len +latency|latest +latency|histogram\n"
+            f" {EXPORTER_RIGHTS}\n"
             f"user {HEALTH} on nopass -@all +ping +cluster|info +cluster|slots\nuser {ADMIN} on #",
             Secret(name, PasswordHash(ADMIN)),
             " ~* &* +@all\n",
@@ -188,6 +191,9 @@ def admin_password(name: str) -> File:
     """For people with access to the container, and for the nodes of a cluster."""
     return File(path=ADMIN_PASSWORD_FILE, content=Secret(name, UserPassword(ADMIN)))
 
+
+EVICTION = "volatile-lru"
+"""Only keys that expire are evicted: a queue doesn't, so a cache beside it can't cost a task."""
 
 PERSISTENT = "appendonly yes\n"
 EPHEMERAL = 'save ""\n'
@@ -231,9 +237,12 @@ def _ephemeral_service(name: str, options: EngineOptions) -> Service:
 def redis_exporter(name: str, options: EngineOptions) -> Service:
     """The exporter of a Redis, or of a cluster: it reads from any node."""
     server = Endpoint(service=name, port="redis", number=PORT, mutual_tls=options.mutual_tls)
-    address = f"{'rediss' if options.mutual_tls else 'redis'}://{name}:{PORT}"
+    host, scheme = (
+        options.host(name),
+        "rediss" if options.mutual_tls or options.managed else "redis",
+    )
+    authority = (f"-tls-ca-cert-file={CA_FILE}",)
     identity = (
-        f"-tls-ca-cert-file={CA_FILE}",
         f"-tls-client-cert-file={CLIENT_CERTIFICATE_FILE}",
         f"-tls-client-key-file={PRIVATE_KEY_FILE}",
     )
@@ -243,13 +252,14 @@ def redis_exporter(name: str, options: EngineOptions) -> Service:
         "redis-exporter",
         EXPORTER_PORT,
         (
-            f"-redis.addr={address}",
+            (f"-redis.addr={scheme}://", host, f":{PORT}"),
             f"-redis.user={EXPORTER}",
             f"-redis.password-file={PASSWORDS_FILE}",
             # It would read the whole configuration, with the password of replicas.
             "-config-command=-",
             # Its user may not: each scrape would log an error.
             "-set-client-name=false",
+            *(authority if scheme == "rediss" else ()),
             *(identity if options.mutual_tls else ()),
         ),
         files=(
@@ -257,11 +267,14 @@ def redis_exporter(name: str, options: EngineOptions) -> Service:
             File(
                 path=PASSWORDS_FILE,
                 content=(
-                    f'{{"{address.replace("//", f"//{EXPORTER}@")}": "',
+                    f'{{"{scheme}://{EXPORTER}@',
+                    host,
+                    f':{PORT}": "',
                     Secret(name, UserPassword(EXPORTER)),
                     '"}\n',
                 ),
             ),
+            *((File(path=CA_FILE, content=options.authority(name)),) if options.managed else ()),
         ),
     )
 
@@ -271,11 +284,25 @@ def _configuration(storage: str, options: EngineOptions) -> Text:
         "bind ",
         Listen("redis", separator=" "),
         f"\n{listening(options)}aclfile {USERS_FILE}\ndir /data\n{storage}",
-        # Only keys that expire are evicted: a queue doesn't, so a cache beside it can't cost a task.
-        "maxmemory-policy volatile-lru\nmaxmemory ",
+        f"maxmemory-policy {EVICTION}\nmaxmemory ",
         # The rest is for copy-on-write during snapshots and for client buffers.
         MemoryMib(0.6),
         "mb\n",
+    )
+
+
+def _managed(name: str) -> Managed:
+    """Valkey of a provider, the successor of Redis 7.2 under its old license."""
+    return Managed(
+        engine="valkey",
+        version="8.0",
+        users=(
+            ManagedUser(name=USER, password=Secret(name), rights=RIGHTS),
+            ManagedUser(
+                name=EXPORTER, password=Secret(name, UserPassword(EXPORTER)), rights=EXPORTER_RIGHTS
+            ),
+        ),
+        parameters={"maxmemory-policy": EVICTION},
     )
 
 
@@ -287,6 +314,7 @@ REDIS = Engine(
     resources=Resources(memory_mib=256, cpu=0.5),
     user=USER,
     has_mutual_tls=True,
+    managed=_managed,
     upgrade="A new version reads the data of older ones; going back requires a backup.",
 )
 

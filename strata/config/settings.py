@@ -132,15 +132,31 @@ class VolumeSettings(BaseSettings):
     tmpfs_mib: MemoryMib | None = None
 
 
+class ManagedSettings(BaseSettings):
+    """A managed service of AWS that takes the place of a datastore's container, on EKS.
+
+    `instance_class`: of each of its instances, such as `db.m7g.large`. `storage_gib`: of PostgreSQL.
+    `replicas`: copies in other zones, one of which takes over if the primary fails. A missing key is
+    the engine's default.
+    """
+
+    instance_class: Annotated[str, Field(pattern=r"^(db|cache)\.[a-z0-9-]+\.[a-z0-9]+$")] | None = (
+        None
+    )
+    storage_gib: Annotated[int, Field(ge=20, le=65536)] | None = None
+    replicas: Annotated[int, Field(ge=1, le=5)] | None = None
+
+
 class ServiceSettings(BaseSettings):
     """Overrides for one service or job. A missing key keeps the component's value.
 
     `enabled` adds it to the stack or leaves it out, whatever its profiles; without it, its clients get
     neither a link nor variables nor files for it. `image` replaces its image, on GPUs too. `environment`
     is merged into the component's variables.
-    `volumes` is keyed by the name of a volume. For development on Docker: `develop` mounts its source, and
-    a change restarts its program; `debug_port` is where its debugger listens, on 127.0.0.1; `ports`
-    publishes ports of the service there, by their name.
+    `volumes` is keyed by the name of a volume. `managed` replaces a datastore by a managed service, on
+    EKS. For development on Docker: `develop` mounts its source, and a change restarts its program;
+    `debug_port` is where its debugger listens, on 127.0.0.1; `ports` publishes ports of the service
+    there, by their name.
     """
 
     enabled: bool | None = None
@@ -150,6 +166,7 @@ class ServiceSettings(BaseSettings):
     image: str | None = None
     environment: dict[str, str] | None = None
     volumes: dict[str, VolumeSettings] | None = None
+    managed: ManagedSettings | None = None
     memory_mib: MemoryMib | None = None
     cpu: Cores | None = None
     cpu_reserved: Cores | None = None

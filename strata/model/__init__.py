@@ -36,6 +36,8 @@ from strata.model.text import Cores as Cores
 from strata.model.text import HostName as HostName
 from strata.model.text import Listen as Listen
 from strata.model.text import ListenAddress as ListenAddress
+from strata.model.text import ManagedAuthority as ManagedAuthority
+from strata.model.text import ManagedHost as ManagedHost
 from strata.model.text import MemoryMib as MemoryMib
 from strata.model.text import NameServer as NameServer
 from strata.model.text import Namespace as Namespace
@@ -49,6 +51,7 @@ from strata.model.text import Text as Text
 from strata.model.text import is_secret as is_secret
 from strata.model.text import render as render
 from strata.model.text import render_file as render_file
+from strata.model.text import render_input as render_input
 from strata.model.workload import MIN_READY_SECONDS as MIN_READY_SECONDS
 from strata.model.workload import TMP as TMP
 from strata.model.workload import ApiAccess as ApiAccess
@@ -61,6 +64,8 @@ from strata.model.workload import HttpProbe as HttpProbe
 from strata.model.workload import Job as Job
 from strata.model.workload import Kind as Kind
 from strata.model.workload import LogRotation as LogRotation
+from strata.model.workload import Managed as Managed
+from strata.model.workload import ManagedUser as ManagedUser
 from strata.model.workload import Probe as Probe
 from strata.model.workload import Resources as Resources
 from strata.model.workload import Restart as Restart

@@ -218,6 +218,9 @@ class Composition:
             for change, key in (("develop", "develop"), ("debug_port", "debugPort")):
                 if isinstance(workload, Job) and changes.get(change):
                     yield Problem(f"{path}.{key}", "a job runs once, and ends", "remove the key")
+            if changes.get("managed") is not None and workload.managed is None:
+                message = "there is no managed service that can replace it"
+                yield Problem(f"{path}.managed", message, "remove the key")
             ports = {port.name for port in workload.ports}
             for port in changes.get("ports", {}).keys() - ports:
                 yield Problem(f"{path}.ports.{port}", f"{name} has no such port", _choose(ports))

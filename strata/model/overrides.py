@@ -17,7 +17,8 @@ DEBUGGER = Port(name="debugger", number=5678)
 Changes = Mapping[str, Any]
 """Values by field of `Service` or `Resources`. `environment` is added to the component's;
 `volumes` maps the name of a volume to the values of its fields. `enabled` says whether the workload is
-part of the stack, whatever its profiles. `develop` and `debug_port` are for development: see
+part of the stack, whatever its profiles. `managed` is the size of a managed service that replaces a
+datastore. `develop` and `debug_port` are for development: see
 strata/platforms/docker/development.py. So is `ports`, which maps the name of a port to where it's published."""
 
 
@@ -82,6 +83,11 @@ class Overrides:
         return {
             volume: values[TMPFS_MIB] for volume, values in volumes.items() if TMPFS_MIB in values
         }
+
+    def managed(self, name: str) -> Mapping[str, Any] | None:
+        """The size of the managed service that replaces a datastore; None if nothing does."""
+        size: Mapping[str, Any] | None = self.services.get(name, {}).get("managed")
+        return size
 
     def includes(self, workload: Workload) -> bool:
         """Whether the workload is part of the stack."""

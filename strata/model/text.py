@@ -6,7 +6,7 @@ be or contain a Pulumi `Output`, such as `pulumi.Config("app").require_secret("t
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -87,6 +87,20 @@ class Region:
 
 
 @dataclass(frozen=True)
+class ManagedHost:
+    """The host name of a managed service (`Service.managed`), which is known once it exists."""
+
+    service: str
+
+
+@dataclass(frozen=True)
+class ManagedAuthority:
+    """The certificates (PEM) of the authorities by which clients verify a managed service."""
+
+    service: str
+
+
+@dataclass(frozen=True)
 class Confidential:
     """A secret that the settings contain, such as the URL of a webhook."""
 
@@ -159,6 +173,8 @@ Part = (
     | Namespace
     | BucketName
     | Region
+    | ManagedHost
+    | ManagedAuthority
     | Confidential
     | Ordinal
     | ReplicaHost
@@ -230,24 +246,44 @@ class RenderContext:
     """The name of the service's bucket."""
     region: str = ""
     """The region of the bucket."""
+    managed_hosts: "Mapping[str, pulumi.Input[str]]" = field(default_factory=dict)
+    """The host names of managed services. In a plan, a service's own name stands for one."""
+    managed_authorities: Mapping[str, str] = field(default_factory=dict)
+    """The certificates of the authorities of managed services."""
 
 
 def render(text: Text, context: RenderContext) -> str:
-    """The text with every part filled in. It must not contain an `Output`: see `render_file`."""
+    """The text with every part filled in. It must not contain an `Output`: see `render_input`."""
     return "".join(_render(part, context) for part in parts(text))
+
+
+def render_input(text: Text, context: RenderContext) -> "pulumi.Input[str]":
+    """The text with every part filled in: an `Output` if it contains any, or the name of a host that
+    isn't known yet."""
+    import pulumi
+
+    rendered = [
+        part
+        if isinstance(part, pulumi.Output)
+        else context.managed_hosts.get(part.service, part.service)
+        if isinstance(part, ManagedHost)
+        else _render(part, context)
+        for part in parts(text)
+    ]
+    plain = [part for part in rendered if isinstance(part, str)]
+    if len(plain) == len(rendered):
+        return "".join(plain)
+    return pulumi.Output.concat(*rendered)
 
 
 def render_file(text: Text, context: RenderContext) -> "pulumi.Input[str]":
     """The content of a file: a secret `Output` if the text contains any."""
     import pulumi
 
-    rendered = [
-        part if isinstance(part, pulumi.Output) else _render(part, context) for part in parts(text)
-    ]
-    plain = [part for part in rendered if isinstance(part, str)]
-    if len(plain) == len(rendered):
-        return "".join(plain)
-    return pulumi.Output.secret(pulumi.Output.concat(*rendered))
+    rendered = render_input(text, context)
+    if isinstance(rendered, str) or not is_secret(text):
+        return rendered
+    return pulumi.Output.secret(rendered)
 
 
 def _render(part: Part, context: RenderContext) -> str:
@@ -277,6 +313,10 @@ def _render(part: Part, context: RenderContext) -> str:
             return context.bucket
         case Region():
             return context.region
+        case ManagedHost():
+            return part.service
+        case ManagedAuthority():
+            return context.managed_authorities.get(part.service, "")
         case Confidential():
             return part.value
         case Ordinal():

@@ -8,6 +8,7 @@ from enum import StrEnum
 from strata.model.gpu import Gpu
 from strata.model.monitoring import Monitoring
 from strata.model.network import Endpoint, Port
+from strata.model.secrets import Secret
 from strata.model.text import Text
 
 
@@ -223,6 +224,38 @@ class Restart(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ManagedUser:
+    """A user that the provider creates. `rights`: in the engine's own words; "" for an administrator."""
+
+    name: str
+    password: Secret
+    rights: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Managed:
+    """What a provider needs to run a datastore, and its size.
+
+    `engine` and `version` (major) are the provider's. `database`: one that the provider creates.
+    `parameters`: the engine's own settings, by name. `set_up`: a job that creates what the provider
+    doesn't, with the name of the datastore; its clients start after it.
+
+    `instance_class`, `storage_gib` and `replicas` (copies in other zones, one of which takes over) are
+    those of the stack's settings. None: the provider's default for the engine.
+    """
+
+    engine: str
+    version: str
+    users: tuple[ManagedUser, ...]
+    database: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    set_up: "Job | None" = None
+    instance_class: str | None = None
+    storage_gib: int | None = None
+    replicas: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkloadFields:
     """The fields that the arguments of a component and the workload it describes share.
 
@@ -282,6 +315,10 @@ class Workload(WorkloadFields):
     on_every_node = False
     api_access = tuple[ApiAccess, ...]()
     bucket = False
+
+    @property
+    def managed(self) -> Managed | None:
+        return None
 
     @property
     def replicas_maximum(self) -> int | None:
@@ -379,7 +416,8 @@ class Service(ServiceFields, Workload):
     With `on_every_node`, one replica runs on each node, instead of `replicas` (Docker has one node).
     `api_access`: what it may read of the Kubernetes API; its pods get a token for that. `bucket`: it
     keeps data in an object store's bucket that only its own pods can read and write (S3, on EKS);
-    `BucketName` and `Region` name it.
+    `BucketName` and `Region` name it. `managed`: the platform's provider runs it, instead of a container;
+    `ManagedHost` and `ManagedAuthority` are how clients reach and verify it.
     """
 
     probe: Probe
@@ -389,6 +427,7 @@ class Service(ServiceFields, Workload):
     on_every_node: bool = False
     api_access: tuple[ApiAccess, ...] = ()
     bucket: bool = False
+    managed: Managed | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

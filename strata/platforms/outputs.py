@@ -15,7 +15,7 @@ def common(
     granted: Collection[str],
     secrets: DerivedSecrets,
 ) -> dict[str, Any]:
-    """`links`, `services` and, if it issues certificates, the certificate authority.
+    """`links`, `services` (those in containers) and, if it issues certificates, the certificate authority.
 
     `images`: by workload, the full reference. `granted`: the workloads that were granted GPUs.
     """
@@ -40,6 +40,7 @@ def common(
                 "gpu": service.gpu.requested if service.name in granted else 0,
             }
             for service in composition.services
+            if service.managed is None
         ],
     }
     if any(secret.is_issued for secret in composition.secrets):

@@ -18,6 +18,7 @@ from tests.aws.account import Account
 from tests.aws.adapters import ADAPTERS, Client
 from tests.aws.errors import RefusedError
 from tests.aws.resource import Made, Resource
+from tests.planned import bare
 
 _PROVIDER = "pulumi:providers:aws"
 
@@ -90,7 +91,7 @@ class CarryOut:
             account=self.account,
             type_=args.typ,
             name=args.name,
-            inputs=args.inputs,
+            inputs=bare(args.inputs),
             region=args.inputs.get("region") or provider.region,
             default_tags=provider.default_tags,
         )

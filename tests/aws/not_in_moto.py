@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from moto.elasticache.models import elasticache_backends
+
 from tests.aws.errors import RefusedError
 
 Parameters = Mapping[str, Any]
@@ -60,6 +62,24 @@ class Store:
             ("ec2", "DeletePlacementGroup"): self._delete_placement_group,
             ("ec2", "DescribePlacementGroups"): lambda _: {
                 "PlacementGroups": self._all("placement group")
+            },
+            ("elasticache", "CreateCacheParameterGroup"): self._create_cache_parameter_group,
+            ("elasticache", "ModifyCacheParameterGroup"): lambda asked: {
+                "CacheParameterGroupName": asked["CacheParameterGroupName"]
+            },
+            ("elasticache", "DeleteCacheParameterGroup"): lambda asked: self._forget(
+                "cache parameter group", asked["CacheParameterGroupName"]
+            ),
+            ("elasticache", "DescribeCacheParameterGroups"): lambda _: {
+                "CacheParameterGroups": self._all("cache parameter group")
+            },
+            ("elasticache", "DeleteCacheSubnetGroup"): self._delete_cache_subnet_group,
+            ("elasticache", "CreateUserGroup"): self._create_user_group,
+            ("elasticache", "DeleteUserGroup"): lambda asked: self._take(
+                "user group", asked["UserGroupId"]
+            ),
+            ("elasticache", "DescribeUserGroups"): lambda _: {
+                "UserGroups": self._all("user group")
             },
         }
 
@@ -193,6 +213,38 @@ class Store:
 
     def _delete_placement_group(self, asked: Parameters) -> Answer:
         self._take("placement group", asked["GroupName"])
+        return {}
+
+    # --- elasticache ---
+
+    def _create_cache_parameter_group(self, asked: Parameters) -> Answer:
+        name = asked["CacheParameterGroupName"]
+        group = {
+            "CacheParameterGroupName": name,
+            "CacheParameterGroupFamily": asked["CacheParameterGroupFamily"],
+            "Description": asked["Description"],
+            "ARN": self._arn("elasticache", f"parametergroup:{name}"),
+        }
+        return {"CacheParameterGroup": self._keep(group, "cache parameter group", name)}
+
+    def _delete_cache_subnet_group(self, asked: Parameters) -> Answer:
+        groups = elasticache_backends[self._account][self._region].cache_subnet_groups
+        del groups[asked["CacheSubnetGroupName"]]
+        return {}
+
+    def _create_user_group(self, asked: Parameters) -> Answer:
+        name = asked["UserGroupId"]
+        group = {
+            "UserGroupId": name,
+            "Engine": asked["Engine"],
+            "Status": "active",
+            "UserIds": asked.get("UserIds", []),
+            "ARN": self._arn("elasticache", f"usergroup:{name}"),
+        }
+        return self._keep(group, "user group", name)
+
+    def _forget(self, *key: str) -> Answer:
+        self._take(*key)
         return {}
 
     # --- what they are kept in ---

@@ -29,9 +29,20 @@ _MAKES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("ec2", "CreatePlacementGroup"): ("GroupName", "placement group"),
     ("ecr", "CreateRepository"): ("repositoryName", "repository"),
     ("eks", "CreateCluster"): ("name", "cluster"),
+    ("elasticache", "CreateCacheParameterGroup"): (
+        "CacheParameterGroupName",
+        "cache parameter group",
+    ),
+    ("elasticache", "CreateCacheSubnetGroup"): ("CacheSubnetGroupName", "cache subnet group"),
+    ("elasticache", "CreateReplicationGroup"): ("ReplicationGroupId", "replication group"),
+    ("elasticache", "CreateUser"): ("UserId", "user"),
+    ("elasticache", "CreateUserGroup"): ("UserGroupId", "user group"),
     ("iam", "CreateInstanceProfile"): ("InstanceProfileName", "instance profile"),
     ("iam", "CreateRole"): ("RoleName", "role"),
     ("logs", "CreateLogGroup"): ("logGroupName", "log group"),
+    ("rds", "CreateDBInstance"): ("DBInstanceIdentifier", "database"),
+    ("rds", "CreateDBParameterGroup"): ("DBParameterGroupName", "parameter group"),
+    ("rds", "CreateDBSubnetGroup"): ("DBSubnetGroupName", "subnet group"),
     ("s3", "CreateBucket"): ("Bucket", "bucket"),
 }
 _NAMES: Mapping[tuple[str, str, str], str] = {
@@ -44,9 +55,18 @@ _NAMES_EVERYWHERE: Mapping[tuple[str, str], str] = {
     ("backup", "BackupVaultName"): "backup vault",
     ("ecr", "repositoryName"): "repository",
     ("eks", "clusterName"): "cluster",
+    ("elasticache", "CacheParameterGroupName"): "cache parameter group",
+    ("elasticache", "CacheSubnetGroupName"): "cache subnet group",
+    ("elasticache", "ReplicationGroupId"): "replication group",
+    ("elasticache", "UserGroupIds"): "user group",
+    ("elasticache", "UserId"): "user",
+    ("elasticache", "UserIds"): "user",
     ("iam", "InstanceProfileName"): "instance profile",
     ("iam", "RoleName"): "role",
     ("logs", "logGroupName"): "log group",
+    ("rds", "DBInstanceIdentifier"): "database",
+    ("rds", "DBParameterGroupName"): "parameter group",
+    ("rds", "DBSubnetGroupName"): "subnet group",
     ("s3", "Bucket"): "bucket",
 }
 
@@ -149,7 +169,10 @@ class References:
                     (service, name)
                 )
                 is_new = not place and _MAKES.get((service, model.name), ("",))[0] == name
-                if kind and not is_new and not ARN.fullmatch(value[name]):
+                if kind and not is_new and isinstance(value[name], list):
+                    for index, one in enumerate(value[name]):
+                        yield f"{inside}[{index}]", f"{kind} {one}"
+                elif kind and not is_new and not ARN.fullmatch(value[name]):
                     yield inside, f"{kind} {value[name]}"
                 else:
                     yield from self._referred(model, member, value[name], inside)

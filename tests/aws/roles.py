@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 # Where a request names a role, and who has to be able to assume it:
 # https://docs.aws.amazon.com/eks/latest/userguide/cluster-iam-role.html, create-node-role.html,
 # pod-id-role.html; https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html;
-# https://docs.aws.amazon.com/aws-backup/latest/devguide/iam-service-roles.html.
+# https://docs.aws.amazon.com/aws-backup/latest/devguide/iam-service-roles.html;
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_Monitoring.OS.Enabling.html.
 _PODS = "pods.eks.amazonaws.com"
 _ROLES: Mapping[tuple[str, str, str], str] = {
     ("eks", "CreateCluster", "roleArn"): "eks.amazonaws.com",
@@ -18,6 +19,7 @@ _ROLES: Mapping[tuple[str, str, str], str] = {
     ("eks", "CreatePodIdentityAssociation", "roleArn"): _PODS,
     ("eks", "CreateAddon", "podIdentityAssociations.roleArn"): _PODS,
     ("ec2", "CreateFlowLogs", "DeliverLogsPermissionArn"): "vpc-flow-logs.amazonaws.com",
+    ("rds", "CreateDBInstance", "MonitoringRoleArn"): "monitoring.rds.amazonaws.com",
     ("backup", "CreateBackupSelection", "BackupSelection.IamRoleArn"): "backup.amazonaws.com",
 }
 

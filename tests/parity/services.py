@@ -7,12 +7,17 @@ from strata.model import (
     ApiAccess,
     ExecProbe,
     File,
+    Job,
     Kind,
     Listen,
+    Managed,
+    ManagedUser,
     Monitoring,
     Port,
     Probe,
+    Resources,
     Restart,
+    Secret,
     Volume,
 )
 from tests.parity import finds
@@ -22,6 +27,7 @@ from tests.parity.row import Change, Check, Refused, Row, Same, Seen, dig, field
 HTTP = Port(name="http", number=8000)
 ADMIN = Port(name="admin", number=9000)
 DATA = (Volume(name="data", path="/data"),)
+USER = ManagedUser(name="strata", password=Secret("app"))
 COMMAND = Probe(check=ExecProbe(command=("test", "-e", "/ready")))
 
 
@@ -36,6 +42,18 @@ def _rule(key: str, value: list[str], **changed: Any) -> Check:
         change=_access(**changed),
         docker=Refused("service {name}: api_access"),
         kubernetes=Seen(finds.thing("Role", "{name}", "rules", 0, key), value),
+    )
+
+
+def _managed(**changed: Any) -> Check:
+    """Neither platform of the tests has managed services (tests/components/eks has)."""
+    managed = Managed(engine="postgres", version="17", users=(USER,))
+    refused = Refused("strata:services.{name}.managed")
+    return Check(
+        given=fields(managed=managed) if changed else lambda process: process,
+        change=fields(managed=replace(managed, **changed)),
+        docker=refused,
+        kubernetes=refused,
     )
 
 
@@ -363,6 +381,57 @@ SERVICE = (
                 kubernetes=Refused("service {name}: bucket"),
             ),
         ),
+    ),
+    Row(
+        field="Service.managed",
+        docker="rejected",
+        kubernetes="on EKS a managed service of AWS, in subnets of its own; rejected on any other cluster."
+        " In the cluster it has only the job of `Managed.set_up`",
+        on=("app",),
+        checks=(_managed(),),
+    ),
+    *(
+        Row(
+            field=field,
+            docker="rejected, as `Service.managed` is",
+            kubernetes=f"on EKS: {described}",
+            on=("app",),
+            checks=(_managed(**changed),),
+        )
+        for field, described, changed in (
+            ("Managed.engine", "`postgres` is RDS, `valkey` is ElastiCache", {"engine": "valkey"}),
+            ("Managed.version", "the version of the engine", {"version": "18"}),
+            ("Managed.users", "the users that AWS creates", {"users": ()}),
+            ("Managed.database", "the database that AWS creates", {"database": "data"}),
+            ("Managed.parameters", "a parameter group", {"parameters": {"a": "b"}}),
+            (
+                "Managed.set_up",
+                "a Job with the name of the service, which its clients wait for",
+                {"set_up": Job(name="app", image="postgres", resources=Resources(memory_mib=64))},
+            ),
+            (
+                "Managed.instance_class",
+                "the class of each instance",
+                {"instance_class": "db.m7g.large"},
+            ),
+            ("Managed.storage_gib", "the storage; rejected for ElastiCache", {"storage_gib": 100}),
+            (
+                "Managed.replicas",
+                "replicas in other zones; RDS has one standby, and more are rejected",
+                {"replicas": 2},
+            ),
+            ("ManagedUser.name", "the name of the user", {"users": (replace(USER, name="other"),)}),
+            (
+                "ManagedUser.password",
+                "its password, encrypted in the state",
+                {"users": (replace(USER, password=Secret("other")),)},
+            ),
+            (
+                "ManagedUser.rights",
+                "its access string; no other engine has any",
+                {"users": (replace(USER, rights="~* +@all"),)},
+            ),
+        )
     ),
     Row(
         field="Service.restart",

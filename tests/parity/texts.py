@@ -14,6 +14,9 @@ from strata.model import (
     HostName,
     Listen,
     ListenAddress,
+    Managed,
+    ManagedAuthority,
+    ManagedHost,
     MemoryMib,
     NameServer,
     Namespace,
@@ -84,6 +87,15 @@ def _no_bucket(text: Text) -> Check:
     """Neither platform of the tests has buckets (tests/components/eks has)."""
     refused = Refused("service {name}: bucket")
     return Check(given=fields(bucket=True), change=_said(text), docker=refused, kubernetes=refused)
+
+
+def _not_managed(text: Text) -> Check:
+    """Neither platform of the tests has managed services (tests/components/eks has)."""
+    refused = Refused("strata:services.{name}.managed")
+    managed = Managed(engine="postgres", version="17", users=())
+    return Check(
+        given=fields(managed=managed), change=_said(text), docker=refused, kubernetes=refused
+    )
 
 
 def _part(
@@ -227,6 +239,20 @@ TEXT = (
         "rejected, as `Service.bucket` is",
         "the region of the bucket on EKS; rejected on any other cluster",
         _no_bucket(Region()),
+        on=("app",),
+    ),
+    _part(
+        "ManagedHost.service",
+        "rejected, as `Service.managed` is",
+        "the host name of the managed service on EKS; rejected on any other cluster",
+        _not_managed(ManagedHost("app")),
+        on=("app",),
+    ),
+    _part(
+        "ManagedAuthority.service",
+        "rejected, as `Service.managed` is",
+        "the certificates of its authority on EKS; rejected on any other cluster",
+        _not_managed(ManagedAuthority("app")),
         on=("app",),
     ),
     _part(

@@ -91,6 +91,12 @@ def _of_a_cluster(workload: Workload) -> Iterator[Problem]:
             "Docker has no Kubernetes API",
             "add the service only to stacks on Kubernetes",
         )
+    if workload.managed is not None:
+        yield Problem(
+            f"strata:services.{workload.name}.managed",
+            "Docker has no managed services",
+            "remove the key: the datastore runs in a container",
+        )
     if workload.bucket:
         yield Problem(
             f"{workload.path}: bucket",

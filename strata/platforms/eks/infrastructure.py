@@ -27,7 +27,8 @@ from strata.platforms.eks.aws.location import AwsLocation
 from strata.platforms.eks.aws.network import Network, NetworkArgs
 from strata.platforms.eks.aws.node_groups import NodeGroups, NodeGroupsArgs
 from strata.platforms.eks.aws.user_data import node_settings
-from strata.platforms.kubernetes.cluster import Connection, WorkloadSummary
+from strata.platforms.eks.managed.datastores import ManagedDatastores, ManagedDatastoresArgs
+from strata.platforms.kubernetes.cluster import Connection, ManagedServer, WorkloadSummary
 from strata.platforms.kubernetes.images import ImageResolver
 from strata.platforms.kubernetes.names import StackNames
 
@@ -126,6 +127,19 @@ class EksInfrastructure(pulumi.ComponentResource):
             for one in args.workloads.services
             if one.bucket
         }
+        managed = args.workloads.managed and ManagedDatastores(
+            "eks-data",
+            ManagedDatastoresArgs(
+                services=args.workloads.managed,
+                secrets=args.workloads.secrets,
+                location=location,
+                aws=aws,
+                vpc_id=network.vpc_id,
+                client_group_id=self._cluster.security_group_id,
+                keys=keys,
+            ),
+            self._child,
+        )
         domain = Domain(
             "eks-domain",
             DomainArgs(location=location, domain=host, hosted_zone_id=aws.hosted_zone_id),
@@ -151,7 +165,8 @@ class EksInfrastructure(pulumi.ComponentResource):
             metrics=tuple(add_ons.metrics),
             buckets={name: one.ready for name, one in buckets.items()},
             object_store=(POD_IDENTITY_AGENT, S3),
-            outputs=self._outputs(backups, domain),
+            managed=managed.servers if managed else {},
+            outputs=self._outputs(backups, domain, managed.servers if managed else {}),
         )
         self.register_outputs({})
 
@@ -187,7 +202,9 @@ class EksInfrastructure(pulumi.ComponentResource):
         )
         return AddOns(name, args, self._after(*after))
 
-    def _outputs(self, backups: Backups, domain: Domain) -> Mapping[str, pulumi.Input[object]]:
+    def _outputs(
+        self, backups: Backups, domain: Domain, managed: Mapping[str, ManagedServer]
+    ) -> Mapping[str, pulumi.Input[object]]:
         location = self._args.location
         outputs: dict[str, pulumi.Input[object]] = {
             "cluster": self._cluster.name,
@@ -196,6 +213,8 @@ class EksInfrastructure(pulumi.ComponentResource):
             "registry": f"{location.registry}/{location.cluster}",
             "archives": backups.bucket.id,
         }
+        if managed:
+            outputs["managed"] = {name: server.host for name, server in managed.items()}
         if domain.name_servers is not None:
             outputs["nameServers"] = domain.name_servers
         return outputs

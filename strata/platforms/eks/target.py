@@ -7,7 +7,7 @@ from functools import cached_property
 import pulumi
 
 from strata.config import Settings
-from strata.model import Job, Problem, Service
+from strata.model import Job, Managed, Problem, Service
 from strata.platforms.eks.add_ons import image_pull
 from strata.platforms.eks.aws import addresses, provider
 from strata.platforms.eks.aws.buckets import bucket_name, check_bucket_names
@@ -19,7 +19,14 @@ from strata.platforms.eks.checks.settings import check_settings
 from strata.platforms.eks.facts import images
 from strata.platforms.eks.facts.regions import zone_letters
 from strata.platforms.eks.infrastructure import EksInfrastructure, EksInfrastructureArgs
-from strata.platforms.kubernetes.cluster import Bucket, Connection, NodeGroup, WorkloadSummary
+from strata.platforms.eks.managed import datastores
+from strata.platforms.kubernetes.cluster import (
+    Bucket,
+    Connection,
+    ManagedPlan,
+    NodeGroup,
+    WorkloadSummary,
+)
 from strata.platforms.kubernetes.images import ImageResolver
 from strata.platforms.kubernetes.names import StackNames
 
@@ -60,6 +67,9 @@ class EksTarget:
     def bucket(self, service: Service) -> Bucket:
         name = bucket_name(self._location, service.name)
         return Bucket(name=name, region=self._location.region)
+
+    def managed(self, service: Service, managed: Managed) -> ManagedPlan:
+        return datastores.plan(service, managed, self._aws, self._location)
 
     def check_nodes(self) -> Iterator[Problem]:
         return check_nodes(self._settings.aws, self._aws.zone_letters)

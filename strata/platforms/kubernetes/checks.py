@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
+from pydantic.alias_generators import to_camel
+
 from strata.config import ImageSource, PlatformName, Settings
 from strata.model import LogRotation, Problem, Restart, Service, Volume, Workload, is_secret
 from strata.model.overrides import TMPFS_MIB, Changes
 from strata.model.text import parts
-from strata.platforms.kubernetes.cluster import ClusterTarget
+from strata.platforms.kubernetes.cluster import ClusterTarget, ManagedPlan
 from strata.platforms.kubernetes.names import StackNames, headless, is_stateful_set, public
 from strata.platforms.kubernetes.pods import HOST_FOLDERS
 
@@ -92,6 +94,26 @@ def check_buckets(services: Iterable[Service], cluster: ClusterTarget) -> Iterat
         if service.bucket and cluster.bucket(service) is None:
             message = "this cluster has no object store of the stack's own"
             yield Problem(f"{service.path}: bucket", message, "keep its data in a volume")
+
+
+def check_managed(
+    services: Iterable[Service],
+    plans: Mapping[str, ManagedPlan],
+    changes: Mapping[str, Changes],
+) -> Iterator[Problem]:
+    """Managed services. `plans`: of those that the cluster's target has; `changes`: by workload."""
+    for service in services:
+        path = f"strata:services.{service.name}"
+        if service.name not in plans:
+            message = "this cluster has no managed services"
+            fix = "remove the key, or set strata:platform to eks"
+            yield Problem(f"{path}.managed", message, fix)
+            continue
+        yield from plans[service.name].problems
+        for field in changes[service.name].keys() - {"enabled", "managed"}:
+            message = "has no effect on a managed service"
+            fix = f"remove the key, or remove {path}.managed"
+            yield Problem(f"{path}.{to_camel(field)}", message, fix)
 
 
 def check_development(changes: Mapping[str, Changes]) -> Iterator[Problem]:

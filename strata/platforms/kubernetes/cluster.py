@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import pulumi
 import pulumi_kubernetes
 
-from strata.model import GpuSharing, Job, Problem, Service, Workload
+from strata.model import GpuSharing, Job, Managed, Problem, Service, Workload
+from strata.model.secrets import DerivedSecrets
 from strata.platforms.kubernetes.objects import Objects
 
 GPU_RESOURCE = "nvidia.com/gpu"
@@ -99,6 +100,25 @@ class Bucket:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ManagedPlan:
+    """A managed service, as it is known before it exists. `authority`: the certificates (PEM) of the
+    authorities that issue its own. `problems`: why the target can't provide it."""
+
+    authority: str
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManagedServer:
+    """A managed service. `host`: what its certificate is for. Pods that use it wait for `ready`, and
+    connect to `destination`."""
+
+    host: pulumi.Output[str]
+    destination: Destination
+    ready: tuple[pulumi.Resource, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Exposure:
     """How the published ports of a stack are reached.
 
@@ -135,7 +155,7 @@ class Connection:
     `agents`: the privileged namespace, if the target has pods in it, and what pods in it wait for
     besides. `api_server` and `kubelets` are where those serve, `metrics` the cluster's own pods that
     are scraped. `buckets`: by service with a bucket, what exists before its pods; `object_store` is
-    where buckets and their credentials are.
+    where buckets and their credentials are. `managed`: the managed services, by name.
     """
 
     provider: pulumi_kubernetes.Provider
@@ -152,6 +172,7 @@ class Connection:
     metrics: tuple[MetricsPort, ...] = ()
     buckets: Mapping[str, tuple[pulumi.Resource, ...]] = field(default_factory=dict)
     object_store: tuple[Destination, ...] = ()
+    managed: Mapping[str, ManagedServer] = field(default_factory=dict)
     outputs: Mapping[str, pulumi.Input[Any]] = field(default_factory=dict)
 
 
@@ -160,13 +181,16 @@ class WorkloadSummary:
     """What a target knows of the stack when it connects.
 
     `images`: the logical image of each service and job. `gpu_groups`: for each that runs on GPUs, the
-    node groups where it may run.
+    node groups where it may run. `managed`: the services that the target runs itself; the others run in
+    the cluster. `secrets` has the passwords of their users.
     """
 
     services: tuple[Service, ...]
     jobs: tuple[Job, ...]
     images: Mapping[str, str]
     gpu_groups: Mapping[str, tuple[NodeGroup, ...]]
+    managed: tuple[tuple[Service, Managed], ...]
+    secrets: DerivedSecrets = field(repr=False)
 
 
 class ClusterTarget(Protocol):
@@ -184,6 +208,9 @@ class ClusterTarget(Protocol):
 
     def bucket(self, service: Service) -> Bucket | None:
         """The bucket of a service; None if the target has no object store."""
+
+    def managed(self, service: Service, managed: Managed) -> ManagedPlan | None:
+        """What runs a managed service; None if the target has none."""
 
     def check_nodes(self) -> Iterable[Problem]:
         """Errors in the settings of `groups`: what fits on them is then unknown."""

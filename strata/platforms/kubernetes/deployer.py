@@ -32,9 +32,10 @@ def deploy(
 ) -> tuple[dict[str, pulumi.Input[str]], list[pulumi.Resource]]:
     """Creates the services and jobs. `components`: by workload. Returns the host of each published
     service, and what is ready once the stack is."""
-    workloads, links = plan.composition.workloads, plan.composition.links
+    workloads = [one.workload for one in plan.placed.values()]
+    links = plan.composition.links
     names = objects.names
-    namespaces = {one.name: names.namespace_of(one) for one in workloads}
+    namespaces = {one.name: names.namespace_of(one) for one in plan.composition.workloads}
     home, before_pods = namespace.make(
         [one for one in workloads if namespaces[one.name] == names.namespace],
         plan.groups,
@@ -50,7 +51,8 @@ def deploy(
         **_place_of_agents(plan, connection, objects, registries, before_pods),
     }
     hosts: dict[str, pulumi.Input[str]] = {}
-    ready: dict[str, list[pulumi.Resource]] = {}  # By workload, what its clients wait for.
+    # By workload, what its clients wait for. The job that sets up a managed service has its name.
+    ready = {name: list(server.ready) for name, server in connection.managed.items()}
     for workload in workloads:
         name, placed = workload.name, plan.placed[workload.name]
         place = places[namespaces[name]]
@@ -72,6 +74,7 @@ def deploy(
             account,
             *access.make(own, account, [(one.objects, one.namespace) for one in places.values()]),
             *(configuration.make(folder, own) for folder in placed.folders),
+            *ready.get(name, ()),
             *(one for server in dict.fromkeys(workload.waits_for) for one in ready.get(server, ())),
         ]
         if isinstance(workload, Job):

@@ -11,7 +11,7 @@ from ipaddress import ip_address, ip_network
 import pulumi_kubernetes
 
 from strata.config import Settings
-from strata.model import Job, Problem, Service, raise_problems
+from strata.model import Job, Managed, Problem, Service, raise_problems
 from strata.platforms.kubernetes import checks
 from strata.platforms.kubernetes.cluster import (
     KUBELET_PORT,
@@ -71,6 +71,9 @@ class KubeconfigTarget:
         return self.images.reference(name)
 
     def bucket(self, service: Service) -> None:
+        return None
+
+    def managed(self, service: Service, managed: Managed) -> None:
         return None
 
     def check_nodes(self) -> Iterator[Problem]:

@@ -120,7 +120,7 @@ def make(
 
     clients: dict[LinkPort, list[str]] = defaultdict(list)
     for link in links:
-        if link.server == workload.name:
+        if link.server == workload.name and link.server not in connection.managed:
             clients[_link_port(link)].append(link.client)
     incoming = [
         networking.NetworkPolicyIngressRuleArgs(
@@ -141,7 +141,14 @@ def make(
             to=[peer(link.server)], ports=[_port(*_link_port(link))]
         )
         for link in links
-        if link.client == workload.name
+        if link.client == workload.name and link.server not in connection.managed
+    ]
+    servers = {workload.name, *(link.server for link in links if link.client == workload.name)}
+    outgoing += [
+        # The job that sets up a managed service has its name.
+        to(server.destination)
+        for name, server in sorted(connection.managed.items())
+        if name in servers
     ]
     outgoing += _beyond_the_stack(workload, connection, own.objects)
     if not incoming and not outgoing:

@@ -1,14 +1,14 @@
 """The Kubernetes platform: services, jobs and links become objects of a cluster."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pulumi
 
 from strata.config.settings import RegistryCredentials
 from strata.errors import Problem
-from strata.model import Composition, Link, RenderContext, Service, Workload
+from strata.model import Composition, Job, Link, RenderContext, Service, Workload
 from strata.model.secrets import DerivedSecrets
 from strata.platforms import outputs
 from strata.platforms.gpu import GpuDecision
@@ -24,6 +24,8 @@ from strata.platforms.kubernetes import (
 )
 from strata.platforms.kubernetes.cluster import (
     ClusterTarget,
+    Connection,
+    ManagedPlan,
     NodeGroup,
     WorkloadSummary,
     pods_at_most,
@@ -43,6 +45,8 @@ class KubernetesPlan:
 
     `placed`: every workload with all that is known of it. `cramped`: services for which no node has
     room for one pod more. `not_pushed`: images that pods can't pull yet.
+
+    A managed service isn't among `placed`, but the job of its name that sets it up is, if it has one.
     """
 
     composition: Composition
@@ -68,20 +72,37 @@ class KubernetesPlatform:
     registries: Mapping[str, RegistryCredentials] = field(default_factory=dict)
 
     def plan(self, composition: Composition) -> KubernetesPlan:
-        workloads = composition.workloads
+        managed = tuple(
+            (one, one.managed) for one in composition.services if one.managed is not None
+        )
+        managed_plans = {
+            service.name: found
+            for service, size in managed
+            if (found := self.cluster.managed(service, size)) is not None
+        }
+        workloads = tuple(
+            in_cluster
+            for one in composition.workloads
+            if (in_cluster := _in_cluster(one, managed_plans)) is not None
+        )
+        services = tuple(one for one in workloads if isinstance(one, Service))
+        jobs = tuple(one for one in workloads if isinstance(one, Job))
         groups = self.cluster.groups
         gpus = gpu.decide(workloads, groups)
         room = fit.check(workloads, groups, gpus.granted)
         images_by_workload = {one.name: one.image_on(one.name in gpus.granted) for one in workloads}
         summary = WorkloadSummary(
-            services=composition.services,
-            jobs=composition.jobs,
+            services=services,
+            jobs=jobs,
             images=images_by_workload,
             gpu_groups=gpus.granted,
+            managed=tuple(one for one in managed if one[0].name in managed_plans),
+            secrets=self.secrets,
         )
         references = {name: self.cluster.image(name) for name in set(images_by_workload.values())}
         not_pushed = tuple(images.not_pushed(references, self.names.stack, self.names.namespace))
-        namespaces = {one.name: self.names.namespace_of(one) for one in workloads}
+        namespaces = {one.name: self.names.namespace_of(one) for one in composition.workloads}
+        authorities = {name: one.authority for name, one in managed_plans.items()}
         return KubernetesPlan(
             composition=composition,
             workloads=summary,
@@ -94,6 +115,7 @@ class KubernetesPlatform:
                     gpus,
                     composition.links,
                     namespaces,
+                    authorities,
                 )
                 for one in workloads
             },
@@ -104,8 +126,13 @@ class KubernetesPlatform:
                 *checks.check_names(self.names),
                 *checks.check_workloads(workloads),
                 *checks.check_development(composition.overrides.services),
-                *checks.check_buckets(composition.services, self.cluster),
-                *self.cluster.check(composition.services, composition.jobs),
+                *checks.check_managed(
+                    [service for service, _ in managed],
+                    managed_plans,
+                    composition.overrides.services,
+                ),
+                *checks.check_buckets(services, self.cluster),
+                *self.cluster.check(services, jobs),
                 # What fits is unknown where the nodes are not what was asked for.
                 *(tuple(self.cluster.check_nodes()) or (*gpus.problems, *room.problems)),
                 *(() if self.preview else not_pushed),
@@ -120,6 +147,7 @@ class KubernetesPlatform:
         for name, reason in plan.gpus.cpu_fallbacks.items():
             pulumi.log.warn(f"{name} runs on the CPU: {reason}", components[name])
         connection = self.cluster.connect(plan.workloads)
+        plan = self._with_hosts(plan, connection)
         objects = Objects(
             names=self.names,
             provider=connection.provider,
@@ -129,6 +157,20 @@ class KubernetesPlatform:
         values = {**self._outputs(plan, hosts), **connection.outputs}
         return outputs.when_ready(values, [one.urn for one in ready])
 
+    def _with_hosts(self, plan: KubernetesPlan, connection: Connection) -> KubernetesPlan:
+        """The plan with the hosts of managed services, where it has their names."""
+        if not connection.managed:
+            return plan
+        hosts = {name: server.host for name, server in connection.managed.items()}
+
+        def with_hosts(placed: Placed) -> Placed:
+            context = replace(placed.context, managed_hosts=hosts)
+            folders = configuration.folders(placed.workload, context, self.secrets)
+            return replace(placed, context=context, folders=folders)
+
+        placed = {name: with_hosts(one) for name, one in plan.placed.items()}
+        return replace(plan, placed=placed)
+
     def _outputs(
         self, plan: KubernetesPlan, hosts: Mapping[str, pulumi.Input[str]]
     ) -> dict[str, Any]:
@@ -136,7 +178,8 @@ class KubernetesPlatform:
         composition, granted = plan.composition, plan.gpus.granted
         images_by_workload = {name: one.image for name, one in plan.placed.items()}
         # The sum over all pods, at the autoscaler's largest.
-        pods = [one for one in composition.workloads for _ in range(pods_at_most(one, plan.groups))]
+        workloads = [one.workload for one in plan.placed.values()]
+        pods = [one for one in workloads for _ in range(pods_at_most(one, plan.groups))]
         return {
             "urls": {
                 one.name: _url(one, hosts[one.name])
@@ -172,6 +215,7 @@ class KubernetesPlatform:
         gpus: GpuDecision[tuple[NodeGroup, ...]],
         links: Sequence[Link],
         namespaces: Mapping[str, str],
+        authorities: Mapping[str, str],
     ) -> Placed:
         own_namespace = namespaces[workload.name]
         servers = {link.server for link in links if link.client == workload.name}
@@ -197,6 +241,7 @@ class KubernetesPlatform:
             host=f"{reference(POD_VARIABLE)}.{headless(workload.name)}",
             bucket=bucket.name if bucket else "",
             region=bucket.region if bucket else "",
+            managed_authorities=authorities,
         )
         return Placed(
             workload=workload,
@@ -217,6 +262,13 @@ class KubernetesPlatform:
                 for one in sorted({namespaces[server] for server in servers} - {own_namespace})
             ),
         )
+
+
+def _in_cluster(workload: Workload, managed: Mapping[str, ManagedPlan]) -> Workload | None:
+    """What of a workload runs in the cluster: of a managed service the job that sets it up, if any."""
+    if workload.managed is None or workload.name not in managed:
+        return workload
+    return workload.managed.set_up
 
 
 def _url(service: Service, host: pulumi.Input[str]) -> pulumi.Output[str]:

@@ -105,8 +105,8 @@ class Container:
     image: str
     resources: ContainerResources
     command: tuple[str, ...] = ()
-    args: tuple[str, ...] = ()
-    environment: Mapping[str, str | PodField] = field(default_factory=dict)
+    args: tuple[pulumi.Input[str], ...] = ()
+    environment: Mapping[str, pulumi.Input[str] | PodField] = field(default_factory=dict)
     ports: tuple[ContainerPort, ...] = ()
     mounts: tuple[Mount, ...] = ()
     startup: core.ProbeArgs | None = None

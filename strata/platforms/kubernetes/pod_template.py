@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+import pulumi
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
@@ -96,7 +97,7 @@ def _container(container: Container) -> core.ContainerArgs:
         image=container.image,
         image_pull_policy="IfNotPresent",
         command=[escape(one) for one in container.command] or None,
-        args=[escape(one) for one in container.args] or None,
+        args=[_escaped(one) for one in container.args] or None,
         env=[_variable(name, value) for name, value in container.environment.items()],
         ports=[
             core.ContainerPortArgs(
@@ -128,11 +129,15 @@ def _container(container: Container) -> core.ContainerArgs:
     )
 
 
-def _variable(name: str, value: str | PodField) -> core.EnvVarArgs:
-    if isinstance(value, str):
-        return core.EnvVarArgs(name=name, value=escape(value))
+def _variable(name: str, value: pulumi.Input[str] | PodField) -> core.EnvVarArgs:
+    if not isinstance(value, PodField):
+        return core.EnvVarArgs(name=name, value=_escaped(value))
     reference = core.ObjectFieldSelectorArgs(field_path=value.path)
     return core.EnvVarArgs(name=name, value_from=core.EnvVarSourceArgs(field_ref=reference))
+
+
+def _escaped(text: pulumi.Input[str]) -> pulumi.Input[str]:
+    return escape(text) if isinstance(text, str) else pulumi.Output.concat(text).apply(escape)
 
 
 def _resources(resources: ContainerResources) -> core.ResourceRequirementsArgs:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from strata.model import HostFolder, Job, RenderContext, Service, Text, Workload, render
+import pulumi
+
+from strata.model import HostFolder, Job, RenderContext, Service, Text, Workload, render_input
 from strata.platforms.kubernetes import lifecycle
 from strata.platforms.kubernetes.cluster import NodeGroup
 from strata.platforms.kubernetes.configuration import Folder
@@ -137,7 +139,7 @@ def _base(placed: Placed, name: str, args: Sequence[Text], context: RenderContex
     return Container(
         name=name,
         image=placed.image,
-        args=tuple(render(text, context) for text in args),
+        args=tuple(render_input(text, context) for text in args),
         environment=_environment(workload, context),
         resources=ContainerResources(
             cpu=resources.cpu_budget, cpu_limit=resources.cpu, memory_mib=resources.memory_mib
@@ -148,8 +150,10 @@ def _base(placed: Placed, name: str, args: Sequence[Text], context: RenderContex
     )
 
 
-def _environment(workload: Workload, context: RenderContext) -> dict[str, str | PodField]:
-    values = {name: render(text, context) for name, text in workload.environment.items()}
+def _environment(
+    workload: Workload, context: RenderContext
+) -> dict[str, pulumi.Input[str] | PodField]:
+    values = {name: render_input(text, context) for name, text in workload.environment.items()}
     if context.has_gpu:
         values["NVIDIA_DRIVER_CAPABILITIES"] = ",".join(workload.gpu.capabilities)
     else:

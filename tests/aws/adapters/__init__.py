@@ -2,7 +2,9 @@
 
 from tests.aws.adapters import (  # noqa: F401 - importing them registers what they make
     backups,
+    caches,
     clusters,
+    databases,
     domains,
     identity,
     keys,

@@ -16,7 +16,7 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 
 from strata.config import PlatformName, Settings
 from strata.config.settings import RegistryCredentials
-from strata.model import InvalidStackError, Job, Problem, Service
+from strata.model import InvalidStackError, Job, Managed, Problem, Service
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.kubernetes.cluster import (
     GPU_PRESENT,
@@ -89,6 +89,9 @@ class FakeCluster:
         return self.images.reference(name)
 
     def bucket(self, service: Service) -> None:
+        return None
+
+    def managed(self, service: Service, managed: Managed) -> None:
         return None
 
     def check_nodes(self) -> Iterable[Problem]:

@@ -21,28 +21,33 @@ PRIVATE_RANGES = (
 )
 
 # Seven eighths are for private subnets: six zones, which a stack can have, and one in reserve. The
-# last eighth is divided into public ones. Pods have addresses of private subnets; load balancers and
-# NAT gateways need a few of public ones.
+# last eighth is divided into public ones, and, from its second quarter on, those of managed datastores.
+# Pods have addresses of private subnets; load balancers, NAT gateways and datastores need a few.
 _PRIVATE_BITS = 3
 _PUBLIC_BITS = 8
+_FIRST_OF_DATA = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneRanges:
-    """The ranges of a zone's two subnets. Of a /16 these are a /19 and a /24."""
+    """The ranges of a zone's subnets. Of a /16 these are a /19 and two /24; `data` is for managed
+    datastores."""
 
     private: IPv4Network
     public: IPv4Network
+    data: IPv4Network
 
 
 def cut(vpc: IPv4Network, zones: Sequence[str]) -> dict[str, ZoneRanges]:
     """The ranges of each zone, by its letter. Appending a zone doesn't change the others. `vpc` is a
     /16 to a /19, `zones` are at most seven."""
     *private, last = vpc.subnets(prefixlen_diff=_PRIVATE_BITS)
-    public = last.subnets(prefixlen_diff=_PUBLIC_BITS - _PRIVATE_BITS)
+    small = list(last.subnets(prefixlen_diff=_PUBLIC_BITS - _PRIVATE_BITS))
     return {
-        zone: ZoneRanges(private=inner, public=outer)
-        for zone, inner, outer in zip(zones, private, public, strict=False)
+        zone: ZoneRanges(private=inner, public=outer, data=data)
+        for zone, inner, outer, data in zip(
+            zones, private, small, small[_FIRST_OF_DATA:], strict=False
+        )
     }
 
 

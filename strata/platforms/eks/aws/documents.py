@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, TypedDict
 
 Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json] | None"
 
-Conditions: TypeAlias = Mapping[str, Mapping[str, str]]
+Conditions: TypeAlias = Mapping[str, Mapping[str, str | Sequence[str]]]
 """By operator, such as `StringEquals`, the values of condition keys."""
 
 
