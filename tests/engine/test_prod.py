@@ -59,8 +59,10 @@ def test_the_plan_is_whole_and_the_packs_find_nothing(
     seconds = time.monotonic() - began
     (line,) = said
     assert " 0 violations," in line
-    # Nothing of what a plan can know was left out of what the program states.
-    assert " 0 could not be judged" in line
+    # Nothing of what a plan can know was left out of what the program states. AWS chooses the hosts of
+    # the managed datastores: two variables of the API, and one each of the worker, an exporter and the
+    # job that sets PostgreSQL up.
+    assert " 5 could not be judged" in line
     assert seconds < PREVIEW_SECONDS
 
 

@@ -28,13 +28,13 @@ def test_every_gpu_type_has_a_row() -> None:
 
 def _stack() -> dict[str, list[str]]:
     header = next(index for index, row in enumerate(ROWS) if row[0] == "part")
-    return {row[0].partition(",")[0]: row for row in ROWS[header + 1 : header + 14]}
+    return {row[0].partition(",")[0]: row for row in ROWS[header + 1 : header + 16]}
 
 
 def test_the_stack_adds_up() -> None:
     rows = _stack()
     total = rows.pop("**total**")
-    assert len(rows) == 12
+    assert len(rows) == 14
     assert total[3] == f"**{sum(float(row[3]) for row in rows.values()):.2f}**"
     for row in rows.values():
         factors = [float(one) for one in re.findall(r"\d+", row[1])]
@@ -70,6 +70,17 @@ def test_what_is_counted_is_what_is_made() -> None:
     ]
     assert set(claims) == {"10Gi"}
     assert rows["datastore volumes"][1] == f"{len(claims)} x 10 GB"
+    (database,) = program.of("rds/instance:Instance")
+    assert rows["RDS for PostgreSQL with its standby"][:2] == [
+        f"RDS for PostgreSQL with its standby, {database.inputs['instanceClass']}",
+        "1",
+    ]
+    assert rows["storage of RDS"][1] == f"2 x {database.inputs['allocatedStorage']:.0f} GB"
+    (nodes_of_redis,) = program.of(":ReplicationGroup")
+    assert (nodes_of_redis.inputs["nodeType"], nodes_of_redis.inputs["numCacheClusters"]) == (
+        "cache.t4g.small",
+        2,
+    )
     caches = [
         int(claim["spec"]["resources"]["requests"]["storage"].removesuffix("Gi"))
         for one in program.of(":StatefulSet")

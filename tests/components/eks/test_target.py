@@ -19,7 +19,7 @@ from tests.components.eks.examples import ancestors, only
 from tests.planned import Program, plan, settings
 from tests.unit.examples import service
 
-IMAGES = ("application", "inference", "inference-cuda", "redis")
+IMAGES = ("application", "inference", "inference-cuda", "rabbitmq")
 PUSHED = dict.fromkeys(IMAGES, f"sha256:{'1' * 64}")
 
 
@@ -92,7 +92,7 @@ def test_pods_run_what_was_pushed(stack: Program) -> None:
     }
     registry = "111122223333.dkr.ecr.us-east-1.amazonaws.com/strata-prod"
     assert f"{registry}/application@{PUSHED['application']}" in images
-    assert f"{registry}/redis@{PUSHED['redis']}" in images
+    assert f"{registry}/rabbitmq@{PUSHED['rabbitmq']}" in images
 
 
 def test_the_load_balancer_has_the_certificate_and_the_domain_leads_to_it(stack: Program) -> None:
