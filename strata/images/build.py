@@ -17,7 +17,13 @@ from strata.errors import DockerError, ImageError
 from strata.images import catalogue, content, host, root
 from strata.images.engine import LABEL_CLONE, LABEL_IMAGE, clone, present
 from strata.images.log import Tail
-from strata.images.source import Source, builder_reference, parent_reference, resolve, root_reference
+from strata.images.source import (
+    Source,
+    builder_reference,
+    parent_reference,
+    resolve,
+    root_reference,
+)
 
 if TYPE_CHECKING:
     import docker

@@ -29,11 +29,12 @@ class Image:
     """One logical image.
 
     `upstream` is a reference by digest, or None for an image that is always built here. Without a
-    `recipe`, it's always upstream's. `parent` is the logical image that its recipe starts from (None:
-    the root file system), `builder` the one that compiles or contains its programs, if any. `sources` are files and folders
-    of this repository that go into the build, besides the recipe's own folder. `recipe_of`: another
-    image with the same recipe, by default none. `on_demand` images are built only by name, or for an
-    image that needs them. `folder`: a build context of the user, with a Dockerfile.
+    `recipe`, it's always upstream's. `parent` is the logical image that its recipe starts from
+    (None: the root file system), `builder` the one that compiles or contains its programs, if any.
+    `sources` are files and folders of this repository that go into the build, besides the recipe's
+    own folder. `recipe_of`: another image with the same recipe, by default none. `on_demand` images
+    are built only by name, or for an image that needs them. `folder`: a build context of the user,
+    with a Dockerfile.
 
     `kubernetes`: the upstream image that pods use instead, by digest. Docker's health checks run bash
     in the container, which such an image lacks; kubelet sends HTTP from outside.

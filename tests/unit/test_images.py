@@ -288,7 +288,9 @@ def test_what_compiles_an_image_is_built_first_and_once() -> None:
         "victoria-logs",
         "vlagent",
     ]
-    assert steps[-1].needs == tuple(resolve(each, Source.LOCAL) for each in ("base", "victoria-logs"))
+    assert steps[-1].needs == tuple(
+        resolve(each, Source.LOCAL) for each in ("base", "victoria-logs")
+    )
 
 
 # -- what a build takes from the host
