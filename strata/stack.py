@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -33,6 +34,8 @@ class Plan(Protocol):
 P = TypeVar("P", bound=Plan)
 Observer = Callable[[Composition], Iterable[Workload]]
 """Describes workloads that depend on all others of the stack."""
+READER: ContextVar[Callable[["Stack"], None] | None] = ContextVar("reader", default=None)
+"""What a program's stack goes to instead of a platform: see `collect.read_program`."""
 
 
 class Platform(Protocol[P]):
@@ -108,11 +111,16 @@ class Stack:
             observer, component = self._observers.pop(0)
             self.add(observer(self.composition), component)
 
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong on every platform. The stack must be complete."""
+        return (*self._problems, *self.composition.problems())
+
     def plan(self, platform: Platform[P]) -> P:
         """What the platform would create. Raises `InvalidStackError` with every problem."""
         self.complete()
         plan = platform.plan(self.composition)
-        raise_problems([*self._problems, *self.composition.problems(), *plan.problems])
+        raise_problems([*self.problems, *plan.problems])
         return plan
 
     def deploy(self, platform: Platform[P]) -> Mapping[str, pulumi.Input[Any]]:
@@ -130,14 +138,19 @@ def open_stack() -> Iterator[Stack]:
         with open_stack() as stack:
             Datastore("postgres", DatastoreArgs(stack=stack, engine=POSTGRES))
     """
+    if read := READER.get():
+        stack = _configured()
+        with missing_sdk_reported(stack.settings, pulumi.get_stack()):
+            yield stack
+        read(stack)
+        return
     # A run lives for seconds and keeps what it creates: collecting garbage, all along and once more
     # at the end, takes a third of the program's processor time (docs/performance.md).
     gc.disable()
     atexit.register(gc.freeze)
     _send_debug_messages_on_request()
     try:
-        file = Path(f"Pulumi.{pulumi.get_stack()}.yaml")
-        stack = Stack(config.load(CONFIG.get(), file))
+        stack = _configured()
         with missing_sdk_reported(stack.settings, pulumi.get_stack()):
             yield stack
             platform = choose(stack.settings, pulumi.get_project(), pulumi.get_stack())
@@ -146,6 +159,11 @@ def open_stack() -> Iterator[Stack]:
     except StrataError as error:
         fail(error)
     _wait_for_all_outputs_at_once()
+
+
+def _configured() -> Stack:
+    file = Path(f"Pulumi.{pulumi.get_stack()}.yaml")
+    return Stack(config.load(CONFIG.get(), file))
 
 
 def _wait_for_all_outputs_at_once() -> None:

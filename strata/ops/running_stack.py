@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from strata import config, docker_engine
 from strata.errors import InvalidStackError, Problem, raise_problems
 from strata.images import catalogue
+from strata.ops.project import open_project
 from strata.platforms.docker.names import (
     BACKUP,
     IN_MEMORY,
@@ -193,24 +193,8 @@ def _repository(reference: str) -> str:
 def open_stack(stack: str) -> RunningStack:
     """The stack of the project in the current folder. Raises `InvalidStackError` if Pulumi does not
     know it or its settings are wrong, `DockerError` if no engine answers."""
-    from pulumi.automation import CommandError, LocalWorkspace, PulumiCommand
-
-    where = f"stack {stack}"
-    try:
-        # Set-up pins the version; a CLI built from source may have none to compare.
-        command = PulumiCommand(skip_version_check=True)
-        workspace = LocalWorkspace(work_dir=str(Path.cwd()), pulumi_command=command)
-        project = workspace.project_settings().name
-        raw = {key: value.value for key, value in workspace.get_all_config(stack).items()}
-    except FileNotFoundError as error:
-        message = f"{error.filename or error} does not exist"
-        fix = "run this in the folder of the project, after `source .toolchain/env`"
-        raise InvalidStackError([Problem(where, message, fix)]) from None
-    except CommandError as error:
-        messages = re.findall(r"error: (.+)", str(error)) or [str(error)]
-        fix = "choose a stack of `pulumi stack ls` with --stack"
-        raise InvalidStackError([Problem(where, messages[-1], fix)]) from None
-    settings = config.load(raw)
+    project = open_project(stack)
+    settings = config.load(project.configuration)
     owner = owner_of(config.read_seed(settings))
-    names = ResourceNames(project=project, stack=stack, system=settings.system, owner=owner)
+    names = ResourceNames(project=project.name, stack=stack, system=settings.system, owner=owner)
     return RunningStack(docker_engine.connect(ENGINE_TIMEOUT_SECONDS), names)
