@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from strata import console
+from strata import console, stack_commands
 from strata.errors import exit_on_error
+from strata.stack_commands import StackOption
 
 if TYPE_CHECKING:
     import docker
@@ -45,7 +46,6 @@ policy = _group("Check stacks with the policy packs.")
 app.add_typer(images, name="images")
 app.add_typer(policy, name="policy")
 
-StackOption = Annotated[str, typer.Option("--stack", help="The Pulumi stack.")]
 Folder = Annotated[Path, typer.Argument(help="The folder of the backup.")]
 SourceOption = Annotated[
     str | None,
@@ -327,3 +327,7 @@ def docs(
     from strata.policies import commands
 
     raise typer.Exit(commands.write_docs(only_check=only_check))
+
+
+for name, command in stack_commands.COMMANDS.items():
+    app.command(name)(command)

@@ -10,6 +10,7 @@ import yaml
 import systems
 from strata.collect import collect
 from strata.model import Composition
+from strata.ops import graph
 from tests.documents.plan import settings
 from tests.documents.row import Document, Row
 from tests.project import REPOSITORY
@@ -39,7 +40,7 @@ def text(document: Document) -> str:
         if document.prod_settings
         else "",
         "## Services",
-        "\n".join(_graph(composition)),
+        "\n".join(["```mermaid", *graph.mermaid(composition), "```"]),
         "The services that [observe](../observability.md#what-runs) these aren't shown. Memory is a hard\n"
         "limit without swap. Cores are a hard limit; the last column is the reserved part.",
         "\n".join(_services(document, composition)),
@@ -55,14 +56,6 @@ def _configuration(system: str, stack: str, settings: Mapping[str, Any]) -> str:
     keys = {f"strata:{key}": value for key, value in settings.items()}
     content = yaml.safe_dump({"config": {"strata:system": system, **keys}})
     return f"```yaml\n# Pulumi.{stack}.yaml\n{content}```"
-
-
-def _graph(composition: Composition) -> Iterator[str]:
-    yield "```mermaid"
-    yield "flowchart LR"
-    yield from (f"    {each.name}[{each.name}]" for each in composition.workloads)
-    yield from (f"    {link.client} -->|{link.label}| {link.server}" for link in composition.links)
-    yield "```"
 
 
 def _services(document: Document, composition: Composition) -> Iterator[str]:

@@ -77,6 +77,19 @@ def health() -> dict[str, str]:
     return {str(one.name).removeprefix("shop-dev-"): one.health for one in containers}
 
 
+def test_its_services_are_drawn(stranger: Stranger, installed: Installed) -> None:
+    stranger.create("dev")
+    drawn = subprocess.run(
+        [installed.environment / "bin" / "strata", "graph"],
+        cwd=stranger.folder,
+        env=stranger.environment,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert "model -->|5432| database" in drawn.stdout, drawn.stderr
+
+
 def test_it_comes_up_on_docker(stranger: Stranger) -> None:
     stranger.create("dev")
     try:

@@ -20,7 +20,7 @@ LAYERS = (
     ("strata.stack", "strata.collect"),
     ("strata.components",),
     ("systems",),
-    ("strata.ops", "strata.importer", "strata.cli", "strata.__main__"),
+    ("strata.ops", "strata.importer", "strata.cli", "strata.stack_commands", "strata.__main__"),
     ("toolchain", "benchmarks"),
     ("tests",),
 )
