@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from strata import console, stack_commands
 from strata.errors import exit_on_error
-from strata.stack_commands import StackOption
+from strata.stack_commands import StackOption, Watch
 
 if TYPE_CHECKING:
     import docker
@@ -240,14 +240,21 @@ def restore(folder: Folder, stack: StackOption = "dev") -> None:
 def status(
     stack: StackOption = "dev",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    watch: Watch = False,
 ) -> None:
     """Show what runs of a stack on Docker, and its alerts. Exits with 1 if anything isn't healthy."""
     from strata import docker_engine
+    from strata.errors import StrataError
     from strata.ops import status as ops
 
+    if watch and as_json:
+        raise StrataError("--json: can't be combined with --watch", "leave one of them out")
     client = docker_engine.connect()
+    project, expected = ops.project_name(), ops.expected_replicas(stack)
     with docker_engine.errors(f"stack {stack}: Docker failed"):
-        found = ops.status(client, ops.project_name(), stack, ops.expected_replicas(stack))
+        if watch:
+            console.watch(map(ops.lines, ops.frames(client, project, stack, expected)))
+        found = ops.status(client, project, stack, expected)
     if as_json:
         console.info(json.dumps(found.as_json(), indent=2))
     else:

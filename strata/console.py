@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,31 @@ def info(text: str) -> None:
 
 def heading(text: str) -> None:
     info(f"\n── {text} " + "─" * max(0, 76 - len(text)))
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The rows as lines, with aligned columns. All rows have the same number of cells."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def watch(frames: Iterable[Iterable[str]]) -> None:
+    """Shows each frame of lines in place of the one before on a terminal, else below it, with an empty
+    line between them."""
+    if not sys.stdout.isatty():
+        for frame in frames:
+            for line in frame:
+                info(line)
+            info("")
+        return
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(screen=True, auto_refresh=False) as live:
+        for frame in frames:
+            text = Text("\n".join(frame), no_wrap=True, overflow="crop")
+            live.update(text, refresh=True)
 
 
 class Step:

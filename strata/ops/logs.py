@@ -9,8 +9,8 @@ from threading import Thread
 from typing import Any
 
 from strata.errors import InvalidStackError, Problem
-from strata.ops.status import containers, not_up
-from strata.platforms.docker.names import JOB, SERVICE, STACK
+from strata.ops.containers import Containers, service_of
+from strata.platforms.docker.names import STACK
 
 DURATION = re.compile(r"(\d+)([smhd])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -42,17 +42,8 @@ class Logs:
     tail: int | None = None
 
     def __post_init__(self) -> None:
-        listed = containers(self.client, self.project, self.stack)
-        if not listed:
-            pods = f"{self.project}-{self.stack} --selector app.kubernetes.io/name=SERVICE"
-            raise not_up(self.stack, f"kubectl logs --namespace {pods}")
-        known = sorted({_service(each) for each in listed})
-        fix = f"use one of: {', '.join(known)}"
-        unknown = sorted(set(self.services) - set(known))
-        if unknown:
-            raise InvalidStackError(
-                Problem(f"stack {self.stack}", f"has no service {name}", fix) for name in unknown
-            )
+        pods = "kubectl logs --namespace NAMESPACE --selector app.kubernetes.io/name=SERVICE"
+        self._stack.of(self.services, pods)
 
     def past(self) -> Iterator[Line]:
         """What was printed so far, in order of time."""
@@ -85,16 +76,20 @@ class Logs:
                     start(container, datetime.fromtimestamp(event["timeNano"] / 1e9, UTC))
 
     def _containers(self) -> list[dict[str, Any]]:
+        # One that was removed since may come back.
         return [
             each
-            for each in containers(self.client, self.project, self.stack)
-            if not self.services or _service(each) in self.services
+            for each in self._stack.all()
+            if not self.services or service_of(each) in self.services
         ]
+
+    @property
+    def _stack(self) -> Containers:
+        return Containers(client=self.client, project=self.project, stack=self.stack)
 
     def _lines(
         self, container: dict[str, Any], since: datetime | None, *, follow: bool = False
     ) -> Iterator[Line]:
-        name = container["Names"][0].removeprefix(f"/{self.project}-{self.stack}-")
         frames = self.client.api.logs(
             container["Id"],
             stream=True,
@@ -103,7 +98,7 @@ class Logs:
             since=since.timestamp() if since else None,
             tail="all" if self.tail is None else self.tail,
         )
-        return lines(name, frames)
+        return lines(self._stack.short_name(container), frames)
 
 
 def lines(source: str, frames: Iterable[bytes]) -> Iterator[Line]:
@@ -131,8 +126,3 @@ def since(text: str, now: datetime, option: str = "--since") -> datetime:
         fix = "use a duration such as 90s, 10m, 2h or 1d, or a time such as 2026-01-31T12:00:00"
         raise InvalidStackError([Problem(option, f"{text!r} is not a time", fix)]) from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _service(container: dict[str, Any]) -> str:
-    labels = container["Labels"]
-    return str(labels.get(SERVICE) or labels.get(JOB, ""))

@@ -1,9 +1,9 @@
 """What runs of a stack on Docker, and how it is: `strata status`. Reads only."""
 
 import io
-import json
-import subprocess
+import re
 import tarfile
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -13,17 +13,22 @@ from typing import Any
 
 import yaml
 
+from strata import console
 from strata.errors import InvalidStackError, Problem
 from strata.model import Kind
 from strata.model.overrides import DEBUGGER
-from strata.ops.volumes import BACKUP_KIND
-from strata.platforms.docker.names import JOB, KIND, PREPARE, SCHEDULE, SERVICE, STACK
+from strata.ops.containers import Containers
+from strata.ops.project import output
+from strata.platforms.docker.names import JOB, KIND, SCHEDULE, SERVICE
 
 METRICS, LOGS = "victoria-metrics", "victoria-logs"
 """The services of the observability stack that serve dashboards and logs."""
+DASHBOARDS_PATH, LOGS_PATH = "/vmui/#/dashboards", "/select/vmui"
 PASSWORD_FILE = "/run/secrets/password"  # noqa: S105 - a path
 USER = "strata"
 QUERY_SECONDS = 3
+INTERVAL_SECONDS = 2.0
+"""Between two frames of `--watch`."""
 
 ALERTS = 'ALERTS{alertstate="firing", alertname!="DeadMansSwitch"}'
 CPU = "sum by (name) (rate(container_cpu_usage_seconds_total[2m]))"
@@ -35,8 +40,9 @@ BACKUP = "max(strata_backup_last_success_timestamp_seconds)"
 @dataclass(frozen=True, kw_only=True)
 class ContainerStatus:
     """`state`: healthy, unhealthy, starting, running (without a health check), succeeded, scheduled,
-    missing (Docker doesn't have it), or Docker's own word. `memory_mib` and `cores` are None without
-    metrics: Docker itself takes a second to measure them."""
+    missing (Docker doesn't have it), or Docker's own word. `image`: its tag or digest, or the start
+    of its id if it has none any more. `memory_mib` and `cores` are None without metrics: Docker itself takes a
+    second to measure them. `gpus`: how many it has; -1 is all of the host."""
 
     name: str
     service: str
@@ -47,6 +53,7 @@ class ContainerStatus:
     memory_limit_mib: float
     cores: float | None
     cores_limit: float
+    gpus: int
     urls: tuple[str, ...]
 
     @property
@@ -89,14 +96,16 @@ def status(client: Any, project: str, stack: str, expected: Mapping[str, int]) -
 
     Raises `InvalidStackError` if there is nothing of the stack.
     """
-    shown = containers(client, project, stack)
+    own = Containers(client=client, project=project, stack=stack)
+    shown = own.all()
     if not shown and not expected:
-        raise not_up(stack, f"kubectl get pods --namespace {project}-{stack}")
+        raise own.not_up("kubectl get pods --namespace NAMESPACE")
     urls = {each["Names"][0].removeprefix("/"): tuple(_urls(each)) for each in shown}
     inspected = sorted(
         (client.api.inspect_container(each["Id"]) for each in shown),
         key=lambda each: str(each["Name"]),
     )
+    images = image_names(client.api.images())
     stores = {each["Labels"].get(SERVICE): each for each in shown if each["State"] == "running"}
     metrics = _Metrics(client, stores.get(METRICS))
     cores = {sample["name"]: value for sample, value in metrics.samples(CPU)}
@@ -117,7 +126,7 @@ def status(client: Any, project: str, stack: str, expected: Mapping[str, int]) -
         stack=stack,
         containers=(
             *(
-                _container(each, memory.get(_name(each)), cores.get(_name(each)), urls)
+                _container(each, memory.get(_name(each)), cores.get(_name(each)), urls, images)
                 for each in inspected
             ),
             *_missing(expected, Counter(each["Labels"].get(SERVICE) for each in shown)),
@@ -125,27 +134,17 @@ def status(client: Any, project: str, stack: str, expected: Mapping[str, int]) -
         alerts=tuple(alerts),
         disk_free=metrics.number(DISK_FREE),
         last_backup=None if backup is None else datetime.fromtimestamp(backup, UTC).isoformat(),
-        dashboards=_page(stores.get(METRICS), "/vmui/#/dashboards"),
-        logs=_page(stores.get(LOGS), "/select/vmui"),
+        dashboards=_page(stores.get(METRICS), DASHBOARDS_PATH),
+        logs=_page(stores.get(LOGS), LOGS_PATH),
         metrics_problem=metrics.problem,
     )
 
 
-def containers(client: Any, project: str, stack: str) -> list[dict[str, Any]]:
-    """The containers of a stack's services and jobs, as Docker lists them."""
-    listed = client.api.containers(all=True, filters={"label": f"{STACK}={stack}"})
-    return [
-        each
-        for each in listed
-        if each["Names"][0].startswith(f"/{project}-{stack}-")
-        and each["Labels"].get(KIND) not in (PREPARE, BACKUP_KIND)
-    ]
-
-
-def not_up(stack: str, on_a_cluster: str) -> InvalidStackError:
-    """The error for a stack without containers. `on_a_cluster`: the command for one on a cluster."""
-    fix = f"bring it up: pulumi up --stack {stack}; for a stack on a cluster, use {on_a_cluster}"
-    return InvalidStackError([Problem(f"stack {stack}", "isn't up on this Docker host", fix)])
+def frames(client: Any, project: str, stack: str, expected: Mapping[str, int]) -> Iterator[Status]:
+    """The state every `INTERVAL_SECONDS`, without end."""
+    while True:
+        yield status(client, project, stack, expected)
+        time.sleep(INTERVAL_SECONDS)
 
 
 def _missing(
@@ -164,6 +163,7 @@ def _missing(
                 memory_limit_mib=0,
                 cores=None,
                 cores_limit=0,
+                gpus=0,
                 urls=(),
             )
 
@@ -172,7 +172,8 @@ def _container(
     inspected: dict[str, Any],
     memory_mib: float | None,
     cores: float | None,
-    urls: dict[str, tuple[str, ...]],
+    urls: Mapping[str, tuple[str, ...]],
+    images: Mapping[str, str],
 ) -> ContainerStatus:
     name = _name(inspected)
     labels, limits = inspected["Config"]["Labels"], inspected["HostConfig"]
@@ -181,13 +182,29 @@ def _container(
         service=labels.get(SERVICE) or labels.get(JOB, ""),
         state=_state(inspected["State"], labels),
         restarts=inspected["RestartCount"],
-        image=inspected["Config"]["Image"],
+        image=images.get(inspected["Image"], inspected["Image"].partition(":")[2][:12]),
         memory_mib=memory_mib,
         memory_limit_mib=limits["Memory"] / 2**20,
         cores=cores,
         cores_limit=limits["NanoCpus"] / 1e9,
+        gpus=gpus(limits["DeviceRequests"] or ()),
         urls=urls[name],
     )
+
+
+def gpus(requests: Iterable[Mapping[str, Any]]) -> int:
+    """The number of GPUs in a container's device requests; -1 is all of the host."""
+    return sum(len(each["DeviceIDs"] or ()) or each["Count"] for each in requests)
+
+
+def image_names(listed: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """By id, a tag of each image, or else the start of a digest that it was pulled by."""
+    named = {}
+    for each in listed:
+        for name in (*(each["RepoDigests"] or ()), *reversed(each["RepoTags"] or ())):
+            if "<none>" not in name:
+                named[str(each["Id"])] = re.sub(r"(@sha256:\w{12})\w+", r"\1", name)
+    return named
 
 
 def _name(inspected: dict[str, Any]) -> str:
@@ -236,12 +253,7 @@ def project_name() -> str:
 def expected_replicas(stack: str) -> dict[str, int]:
     """The replicas of each service, by the outputs of the last update; empty for a stack that Pulumi
     doesn't know or that isn't up."""
-    command = ["pulumi", "stack", "output", "services", "--json", "--stack", stack]
-    try:
-        done = subprocess.run(command, capture_output=True, check=True, text=True)
-    except (OSError, subprocess.CalledProcessError):
-        return {}
-    return {str(each["name"]): int(each["replicas"]) for each in json.loads(done.stdout)}
+    return {str(each["name"]): int(each["replicas"]) for each in output(stack, "services") or ()}
 
 
 class _Metrics:
@@ -293,7 +305,7 @@ def lines(found: Status) -> Iterator[str]:
     healthy = sum(each.is_healthy for each in found.containers)
     yield f"{found.stack}: {healthy} of {len(found.containers)} containers are healthy"
     yield ""
-    rows = [("CONTAINER", "STATE", "RESTARTS", "MEMORY, MIB", "CORES", "URL")]
+    rows = [("CONTAINER", "STATE", "RESTARTS", "MEMORY, MIB", "CORES", "GPUS", "IMAGE", "URL")]
     for each in found.containers:
         memory = "-" if each.memory_mib is None else f"{each.memory_mib:.0f}"
         cores = "-" if each.cores is None else f"{each.cores:.2f}"
@@ -304,12 +316,12 @@ def lines(found: Status) -> Iterator[str]:
                 str(each.restarts),
                 f"{memory} of {each.memory_limit_mib:.0f}",
                 f"{cores} of {each.cores_limit:g}",
+                {0: "-", -1: "all"}.get(each.gpus, str(each.gpus)),
+                each.image,
                 " ".join(each.urls),
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from console.table(rows)
     yield ""
     yield from _observed(found)
 

@@ -26,6 +26,16 @@ def test_a_step_is_a_line_at_its_begin_and_at_its_end(capsys: pytest.CaptureFixt
     assert end == "✓ Unpacking data (2.5 MB, 0.0 s)"
 
 
+def test_the_columns_of_a_table_are_aligned() -> None:
+    rows = [("NAME", "URL"), ("gateway", "http://127.0.0.1"), ("api", "")]
+    assert list(console.table(rows)) == ["NAME     URL", "gateway  http://127.0.0.1", "api"]
+
+
+def test_without_a_terminal_frames_follow_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    console.watch([["a", "b"], ["c"]])
+    assert capsys.readouterr().out == "a\nb\n\nc\n\n"
+
+
 def test_a_failed_step_has_no_closing_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="no"), console.step("Building"):
         raise ValueError("no")

@@ -1,6 +1,7 @@
 """How `strata status` shows the state of a stack."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ API = ContainerStatus(
     memory_limit_mib=256,
     cores=0.034,
     cores_limit=1,
+    gpus=1,
     urls=("https://127.0.0.1:8443",),
 )
 HEALTHY = Status(
@@ -37,8 +39,9 @@ def test_a_healthy_stack() -> None:
     assert list(lines(HEALTHY)) == [
         "dev: 1 of 1 containers are healthy",
         "",
-        "CONTAINER         STATE    RESTARTS  MEMORY, MIB  CORES      URL",
-        "strata-dev-api-1  healthy  0         51 of 256    0.03 of 1  https://127.0.0.1:8443",
+        "CONTAINER         STATE    RESTARTS  MEMORY, MIB  CORES      GPUS  IMAGE                 URL",
+        "strata-dev-api-1  healthy  0         51 of 256    0.03 of 1  1     strata/application:1"
+        "  https://127.0.0.1:8443",
         "",
         "Alerts:      none",
         "Disk:        62% free",
@@ -76,6 +79,27 @@ def test_without_metrics_alerts_are_unknown() -> None:
     shown = "\n".join(lines(found))
     assert "Alerts:      unknown: the stack has no running victoria-metrics" in shown
     assert "Last backup" not in shown
+
+
+def test_gpus_are_counted() -> None:
+    assert status.gpus([]) == 0
+    assert status.gpus([{"Count": 0, "DeviceIDs": ["0", "GPU-5"]}]) == 2
+    assert status.gpus([{"Count": -1, "DeviceIDs": None}]) == -1
+    (_, _, _, row, *_) = lines(replace(HEALTHY, containers=(replace(API, gpus=-1),)))
+    assert row.split()[9] == "all"
+
+
+def test_an_image_has_its_tag_or_else_its_digest() -> None:
+    digest = f"docker.io/memgraph/memgraph@sha256:{'4710bee1ab5b' + '0' * 52}"
+    images: list[dict[str, Any]] = [
+        {"Id": "1", "RepoTags": ["strata/api:1", "strata/api:2"], "RepoDigests": [digest]},
+        {"Id": "2", "RepoTags": None, "RepoDigests": [digest]},
+        {"Id": "3", "RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"]},
+    ]
+    assert status.image_names(images) == {
+        "1": "strata/api:1",
+        "2": "docker.io/memgraph/memgraph@sha256:4710bee1ab5b",
+    }
 
 
 def test_names_are_those_of_the_observability_stack() -> None:
