@@ -1,12 +1,17 @@
 """The commands of `strata` that work on one stack, day by day."""
 
+import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from strata import console
+
+if TYPE_CHECKING:
+    from strata.ops.containers import Containers
 
 StackOption = Annotated[str, typer.Option("--stack", help="The Pulumi stack.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show it again and again, until Ctrl-C.")]
@@ -38,4 +43,98 @@ def graph(
         console.info(f"wrote {output}")
 
 
-COMMANDS: Mapping[str, Callable[..., Any]] = {"graph": graph}
+def restart(
+    services: Annotated[list[str], typer.Argument(help="The services.")],
+    stack: StackOption = "dev",
+) -> None:
+    """Restart services on Docker in start order, one container at a time."""
+    from strata import docker_engine
+    from strata.ops import restart as ops
+    from strata.ops.project import open_project
+
+    with docker_engine.errors(f"stack {stack}: Docker failed"):
+        own = _containers(stack)
+        own.of(services, ops.ON_A_CLUSTER)
+        if len(services) > 1:
+            described = open_project(stack).read_stack().composition
+            services = ops.in_start_order(services, [each.name for each in described.workloads])
+        count = ops.restart(own, services)
+    console.info(f"restarted {count} {'container' if count == 1 else 'containers'} of {stack}")
+
+
+def shell(
+    service: Annotated[
+        str, typer.Argument(help="A service, or a container of `strata logs`, such as api-2.")
+    ],
+    command: Annotated[
+        list[str] | None, typer.Argument(help="A command, after -- (default: a shell).")
+    ] = None,
+    stack: StackOption = "dev",
+) -> None:
+    """Run a shell or a command in a container on Docker, as its user."""
+    from strata import docker_engine
+    from strata.errors import DockerError
+    from strata.ops.shell import command_line
+
+    with docker_engine.errors(f"stack {stack}: Docker failed"):
+        terminal = sys.stdin.isatty() and sys.stdout.isatty()
+        line = command_line(_containers(stack), service, command or (), terminal=terminal)
+    sys.stdout.flush()
+    try:
+        os.execvp(line[0], line)  # noqa: S606 (no shell is wanted)
+    except FileNotFoundError:
+        raise DockerError("docker: the command isn't on the PATH", "install Docker's CLI") from None
+
+
+def open_pages(
+    name: Annotated[
+        str | None, typer.Argument(help="A name of the list (default: the gateway).")
+    ] = None,
+    stack: StackOption = "dev",
+    only_print: Annotated[bool, typer.Option("--print", help="Don't start a browser.")] = False,
+) -> None:
+    """Print the URLs of a stack, and open one in the browser."""
+    import webbrowser
+
+    from strata.ops.urls import FIRST, read_pages
+
+    pages = read_pages(stack, name)
+    for row in console.table(list(pages.items())):
+        console.info(row)
+    url = pages.get(name or FIRST)
+    if url and not only_print:
+        webbrowser.open(url)
+
+
+def top(
+    services: Annotated[list[str] | None, typer.Argument(help="Services (default: all).")] = None,
+    stack: StackOption = "dev",
+    watch: Watch = False,
+) -> None:
+    """Show the memory and the cores that containers on Docker use now."""
+    from strata import docker_engine
+    from strata.ops import top as ops
+
+    with docker_engine.errors(f"stack {stack}: Docker failed"):
+        frames = map(ops.lines, ops.Meter(_containers(stack), services or ()).frames())
+        if watch:
+            console.watch(frames)
+        for line in next(frames):
+            console.info(line)
+
+
+COMMANDS: Mapping[str, Callable[..., Any]] = {
+    "graph": graph,
+    "restart": restart,
+    "shell": shell,
+    "open": open_pages,
+    "top": top,
+}
+
+
+def _containers(stack: str) -> "Containers":
+    from strata import docker_engine
+    from strata.ops.containers import Containers
+    from strata.ops.status import project_name
+
+    return Containers(client=docker_engine.connect(), project=project_name(), stack=stack)

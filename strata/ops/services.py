@@ -57,7 +57,11 @@ class Services:
 
     def wait(self, services: Sequence[DataService]) -> None:
         """Returns when every container is healthy. Raises `NotReadyError`."""
-        asyncio.run(self._wait([each for service in services for each in service.containers]))
+        self.wait_for([each for service in services for each in service.containers])
+
+    def wait_for(self, containers: Sequence[str]) -> None:
+        """Returns when each of these containers of services is healthy. Raises `NotReadyError`."""
+        asyncio.run(self._wait(containers))
 
     async def _wait(self, containers: Sequence[str]) -> None:
         health = HealthWaiter(self._client)

@@ -1,6 +1,8 @@
-"""`strata status` and `strata logs` on a running stack."""
+"""The commands for every day on a running stack: `strata status`, `logs`, `top`, `restart` and others."""
 
 import json
+import subprocess
+import sys
 from threading import Thread
 from typing import Any
 
@@ -74,3 +76,79 @@ def test_the_logs_of_services_until_now_and_after_a_restart(
     assert len(set(followed)) == len(followed)
     with pytest.raises(InvalidStackError, match="has no service nobody"):
         of("api", "nobody")
+
+
+def strata(
+    project: Project, command: str, *arguments: str, text: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command on the stack of the project, without a terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "strata", command, "--stack", project.stack, *arguments],
+        cwd=project.folder,
+        env=project.environment,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_what_the_containers_use_now(reference: Project) -> None:
+    done = strata(reference, "top", "api", "postgres")
+    assert done.returncode == 0, done.stderr
+    head, *rows, _, total = done.stdout.splitlines()
+    assert head.split() == ["CONTAINER", "MEMORY,", "MIB", "USED", "CORES", "PROCESSES"]
+    assert {row.split()[0] for row in rows} == {"api-1", "postgres-1"}
+    for row in rows:
+        _, memory, _, limit, _, cores, _, cores_limit, processes = row.split()
+        assert 0 < float(memory) <= float(limit)
+        assert 0 <= float(cores) <= 2 * float(cores_limit)
+        assert int(processes) >= 1
+    assert total.startswith("2 containers: ")
+
+
+def test_services_restart_in_start_order_and_are_healthy(engine: Any, reference: Project) -> None:
+    names = ("strata-pytest-redis-1", "strata-pytest-api-1", "strata-pytest-worker-1")
+
+    def started() -> dict[str, str]:
+        return {name: engine.containers.get(name).attrs["State"]["StartedAt"] for name in names}
+
+    before = started()
+    done = strata(reference, "restart", "api", "redis")
+    assert done.returncode == 0, done.stderr
+    redis, api, worker = names
+    after = started()
+    assert before[worker] == after[worker]
+    assert before[redis] < after[redis] < after[api]
+    # Docker itself checks it only some seconds later.
+    container = engine.containers.get(api)
+    check = container.attrs["Config"]["Healthcheck"]["Test"][1:]
+    assert container.exec_run(check).exit_code == 0
+    assert "restarted 2 containers of pytest" in done.stdout
+    again = strata(reference, "restart", "api", "nobody")
+    assert (again.returncode, started()) == (1, after)
+    assert "stack pytest: has no service nobody" in again.stderr
+    until(lambda: health(container) == "healthy", "Docker finds it healthy")
+
+
+def test_a_shell_or_a_command_in_a_container(reference: Project) -> None:
+    done = strata(reference, "shell", "api", text="id -u; cat /etc/hostname; exit 3")
+    assert (done.returncode, done.stdout.split()) == (3, ["10001", "api-1"]), done.stderr
+    done = strata(reference, "shell", "postgres-1", "--", "psql", "--version")
+    assert (done.returncode, done.stdout.split()[0]) == (0, "psql"), done.stderr
+    done = strata(reference, "shell", "nobody")
+    assert done.returncode == 1
+    assert "has no service nobody" in done.stderr
+
+
+def test_the_urls_are_those_of_the_stack(reference: Project) -> None:
+    urls = reference.outputs()["urls"]
+    done = strata(reference, "open", "--print")
+    assert done.returncode == 0, done.stderr
+    shown = dict(line.split() for line in done.stdout.splitlines())
+    assert list(shown) == ["gateway", "gateway-https", "dashboards", "logs"]
+    assert shown["gateway"] == urls["gateway"]
+    assert shown["dashboards"].startswith(urls["victoria-metrics"])
+    done = strata(reference, "open", "--print", "logs")
+    assert done.stdout.split() == ["logs", shown["logs"]]

@@ -172,8 +172,7 @@ class HealthWaiter(Waiter):
                     return
                 if _health(state) == "unhealthy" and not restarted:
                     pulumi.log.warn(f"restarting {name}: it is unhealthy: {output}")
-                    grace = inspected["Config"].get("StopTimeout") or STOP_SECONDS
-                    await self._call(self._api.restart, container, grace)
+                    await self._call(self._api.restart, container, stop_seconds(inspected))
                     restarted, first_restarts = True, None
                     deadline = time.monotonic() + probe.ready_within_seconds
                     continue
@@ -285,6 +284,11 @@ class JobWaiter(Waiter):
         with suppress(APIError):  # It has exited since it was inspected.
             await self._call(self._api.kill, container)
         await self._call(self._api.wait, container)
+
+
+def stop_seconds(inspected: Mapping[str, Any]) -> int:
+    """How long a container has to stop after its stop signal."""
+    return int(inspected["Config"].get("StopTimeout") or STOP_SECONDS)
 
 
 def _health(state: Mapping[str, Any]) -> str:
