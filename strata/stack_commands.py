@@ -123,12 +123,29 @@ def top(
             console.info(line)
 
 
+def doctor(stack: StackOption = "dev") -> None:
+    """Check what a stack needs on this machine. Exits with 1 if anything is wrong."""
+    from strata import docker_engine
+    from strata.ops import doctor as ops
+
+    problems = 0
+    with docker_engine.errors(f"stack {stack}: Docker failed"):
+        for check in ops.checks(stack):
+            problems += not check.is_ok
+            for line in ops.lines(check):
+                console.info(line)
+    counted = {0: "no problems", 1: "1 problem"}.get(problems, f"{problems} problems")
+    console.info(f"{stack}: {counted}")
+    raise typer.Exit(1 if problems else 0)
+
+
 COMMANDS: Mapping[str, Callable[..., Any]] = {
     "graph": graph,
     "restart": restart,
     "shell": shell,
     "open": open_pages,
     "top": top,
+    "doctor": doctor,
 }
 
 

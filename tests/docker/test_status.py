@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -152,3 +153,22 @@ def test_the_urls_are_those_of_the_stack(reference: Project) -> None:
     assert shown["dashboards"].startswith(urls["victoria-metrics"])
     done = strata(reference, "open", "--print", "logs")
     assert done.stdout.split() == ["logs", shown["logs"]]
+
+
+def test_the_doctor_reports_what_is_wrong_and_what_is_fine(reference: Project) -> None:
+    passphrase = Path(reference.environment["PULUMI_CONFIG_PASSPHRASE_FILE"])
+    seed = Path(reference.environment["STRATA_SEED_FILE"])
+    for path, mode in ((passphrase, 0o600), (reference.state, 0o700), (seed, 0o644)):
+        path.chmod(mode)
+    done = strata(reference, "doctor")
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1, done.stderr
+    assert [line for line in lines if line.startswith("problem")] == [
+        f"problem  Seed: {seed}: other users can access it (mode 0644)"
+    ]
+    assert f"run: chmod go= {seed}" in done.stdout
+    assert {line.split()[1] for line in lines if line.startswith("ok")} == {
+        *("Pulumi:", "Backend:", "Passphrase:", "State:", "Stack:"),
+        *("Docker:", "Memory:", "Cores:", "Disk:", "Ports:", "GPU:"),
+    }
+    assert lines[-1] == "pytest: 1 problem"
