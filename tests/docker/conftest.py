@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Network
 from threading import Thread
 from typing import Any
 
@@ -38,6 +39,13 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         number: int = probe.getsockname()[1]
         return number
+
+
+def bridge_address(engine: Any) -> str:
+    """The address that this machine has on Docker's own bridge: containers reach it, not only this machine."""
+    (config,) = engine.networks.get("bridge").attrs["IPAM"]["Config"]
+    # Docker 20.10 shows no gateway if it created the bridge itself: it is the first address.
+    return str(config.get("Gateway") or next(IPv4Network(config["Subnet"]).hosts()))
 
 
 @pytest.fixture(scope="session")
@@ -120,8 +128,7 @@ class Receiver:
 @pytest.fixture(scope="session")
 def receiver(engine: Any) -> Iterator[Receiver]:
     """A receiver of alerts at the address that this machine has on Docker's own bridge."""
-    (config,) = engine.networks.get("bridge").attrs["IPAM"]["Config"]
-    receiver = Receiver(config["Gateway"])
+    receiver = Receiver(bridge_address(engine))
     yield receiver
     receiver.server.shutdown()
 

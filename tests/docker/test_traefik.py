@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 from strata.images.build import build
 from strata.images.choose import choose
-from tests.docker.conftest import containers, free_port, health, running
+from tests.docker.conftest import bridge_address, containers, free_port, health, running
 from tests.docker.pebble_server import Pebble, pebble
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
@@ -34,8 +34,7 @@ def ports() -> dict[str, int]:
 @pytest.fixture(scope="module")
 def server(engine: Any, ports: dict[str, int]) -> Iterator[Pebble]:
     """An ACME server at the address that this machine has on Docker's own bridge."""
-    (config,) = engine.networks.get("bridge").attrs["IPAM"]["Config"]
-    with pebble(engine, STACK, config["Gateway"], DOMAIN, ports["https"]) as server:
+    with pebble(engine, STACK, bridge_address(engine), DOMAIN, ports["https"]) as server:
         yield server
 
 
