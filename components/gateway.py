@@ -10,6 +10,7 @@ import pulumi
 from strata.components.component import WorkloadComponent
 from strata.components.gateways import nginx, traefik
 from strata.components.gateways.arguments import GatewayArgs, Route
+from strata.components.gateways.authentication import owner
 from strata.config import GatewayEngine, PlatformName, Settings
 from strata.model import Problem, Service
 from strata.model.argument_types import check_types
@@ -65,6 +66,10 @@ def check(name: str, args: GatewayArgs) -> Iterator[Problem]:
                 f"{route.path!r} is not a valid path",
                 "start with '/', without blanks, quotes, backticks or any of ; { } $ \\",
             )
+        if route.open_reason is not None and not route.open_reason.strip():
+            yield Problem(
+                f"{prefix}.open_reason", "is empty", "say why the route requires no API key"
+            )
         for field in ("requests_per_second", "burst", "body_kib", "timeout_seconds"):
             if getattr(route, field) < 1:
                 yield Problem(f"{prefix}.{field}", "is less than 1", "use 1 or more")
@@ -72,6 +77,57 @@ def check(name: str, args: GatewayArgs) -> Iterator[Problem]:
 
 def check_settings(settings: Settings) -> Iterator[Problem]:
     """The errors of `strata:gateway`."""
+    yield from _check_acme(settings)
+    yield from _check_clients(settings)
+    yield from _check_address(settings)
+
+
+def _check_clients(settings: Settings) -> Iterator[Problem]:
+    owners: dict[str, str] = {}
+    for name, client in settings.gateway.clients.items():
+        path = f"strata:gateway.clients.{name}"
+        for index, key in enumerate(client.keys):
+            # NGINX ignores the case of letters.
+            folded = key.get_secret_value().lower()
+            if folded in owners:
+                message = f"is also a key of {owners[folded]}"
+                yield Problem(f"{path}.keys[{index}]", message, "use another key, or remove it")
+            owners[folded] = name
+        if not client.accept_previous:
+            continue
+        if client.keys:
+            yield Problem(
+                f"{path}.acceptPrevious",
+                "has no effect on keys of your own",
+                f"remove it, and list the previous key in {path}.keys",
+            )
+        elif settings.secret_generations.get(owner(name), 1) < 2:
+            yield Problem(
+                f"{path}.acceptPrevious",
+                "there is no previous key",
+                f"remove it, or set strata:secretGenerations.{owner(name)} to 2",
+            )
+
+
+def _check_address(settings: Settings) -> Iterator[Problem]:
+    path, address = "strata:gateway.address", settings.gateway.address
+    if address.is_loopback:
+        return
+    if settings.platform is not PlatformName.DOCKER:
+        message = "works only on Docker: a load balancer has addresses of its own"
+        yield Problem(path, message, "remove it, and see strata:loadBalancer")
+    elif address.is_unspecified:
+        message = "names no address for the certificate"
+        yield Problem(path, message, "set the one that clients use, such as 192.168.1.10")
+    if not settings.gateway.clients:
+        yield Problem(
+            path,
+            f"other machines can reach {address}, and the gateway requires no API key",
+            "add a client: pulumi config set --path strata:gateway.clients.NAME.acceptPrevious false",
+        )
+
+
+def _check_acme(settings: Settings) -> Iterator[Problem]:
     if settings.gateway.acme is None:
         return
     path = "strata:gateway.acme"

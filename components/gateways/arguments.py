@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from strata.components.mutual_tls import CERTIFICATE_FILE, PRIVATE_KEY_FILE, tls_files
 from strata.config import PlatformName
-from strata.model import Endpoint, File, Resources, certificate, private_key
+from strata.model import Endpoint, File, Port, Resources, certificate, private_key
 from strata.stack import Stack
 
 HTTP_PORT = 8080
@@ -22,7 +22,9 @@ class Route:
     `/search` matches itself and everything below `/search/`; `/assets/` matches only what is below
     it; `/` matches only the root page. Each client is limited to `requests_per_second`, with `burst`
     more at once, and to bodies of `body_kib`. A response may take `timeout_seconds` (with
-    `websocket`: the time between two messages).
+    `websocket`: the time between two messages). With `strata:gateway.clients`, each client counts by
+    its name, from wherever it connects, and requests without a key are rejected (401) unless
+    `open_reason` says why anybody may use the route.
     """
 
     path: str
@@ -32,6 +34,7 @@ class Route:
     body_kib: int = 1024
     timeout_seconds: int = 30
     websocket: bool = False
+    open_reason: str | None = None
 
     @property
     def exact(self) -> str | None:
@@ -72,7 +75,22 @@ class GatewayArgs:
 def known_names(args: GatewayArgs) -> tuple[str, ...]:
     """The names that clients outside of the stack use."""
     domain = args.stack.settings.domain
-    return tuple(dict.fromkeys([*args.names, *([domain] if domain else [])]))
+    return tuple(dict.fromkeys([*certified_names(args), *([domain] if domain else [])]))
+
+
+def certified_names(args: GatewayArgs) -> tuple[str, ...]:
+    """The names of the certificate that the stack's authority issues."""
+    address = args.stack.settings.gateway.address
+    return (*args.names, *(() if address.is_loopback else (str(address),)))
+
+
+def published_ports(args: GatewayArgs) -> tuple[Port, ...]:
+    """The ports for clients. Keys must not cross a network in plaintext, so only HTTPS leaves the host."""
+    address = str(args.stack.settings.gateway.address)
+    return (
+        Port(name="http", number=HTTP_PORT, published=args.http),
+        Port(name="https", number=HTTPS_PORT, published=args.https, address=address),
+    )
 
 
 def are_names_known(args: GatewayArgs) -> bool:
@@ -95,7 +113,8 @@ def links(args: GatewayArgs) -> Iterator[Endpoint]:
 
 def certificate_files(name: str, args: GatewayArgs) -> tuple[File, ...]:
     """The gateway's certificate and key, and those of a client if a service requires one."""
-    own = File(path=CERTIFICATE_FILE, content=certificate(name, args.names))
+    names = certified_names(args)
+    own = File(path=CERTIFICATE_FILE, content=certificate(name, names))
     if any(each.mutual_tls for each in links(args)):
         return (own, *tls_files(name, client=True))
-    return (own, File(path=PRIVATE_KEY_FILE, content=private_key(name, args.names)))
+    return (own, File(path=PRIVATE_KEY_FILE, content=private_key(name, names)))

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from strata.components.exporter import exporter
@@ -18,6 +19,16 @@ from strata.components.gateways.arguments import (
     inside,
     known_names,
     links,
+    published_ports,
+)
+from strata.components.gateways.authentication import (
+    CHALLENGE,
+    CLIENT_HEADER,
+    credentials,
+    described,
+    key_files,
+    keys,
+    requires_key,
 )
 from strata.components.gateways.template import fill
 from strata.components.mutual_tls import (
@@ -53,6 +64,8 @@ STATUS_PORT = 8082
 EXPORTER_PORT = 9113
 """The exporter's default."""
 CONFIGURATION_FILE = f"{FOLDER}/nginx.conf"
+CLIENTS_FILE = f"{FOLDER}/clients.conf"
+"""The keys of clients, apart from the rest, which isn't secret."""
 TEMPLATE = Path(__file__).with_name("nginx.conf")
 
 STRICT_TRANSPORT = (
@@ -61,6 +74,7 @@ STRICT_TRANSPORT = (
 
 # NGINX's own error responses, so that all errors have the same form.
 ERRORS = {
+    401: "this path requires an API key",
     403: "this request comes from a page of another site",
     404: "there is nothing at this path",
     413: "the request is larger than this path takes",
@@ -108,8 +122,7 @@ def describe(name: str, args: GatewayArgs) -> Service:
         profiles=args.profiles,
         command=("nginx", "-c", CONFIGURATION_FILE, "-g", "daemon off;"),
         ports=(
-            Port(name="http", number=HTTP_PORT, published=args.http),
-            Port(name="https", number=HTTPS_PORT, published=args.https),
+            *published_ports(args),
             Port(name="probe", number=PROBE_PORT),
             Port(name="status", number=STATUS_PORT),
         ),
@@ -118,8 +131,15 @@ def describe(name: str, args: GatewayArgs) -> Service:
         tmpfs=(TMP,),
         files=(
             File(path=CONFIGURATION_FILE, content=_configuration(name, args)),
+            *(
+                [File(path=CLIENTS_FILE, content=_clients(args))]
+                if args.stack.settings.gateway.clients
+                else []
+            ),
+            *key_files(args),
             *certificate_files(name, args),
         ),
+        authentication=described(args),
         stop_signal="SIGQUIT",  # Graceful: finishes requests in progress.
         monitoring=MONITORING,
         exporter=exporter(
@@ -134,8 +154,7 @@ def describe(name: str, args: GatewayArgs) -> Service:
 
 def _configuration(name: str, args: GatewayArgs) -> Text:
     limits = "".join(
-        f"  limit_req_zone $binary_remote_addr zone=route{index}:1m"
-        f" rate={route.requests_per_second}r/s;\n"
+        f"  limit_req_zone $counted zone=route{index}:1m rate={route.requests_per_second}r/s;\n"
         for index, route in enumerate(args.routes)
     )
     error_pages = "".join(
@@ -147,6 +166,10 @@ def _configuration(name: str, args: GatewayArgs) -> Text:
     values: dict[str, Iterable[Part]] = {
         "processes": [Cores()],
         "limits": [limits],
+        "clients": [f"    include {CLIENTS_FILE};\n"]
+        if args.stack.settings.gateway.clients
+        else [],
+        "client_header": [CLIENT_HEADER],
         "resolver": [NameServer()],
         "origins": [f"    '~^{re.escape(origin)}\\|' 0;\n" for origin in args.origins],
         "unknown_hosts": ["0" if are_names_known(args) else "1"],
@@ -160,7 +183,9 @@ def _configuration(name: str, args: GatewayArgs) -> Text:
         "private_key": [PRIVATE_KEY_FILE],
         "error_pages": [error_pages],
         "locations": [
-            part for index, route in enumerate(args.routes) for part in _locations(index, route)
+            part
+            for index, route in enumerate(args.routes)
+            for part in _locations(index, route, requires_key(args, route))
         ],
     }
     return fill(TEMPLATE, values)
@@ -170,8 +195,24 @@ def _listen(port: str, arguments: str) -> Listen:
     return Listen(port, template=f"    listen {{address}}:{arguments};\n", separator="")
 
 
-def _locations(index: int, route: Route) -> Iterator[Part]:
+def _clients(args: GatewayArgs) -> Text:
+    """The clients, by what `Authorization` contains."""
+    clients = args.stack.settings.gateway.clients
+    return tuple(chain.from_iterable(keys(*each, _client) for each in clients.items()))
+
+
+def _client(name: str, key: str) -> str:
+    return "".join(f'"{value}" {name};\n' for value in credentials(name, key))
+
+
+def _locations(index: int, route: Route, requires_key: bool) -> Iterator[Part]:
     upgrade = "      set $upgrade_header $http_upgrade;\n" if route.websocket else ""
+    authenticated = f"""\
+      if ($client_name = '') {{
+        set $challenge '{CHALLENGE}';
+        return 401;
+      }}
+"""
     # NGINX verifies the certificate for `proxy_ssl_name`.
     identity = f"""\
       proxy_ssl_certificate {CLIENT_CERTIFICATE_FILE};
@@ -189,7 +230,7 @@ def _locations(index: int, route: Route) -> Iterator[Part]:
       client_max_body_size {route.body_kib}k;
       proxy_read_timeout {route.timeout_seconds}s;
       proxy_send_timeout {route.timeout_seconds}s;
-{upgrade}{identity if route.endpoint.mutual_tls else ""}      set $upstream \
+{upgrade}{authenticated if requires_key else ""}{identity if route.endpoint.mutual_tls else ""}      set $upstream \
 """
         yield HostName(route.endpoint.service)
         yield f""":{route.endpoint.number};

@@ -1,32 +1,22 @@
 """Traefik as the gateway's engine: a file for the process, and one for the routes."""
 
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from strata.components.gateways.arguments import (
     HTTP_PORT,
     HTTPS_PORT,
     PROBE_PORT,
-    STRICT_TRANSPORT_SECONDS,
     GatewayArgs,
-    Route,
-    are_names_known,
     certificate_files,
-    inside,
-    known_names,
     links,
+    published_ports,
 )
+from strata.components.gateways.authentication import CLIENT_HEADER, described, key_files
 from strata.components.gateways.template import fill
-from strata.components.mutual_tls import (
-    CA_FILE,
-    CERTIFICATE_FILE,
-    CLIENT_CERTIFICATE_FILE,
-    FOLDER,
-    PRIVATE_KEY_FILE,
-)
+from strata.components.gateways.traefik_routes import PING, routes
+from strata.components.mutual_tls import FOLDER
 from strata.config import Acme, PlatformName
 from strata.model import (
     TMP,
@@ -58,32 +48,11 @@ CERTIFICATES_FOLDER = "/var/lib/traefik"
 """The account and the certificates of ACME, with their keys."""
 TEMPLATE = Path(__file__).with_name("traefik.yml")
 
-PING = "/ping"
-CONNECT_SECONDS = 3
 IDLE_SECONDS = 30
 STOP_SECONDS = 9
 """Less than the time after which Docker and Kubernetes kill the process."""
 REQUEST_SECONDS = 60
 """For a whole request with its body: Traefik's default."""
-
-# Mozilla's intermediate configuration 5.7, without DHE.
-CIPHERS = tuple(
-    f"TLS_ECDHE_{key}_WITH_{cipher}"
-    for cipher in ("AES_128_GCM_SHA256", "AES_256_GCM_SHA384", "CHACHA20_POLY1305_SHA256")
-    for key in ("ECDSA", "RSA")
-)
-
-# Before every route. A route's priority is the length of its path: the longest wins.
-OTHER_NAME, OTHER_SITE = 100_002, 100_001
-
-# Traefik rejects with a status only addresses that aren't in a list.
-NOBODY = "255.255.255.255/32"
-
-# A declared body within a route's limit, or a request that has none, passes at once. Traefik counts the
-# rest, and buffers the request and its response for it.
-NO_BODY = (
-    "!HeaderRegexp(`Content-Length`, `.`) && (Method(`GET`) || Method(`HEAD`) || Method(`OPTIONS`))"
-)
 
 UNOBSERVED = """\
     observability:
@@ -163,8 +132,7 @@ def describe(name: str, args: GatewayArgs) -> Service:
         # To the ACME server.
         egress=acme is not None,
         ports=(
-            Port(name="http", number=HTTP_PORT, published=args.http),
-            Port(name="https", number=HTTPS_PORT, published=args.https),
+            *published_ports(args),
             Port(name="probe", number=PROBE_PORT),
             Port(name="metrics", number=METRICS_PORT),
         ),
@@ -177,10 +145,12 @@ def describe(name: str, args: GatewayArgs) -> Service:
         else (),
         files=(
             File(path=CONFIGURATION_FILE, content=_configuration(name, args)),
-            File(path=ROUTES_FILE, content=json.dumps(_routes(name, args), indent=1) + "\n"),
+            File(path=ROUTES_FILE, content=routes(name, args)),
+            *key_files(args),
             *certificate_files(name, args),
             *([File(path=AUTHORITY_FILE, content=authority)] if authority else []),
         ),
+        authentication=described(args),
         monitoring=Monitoring(
             port="metrics",
             alerts=(certificate_missing(domain),) if acme and domain else (),
@@ -207,6 +177,7 @@ def _configuration(name: str, args: GatewayArgs) -> Text:
         "tracing": [_tracing(name, endpoint) for endpoint in args.traces.values()],
         "certificates": [_resolver(acme)] if acme else [],
         "routes": [ROUTES_FILE],
+        "client_header": [CLIENT_HEADER],
     }
     return fill(TEMPLATE, values)
 
@@ -252,184 +223,3 @@ certificatesResolvers:
       keyType: EC256
       tlsChallenge: {{}}
 """
-
-
-def _routes(name: str, args: GatewayArgs) -> dict[str, Any]:
-    """The dynamic configuration. Routers without entry points are those of HTTP and HTTPS."""
-    routers: dict[str, Any] = {
-        "ping": {"entryPoints": ["probe1"], "rule": f"Path(`{PING}`)", "service": "ping@internal"},
-        "metrics": {
-            "entryPoints": ["metrics"],
-            "rule": "Path(`/metrics`)",
-            "service": "prometheus@internal",
-        },
-        "other-site": _rejected(_is_of_another_site(args), OTHER_SITE, "reject-403"),
-    }
-    if are_names_known(args):
-        hosts = (
-            *(f"Host(`{each}`)" for each in known_names(args)),
-            f"HostRegexp(`{inside(name)}`)",
-        )
-        rule = " && ".join(f"!{each}" for each in hosts)
-        routers["other-name"] = _rejected(rule, OTHER_NAME, "reject-421")
-    middlewares: dict[str, Any] = {
-        "headers": {"headers": _headers(args)},
-        "no-upgrade": {"headers": {"customRequestHeaders": {"Upgrade": ""}}},
-        "add-slash": {
-            "redirectRegex": {
-                "regex": r"^([^?]*[^/?])(\?.*)?$",
-                "replacement": "${1}/${2}",
-                "permanent": True,
-            }
-        },
-    }
-    for status in (403, 421):
-        middlewares[f"reject-{status}"] = {
-            "ipAllowList": {"sourceRange": [NOBODY], "rejectStatusCode": status}
-        }
-    services: dict[str, Any] = {}
-    transports: dict[str, Any] = {}
-    for index, route in enumerate(args.routes):
-        routers |= _routers(index, route)
-        middlewares[f"rate{index}"] = {
-            "rateLimit": {"average": route.requests_per_second, "burst": route.burst + 1}
-        }
-        middlewares[f"body{index}"] = {"buffering": {"maxRequestBodyBytes": _bytes(route)}}
-        secured = route.endpoint.mutual_tls
-        transport = f"{route.timeout_seconds}s{f'-{route.endpoint.host}' if secured else ''}"
-        transports[transport] = {
-            **(_identity(route) if secured else {}),
-            "forwardingTimeouts": {
-                "dialTimeout": f"{CONNECT_SECONDS}s",
-                "responseHeaderTimeout": f"{route.timeout_seconds}s",
-            },
-        }
-        services[route.path] = {
-            "loadBalancer": {
-                "servers": [{"url": route.endpoint.url}],
-                "serversTransport": transport,
-            }
-        }
-    return {
-        "http": {
-            "routers": routers,
-            "middlewares": middlewares,
-            "services": services,
-            "serversTransports": transports,
-        },
-        "tls": {
-            "options": {
-                "default": {
-                    "minVersion": "VersionTLS12",
-                    "cipherSuites": CIPHERS,
-                    "disableSessionTickets": True,
-                }
-            },
-            "stores": {
-                "default": {
-                    "defaultCertificate": {
-                        "certFile": CERTIFICATE_FILE,
-                        "keyFile": PRIVATE_KEY_FILE,
-                    }
-                }
-            },
-        },
-    }
-
-
-def _identity(route: Route) -> dict[str, Any]:
-    """How Traefik verifies a service, and proves its own name."""
-    return {
-        "serverName": route.endpoint.host,
-        "rootCAs": [CA_FILE],
-        "certificates": [{"certFile": CLIENT_CERTIFICATE_FILE, "keyFile": PRIVATE_KEY_FILE}],
-    }
-
-
-def _routers(index: int, route: Route) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The routers of a route: the first has its rate limit, and those below it share it."""
-    path = route.path.rstrip("/")
-    exact = f"Path(`{route.exact}`)" if route.exact else None
-    below = f"PathPrefix(`{route.below}`)" if route.below else None
-    yield (
-        route.path,
-        {
-            "rule": " || ".join(filter(None, (exact, below))),
-            "priority": len(path) + 1,
-            "middlewares": [f"rate{index}", *([] if route.websocket else ["no-upgrade"])],
-        },
-    )
-    declared = f"HeaderRegexp(`Content-Length`, `^({up_to(_bytes(route))})$`)"
-    yield (
-        f"{route.path} direct",
-        {
-            "parentRefs": [route.path],
-            "rule": f"{declared} || ({NO_BODY})",
-            "priority": 2,
-            "service": route.path,
-        },
-    )
-    yield (
-        f"{route.path} counted",
-        {
-            "parentRefs": [route.path],
-            "rule": "PathPrefix(`/`)",
-            "priority": 1,
-            "middlewares": [f"body{index}"],
-            "service": route.path,
-        },
-    )
-    if exact is None:
-        redirected = _rejected(f"Path(`{path}`)", len(path) + 1, "add-slash")
-        yield f"{path} redirected", redirected
-
-
-def up_to(limit: int) -> str:
-    """A regular expression for the numbers from 0 to `limit`, which is at least 10."""
-    digits = str(limit)
-    smaller = (
-        f"{digits[:index]}[0-{int(digit) - 1}][0-9]{{{len(digits) - index - 1}}}"
-        for index, digit in enumerate(digits)
-        if digit != "0"
-    )
-    return "|".join((digits, f"[0-9]{{1,{len(digits) - 1}}}", *smaller))
-
-
-def _bytes(route: Route) -> int:
-    return route.body_kib * 1024
-
-
-def _rejected(rule: str, priority: int, middleware: str) -> dict[str, Any]:
-    """A router whose middleware responds to every request."""
-    return {
-        "rule": rule,
-        "priority": priority,
-        "middlewares": [middleware],
-        "service": "noop@internal",
-    }
-
-
-def _is_of_another_site(args: GatewayArgs) -> str:
-    """A browser names the origin of the page that a request comes from, if the request can change
-    something or opens a WebSocket. A rule can't compare it with the Host header, so it is compared with
-    the addresses of the gateway that are known; most browsers also say whether both are the same."""
-    rule = "HeaderRegexp(`Origin`, `.`) && !Header(`Sec-Fetch-Site`, `same-origin`)"
-    origins = "|".join(map(re.escape, (*_own_origins(args), *args.origins)))
-    return f"{rule} && !HeaderRegexp(`Origin`, `^({origins})$`)" if origins else rule
-
-
-def _own_origins(args: GatewayArgs) -> Iterator[str]:
-    settings = args.stack.settings
-    if settings.platform is PlatformName.DOCKER:
-        for scheme, number, usual in (("http", args.http, 80), ("https", args.https, 443)):
-            port = "" if number == usual else f":{number}"
-            yield from (f"{scheme}://{each}{port}" for each in known_names(args))
-    if settings.domain is not None:
-        yield from (f"{scheme}://{settings.domain}" for scheme in ("http", "https"))
-
-
-def _headers(args: GatewayArgs) -> dict[str, Any]:
-    headers: dict[str, Any] = {"contentTypeNosniff": True}
-    if args.stack.settings.domain is not None:
-        headers |= {"stsSeconds": STRICT_TRANSPORT_SECONDS, "forceSTSHeader": True}
-    return headers

@@ -42,8 +42,9 @@ ROUTE = Route(
     # Grafana itself ends a query after 30 s ([dataproxy] timeout).
     timeout_seconds=60,
     websocket=True,
+    open_reason="Grafana has its own login",
 )
-"""For the gateway. Grafana has its own login."""
+"""For the gateway."""
 
 # Each data source of the image is a process of 22 to 38 MiB, used or not.
 UNUSED_PLUGINS = (

@@ -9,6 +9,7 @@ from strata.config.aws import SystemNodes as SystemNodes
 from strata.config.load import load as load
 from strata.config.load import read_seed as read_seed
 from strata.config.settings import Acme as Acme
+from strata.config.settings import GatewayClient as GatewayClient
 from strata.config.settings import GatewayEngine as GatewayEngine
 from strata.config.settings import GpuSettings as GpuSettings
 from strata.config.settings import ImageSource as ImageSource

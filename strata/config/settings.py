@@ -1,7 +1,8 @@
 """The settings of a stack. Each is a key of Pulumi.<stack>.yaml; docs/settings.md lists them."""
 
+import re
 from enum import StrEnum
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
@@ -9,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 from strata.config.aws import AwsSettings
 from strata.config.base import BaseSettings
 from strata.model import GpuMode, GpuSharing, Zone
+from strata.model.network import LOOPBACK
 
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Cores = Annotated[float, Field(gt=0)]
@@ -38,8 +40,8 @@ class ImageSource(StrEnum):
 
 
 class Ports(BaseSettings):
-    """The ports on 127.0.0.1: `http` and `https` of the gateway, `dashboards`, `logs` and
-    `traces` of the observability stack."""
+    """The ports on 127.0.0.1: `http` and `https` of the gateway (`https` on `gateway.address`),
+    `dashboards`, `logs` and `traces` of the observability stack."""
 
     http: PortNumber = 8080
     https: PortNumber = 8443
@@ -68,11 +70,44 @@ class Acme(BaseSettings):
     authority: Annotated[str, Field(pattern="^-----BEGIN CERTIFICATE-----\n")] | None = None
 
 
+def _is_key(value: SecretStr) -> SecretStr:
+    # It is part of the gateways' configuration files, in quotes.
+    if not re.fullmatch(r"[A-Za-z0-9._~+/=-]{32,128}", value.get_secret_value()):
+        raise ValueError("must have 32 to 128 of A-Z, a-z, 0-9 and . _ ~ + / = -")
+    return value
+
+
+class GatewayClient(BaseSettings):
+    """Who may use the gateways, with an API key.
+
+    The key derives from the seed, for the owner `client-NAME` of `secret_generations`. With
+    `accept_previous`, the gateways also accept the key of the generation before. `keys`: keys that are
+    accepted instead; set them with `pulumi config set --secret`.
+    """
+
+    keys: tuple[Annotated[SecretStr, AfterValidator(_is_key)], ...] = ()
+    accept_previous: bool = False
+
+
+def _is_client_name(value: str) -> str:
+    # It is part of the name of a file, and of a header.
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", value):
+        raise ValueError(f"{value!r} isn't a valid name: use at most 63 of a-z, 0-9 and '-'")
+    return value
+
+
+ClientName = Annotated[str, AfterValidator(_is_client_name)]
+
+
 class GatewaySettings(BaseSettings):
-    """The gateways of a stack."""
+    """The gateways of a stack. With `clients`, by name, they require API keys. `address`, on Docker: the
+    address of this machine that HTTPS is published on; other machines can reach it, so it requires
+    clients."""
 
     engine: GatewayEngine = GatewayEngine.NGINX
     acme: Acme | None = None
+    clients: dict[ClientName, GatewayClient] = Field(default_factory=dict)
+    address: IPv4Address = IPv4Address(LOOPBACK)
 
 
 def _is_zone_range(value: IPv4Network) -> IPv4Network:

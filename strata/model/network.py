@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+LOOPBACK = "127.0.0.1"
+
 
 class Protocol(StrEnum):
     TCP = "TCP"
@@ -14,9 +16,9 @@ class Port:
     """A port that the process listens on, or a range of ports.
 
     `number` is the port, from 1 to 65535; with `last`, the range is `number` to `last`, inclusive.
-    `published` is the port on the host's loopback address (Docker) or on the load balancer
-    (Kubernetes) that leads here; None (the default) publishes nothing. `bound` is False for a
-    process that always listens on every address: its networks aren't shared with other clients.
+    `published` is the port on the host's `address` (Docker) or on the load balancer (Kubernetes) that
+    leads here; None (the default) publishes nothing. `bound` is False for a process that always listens
+    on every address: its networks aren't shared with other clients.
     `peers` lets the replicas of the service connect to each other on this port. `mutual_tls`: the
     process accepts only TLS, from clients with a client certificate of the stack's authority.
     """
@@ -26,6 +28,7 @@ class Port:
     last: int | None = None
     protocol: Protocol = Protocol.TCP
     published: int | None = None
+    address: str = LOOPBACK
     bound: bool = True
     peers: bool = False
     mutual_tls: bool = False

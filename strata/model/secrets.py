@@ -35,19 +35,21 @@ class SecretMaterial:
         self.replica_hosts = tuple(replica_hosts)
         """The host names of the replicas of the service that has the secret."""
 
-    def derive(self, purpose: str, length_bytes: int) -> bytes:
-        """Bytes that are independent for each purpose."""
-        return self._secrets.derive(purpose, self._owner, length_bytes)
+    def derive(self, purpose: str, length_bytes: int, *, rotations_ago: int = 0) -> bytes:
+        """Bytes that are independent for each purpose. `rotations_ago`: those of an earlier generation;
+        a `ValueError` if there was none."""
+        return self._secrets.derive(purpose, self._owner, length_bytes, rotations_ago=rotations_ago)
 
     @property
     def password(self) -> str:
         """43 characters of the URL-safe alphabet: 256 bits."""
         return self.password_of()
 
-    def password_of(self, user: str = "") -> str:
+    def password_of(self, user: str = "", *, rotations_ago: int = 0) -> str:
         """The password of a further user of the owner; "" is the user of `password`."""
         purpose = f"password of {user}" if user else "password"
-        return base64.urlsafe_b64encode(self.derive(purpose, 32)).decode().rstrip("=")
+        derived = self.derive(purpose, 32, rotations_ago=rotations_ago)
+        return base64.urlsafe_b64encode(derived).decode().rstrip("=")
 
     @property
     def trusted_pem(self) -> str:
@@ -195,8 +197,13 @@ class DerivedSecrets:
         # It reveals nothing, and names what the files are in.
         return pulumi.Output.unsecret(resolved)
 
-    def derive(self, purpose: str, owner: str, length_bytes: int) -> bytes:
-        return self._derive(purpose, owner, self._generation(owner), length_bytes)
+    def derive(
+        self, purpose: str, owner: str, length_bytes: int, *, rotations_ago: int = 0
+    ) -> bytes:
+        generation = self._generation(owner) - rotations_ago
+        if generation < 1:
+            raise ValueError(f"{owner} has no secret before its first")
+        return self._derive(purpose, owner, generation, length_bytes)
 
     def _generation(self, owner: str) -> int:
         return self._generations.get(owner, 1)

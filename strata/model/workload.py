@@ -329,6 +329,10 @@ class Workload(WorkloadFields):
         return None
 
     @property
+    def authentication(self) -> str | None:
+        return None
+
+    @property
     def path(self) -> str:
         """The start of a problem's path: `service api`, `job migrate`."""
         return f"{'job' if self.kind is Kind.JOB else 'service'} {self.name}"
@@ -417,7 +421,8 @@ class Service(ServiceFields, Workload):
     `api_access`: what it may read of the Kubernetes API; its pods get a token for that. `bucket`: it
     keeps data in an object store's bucket that only its own pods can read and write (S3, on EKS);
     `BucketName` and `Region` name it. `managed`: the platform's provider runs it, instead of a container;
-    `ManagedHost` and `ManagedAuthority` are how clients reach and verify it.
+    `ManagedHost` and `ManagedAuthority` are how clients reach and verify it. `authentication` says how it authenticates the clients of its
+    published ports, and why some need none; None: it doesn't. The policy `authentication` reads it.
     """
 
     probe: Probe
@@ -428,6 +433,7 @@ class Service(ServiceFields, Workload):
     api_access: tuple[ApiAccess, ...] = ()
     bucket: bool = False
     managed: Managed | None = None
+    authentication: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import yaml
 
 from strata import config
 from strata.components import Gateway, GatewayArgs, Route
-from strata.components.gateways.traefik import up_to
+from strata.components.gateways.traefik_routes import up_to
 from strata.errors import InvalidStackError
 from strata.model import Endpoint
 from strata.stack import Stack
@@ -96,7 +96,8 @@ def test_routes_come_from_a_file_alone(process: dict[str, Any]) -> None:
 
 def test_the_access_log_has_nothing_of_a_query_or_a_header(process: dict[str, Any]) -> None:
     fields = process["accessLog"]["fields"]
-    assert (fields["defaultMode"], fields["headers"]) == ("drop", {"defaultMode": "drop"})
+    headers = {"defaultMode": "drop", "names": {"X-Client-Name": "keep"}}
+    assert (fields["defaultMode"], fields["headers"]) == ("drop", headers)
     assert not {"RequestPath", "RequestAddr", "ClientUsername"} & fields["names"].keys()
     assert {"StartUTC", "RouterName", "DownstreamStatus", "TraceId"} <= fields["names"].keys()
 

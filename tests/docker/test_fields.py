@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,7 +16,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.docker.conftest import containers, free_port, remove
+from tests.docker import api_keys
+from tests.docker.conftest import bridge_address, containers, free_port, remove
 from tests.docker.network import connections
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
@@ -36,6 +38,7 @@ def fields(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
             "system": "fields",
             "ports": {"http": free_port(), "https": free_port()},
             "network": {"zones": {"backend": str(BACKEND)}},
+            "gateway": {"clients": api_keys.SETTINGS, "address": bridge_address(engine)},
             "services": {
                 "several": {"replicas": 2, "memoryMib": 80},
                 "special": {"cpuSet": "0"},
@@ -289,7 +292,53 @@ def test_a_gateway_passes_websockets_on_where_a_route_says_so(gateway: httpx.Cli
         pass
 
 
+def test_a_gateway_is_for_its_clients(gateway: httpx.Client, services: dict[str, Any]) -> None:
+    api_keys.check_who_may_use_it(gateway, services["gateway"])
+    rejected = gateway.get("/keys")
+    assert rejected.json() == {"error": "this path requires an API key"}
+
+
+def test_a_name_of_a_client_cannot_be_forged(
+    gateway: httpx.Client, services: dict[str, Any]
+) -> None:
+    api_keys.check_names_cannot_be_forged(gateway, services["gateway"])
+
+
+def test_a_gateway_counts_each_client(gateway: httpx.Client, services: dict[str, Any]) -> None:
+    api_keys.check_limits_count_each_client(gateway, services["gateway"])
+
+
+def test_a_gateway_shows_no_key(fields: Project, services: dict[str, Any]) -> None:
+    api_keys.check_no_key_is_shown(fields, services["gateway"])
+
+
+def test_only_https_leaves_the_host(engine: Any, fields: Project) -> None:
+    """The address of Docker's bridge stands for one that other machines reach."""
+    outputs, address = fields.outputs(), bridge_address(engine)
+    url = httpx.URL(outputs["urls"]["gateway-https"])
+    assert url.host == address
+    authority = ssl.create_default_context(cadata=outputs["certificateAuthority"])
+    assert httpx.get(url, verify=authority).status_code == 200
+    assert httpx.get(url.join("/keys"), verify=authority).status_code == 401
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address, httpx.URL(outputs["urls"]["gateway"]).port), timeout=5)
+
+
 # The tests below change the stack.
+
+
+def test_a_rotated_key_replaces_the_old_one(
+    engine: Any, fields: Project, gateway: httpx.Client, services: dict[str, Any]
+) -> None:
+    old, kept = (api_keys.key(services["gateway"], each) for each in ("ci", "mobile"))
+    fields.configure({**fields.settings, "secretGenerations": {"client-ci": 2}})
+    up = fields.up()
+    assert up.status == 0, up.output
+    new = api_keys.key(containers(engine, STACK)["gateway"], "ci")
+    answers = {
+        each: gateway.get("/keys", headers=api_keys.bearer(each)) for each in (old, new, kept)
+    }
+    assert [one.status_code for one in answers.values()] == [401, 200, 200]
 
 
 def test_a_profile_brings_its_services_and_takes_them_away(engine: Any, fields: Project) -> None:

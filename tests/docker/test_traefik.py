@@ -17,6 +17,7 @@ from websockets.sync.client import connect
 
 from strata.images.build import build
 from strata.images.choose import choose
+from tests.docker import api_keys
 from tests.docker.conftest import bridge_address, containers, free_port, health, running
 from tests.docker.pebble_server import Pebble, pebble
 from tests.project import TEST_SYSTEMS, Project
@@ -54,6 +55,7 @@ def fronted(
             "domain": DOMAIN,
             "gateway": {
                 "engine": "traefik",
+                "clients": api_keys.SETTINGS,
                 "acme": {
                     "email": "team@example.com",
                     "server": server.directory,
@@ -271,6 +273,24 @@ def test_it_says_what_it_knows_and_starts_a_trace(client: httpx.Client, gateway:
     until(lambda: int(client.get("/tree/spans").text) > 0, "spans were sent")
 
 
+def test_it_is_for_its_clients(client: httpx.Client, gateway: Any) -> None:
+    api_keys.check_who_may_use_it(client, gateway)
+
+
+def test_a_name_of_a_client_cannot_be_forged(client: httpx.Client, gateway: Any) -> None:
+    api_keys.check_names_cannot_be_forged(client, gateway)
+    # Of a path that leads nowhere, too: its request is logged.
+    assert client.get("/nothing", headers={"X-Client-Name": "root"}).status_code == 404
+
+
+def test_it_counts_each_client(client: httpx.Client, gateway: Any) -> None:
+    api_keys.check_limits_count_each_client(client, gateway)
+
+
+def test_it_shows_no_key(fronted: Project, gateway: Any) -> None:
+    api_keys.check_no_key_is_shown(fronted, gateway)
+
+
 def test_its_metrics_are_read(engine: Any, client: httpx.Client) -> None:
     assert client.get("/tree/").status_code == 200
     script = "import urllib.request as r; print(r.urlopen('http://gateway:8082/metrics').read().decode())"
@@ -342,6 +362,23 @@ def test_a_certificate_is_renewed_before_it_expires(
 
     until(renewed, "another certificate is shown")
     assert storage(gateway)["Account"]["Registration"]["uri"] == account
+
+
+def test_the_previous_key_is_accepted_on_request(
+    engine: Any, fronted: Project, client: httpx.Client, gateway: Any
+) -> None:
+    old = api_keys.key(gateway, "ci")
+    settings = dict(fronted.settings)
+    clients = {**api_keys.SETTINGS, "ci": {"acceptPrevious": True}}
+    settings["gateway"] = {**settings["gateway"], "clients": clients}
+    fronted.configure({**settings, "secretGenerations": {"client-ci": 2}})
+    up = fronted.up()
+    assert up.status == 0, up.output
+    new = api_keys.key(containers(engine, STACK)["gateway"], "ci")
+    assert new != old
+    for each in (old, new):
+        answer = client.get("/keys/headers", headers=api_keys.bearer(each))
+        assert (answer.status_code, answer.json().get("x-client-name")) == (200, "ci")
 
 
 def test_again_is_free(fronted: Project) -> None:

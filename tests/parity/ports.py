@@ -126,7 +126,7 @@ PORT = (
     ),
     Row(
         field="Port.published",
-        docker="the port of 127.0.0.1 that leads here, over the network `NAME-outward`",
+        docker="the port of `address` that leads here, over the network `NAME-outward`",
         kubernetes="a Service of type LoadBalancer, `NAME-public`: 443, 80, or this number for a"
         " port of another name. A second published service is rejected",
         on=("app",),
@@ -143,6 +143,21 @@ PORT = (
                 others={"store": within("ports", published=9444)},
                 docker=Seen(container("ports", 0, "external"), 9443),
                 kubernetes=Refused("service {name}: ports"),
+            ),
+        ),
+    ),
+    Row(
+        field="Port.address",
+        docker="the address of the host that the port is published on. Rejected if the host doesn't have"
+        " it",
+        kubernetes="rejected unless it's 127.0.0.1: the load balancer has addresses of its own",
+        on=("app",),
+        checks=(
+            Check(
+                given=within("ports", published=9443),
+                change=within("ports", address="127.0.0.2"),
+                docker=Seen(container("ports", 0, "ip"), "127.0.0.2"),
+                kubernetes=Refused("service {name}: ports.admin"),
             ),
         ),
     ),

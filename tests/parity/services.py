@@ -22,7 +22,7 @@ from strata.model import (
 )
 from tests.parity import finds
 from tests.parity.finds import container, in_pod, pod
-from tests.parity.row import Change, Check, Refused, Row, Same, Seen, dig, fields
+from tests.parity.row import Change, Check, Refused, Row, Same, Seen, dig, fields, within
 
 HTTP = Port(name="http", number=8000)
 ADMIN = Port(name="admin", number=9000)
@@ -432,6 +432,29 @@ SERVICE = (
                 {"users": (replace(USER, rights="~* +@all"),)},
             ),
         )
+    ),
+    Row(
+        field="Service.authentication",
+        docker="label `strata.authentication` of the container",
+        kubernetes="annotation `strata.authentication` of the Service of type LoadBalancer",
+        on=("app",),
+        checks=(
+            Check(
+                given=within("ports", published=9443),
+                change=fields(authentication="OAuth tokens"),
+                docker=Seen(finds.label("strata.authentication"), "OAuth tokens"),
+                kubernetes=Seen(
+                    finds.thing(
+                        "Service",
+                        "{name}-public",
+                        "metadata",
+                        "annotations",
+                        "strata.authentication",
+                    ),
+                    "OAuth tokens",
+                ),
+            ),
+        ),
     ),
     Row(
         field="Service.restart",

@@ -1,8 +1,8 @@
 """An HTTP server for tests of the gateway; it runs in a container, with the standard library alone.
 
-`GET /tree/...` answers with the path that it was asked for, `GET /headers` with the headers of the
-request, as JSON, `GET /tree/spans` with how often spans were sent to it, `GET /late` answers after 5 s,
-and `GET /socket` is a WebSocket that gives every message back (RFC 6455, short text messages only).
+`GET /tree/...` answers with the path that it was asked for, `GET /headers` and `GET /keys/headers` with the
+headers of the request, as JSON, `GET /tree/spans` with how often spans were sent to it, `GET /late` answers
+after 5 s, and `GET /socket` is a WebSocket that gives every message back (RFC 6455, short text messages only).
 """
 
 import asyncio
@@ -32,7 +32,9 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         requests[path] += 1
         if path == "/late":
             await asyncio.sleep(LATE_SECONDS)
-        texts = {"/headers": json.dumps(headers), "/tree/spans": str(requests["/v1/traces"])}
+        sent = json.dumps(headers)
+        spans = str(requests["/v1/traces"])
+        texts = {"/headers": sent, "/keys/headers": sent, "/tree/spans": spans}
         body = texts.get(path.partition("?")[0], path).encode()
         head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)

@@ -42,14 +42,17 @@ def echo(stack: Stack) -> AppService:
 
 
 def routes(echo: Endpoint, away: Endpoint) -> tuple[Route, ...]:
-    """Those of a gateway, whatever its engine."""
+    """Those of a gateway, whatever its engine. Only `/keys` requires a key."""
+    opened = "a test has no key"
     return (
-        Route(path="/", endpoint=echo),
-        Route(path="/tree/", endpoint=echo),
-        Route(path="/headers", endpoint=echo),
-        Route(path="/rare", endpoint=echo, requests_per_second=1, burst=1),
-        Route(path="/small", endpoint=echo, body_kib=1),
-        Route(path="/late", endpoint=echo, timeout_seconds=1),
-        Route(path="/socket", endpoint=echo, websocket=True),
-        Route(path="/away", endpoint=away),
+        Route(path="/", endpoint=echo, open_reason=opened),
+        Route(path="/tree/", endpoint=echo, open_reason=opened),
+        Route(path="/headers", endpoint=echo, open_reason=opened),
+        Route(path="/rare", endpoint=echo, requests_per_second=1, burst=1, open_reason=opened),
+        Route(path="/small", endpoint=echo, body_kib=1, open_reason=opened),
+        Route(path="/late", endpoint=echo, timeout_seconds=1, open_reason=opened),
+        Route(path="/socket", endpoint=echo, websocket=True, open_reason=opened),
+        Route(path="/away", endpoint=away, open_reason=opened),
+        Route(path="/keys", endpoint=echo),
+        Route(path="/keys/rare", endpoint=echo, requests_per_second=1, burst=1),
     )

@@ -6,7 +6,7 @@ import re
 import typing
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, An
         default = field.get_default(call_default_factory=True)
         if field.is_required():
             default = "required"
-        elif isinstance(default, IPv4Network):
+        elif isinstance(default, IPv4Address | IPv4Network):
             default = str(default)
         yield key, list(default) if isinstance(default, tuple) else default
 

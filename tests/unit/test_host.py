@@ -67,6 +67,15 @@ def test_a_port_is_in_the_way_unless_the_stack_has_it_itself() -> None:
     assert paths(HOST, one) == []
 
 
+def test_a_port_is_published_only_on_an_address_of_the_host() -> None:
+    """192.0.2.0/24 is for documentation (RFC 5737)."""
+    port = Port(name="https", number=443, published=8443, address="192.0.2.10")
+    host = replace(HOST, is_local=True)
+    (problem,) = host.problems((service("a", ports=(port,)),), RANGE)
+    assert problem.message == "192.0.2.10 is not an address of this machine"
+    assert "strata:gateway.address" in problem.fix
+
+
 def test_another_system_names_the_data_it_would_replace() -> None:
     (problem,) = replace(HOST, own_data=(replace(DATA, system="other"),)).problems((), RANGE)
     assert problem.message == (

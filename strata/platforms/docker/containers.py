@@ -249,7 +249,7 @@ def service_args(spec: ContainerSpec, service: Service) -> docker.ContainerArgs:
         docker.ContainerPortArgs(
             internal=port.number,
             external=port.published,
-            ip="127.0.0.1",
+            ip=port.address,
             protocol=port.protocol.lower(),
         )
         for port in service.ports

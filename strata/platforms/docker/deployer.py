@@ -114,7 +114,7 @@ class Deployer:
                         *(developed.mounts if developed else ()),
                     ],
                     labels={
-                        **self.names.labels_of(workload),
+                        **self.names.container_labels(workload),
                         **(developed.labels if developed else {}),
                         **self._in_memory(workload),
                         **({REVISION: revision} if revision else {}),

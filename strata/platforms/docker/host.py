@@ -1,5 +1,6 @@
 """The machine behind a Docker engine."""
 
+import errno
 import re
 import shutil
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 
 from strata import docker_engine
 from strata.model import Capacity, Problem, Workload
+from strata.model.network import LOOPBACK
 from strata.platforms.docker import observed
 from strata.platforms.docker.addresses import Addresses
 from strata.platforms.docker.names import STACK, ResourceNames
@@ -97,8 +99,10 @@ class Host:
         for workload in workloads:
             yield from self._cpu_problems(workload)
             for port in workload.ports:
-                if port.published and port.published not in own_ports:
-                    yield from _port_problems(workload, port.published)
+                if port.published and (self.is_local or port.address == LOOPBACK):
+                    # Of a port that the stack has now, only the address is tried.
+                    number = 0 if port.published in own_ports else port.published
+                    yield from _port_problems(workload, port.address, number)
 
     def _address_problems(self, addresses: Addresses) -> Iterator[Problem]:
         for path, range_ in addresses.ranges:
@@ -159,16 +163,23 @@ class Host:
             )
 
 
-def _port_problems(service: Workload, port: int) -> Iterator[Problem]:
+def _port_problems(service: Workload, address: str, port: int) -> Iterator[Problem]:
     with socket.socket() as probe:
         # Like Docker's proxy: a port in TIME_WAIT is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                yield Problem(
+                    f"service {service.name}: ports",
+                    f"{address} is not an address of this machine",
+                    "set strata:gateway.address to one that `ip -brief address` shows",
+                )
+                return
             yield Problem(
                 f"service {service.name}: ports",
-                f"port {port} of 127.0.0.1 is not available: {error.strerror}",
+                f"port {port} of {address} is not available: {error.strerror}",
                 "set another under strata:ports, or stop the program that listens there"
                 f" (`ss -ltnp 'sport = :{port}'` shows it)",
             )

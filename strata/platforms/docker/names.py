@@ -30,6 +30,8 @@ FILE = "strata.file."
 """The prefix of a label per file in a volume; its value is the fingerprint of the content."""
 DEVELOPMENT = "strata.development"
 """What a container has for development only. The policy `own-code` reports it."""
+AUTHENTICATION = "strata.authentication"
+"""How a container authenticates the clients of its published ports. The policy `authentication` reads it."""
 IN_MEMORY = "strata.in-memory"
 """The volumes of a service that are in memory, separated by commas. Backups omit them."""
 HOST_MOUNT = "strata.host-mount."
@@ -95,6 +97,14 @@ class ResourceNames:
             **{f"{CAPABILITY}{added.name}": added.reason for added in workload.capabilities},
             **{f"{HOST_MOUNT}{mount.folder}": mount.reason for mount in workload.host_mounts},
             **schedule,
+        }
+
+    def container_labels(self, workload: Workload) -> Mapping[str, str]:
+        """The labels of a container: a volume with one that changed would be replaced."""
+        authentication = workload.authentication
+        return {
+            **self.labels_of(workload),
+            **({AUTHENTICATION: authentication} if authentication else {}),
         }
 
     def volume_labels(self, workload: Workload, volume: Volume) -> Mapping[str, str]:

@@ -170,7 +170,7 @@ def urls(services: Sequence[Service]) -> dict[str, str]:
             if port.published is not None:
                 first = service.name not in published and port.name != DEBUGGER.name
                 key = service.name if first else f"{service.name}-{port.name}"
-                published[key] = f"{_scheme(service, port)}://127.0.0.1:{port.published}"
+                published[key] = f"{_scheme(service, port)}://{port.address}:{port.published}"
     return published
 
 

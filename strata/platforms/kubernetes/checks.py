@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from strata.config import ImageSource, PlatformName, Settings
 from strata.model import LogRotation, Problem, Restart, Service, Volume, Workload, is_secret
+from strata.model.network import LOOPBACK
 from strata.model.overrides import TMPFS_MIB, Changes
 from strata.model.text import parts
 from strata.platforms.kubernetes.cluster import ClusterTarget, ManagedPlan
@@ -202,6 +203,10 @@ def _service(path: str, service: Service) -> Iterator[Problem]:
         if PORT_NAME.fullmatch(longest) is None:
             fix = "use at most 15 of a-z, 0-9 and '-', with a letter in it"
             yield Problem(f"{path}: ports", f"{longest!r} is not a valid name of a port", fix)
+        if port.address != LOOPBACK:
+            message = "the load balancer has addresses of its own"
+            fix = f"remove {port.address}, and see strata:loadBalancer"
+            yield Problem(f"{path}: ports.{port.name}", message, fix)
     for volume in service.volumes:
         yield from _volume(service, volume)
 

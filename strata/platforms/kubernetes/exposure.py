@@ -7,7 +7,7 @@ from pulumi_kubernetes.core import v1 as core
 
 from strata.model import Port, Service, Workload
 from strata.platforms.kubernetes.cluster import Exposure
-from strata.platforms.kubernetes.names import headless, is_stateful_set, public
+from strata.platforms.kubernetes.names import AUTHENTICATION, headless, is_stateful_set, public
 from strata.platforms.kubernetes.objects import SKIP_AWAIT, WorkloadObjects
 
 HTTP, HTTPS = 80, 443
@@ -72,9 +72,14 @@ def make_public(
 ) -> pulumi.Output[str]:
     """The load balancer of a published service. Returns its host name or address."""
     name = public(service.name)
+    authentication = service.authentication
+    annotations = {
+        **exposure.annotations,
+        **({AUTHENTICATION: authentication} if authentication else {}),
+    }
     balancer = core.Service(
         name,
-        metadata=own.metadata(name, exposure.annotations),
+        metadata=own.metadata(name, annotations),
         spec=core.ServiceSpecArgs(
             type="LoadBalancer",
             selector=own.selector.match_labels,

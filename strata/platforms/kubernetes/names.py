@@ -14,6 +14,9 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 
 ZONE = "strata.zone"
 BACKUP = "strata.backup"
+AUTHENTICATION = "strata.authentication"
+"""How a published service authenticates its clients: an annotation of its load balancer. The policy
+`authentication` reads it."""
 CACHE = "strata.cache"
 
 CLUSTER_DOMAIN = "cluster.local"

@@ -1,0 +1,84 @@
+"""API keys: who may use a gateway, and how each engine compares what a request sends."""
+
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from strata.components.gateways.arguments import GatewayArgs, Route
+from strata.components.mutual_tls import FOLDER
+from strata.config import GatewayClient
+from strata.model import Confidential, File, Secret, Text
+from strata.model.secrets import SecretMaterial
+from strata.model.text import Part
+
+CLIENT_HEADER = "X-Client-Name"
+"""The name of the client, for the service. What a client sends by this name is removed."""
+CLIENT_HEADER_ALIASES = ("X-Client_Name", "X_Client-Name", "X_Client_Name")
+"""Names that a service behind CGI or WSGI can't distinguish from `CLIENT_HEADER`."""
+
+CHALLENGE = 'Bearer realm="gateway", Basic realm="gateway"'
+"""WWW-Authenticate (RFC 9110, 11.6.1). A browser asks for name and password of Basic."""
+
+Form = Callable[[str, str], str]
+"""How an engine writes a client's name and one of its keys."""
+
+
+def _key(client: str, key: str) -> str:
+    return key
+
+
+@dataclass(frozen=True)
+class ClientKey:
+    """The encoder of a client's key."""
+
+    client: str
+    form: Form = _key
+    rotations_ago: int = 0
+
+    def __call__(self, material: SecretMaterial) -> str:
+        key = material.password_of("gateways", rotations_ago=self.rotations_ago)
+        return self.form(self.client, key)
+
+
+def owner(client: str) -> str:
+    """The owner of a client's key in `strata:secretGenerations`."""
+    return f"client-{client}"
+
+
+def credentials(client: str, key: str) -> tuple[str, str]:
+    """What `Authorization` contains, by either scheme: the key as a token, or name and key."""
+    basic = base64.b64encode(f"{client}:{key}".encode()).decode()
+    return f"Bearer {key}", f"Basic {basic}"
+
+
+def keys(client: str, settings: GatewayClient, form: Form) -> Iterator[Part]:
+    """Each key that a client may use, as `form` writes it."""
+    if settings.keys:
+        for given in settings.keys:
+            yield Confidential(form(client, given.get_secret_value()))
+        return
+    yield Secret(owner(client), ClientKey(client, form))
+    if settings.accept_previous:
+        yield Secret(owner(client), ClientKey(client, form, rotations_ago=1))
+
+
+def key_files(args: GatewayArgs) -> Iterator[File]:
+    """The derived keys, for people to read."""
+    for client, settings in args.stack.settings.gateway.clients.items():
+        if not settings.keys:
+            content: Text = Secret(owner(client), ClientKey(client))
+            yield File(path=f"{FOLDER}/client-{client}", content=content)
+
+
+def requires_key(args: GatewayArgs, route: Route) -> bool:
+    return bool(args.stack.settings.gateway.clients) and route.open_reason is None
+
+
+def described(args: GatewayArgs) -> str | None:
+    """How the gateway authenticates its clients: see `Service.authentication`."""
+    if not args.stack.settings.gateway.clients:
+        return None
+    opened = ", ".join(
+        f"{route.path} ({route.open_reason})" for route in args.routes if route.open_reason
+    )
+    return f"API keys{f', except for {opened}' if opened else ''}"
