@@ -417,12 +417,13 @@ class Service(ServiceFields, Workload):
 
     `exporter` translates its state into metrics. It's part of a stack that is observed.
 
-    With `on_every_node`, one replica runs on each node, instead of `replicas` (Docker has one node).
-    `api_access`: what it may read of the Kubernetes API; its pods get a token for that. `bucket`: it
-    keeps data in an object store's bucket that only its own pods can read and write (S3, on EKS);
-    `BucketName` and `Region` name it. `managed`: the platform's provider runs it, instead of a container;
-    `ManagedHost` and `ManagedAuthority` are how clients reach and verify it. `authentication` says how it authenticates the clients of its
-    published ports, and why some need none; None: it doesn't. The policy `authentication` reads it.
+    With `on_every_node`, one replica runs on each node, instead of `replicas` (Docker has one
+    node). `api_access`: what it may read of the Kubernetes API; its pods get a token for that.
+    `bucket`: it keeps data in an object store's bucket that only its own pods can read and write
+    (S3, on EKS); `BucketName` and `Region` name it. `managed`: the platform's provider runs it,
+    instead of a container; `ManagedHost` and `ManagedAuthority` are how clients reach and verify
+    it. `authentication` says how it authenticates the clients of its published ports, and why some
+    need none; None: it doesn't. The policy `authentication` reads it.
     """
 
     probe: Probe

@@ -53,7 +53,8 @@ def test_the_plan_is_whole_and_the_packs_find_nothing(
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(preview, "info", said.append)
-    project.configure({**settings(), "gateway": {"engine": engine}})
+    gateway = {**settings()["gateway"], "engine": engine}
+    project.configure({**settings(), "gateway": gateway})
     began = time.monotonic()
     assert preview.preview(Layout(project.folder), project.environment, "prod") == 0
     seconds = time.monotonic() - began

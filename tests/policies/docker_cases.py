@@ -386,25 +386,33 @@ LIMITS = [
     unknown("web:logOpts", "log-bounds@web"),
 ]
 
+AUTHENTICATED = {"label": "strata.authentication", "value": "API keys"}
+PUBLISHED = {"bind-address": {"allowed": ["192.0.2.1"]}}
 NETWORKS = [
-    bad("bind-address/open@web")({"web:ports[0].ip": "0.0.0.0"}),
-    bad("bind-address/open@web")({"web:ports[0].ip": "::"}),
-    bad("bind-address/open@web")({"web:ports[0].ip": "[::]"}),
-    bad("bind-address/open@web")({"web:ports[0].ip": "192.0.2.1"}),
-    bad("bind-address/open@web")({"web:ports[0].ip": "localhost.example"}),
-    bad("bind-address/unset@web")({"web:ports[0].ip": REMOVED}),
-    bad("bind-address/unset@web")({"web:ports[0].ip": ""}),
-    bad("bind-address/all-ports@web")({"web:publishAllPorts": True}),
-    bad("bind-address/all-ports@writer")({"writer:publishAllPorts": True}),
+    bad("bind-address/open@web authentication/none@web")({"web:ports[0].ip": "0.0.0.0"}),
+    bad("bind-address/open@web authentication/none@web")({"web:ports[0].ip": "::"}),
+    bad("bind-address/open@web authentication/none@web")({"web:ports[0].ip": "[::]"}),
+    bad("bind-address/open@web authentication/none@web")({"web:ports[0].ip": "192.0.2.1"}),
+    bad("bind-address/open@web authentication/none@web")({"web:ports[0].ip": "localhost.example"}),
+    bad("bind-address/unset@web authentication/none@web")({"web:ports[0].ip": REMOVED}),
+    bad("bind-address/unset@web authentication/none@web")({"web:ports[0].ip": ""}),
+    bad("bind-address/all-ports@web authentication/all-ports@web")({"web:publishAllPorts": True}),
+    bad("bind-address/all-ports@writer authentication/all-ports@writer")(
+        {"writer:publishAllPorts": True}
+    ),
     good({"web:ports[0].ip": "127.0.1.1"}),
     good({"web:ports[0].ip": "[::1]"}),
-    good({"web:ports[0].ip": "192.0.2.1"}, {"bind-address": {"allowed": ["192.0.2.1"]}}),
-    unknown("web:ports", "bind-address@web low-port@web"),
-    unknown("web:ports[0].ip", "bind-address@web"),
+    good({"web:ports[0].ip": "192.0.2.1", "web:labels[2]": AUTHENTICATED}, PUBLISHED),
+    bad("authentication/none@web", PUBLISHED)({"web:ports[0].ip": "192.0.2.1"}),
+    bad("authentication/none@web", PUBLISHED)(
+        {"web:ports[0].ip": "192.0.2.1", "web:labels[2]": {**AUTHENTICATED, "value": " "}}
+    ),
+    unknown("web:ports", "bind-address@web low-port@web authentication@web"),
+    unknown("web:ports[0].ip", "bind-address@web authentication@web"),
     unknown(
         "web:publishAllPorts",
-        "bind-address@web",
-        "bind-address/open@web",
+        "bind-address@web authentication@web",
+        "bind-address/open@web authentication/none@web",
         change={"web:ports[0].ip": "0.0.0.0"},
     ),
     bad("low-port/low@web")({"web:ports[0].external": 443}),
@@ -612,9 +620,10 @@ STACK = [
     bad("datastore-private/ports@database")(
         {"database:ports": [{"ip": "127.0.0.1", "internal": 5432, "external": 5432}]}
     ),
-    bad("datastore-private/ports@database bind-address/all-ports@database")(
-        {"database:publishAllPorts": True}
-    ),
+    bad(
+        "datastore-private/ports@database bind-address/all-ports@database"
+        " authentication/all-ports@database"
+    )({"database:publishAllPorts": True}),
     bad(
         "datastore-private/network@database user-network/default-bridge@database "
         "observed/unseen@database"
@@ -622,7 +631,11 @@ STACK = [
     bad("datastore-private/network@database no-host-ns/networkMode@database")(
         {"database:networkMode": "host"}
     ),
-    unknown("database:ports", "datastore-private@database bind-address@database low-port@database"),
+    unknown(
+        "database:ports",
+        "datastore-private@database bind-address@database low-port@database"
+        " authentication@database",
+    ),
     unknown("database:networkMode", "datastore-private@database no-host-ns@database"),
     unknown(
         "database:labels",

@@ -466,7 +466,9 @@ ACCESS = [
     good({"role:rules[0].resources": ["mutatingwebhookconfigurations"]}),
 ]
 
-BALANCER = {"front:spec.type": "LoadBalancer"}
+AUTHENTICATED = {"strata.authentication": "API keys"}
+UNAUTHENTICATED = {"front:spec.type": "LoadBalancer"}
+BALANCER = UNAUTHENTICATED | {"front:metadata.annotations": AUTHENTICATED}
 SCHEME = "service.beta.kubernetes.io/aws-load-balancer-scheme"
 
 RELEASE = core("Release", {"chart": "loki", "version": "6.1.0"}, "helm.sh/v3")
@@ -488,12 +490,24 @@ CLUSTER = [
         for world in ("0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "nonsense")
     ],
     good({**BALANCER, "front:spec.loadBalancerSourceRanges": ["192.0.2.0/24", "10.0.0.0/8"]}),
-    good({**BALANCER, "front:metadata.annotations": {SCHEME: "internal"}}),
+    good({**BALANCER, "front:metadata.annotations": {**AUTHENTICATED, SCHEME: "internal"}}),
     bad("service/open@front")(
-        {**BALANCER, "front:metadata.annotations": {SCHEME: "internet-facing"}}
+        {
+            **BALANCER,
+            "front:metadata.annotations": {**AUTHENTICATED, SCHEME: "internet-facing"},
+        }
     ),
     good(BALANCER, {"service": {"public": ["front"]}}),
-    unknown("front:spec.type", "service@front"),
+    bad("authentication/none@front", {"service": {"public": ["front"]}})(UNAUTHENTICATED),
+    bad("authentication/none@front", {"service": {"public": ["front"]}})(
+        UNAUTHENTICATED | {"front:metadata.annotations": {"strata.authentication": " "}}
+    ),
+    unknown(
+        "front:metadata.annotations",
+        "authentication@front service@front",
+        change={"front:spec.type": "LoadBalancer"},
+    ),
+    unknown("front:spec.type", "service@front authentication@front"),
     bad("psa-labels/enforce@shop psa-labels/version@shop")({"shop:metadata.labels": REMOVED}),
     bad("psa-labels/enforce@shop psa-labels/version@shop")(
         {
@@ -596,7 +610,9 @@ STACK = [
     good({f"{FIRST}.resources.limits.memory": "2000M"}),
     unknown(f"{FIRST}.resources.limits.memory", "memory-budget@web resources@web"),
     bad("datastore-private/service@store service/node-port@store")({"store:spec.type": "NodePort"}),
-    bad("datastore-private/service@store service/open@store")({"store:spec.type": "LoadBalancer"}),
+    bad("datastore-private/service@store service/open@store authentication/none@store")(
+        {"store:spec.type": "LoadBalancer"}
+    ),
     bad("datastore-private/service@store service/external-ips@store")(
         {"store:spec.externalIPs": ["192.0.2.1"]}
     ),

@@ -9,6 +9,7 @@ KIND_LABEL = "strata.kind"
 SERVICE_LABEL = "strata.service"
 IN_MEMORY_LABEL = "strata.in-memory"
 DEVELOPMENT_LABEL = "strata.development"
+AUTHENTICATION_LABEL = "strata.authentication"
 TOOLKIT_LABEL = "strata.gpu.toolkit"
 
 # Each of these alone is enough to escape from a container.

@@ -5,7 +5,8 @@ import ipaddress
 from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.rule import ADVISORY, MANDATORY, setting
 from strata.policies.crossguard.values import dig, flag, items, number, text
-from strata.policies.rules.docker.container import container_rule, process_rule
+from strata.policies.rules.docker import facts
+from strata.policies.rules.docker.container import container_rule, labels, process_rule
 
 
 def is_loopback(address: str) -> bool:
@@ -37,6 +38,27 @@ def bind_address(container: Resource, judge: Judge) -> None:
                 judge.violation("unset", f"{where}.ip is not set: the port is open to all")
             elif not is_loopback(address) and address not in judge.settings["allowed"]:
                 judge.violation("open", f"{where}.ip is not loopback")
+
+
+@container_rule(
+    title="A port that other machines can reach requires authentication.",
+    risk="Whoever reaches the port can use the service: read its data, and keep its GPUs busy.",
+    fix="Require API keys at the gateway (`strata:gateway.clients`). Of another service, say in the label "
+    f"`{facts.AUTHENTICATION_LABEL}` how it authenticates its clients. Or bind the port to loopback.",
+    references=("OWASP API2:2023",),
+    severity="high",
+)
+def authentication(container: Resource, judge: Judge) -> None:
+    def is_stated() -> bool:
+        return bool(text(labels(container).get(facts.AUTHENTICATION_LABEL)).strip())
+
+    with judge:
+        if flag(container.get("publishAllPorts")) and not is_stated():
+            judge.violation("all-ports", "the container doesn't say who may use its ports")
+    for port, where in container.each("ports"):
+        with judge:
+            if not is_loopback(text(dig(port, "ip")).strip()) and not is_stated():
+                judge.violation("none", f"the container doesn't say who may use {where}")
 
 
 @container_rule(

@@ -59,6 +59,25 @@ def service(resource: Resource, judge: Judge) -> None:
                 judge.violation("open", f"{place} is open to the world")
 
 
+@Rule(
+    title="A load balancer's clients are authenticated.",
+    risk="Whoever reaches the load balancer can use the service: read its data, and keep its GPUs busy.",
+    fix="Require API keys at the gateway (`strata:gateway.clients`). Of another service, say in the annotation "
+    f"`{facts.AUTHENTICATION_ANNOTATION}` of the Service how it authenticates its clients.",
+    references=("OWASP API2:2023",),
+    severity="high",
+    accepts=is_kind("Service"),
+)
+def authentication(resource: Resource, judge: Judge) -> None:
+    for body, where in objects(resource):
+        with judge:
+            if text(dig(body.get("spec"), "type")) != "LoadBalancer":
+                continue
+            stated = annotations(body.get("metadata")).get(facts.AUTHENTICATION_ANNOTATION)
+            if not text(stated).strip():
+                judge.violation("none", f"{where}metadata.annotations doesn't say who may use it")
+
+
 def enforce_restricted(resource: Resource, settings: Mapping[str, Any]) -> Changes:
     return {
         ("metadata", "labels", facts.ENFORCE_LABEL): "restricted",

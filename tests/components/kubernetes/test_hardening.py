@@ -43,6 +43,7 @@ AGENTS = {
     *((rule, "log-agent") for rule in ("host-path", "volume-kinds", "non-root")),
     ("psa-labels", f"{NAMESPACE}-agents"),
 }
+CLIENTS = {"clients": {"operations": {"acceptPrevious": False}}}
 SETTINGS = {
     "registry": {"registries": ["registry.test/strata", "docker.io", "quay.io", "registry.k8s.io"]}
 }
@@ -124,14 +125,20 @@ def test_the_rules_find_nothing_in_the_reference_system(has_gpu: bool) -> None:
         reference,
         cluster=FakeCluster(groups=groups),
         settings=settings(
-            platform="kubernetes", services={"api": {"replicas": 2}, "gateway": {"replicas": 2}}
+            platform="kubernetes",
+            gateway=CLIENTS,
+            services={"api": {"replicas": 2}, "gateway": {"replicas": 2}},
         ),
     ).recorded
     assert [str(one) for one in findings(recorded)] == []
 
 
 def test_the_rules_find_nothing_in_what_else_there_can_be() -> None:
-    recorded = compose(everything, cluster=FakeCluster(groups=(SYSTEM, gpu_group(gpus=2)))).recorded
+    recorded = compose(
+        everything,
+        cluster=FakeCluster(groups=(SYSTEM, gpu_group(gpus=2))),
+        settings=settings(platform="kubernetes", gateway=CLIENTS),
+    ).recorded
     kinds = {kind for kind, _ in recorded.objects}
     assert {"CronJob", "Job", "HorizontalPodAutoscaler", "PodDisruptionBudget"} <= kinds
     assert [str(one) for one in findings(recorded)] == []
