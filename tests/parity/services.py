@@ -464,8 +464,8 @@ SERVICE = (
         on=("app",),
         checks=(
             Check(
-                change=fields(restart=Restart.ALWAYS),
-                docker=Seen(container("restart"), "always"),
+                change=fields(restart=Restart.UNLESS_STOPPED),
+                docker=Seen(container("restart"), "unless-stopped"),
                 kubernetes=Same(),
             ),
             Check(
