@@ -6,7 +6,7 @@ from typing import Self
 
 from strata.components.mutual_tls import CLIENT_CERTIFICATE_FILE, PRIVATE_KEY_FILE, tls_files
 from strata.errors import Problem
-from strata.model import Endpoint, File, Secret, Text, authority_certificate
+from strata.model import Endpoint, File, Text, authority_certificate
 
 SECRETS_FOLDER = "/run/secrets"
 
@@ -16,27 +16,27 @@ class Connection:
     """A datastore as its clients see it.
 
     `user`, `database` and `password` are None where the engine has none. With `tls`, the datastore
-    accepts nothing else. Its certificate is valid for the host name of `endpoint` and issued by the
-    stack's authority, so that every client can verify both. If `endpoint` has `mutual_tls`, it accepts only
+    accepts nothing else. Its certificate is valid for the host name of `endpoint`, so that every client can
+    verify it. `authority`: the certificates (PEM) of its issuer, by default the stack's authority; None if
+    the trust store of the client's image has it. If `endpoint` has `mutual_tls`, it accepts only
     clients with a certificate. `after` names jobs that must succeed before a client starts.
 
-    `host` and `authority` (PEM) are those of a managed service: its certificate is valid for that host and
-    issued by that authority.
+    `host` is that of a managed service: its certificate is valid for that host instead.
     """
 
     endpoint: Endpoint
     user: str | None = None
     database: str | None = None
-    password: Secret | None = None
+    password: Text | None = None
     tls: bool = False
+    authority: Text | None = field(default_factory=authority_certificate)
     after: tuple[str, ...] = ()
     host: Text | None = None
-    authority: Text | None = None
 
     def environment(self, prefix: str) -> Mapping[str, Text]:
         """`<prefix>_HOST`, `_PORT`, `_USER`, `_NAME`, `_PASSWORD_FILE`, `_CA_FILE`, `_CERTIFICATE_FILE`
-        and `_PRIVATE_KEY_FILE`, as far as they apply. `_CA_FILE` is set if the datastore requires TLS:
-        the certificate authority (PEM) to verify it with. The last two (PEM) are set if it requires a
+        and `_PRIVATE_KEY_FILE`, as far as they apply. `_CA_FILE` is set if the datastore requires TLS and
+        has an `authority`, which it is to be verified with. The last two (PEM) are set if it requires a
         certificate of the client."""
         mutual = self.endpoint.mutual_tls
         values = {
@@ -45,7 +45,7 @@ class Connection:
             "USER": self.user,
             "NAME": self.database,
             "PASSWORD_FILE": _path(prefix, "password") if self.password else None,
-            "CA_FILE": _path(prefix, "ca.pem") if self.tls else None,
+            "CA_FILE": _path(prefix, "ca.pem") if self.tls and self.authority else None,
             "CERTIFICATE_FILE": CLIENT_CERTIFICATE_FILE if mutual else None,
             "PRIVATE_KEY_FILE": PRIVATE_KEY_FILE if mutual else None,
         }
@@ -56,7 +56,7 @@ class Connection:
         of the client itself are the same for all its connections (`Dependencies.files_of`)."""
         contents = {
             "password": self.password,
-            "ca.pem": (self.authority or authority_certificate()) if self.tls else None,
+            "ca.pem": self.authority if self.tls else None,
         }
         return tuple(
             File(path=_path(prefix, name), content=content)

@@ -66,7 +66,7 @@ class Datastore(WorkloadComponent):
             password=engine.password(name) if engine.password else None,
             tls=engine.tls or args.mutual_tls or options.managed is not None,
             host=options.host(name) if options.managed else None,
-            authority=options.authority(name) if options.managed else None,
+            authority=options.authority(name),
         )
 
 

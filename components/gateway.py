@@ -70,6 +70,12 @@ def check(name: str, args: GatewayArgs) -> Iterator[Problem]:
             yield Problem(
                 f"{prefix}.open_reason", "is empty", "say why the route requires no API key"
             )
+        if route.endpoint.external is not None:
+            yield Problem(
+                f"{prefix}.endpoint",
+                f"{route.endpoint.host} is outside of the stack",
+                "route to a service of the stack, which calls it",
+            )
         for field in ("requests_per_second", "burst", "body_kib", "timeout_seconds"):
             if getattr(route, field) < 1:
                 yield Problem(f"{prefix}.{field}", "is less than 1", "use 1 or more")

@@ -17,7 +17,8 @@ from pulumi.runtime.settings import SETTINGS
 from strata import config
 from strata.config import PlatformName, Settings
 from strata.errors import Problem, StrataError, raise_problems
-from strata.model import Composition, Overrides, Workload
+from strata.model import Composition, ExternalServer, Overrides, Workload
+from strata.model.composition import NAME_TAKEN_FIX
 from strata.platforms import choose, missing_sdk_reported
 from strata.platforms.failure import fail
 
@@ -70,6 +71,7 @@ class Stack:
                 },
                 profiles=frozenset(self.settings.profiles),
                 secret_owners=frozenset(self.settings.secret_generations),
+                external_secrets=frozenset(self.settings.secrets),
                 ports=self.settings.ports.model_dump(),
                 development=self.settings.platform is PlatformName.DOCKER,
             )
@@ -93,12 +95,18 @@ class Stack:
         """
         self._problems.extend(problems)
         for workload in workloads:
-            if workload.name in self.composition:
-                fix = "give each service and job a name that no other has"
-                taken = Problem(workload.path, "this name is used twice", fix)
-                raise_problems([*self._problems, taken])
+            self._take(workload.name, workload.path, component)
             self.composition.add(workload, main)
-            self._components[workload.name] = component
+
+    def add_external(self, server: ExternalServer, component: pulumi.Resource) -> None:
+        """Adds a server outside of the stack. Raises as `add` does."""
+        self._take(server.name, server.path, component)
+
+    def _take(self, name: str, path: str, component: pulumi.Resource) -> None:
+        if name in self._components:
+            taken = Problem(path, "this name is used twice", NAME_TAKEN_FIX)
+            raise_problems([*self._problems, taken])
+        self._components[name] = component
 
     def add_observer(self, observer: Observer, component: pulumi.Resource) -> None:
         """Adds workloads that follow from all others: `observer` is called once every component is

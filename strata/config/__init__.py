@@ -8,6 +8,9 @@ from strata.config.aws import NodeImage as NodeImage
 from strata.config.aws import SystemNodes as SystemNodes
 from strata.config.load import load as load
 from strata.config.load import read_seed as read_seed
+from strata.config.secrets import ExternalSecrets as ExternalSecrets
+from strata.config.secrets import ExternalSecretSettings as ExternalSecretSettings
+from strata.config.secrets import read_secrets as read_secrets
 from strata.config.settings import Acme as Acme
 from strata.config.settings import GatewayClient as GatewayClient
 from strata.config.settings import GatewayEngine as GatewayEngine

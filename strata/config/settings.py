@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from strata.config.aws import AwsSettings
 from strata.config.base import BaseSettings
+from strata.config.secrets import ExternalSecretSettings
 from strata.model import GpuMode, GpuSharing, Zone
 from strata.model.network import LOOPBACK
 
@@ -295,6 +296,7 @@ class RegistryCredentials(BaseSettings):
     password: SecretStr
 
 
+SecretName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -308,7 +310,8 @@ class Settings(BaseSettings):
     private registry to the credentials that images are pulled with. `profiles` enables optional
     services. `services` overrides fields by service name. Raising the number of an owner in
     `secret_generations` rotates its secrets. All secrets derive from `seed` (at least 32
-    characters); without it, the seed is read from the file that STRATA_SEED_FILE names.
+    characters); without it, the seed is read from the file that STRATA_SEED_FILE names. `secrets` are
+    further secrets by name, which services have as files (`strata.model.ExternalSecret`).
     """
 
     system: str = "reference"
@@ -330,5 +333,6 @@ class Settings(BaseSettings):
     observability: ObservabilitySettings = ObservabilitySettings()
     profiles: tuple[str, ...] = ()
     services: dict[str, ServiceSettings] = Field(default_factory=dict)
+    secrets: dict[SecretName, ExternalSecretSettings] = Field(default_factory=dict)
     secret_generations: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     seed: Annotated[SecretStr, Field(min_length=32)] | None = None

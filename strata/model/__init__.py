@@ -9,6 +9,7 @@ from strata.errors import raise_problems as raise_problems
 from strata.model.budget import Budget as Budget
 from strata.model.budget import Capacity as Capacity
 from strata.model.composition import Composition as Composition
+from strata.model.external import ExternalServer as ExternalServer
 from strata.model.gpu import Gpu as Gpu
 from strata.model.gpu import GpuMode as GpuMode
 from strata.model.gpu import GpuSharing as GpuSharing
@@ -33,6 +34,7 @@ from strata.model.text import BucketName as BucketName
 from strata.model.text import ByDevice as ByDevice
 from strata.model.text import Confidential as Confidential
 from strata.model.text import Cores as Cores
+from strata.model.text import ExternalSecret as ExternalSecret
 from strata.model.text import HostName as HostName
 from strata.model.text import Listen as Listen
 from strata.model.text import ListenAddress as ListenAddress

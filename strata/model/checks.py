@@ -32,8 +32,7 @@ SCHEDULE = re.compile(r"[\dA-Za-z*/,?-]+( [\dA-Za-z*/,?-]+){4}")
 def workload_problems(workload: Workload) -> Iterator[Problem]:
     """The errors of a service or a job, independent of other workloads."""
     path = workload.path
-    if NAME.fullmatch(workload.name) is None:
-        yield Problem(path, "is not a valid host name", NAME_FIX)
+    yield from name_problems(path, workload.name)
     if USER.fullmatch(workload.user) is None:
         yield Problem(
             f"{path}: user",
@@ -55,6 +54,11 @@ def workload_problems(workload: Workload) -> Iterator[Problem]:
         yield from _service_problems(workload)
     if isinstance(workload, Job):
         yield from _job_problems(workload)
+
+
+def name_problems(path: str, name: str) -> Iterator[Problem]:
+    if NAME.fullmatch(name) is None:
+        yield Problem(path, "is not a valid host name", NAME_FIX)
 
 
 def _text_problems(workload: Workload) -> Iterator[Problem]:

@@ -1,15 +1,19 @@
 """All workloads of a stack together."""
 
-from collections.abc import Collection, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator, Set
+from copy import copy
 from graphlib import CycleError, TopologicalSorter
 
 from strata.errors import Problem
-from strata.model.checks import workload_problems
+from strata.model.checks import name_problems, workload_problems
+from strata.model.external import ExternalServer
 from strata.model.network import Endpoint, Link
 from strata.model.overrides import Overrides
 from strata.model.secrets import AUTHORITY, Secret
-from strata.model.text import secrets_of
+from strata.model.text import ExternalSecret, parts, secrets_of
 from strata.model.workload import Job, Service, Workload
+
+NAME_TAKEN_FIX = "give each service, job and external service a name that no other has"
 
 
 class Composition:
@@ -20,6 +24,7 @@ class Composition:
         self._workloads: dict[str, Workload] = {}
         self._volumes: dict[str, frozenset[str]] = {}
         self._excluded: set[str] = set()
+        self._external_secrets: set[str] = set()
         self._profiles: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
@@ -30,6 +35,8 @@ class Composition:
         """Adds a workload, whose name must be new. It's left out with `main`, the workload that it is a
         part of."""
         self._profiles.update(workload.profiles)
+        # Also of workloads that are left out: a profile may add them again.
+        self._external_secrets.update(name for _, name in _external_secrets(workload))
         if main not in self._excluded and self.overrides.includes(workload):
             self._workloads[workload.name] = self.overrides.apply(workload)
             self._volumes[workload.name] = frozenset(each.name for each in workload.volumes)
@@ -82,11 +89,28 @@ class Composition:
             for port in workload.ports
             if port.peers
         }
+        return _sorted(links | peers)
+
+    @property
+    def external_servers(self) -> tuple[ExternalServer, ...]:
+        """The servers outside of the stack that workloads link to."""
         return tuple(
-            sorted(
-                links | peers, key=lambda link: (link.client, link.server, link.port, link.protocol)
+            dict.fromkeys(
+                server
+                for workload in self._workloads.values()
+                for server in workload.external_servers
             )
         )
+
+    @property
+    def all_links(self) -> tuple[Link, ...]:
+        """All links, including those to servers outside of the stack."""
+        external = {
+            Link(client.name, server.name, server.port)
+            for client in self._workloads.values()
+            for server in client.external_servers
+        }
+        return _sorted({*self.links, *external})
 
     @property
     def secrets(self) -> frozenset[Secret]:
@@ -98,12 +122,23 @@ class Composition:
             for secret in secrets_of(text)
         )
 
+    def with_services(self, services: Iterable[Service]) -> "Composition":
+        """The same with further services, to which the settings don't apply."""
+        further = {each.name: each for each in services}
+        if not further:
+            return self
+        extended = copy(self)
+        extended._workloads = {**self._workloads, **further}
+        return extended
+
     def problems(self) -> Iterator[Problem]:
         """The errors of each workload, and of all together."""
         for workload in self._workloads.values():
             yield from workload_problems(workload)
             yield from self._link_problems(workload)
+            yield from self._external_secret_problems(workload)
             yield from self._after_problems(workload)
+        yield from self._external_problems()
         yield from self._published_problems()
         yield from self._settings_problems()
         yield from self._memory_problems()
@@ -128,7 +163,7 @@ class Composition:
     def _link_problems(self, workload: Workload) -> Iterator[Problem]:
         for index, endpoint in enumerate(workload.links):
             # A client works without a server that is left out.
-            if endpoint.service in self._excluded or self._serves(endpoint):
+            if endpoint.external or endpoint.service in self._excluded or self._serves(endpoint):
                 continue
             path = f"{workload.path}: links[{index}]"
             server = self._workloads.get(endpoint.service)
@@ -147,6 +182,38 @@ class Composition:
                     f"link to one of its ports: {listed}"
                     if listed
                     else "declare a port, or remove the link",
+                )
+
+    def _external_problems(self) -> Iterator[Problem]:
+        names: dict[str, ExternalServer] = {}
+        hosts: dict[str, ExternalServer] = {}
+        for server in self.external_servers:
+            yield from name_problems(server.path, server.name)
+            yield from server.problems()
+            if server.name in self or names.setdefault(server.name, server) != server:
+                yield Problem(server.path, "this name is used twice", NAME_TAKEN_FIX)
+            if server.client_host in self:
+                yield Problem(
+                    f"{server.path}: host",
+                    f"{server.host} is the name of a service of the stack",
+                    "use the fully qualified name of the host",
+                )
+            other = hosts.setdefault(server.client_host, server)
+            if other.name != server.name:
+                yield Problem(
+                    f"{server.path}: host",
+                    f"{server.host} is also the host of {other.name}, and a host has one address",
+                    "use another name of the host",
+                )
+
+    def _external_secret_problems(self, workload: Workload) -> Iterator[Problem]:
+        known = self.overrides.external_secrets
+        for field, name in _external_secrets(workload):
+            if name not in known:
+                yield Problem(
+                    f"{workload.path}: {field}",
+                    f"the settings have no secret {name}",
+                    f"set it: pulumi config set --secret --path strata:secrets.{name}",
                 )
 
     def _after_problems(self, workload: Workload) -> Iterator[Problem]:
@@ -200,6 +267,12 @@ class Composition:
                 f"strata:secretGenerations.{name}",
                 "no secret in the stack has this owner",
                 _choose(owners),
+            )
+        for name in sorted(self.overrides.external_secrets - self._external_secrets):
+            yield Problem(
+                f"strata:secrets.{name}",
+                "nothing in the system uses it",
+                _choose(self._external_secrets),
             )
         for profile in self.overrides.profiles - self._profiles:
             yield Problem(
@@ -258,6 +331,20 @@ class Composition:
                 f"these workloads wait for each other, so none can start: {path}",
                 "add `without_waiting()` to one of these links, or put a queue between them",
             )
+
+
+def _external_secrets(workload: Workload) -> Iterator[tuple[str, str]]:
+    """The fields that contain secrets of the settings, and the names of these."""
+    for field, text in workload.texts:
+        for part in parts(text):
+            if isinstance(part, ExternalSecret):
+                yield field, part.name
+
+
+def _sorted(links: Collection[Link]) -> tuple[Link, ...]:
+    return tuple(
+        sorted(links, key=lambda link: (link.client, link.server, link.port, link.protocol))
+    )
 
 
 def _choose(known: Collection[str]) -> str:

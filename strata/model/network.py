@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from strata.model.external import ExternalServer
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -47,7 +49,8 @@ class Endpoint:
     """A port of a service, as a client names it.
 
     A client starts after the services it links to are healthy; with `waits=False` it doesn't wait,
-    so that two services can link to each other. `mutual_tls`: see `Port`.
+    so that two services can link to each other. `mutual_tls`: see `Port`. `external`: the server, if it
+    is outside of the stack; `service` is then its name.
     """
 
     service: str
@@ -57,11 +60,12 @@ class Endpoint:
     protocol: Protocol = Protocol.TCP
     waits: bool = True
     mutual_tls: bool = False
+    external: ExternalServer | None = None
 
     @property
     def host(self) -> str:
         """The host name of the service, the same on every platform."""
-        return self.service
+        return self.external.client_host if self.external else self.service
 
     @property
     def label(self) -> str:
@@ -70,6 +74,8 @@ class Endpoint:
 
     @property
     def url(self) -> str:
+        if self.external:
+            return self.external.url
         scheme = "https" if self.mutual_tls else "http"
         return f"{scheme}://{self.host}:{self.number}"
 

@@ -27,7 +27,8 @@ class Overrides:
     """The changes of one stack.
 
     `services`: changes by the name of the service or job. `profiles`: the optional parts of the
-    stack. `secret_owners`: the owners whose secrets the settings give a generation. `ports`: the
+    stack. `secret_owners`: the owners whose secrets the settings give a generation. `external_secrets`:
+    the names of the secrets that the settings have. `ports`: the
     published ports by their key in `strata:ports`. `development`: whether the platform has the changes
     for development.
     """
@@ -35,6 +36,7 @@ class Overrides:
     services: Mapping[str, Changes] = field(default_factory=dict)
     profiles: frozenset[str] = frozenset()
     secret_owners: frozenset[str] = frozenset()
+    external_secrets: frozenset[str] = frozenset()
     ports: Mapping[str, int] = field(default_factory=dict)
     development: bool = True
 

@@ -108,6 +108,13 @@ class Confidential:
 
 
 @dataclass(frozen=True)
+class ExternalSecret:
+    """A secret that the settings of the stack name: `strata:secrets.NAME`. Only in files."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Ordinal:
     """The ordinal of this replica, from 0. Only in a stateful service, and not in its files."""
 
@@ -176,6 +183,7 @@ Part = (
     | ManagedHost
     | ManagedAuthority
     | Confidential
+    | ExternalSecret
     | Ordinal
     | ReplicaHost
     | Peers
@@ -200,7 +208,8 @@ def is_secret(text: Text) -> bool:
     """Whether the text contains a secret that isn't public. An `Output` is one: whether it was marked
     as a secret is known only when it has a value."""
     return any(
-        isinstance(part, Confidential | Deferred) or (isinstance(part, Secret) and not part.public)
+        isinstance(part, Confidential | ExternalSecret | Deferred)
+        or (isinstance(part, Secret) and not part.public)
         for part in parts(text)
     )
 
@@ -250,6 +259,8 @@ class RenderContext:
     """The host names of managed services. In a plan, a service's own name stands for one."""
     managed_authorities: Mapping[str, str] = field(default_factory=dict)
     """The certificates of the authorities of managed services."""
+    external_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The values of `strata:secrets`, by name."""
 
 
 def render(text: Text, context: RenderContext) -> str:
@@ -319,6 +330,9 @@ def _render(part: Part, context: RenderContext) -> str:
             return context.managed_authorities.get(part.service, "")
         case Confidential():
             return part.value
+        case ExternalSecret():
+            # A missing one is reported, and nothing is created.
+            return context.external_secrets.get(part.name, "")
         case Ordinal():
             return context.ordinal
         case ReplicaHost():

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from strata.model.external import ExternalServer
 from strata.model.gpu import Gpu
 from strata.model.monitoring import Monitoring
 from strata.model.network import Endpoint, Port
@@ -363,6 +364,11 @@ class Workload(WorkloadFields):
                     mutual_tls=declared.mutual_tls,
                 )
         return Endpoint(service=self.name, port=port, number=0)
+
+    @property
+    def external_servers(self) -> tuple[ExternalServer, ...]:
+        """The servers outside of the stack that it links to, each once."""
+        return tuple(dict.fromkeys(link.external for link in self.links if link.external))
 
     @property
     def waits_for(self) -> tuple[str, ...]:

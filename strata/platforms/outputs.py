@@ -28,7 +28,7 @@ def common(
                 **({"lastPort": link.last} if link.last else {}),
                 "protocol": str(link.protocol),
             }
-            for link in composition.links
+            for link in composition.all_links
         ],
         "services": [
             {

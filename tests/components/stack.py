@@ -12,7 +12,7 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
-from strata.config import Settings
+from strata.config import Settings, read_secrets
 from strata.images.source import Source
 from strata.model import InvalidStackError
 from strata.model.secrets import DerivedSecrets
@@ -206,6 +206,7 @@ def platform(
     generations: Mapping[str, int] | None = None,
     addresses: Addresses | None = None,
     reserved_memory_mib: int | None = None,
+    external_secrets: Mapping[str, str] | None = None,
 ) -> DockerPlatform:
     """The Docker platform, with an engine on which every container of `recorded` is healthy."""
     recorded = recorded or Recorded()
@@ -224,6 +225,7 @@ def platform(
         secrets=secrets,
         addresses=addresses or Addresses(stack=RANGE),
         reserved_memory_mib=reserved_memory_mib,
+        external_secrets=external_secrets or {},
     )
 
 
@@ -249,7 +251,9 @@ def compose(
         describe(stack)
         network, reserved = stack.settings.network, stack.settings.host.reserved_memory_mib
         addresses = Addresses(stack=network.range or RANGE, zones=network.zones)
-        deployed = stack.deploy(platform(recorded, host, generations, addresses, reserved))
+        external = read_secrets(stack.settings.secrets).values
+        made = platform(recorded, host, generations, addresses, reserved, external)
+        deployed = stack.deploy(made)
         return pulumi.Output.all(**deployed).apply(outputs.update)
 
     program()

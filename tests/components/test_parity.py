@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
@@ -84,7 +84,7 @@ CHECKS = [
 
 @pytest.mark.parametrize(("row", "check", "name", "platform"), CHECKS)
 def test_a_field_is_honoured_or_refused(row: Row, check: Check, name: str, platform: str) -> None:
-    make: Callable[[Iterable[Workload]], Made] = PLATFORMS[platform]
+    make: Callable[[Collection[Workload]], Made] = PLATFORMS[platform]
     processes = described.changed(name, [check.given, check.change], check.others)
     outcome = getattr(check, platform)
     before = _before(check, platform, name)

@@ -91,7 +91,9 @@ def test_a_zone_with_a_range_has_the_networks_of_its_services(
     }
     within = {name for name, subnet in subnets.items() if subnet.subnet_of(BACKEND)}
     assert f"strata-{STACK}-several-8000" in within
-    assert subnets.keys() - within == {f"strata-{STACK}-gateway-outward"}
+    assert subnets.keys() - within == {
+        f"strata-{STACK}-{name}" for name in ("gateway-outward", "orders-8000", "orders-outward")
+    }
     client = services["client"]
     assert inside(client, "exec 3<>/dev/tcp/several/8000") == (0, "")
 
@@ -192,7 +194,47 @@ def test_egress_is_a_way_out_and_is_not_given_unasked(
     services: dict[str, Any], outside: tuple[str, int]
 ) -> None:
     reaches = {name: connections(one, outside) == [True] for name, one in services.items()}
-    assert {name for name, does in reaches.items() if does} == {"client", "gateway"}
+    assert {name for name, does in reaches.items() if does} == {"client", "gateway", "orders"}
+
+
+@pytest.fixture
+def orders(engine: Any, services: dict[str, Any]) -> Iterator[Any]:
+    """The external server `orders.example.test`: a container that isn't of the stack, whose name only the
+    relay can look up. The stack came up without it: that a server is away is no fault of its relay."""
+    container = engine.containers.create(
+        services["several"].image,
+        environment={"LISTEN_ADDRESSES": "0.0.0.0", "LISTEN_PORT": "8000", "ANSWER": "an order"},
+    )
+    network = engine.networks.get(f"strata-{STACK}-orders-outward")
+    try:
+        network.connect(container, aliases=["orders.example.test"])
+        container.start()
+        until(lambda: inside(container, "exec 3<>/dev/tcp/127.0.0.1/8000")[0] == 0, "it listens")
+        container.reload()
+        yield container
+    finally:
+        container.remove(force=True)
+
+
+ORDER = """\
+exec 3<>/dev/tcp/orders.example.test/8000
+printf 'GET / HTTP/1.0\\r\\nHost: orders.example.test\\r\\n\\r\\n' >&3
+cat <&3 | tail -1
+"""
+
+
+def test_an_external_server_is_reached_by_its_name_and_only_through_the_relay(
+    services: dict[str, Any], orders: Any
+) -> None:
+    several, relay = services["several"], services["orders"]
+    assert inside(several, "echo $ORDERS_URL")[1] == "http://orders.example.test:8000"
+    assert inside(several, ORDER) == (0, "an order")
+    address = orders.attrs["NetworkSettings"]["Networks"][f"strata-{STACK}-orders-outward"]
+    direct = (address["IPAddress"], 8000)
+    assert connections(relay, direct) == [True]
+    assert connections(several, direct) == [False]
+    # Another service has neither the name nor a way to the relay.
+    assert inside(services["special"], ORDER)[1] != "an order"
 
 
 @pytest.mark.parametrize(

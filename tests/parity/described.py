@@ -1,14 +1,16 @@
 """The description that every check starts from, and what each platform makes of it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
 import pulumi
 
+from strata.config import PlatformName, Settings
 from strata.model import (
     Endpoint,
+    ExternalSecret,
     GpuSharing,
     HttpProbe,
     Job,
@@ -20,6 +22,7 @@ from strata.model import (
     Workload,
     Zone,
 )
+from strata.model.text import parts
 from strata.platforms.docker.host import HostGpu
 from strata.platforms.kubernetes import checks
 from strata.platforms.kubernetes.cluster import GPU_RESOURCE
@@ -110,7 +113,20 @@ def _describe(processes: Iterable[Workload]) -> Callable[[Stack], None]:
     return describe
 
 
-def docker(processes: Iterable[Workload]) -> Made:
+def _settings(processes: Iterable[Workload], platform: PlatformName) -> Settings:
+    """The settings of the stack, with every secret that a text names."""
+    names = {
+        part.name
+        for process in processes
+        for _, text in process.texts
+        for part in parts(text)
+        if isinstance(part, ExternalSecret)
+    }
+    secrets = {name: {"value": f"the value of {name}"} for name in names}
+    return Settings.model_validate({"platform": platform, "secrets": secrets})
+
+
+def docker(processes: Collection[Workload]) -> Made:
     """What Docker makes of it. Raises `InvalidStackError`."""
     gates: dict[str, Any] = {}
 
@@ -133,14 +149,16 @@ def docker(processes: Iterable[Workload]) -> Made:
         patch("strata.platforms.docker.platform.HealthWaiter", Healthy),
         patch("strata.platforms.docker.platform.JobWaiter", Ended),
     ):
-        made = on_docker.compose(_describe(processes), host=HOST)
+        settings = _settings(processes, PlatformName.DOCKER)
+        made = on_docker.compose(_describe(processes), host=HOST, settings=settings)
     return Made(recorded=made.recorded, outputs=made.outputs, gates=gates)
 
 
-def kubernetes(processes: Iterable[Workload]) -> Made:
+def kubernetes(processes: Collection[Workload]) -> Made:
     """What Kubernetes makes of it. Raises `InvalidStackError`."""
     cluster = _AnyCluster(groups=GROUPS)
-    made = on_kubernetes.compose(_describe(processes), cluster=cluster)
+    settings = _settings(processes, PlatformName.KUBERNETES)
+    made = on_kubernetes.compose(_describe(processes), cluster=cluster, settings=settings)
     return Made(recorded=made.recorded, outputs=made.outputs)
 
 

@@ -206,6 +206,20 @@ def _has_port(rule: Any, port: Mapping[str, str | int]) -> bool:
     return any(port.items() <= one.items() for one in rule.get("ports", ()))
 
 
+def may_reach(cidr: str, port: int) -> Find:
+    """Whether the NetworkPolicy lets it open connections to this port of these addresses."""
+
+    def find(made: Made, name: str) -> bool:
+        rules = thing("NetworkPolicy", "{name}", "spec", "egress")(made, name) or ()
+        return any(
+            dig(peer, "ipBlock") == {"cidr": cidr} and _has_port(rule, {"port": port})
+            for rule in rules
+            for peer in rule.get("to", ())
+        )
+
+    return find
+
+
 def may_leave(made: Made, name: str) -> bool:
     """Whether the NetworkPolicy lets it reach the internet."""
     rules = thing("NetworkPolicy", "{name}", "spec", "egress")(made, name) or ()

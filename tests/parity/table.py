@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.parity import gpus, parts, ports, probes, services, texts, workloads
+from tests.parity import external, gpus, parts, ports, probes, services, texts, workloads
 from tests.parity.row import Row
 
 TABLE: Mapping[str, tuple[Row, ...]] = {
@@ -10,7 +10,8 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
     "Service": services.SERVICE,
     "Job": services.JOB,
     "Port": ports.PORT,
-    "Endpoint (an entry of `links`)": ports.ENDPOINT,
+    "Endpoint (an entry of `links`)": (*ports.ENDPOINT, external.ENDPOINT),
+    "ExternalServer (of an endpoint)": external.SERVER,
     "Probe": probes.PROBE,
     "Resources": parts.RESOURCES,
     "Storage and files": parts.STORAGE,

@@ -8,6 +8,7 @@ from strata.model import (
     ByDevice,
     Confidential,
     Cores,
+    ExternalSecret,
     File,
     Gpu,
     GpuMode,
@@ -274,6 +275,19 @@ TEXT = (
         _holds(_kept(Confidential("before")), _kept(Confidential("after")), "after"),
         Check(
             change=_said(Confidential("a value")),
+            docker=Refused("{noun} {name}: environment.SAID"),
+            kubernetes=Refused("{noun} {name}: environment.SAID"),
+        ),
+    ),
+    _part(
+        "ExternalSecret.name",
+        "the value of `strata:secrets.NAME`, only in files, with mode 0400",
+        "the value of `strata:secrets.NAME`, only in files, in a Secret",
+        _holds(
+            _kept(ExternalSecret("before")), _kept(ExternalSecret("after")), "the value of after"
+        ),
+        Check(
+            change=_said(ExternalSecret("token")),
             docker=Refused("{noun} {name}: environment.SAID"),
             kubernetes=Refused("{noun} {name}: environment.SAID"),
         ),

@@ -1,6 +1,13 @@
 """Services with the fields that tests check in running containers."""
 
-from strata.components import AppService, AppServiceArgs, Gateway, GatewayArgs
+from strata.components import (
+    AppService,
+    AppServiceArgs,
+    ExternalService,
+    ExternalServiceArgs,
+    Gateway,
+    GatewayArgs,
+)
 from strata.model import (
     ExecProbe,
     File,
@@ -32,6 +39,10 @@ while True:
 
 
 def compose(stack: Stack) -> None:
+    orders = ExternalService(
+        "orders",
+        ExternalServiceArgs(stack=stack, host="orders.example.test", port=8000, tls=False),
+    )
     several = AppService(
         "several",
         AppServiceArgs(
@@ -39,6 +50,7 @@ def compose(stack: Stack) -> None:
             image="probe-server",
             resources=SMALL,
             restart=Restart.ON_FAILURE,
+            calls={"ORDERS_URL": orders.endpoint()},
         ),
     )
     slow = AppService(

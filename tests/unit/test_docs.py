@@ -22,6 +22,7 @@ from strata.components import (
     AppServiceArgs,
     Connection,
     DatastoreArgs,
+    ExternalServiceArgs,
     GatewayArgs,
     GpuServiceArgs,
     ObservabilityStackArgs,
@@ -123,6 +124,7 @@ def test_every_setting_has_its_row_with_its_default() -> None:
         ("ray-cluster", "RayWorkers", RayWorkers),
         ("datastore", "Arguments", DatastoreArgs),
         ("datastore", "Connection", Connection),
+        ("external-service", "Arguments", ExternalServiceArgs),
         ("gateway", "Arguments", GatewayArgs),
         ("gateway", "Route", Route),
         ("app-job", "Arguments", AppJobArgs),
@@ -162,7 +164,7 @@ def test_there_are_examples() -> None:
     pages = {name.rpartition("-")[0] for name, _ in examples()}
     parts = (
         *("app-service", "app-job", "gpu-service", "ray-cluster"),
-        *("datastore", "gateway", "observability-stack"),
+        *("datastore", "external-service", "gateway", "observability-stack"),
     )
     assert {"README.md", *(f"docs/components/{part}.md" for part in parts)} <= pages
 
@@ -173,7 +175,10 @@ def test_there_are_examples() -> None:
 def test_an_example_composes(name: str, code: str) -> None:
     names: dict[str, Any] = {}
     exec(compile(code, name, "exec"), names)  # noqa: S102 - of this repository
-    composed = compose(lambda stack: names["compose"](stack))
+    secrets = dict.fromkeys(re.findall(r'ExternalSecret\("(.+?)"\)', code), "a value")
+    profiles = re.findall(r'has_profile\("(.+?)"\)', code)
+    settings = Settings.model_validate({"secrets": secrets, "profiles": profiles})
+    composed = compose(lambda stack: names["compose"](stack), settings=settings)
     assert composed.recorded.of("Container")
 
 

@@ -1,7 +1,7 @@
 """Docker: a stack on one machine."""
 
 from strata import docker_engine
-from strata.config import ImageSource, Settings, read_seed
+from strata.config import ImageSource, Settings, read_secrets, read_seed
 from strata.errors import raise_problems
 from strata.images.choose import choose
 from strata.model.secrets import DerivedSecrets
@@ -16,7 +16,8 @@ from strata.platforms.docker.platform import DockerPlatform
 
 def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
     """The platform for the Docker engine that the environment selects, with the facts of its host."""
-    raise_problems(unsupported.settings_problems(settings))
+    external = read_secrets(settings.secrets)
+    raise_problems([*unsupported.settings_problems(settings), *external.problems])
     seed = read_seed(settings)
     client = docker_engine.connect()
     source, _ = choose(None if settings.images is ImageSource.AUTO else settings.images)
@@ -36,5 +37,6 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
         addresses=Addresses(
             stack=settings.network.range or default_range(stack), zones=settings.network.zones
         ),
+        external_secrets=external.values,
         reserved_memory_mib=settings.host.reserved_memory_mib,
     )

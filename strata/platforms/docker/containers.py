@@ -237,9 +237,9 @@ class ContainerSpec:
     devices: DeviceIds | None = None
     restarts_unhealthy: bool = True
     """A program that a debugger stopped must not be."""
-    peers: Mapping[str, str] = field(default_factory=dict)
-    """The addresses of peers by host name. Docker's DNS would return addresses of any shared network,
-    and peers listen to each other on only one."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Addresses by host name: of relays, and of peers. Docker's DNS would return addresses of any shared
+    network, and peers listen to each other on only one."""
 
 
 def service_args(spec: ContainerSpec, service: Service) -> docker.ContainerArgs:
@@ -327,7 +327,7 @@ def _common_args(spec: ContainerSpec) -> docker.ContainerArgs:
         dns_opts=None if workload.egress else DNS_OPTIONS,
         hosts=[
             docker.ContainerHostArgs(host=name, ip=address)
-            for name, address in {**workload.extra_hosts, **spec.peers}.items()
+            for name, address in {**workload.extra_hosts, **spec.hosts}.items()
         ]
         or None,
         mounts=list(spec.mounts) or None,

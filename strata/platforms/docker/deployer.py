@@ -9,7 +9,7 @@ import pulumi_docker as docker
 
 from strata.model import Job, RenderContext, Service, Workload, render
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.docker import containers, networks
+from strata.platforms.docker import containers, networks, relays
 from strata.platforms.docker.containers import ContainerSpec
 from strata.platforms.docker.development import Development
 from strata.platforms.docker.files import FileVolumes
@@ -49,6 +49,7 @@ class Deployer:
     names: ResourceNames
     images: ImageResolver
     secrets: DerivedSecrets
+    external_secrets: Mapping[str, str] = field(repr=False)
     hooks: Hooks
     files: FileVolumes
     health: HealthWaiter
@@ -120,7 +121,10 @@ class Deployer:
                         **({REVISION: revision} if revision else {}),
                         **({JOINS: HEALTHY} if placement.joins_when_healthy else {}),
                     },
-                    peers=self._peers(workload),
+                    hosts={
+                        **self._peers(workload),
+                        **relays.addresses(workload, self.network_plan),
+                    },
                 )
                 # No input refers to the servers.
                 before: Dependencies = [*self._awaited(workload)]
@@ -326,6 +330,7 @@ class Deployer:
         return RenderContext(
             addresses=lambda port: self.network_plan.addresses(workload, port, replica, slot),
             secrets=self.secrets,
+            external_secrets=self.external_secrets,
             # Docker has no search domains: a service's name is an alias on its networks.
             host_name=lambda service: service,
             name_server=NAME_SERVER,

@@ -1,7 +1,7 @@
 """The Docker platform: workloads and links become containers, networks and volumes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -16,6 +16,7 @@ from strata.platforms.docker import (
     gpu,
     host_folders,
     networks,
+    relays,
     rollout,
     unsupported,
 )
@@ -51,7 +52,8 @@ class DockerPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class DockerPlatform:
-    """One Docker engine and the facts of its host. `addresses`: the ranges of the networks."""
+    """One Docker engine and the facts of its host. `addresses`: the ranges of the networks.
+    `external_secrets`: the values of `strata:secrets`."""
 
     client: Any
     names: ResourceNames
@@ -61,9 +63,11 @@ class DockerPlatform:
     files: FileVolumes
     secrets: DerivedSecrets
     addresses: Addresses
+    external_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     reserved_memory_mib: int | None = None
 
     def plan(self, composition: Composition) -> DockerPlan:
+        composition = relays.with_relays(composition)
         workloads = composition.workloads
         network_plan = networks.plan(
             workloads,
@@ -126,12 +130,13 @@ class DockerPlatform:
             names=self.names,
             images=self.images,
             secrets=self.secrets,
+            external_secrets=self.external_secrets,
             hooks=self.hooks,
             files=self.files,
             health=HealthWaiter(self.client, self.host.own_containers),
             handover=rollout.Handover(self.client),
             job_waiter=JobWaiter(self.client, self.host.own_containers),
-            components=components,
+            components=relays.components(plan.composition, components),
             network_plan=plan.networks,
             gpus=plan.gpus,
             start_first=plan.start_first,

@@ -2,7 +2,7 @@
 
 import pulumi
 
-from strata.config import Settings, read_seed
+from strata.config import ExternalSecrets, Settings, read_secrets, read_seed
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.kubernetes import checks
 from strata.platforms.kubernetes.cluster import ClusterTarget
@@ -20,19 +20,27 @@ def create(settings: Settings, project: str, stack: str) -> KubernetesPlatform:
 
 
 def assemble(
-    settings: Settings, project: str, stack: str, cluster: ClusterTarget
+    settings: Settings,
+    project: str,
+    stack: str,
+    cluster: ClusterTarget,
+    external: ExternalSecrets | None = None,
 ) -> KubernetesPlatform:
-    """The platform of a stack on a cluster of any kind."""
+    """The platform of a stack on a cluster of any kind. `external`: what was read of `strata:secrets`, if
+    the cluster has a source of its own."""
     preview = bool(pulumi.runtime.is_dry_run())
+    external = external or read_secrets(settings.secrets)
     return KubernetesPlatform(
         names=StackNames(project=project, stack=stack, system=settings.system),
         cluster=cluster,
         secrets=DerivedSecrets(read_seed(settings), stack, settings.secret_generations),
         settings_problems=(
             *checks.check_settings(settings),
+            *external.problems,
             # A plan is the same with any seed.
             *(() if preview else checks.check_seed(settings)),
         ),
         preview=preview,
         registries=settings.registries,
+        external_secrets=external.values,
     )

@@ -9,7 +9,16 @@ from pathlib import PurePosixPath
 from pydantic.alias_generators import to_camel
 
 from strata.config import ImageSource, PlatformName, Settings
-from strata.model import LogRotation, Problem, Restart, Service, Volume, Workload, is_secret
+from strata.model import (
+    ExternalServer,
+    LogRotation,
+    Problem,
+    Restart,
+    Service,
+    Volume,
+    Workload,
+    is_secret,
+)
 from strata.model.network import LOOPBACK
 from strata.model.overrides import TMPFS_MIB, Changes
 from strata.model.text import parts
@@ -88,6 +97,17 @@ def check_workloads(workloads: Sequence[Workload]) -> Iterator[Problem]:
             f"{publishing[0]} is already published, and a stack has one load balancer",
             f"route from {publishing[0]} to it, or don't publish it",
         )
+
+
+def check_external(servers: Iterable[ExternalServer]) -> Iterator[Problem]:
+    for server in servers:
+        if not server.all_ranges:
+            yield Problem(
+                f"{server.path}: ranges",
+                f"NetworkPolicies know addresses, and not the name {server.host}",
+                "list the ranges (CIDR) of its addresses, or set egress=True on its clients and remove"
+                " the link, which allows the internet",
+            )
 
 
 def check_buckets(services: Iterable[Service], cluster: ClusterTarget) -> Iterator[Problem]:

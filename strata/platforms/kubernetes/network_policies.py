@@ -167,6 +167,8 @@ def _beyond_the_stack(
     workload: Workload, connection: Connection, objects: Objects
 ) -> Iterator[networking.NetworkPolicyEgressRuleArgs]:
     """The connections that it may open to what is no service of the stack."""
+    for server in workload.external_servers:
+        yield to_addresses(server.all_ranges, server.port)
     if workload.egress:
         yield to_addresses([INTERNET], excluded=NOT_THE_INTERNET)
     if workload.api_access:

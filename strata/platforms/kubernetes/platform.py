@@ -62,7 +62,8 @@ class KubernetesPlan:
 @dataclass(frozen=True, kw_only=True)
 class KubernetesPlatform:
     """A namespace of a cluster. `settings_problems`: what is wrong with the settings. A `preview`
-    accepts images that were not pushed. `registries`: the logins of private ones, by host."""
+    accepts images that were not pushed. `registries`: the logins of private ones, by host.
+    `external_secrets`: the values of `strata:secrets`."""
 
     names: StackNames
     cluster: ClusterTarget
@@ -70,6 +71,7 @@ class KubernetesPlatform:
     settings_problems: tuple[Problem, ...] = ()
     preview: bool = False
     registries: Mapping[str, RegistryCredentials] = field(default_factory=dict)
+    external_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def plan(self, composition: Composition) -> KubernetesPlan:
         managed = tuple(
@@ -133,6 +135,7 @@ class KubernetesPlatform:
                 ),
                 *checks.check_buckets(services, self.cluster),
                 *self.cluster.check(services, jobs),
+                *checks.check_external(composition.external_servers),
                 # What fits is unknown where the nodes are not what was asked for.
                 *(tuple(self.cluster.check_nodes()) or (*gpus.problems, *room.problems)),
                 *(() if self.preview else not_pushed),
@@ -223,6 +226,7 @@ class KubernetesPlatform:
         context = RenderContext(
             addresses=lambda _: (EVERY_ADDRESS,),
             secrets=self.secrets,
+            external_secrets=self.external_secrets,
             # A service whose profile is disabled has a name, too.
             host_name=lambda service: (
                 f"{service}.{domain(namespaces.get(service, self.names.namespace))}"

@@ -85,7 +85,12 @@ def describe(placed: Placed) -> Pod:
             else gpu_nodes(placed.groups)
         ),
         spread=workload.replicas_at_most > 1,
-        host_aliases=_host_aliases(workload.extra_hosts),
+        host_aliases=_host_aliases(
+            {
+                **workload.extra_hosts,
+                **{each.name: each.host for each in workload.external_servers if each.is_address},
+            }
+        ),
         search_domains=placed.search_domains,
     )
     if isinstance(workload, Job):

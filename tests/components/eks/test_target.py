@@ -56,7 +56,7 @@ def _json(value: Any) -> Any:
 def test_a_preview_needs_no_credentials_and_looks_at_the_account_where_there_are_some(
     credentials: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provider, "_has_credentials", lambda: credentials)
+    monkeypatch.setattr(provider, "has_credentials", lambda: credentials)
     inputs = only(plan({"imageDigests": PUSHED}, preview=True), "pulumi:providers:aws").inputs
     assert ("allowedAccountIds" in inputs) is credentials
     for switch in ("skipCredentialsValidation", "skipRequestingAccountId", "skipMetadataApiCheck"):
@@ -69,10 +69,10 @@ def test_credentials_are_found_by_the_rules_of_aws(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
-    assert not provider._has_credentials()
+    assert not provider.has_credentials()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "word")
-    assert provider._has_credentials()
+    assert provider.has_credentials()
 
 
 def test_there_is_a_repository_for_each_image_of_ours_and_each_that_was_pushed(

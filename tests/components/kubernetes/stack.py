@@ -14,7 +14,7 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
-from strata.config import PlatformName, Settings
+from strata.config import PlatformName, Settings, read_secrets
 from strata.config.settings import RegistryCredentials
 from strata.model import InvalidStackError, Job, Managed, Problem, Service
 from strata.model.secrets import DerivedSecrets
@@ -244,14 +244,15 @@ def compose(
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def program() -> Any:
+        stack = Stack(settings or Settings(platform=PlatformName.KUBERNETES))
         platform = KubernetesPlatform(
             names=NAMES,
             cluster=cluster or FakeCluster(),
             secrets=DerivedSecrets(SEED, "test", generations or {}),
             preview=preview,
             registries=registries or {},
+            external_secrets=read_secrets(stack.settings.secrets).values,
         )
-        stack = Stack(settings or Settings(platform=PlatformName.KUBERNETES))
         describe(stack)
         return pulumi.Output.all(**stack.deploy(platform)).apply(outputs.update)
 

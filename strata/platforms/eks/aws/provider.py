@@ -18,7 +18,7 @@ def make(location: AwsLocation, tags: Mapping[str, str]) -> pulumi_aws.Provider:
     nothing of AWS, so the provider then looks for none.
     """
     default_tags = pulumi_aws.ProviderDefaultTagsArgs(tags=dict(tags))
-    if pulumi.runtime.is_dry_run() and not _has_credentials():
+    if pulumi.runtime.is_dry_run() and not has_credentials():
         return pulumi_aws.Provider(
             "aws",
             region=location.region,
@@ -54,6 +54,6 @@ def check_profile() -> Iterator[Problem]:
         yield Problem("AWS_CONFIG_FILE", str(error), "correct the file, ~/.aws/config by default")
 
 
-def _has_credentials() -> bool:
+def has_credentials() -> bool:
     """Whether the environment, files or the machine have credentials, by AWS's own rules."""
     return Session().get_credentials() is not None
