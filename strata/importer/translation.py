@@ -204,8 +204,10 @@ class Translator:
                 f"{service.user or 'the user of the image'} becomes 10001:10001",
                 "set user if the image needs its own; root isn't allowed",
             )
-        if service.entrypoint is not None:
-            self.parts.leave(name, "entrypoint", "can't be set here", "set it in a Dockerfile")
+        if service.entrypoint:
+            arguments["entry_point"] = tuple(self.parts.text(each) for each in service.entrypoint)
+        elif service.entrypoint is not None:
+            self.parts.leave(name, "entrypoint", "can't be empty here", "set entry_point")
         if service.command:
             arguments["command"] = tuple(self.parts.text(each) for each in service.command)
         default = GPU_MEMORY_MIB if has_gpu else MEMORY_MIB

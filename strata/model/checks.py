@@ -28,6 +28,16 @@ USER = re.compile(r"\d+(:\d+)?")
 # Five cron fields. The platform checks the values.
 SCHEDULE = re.compile(r"[\dA-Za-z*/,?-]+( [\dA-Za-z*/,?-]+){4}")
 
+# Kubernetes documentation, "Labels and Selectors". Docker accepts all of these.
+LABEL_KEY = re.compile(
+    r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+)
+LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
+LABEL_PREFIX_LENGTH = 253
+# Docker documentation, "Docker object labels".
+RESERVED_KEYS = ("strata.", "com.docker.", "io.docker.", "org.dockerproject.")
+RESERVED_PREFIX = re.compile(r"(.*\.)?(kubernetes|k8s)\.io")
+
 
 def workload_problems(workload: Workload) -> Iterator[Problem]:
     """The errors of a service or a job, independent of other workloads."""
@@ -39,6 +49,7 @@ def workload_problems(workload: Workload) -> Iterator[Problem]:
             f"{workload.user!r} is not a numeric user",
             "set the user's number, optionally with the group's: 10001:10001",
         )
+    yield from _label_problems(workload)
     yield from _resource_problems(workload)
     yield from _text_problems(workload)
     yield from _mount_problems(workload)
@@ -59,6 +70,33 @@ def workload_problems(workload: Workload) -> Iterator[Problem]:
 def name_problems(path: str, name: str) -> Iterator[Problem]:
     if NAME.fullmatch(name) is None:
         yield Problem(path, "is not a valid host name", NAME_FIX)
+
+
+def _label_problems(workload: Workload) -> Iterator[Problem]:
+    for field, values in (("labels", workload.labels), ("annotations", workload.annotations)):
+        for key, value in values.items():
+            path = f"{workload.path}: {field}.{key}"
+            prefix = key.rpartition("/")[0]
+            if LABEL_KEY.fullmatch(key) is None or len(prefix) > LABEL_PREFIX_LENGTH:
+                yield Problem(
+                    path,
+                    "is not a valid key",
+                    "use at most 63 letters, digits and any of - _ . after an optional domain: example.com/team",
+                )
+            elif key.startswith(RESERVED_KEYS) or (
+                field == "labels" and RESERVED_PREFIX.fullmatch(prefix)
+            ):
+                yield Problem(path, "this key is reserved", "use a key with a domain of yours")
+            if field == "labels" and LABEL_VALUE.fullmatch(value) is None:
+                yield Problem(
+                    path,
+                    f"{value!r} is not a valid value of a label",
+                    "use at most 63 letters, digits and any of - _ ., or an annotation",
+                )
+    for key in sorted(workload.labels.keys() & workload.annotations.keys()):
+        # On Docker, annotations are labels.
+        message = "is a label and an annotation"
+        yield Problem(f"{workload.path}: annotations.{key}", message, "remove one of them")
 
 
 def _text_problems(workload: Workload) -> Iterator[Problem]:

@@ -262,9 +262,11 @@ class WorkloadFields:
 
     `image` is a logical image of the catalogue (strata/images/catalogue.py), a reference by digest,
     or a folder with a Dockerfile, relative to the program (`./model`). `command` replaces
-    what the image runs; its entry point stays, as with Kubernetes' `args`. `user` is `UID:GID`.
+    what the image runs; its entry point stays, as with Kubernetes' `args`. `entry_point` replaces that, and
+    leaves out the image's command. `user` is `UID:GID`.
     `egress` allows connections to the internet. A workload with `profiles` is part of a stack only
-    if `strata:profiles` names one of them.
+    if `strata:profiles` names one of them. `labels` and `annotations` are for other tools that read them
+    from the container or pod; the keys of Strata and of the platforms are reserved.
 
     Hardened by default: the root file system is read-only except for `tmpfs` and volumes, and all
     capabilities are dropped except `capabilities`.
@@ -274,6 +276,7 @@ class WorkloadFields:
     resources: Resources
     zone: Zone = Zone.BACKEND
     user: str = DEFAULT_USER
+    entry_point: tuple[Text, ...] = ()
     command: tuple[Text, ...] = ()
     environment: Mapping[str, Text] = field(default_factory=dict)
     egress: bool = False
@@ -281,6 +284,8 @@ class WorkloadFields:
     tmpfs: tuple[Tmpfs, ...] = ()
     host_mounts: tuple[HostMount, ...] = ()
     profiles: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     read_only_root: bool = True
     capabilities: tuple[Capability, ...] = ()
     extra_hosts: Mapping[str, str] = field(default_factory=dict)
@@ -379,6 +384,7 @@ class Workload(WorkloadFields):
     @property
     def visible_texts(self) -> Iterator[tuple[str, Text]]:
         """The texts, by field, that anyone who can inspect the container or pod sees."""
+        yield from ((f"entry_point[{index}]", text) for index, text in enumerate(self.entry_point))
         yield from ((f"command[{index}]", text) for index, text in enumerate(self.command))
         yield from ((f"environment.{name}", text) for name, text in self.environment.items())
         yield from ((f"prepare[{index}]", text) for index, text in enumerate(self.prepare))

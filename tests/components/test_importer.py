@@ -199,7 +199,6 @@ def test_what_is_not_safe_or_not_sayable_is_listed(tmp_path: Path) -> None:
         "app: privileged: it makes the container root on the host",
         "app: network_mode: it takes the container out of its networks",
         "app: env_file: isn't read, because it may contain secrets",
-        "app: entrypoint: can't be set here",
         "app: volumes../src: folders of the host aren't mounted",
         "app: volumes./var/run/docker.sock: it makes the container root on the host",
         "app, other: volumes.shared: is shared by services; here each has its own",
@@ -211,6 +210,7 @@ def test_what_is_not_safe_or_not_sayable_is_listed(tmp_path: Path) -> None:
         assert text in told
     for text in ("privileged", "docker.sock", "host"):
         assert text not in system.code
+    assert 'entry_point=("/start",)' in system.code
 
 
 def test_what_is_missing_is_reported_by_the_stack_too(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ from strata.model import (
     LogRotation,
     Resources,
     Secret,
+    StackName,
     Tmpfs,
     Ulimit,
     Zone,
 )
 from tests.parity import finds
 from tests.parity.finds import container, in_pod, pod
-from tests.parity.row import Change, Check, Made, Refused, Row, Seen, dig, fields
+from tests.parity.row import Change, Check, Find, Made, Refused, Row, Seen, dig, fields
 
 BOTH = ("app", "task")
 SCRATCH = (Tmpfs(path="/scratch"),)
@@ -25,8 +26,8 @@ ON_EVERY_NODE = fields(on_every_node=True)
 NOTE = (File(path="/etc/app/note", content="a note"),)
 
 
-def _label_of_pod(key: str) -> Seen:
-    return Seen(finds.template("metadata", "labels", key), "data")
+def _label_of_pod(key: str) -> Find:
+    return finds.template("metadata", "labels", key)
 
 
 def _is_there(made: Made, name: str) -> bool:
@@ -87,7 +88,7 @@ ROWS = (
             Check(
                 change=fields(zone=Zone.DATA),
                 docker=Seen(finds.label("strata.zone"), "data"),
-                kubernetes=_label_of_pod("strata.zone"),
+                kubernetes=Seen(_label_of_pod("strata.zone"), "data"),
             ),
         ),
     ),
@@ -159,6 +160,73 @@ ROWS = (
                 change=fields(command=("login", Secret("app"))),
                 docker=Refused("{noun} {name}: command[1]"),
                 kubernetes=Refused("{noun} {name}: command[1]"),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.entry_point",
+        docker="`entrypoint`; the image's command is left out. Rejected if it contains a secret",
+        kubernetes="`command`; the image's command is left out. Rejected if it contains a secret",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(entry_point=("/bin/tool", ("--stack=", StackName()))),
+                docker=Seen(container("entrypoints"), ["/bin/tool", "--stack=test"]),
+                kubernetes=Seen(in_pod("command"), ["/bin/tool", "--stack=test"]),
+            ),
+            Check(
+                change=fields(entry_point=("login", Secret("app"))),
+                docker=Refused("{noun} {name}: entry_point[1]"),
+                kubernetes=Refused("{noun} {name}: entry_point[1]"),
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.labels",
+        docker="labels of the container, and of no volume. Keys of Strata, Docker and Kubernetes are"
+        " rejected, and what isn't a valid label of Kubernetes",
+        kubernetes="labels of the pod and of what is created for it, except its claims. Rejected as on"
+        " Docker",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(labels={"example.com/team": "search"}),
+                docker=Seen(finds.label("example.com/team"), "search"),
+                kubernetes=Seen(_label_of_pod("example.com/team"), "search"),
+            ),
+            *(
+                Check(
+                    change=fields(labels={key: value}),
+                    docker=Refused(f"{{noun}} {{name}}: labels.{key}"),
+                    kubernetes=Refused(f"{{noun}} {{name}}: labels.{key}"),
+                )
+                for key, value in (
+                    ("strata.service", "other"),
+                    ("app.kubernetes.io/name", "other"),
+                    ("-team", "search"),
+                    ("team", "search and more"),
+                )
+            ),
+        ),
+    ),
+    Row(
+        field="Workload.annotations",
+        docker="further labels of the container. Keys of Strata and Docker are rejected",
+        kubernetes="annotations of the pod. Rejected as on Docker",
+        on=BOTH,
+        checks=(
+            Check(
+                change=fields(annotations={"example.com/page": "https://example.com/a page"}),
+                docker=Seen(finds.label("example.com/page"), "https://example.com/a page"),
+                kubernetes=Seen(
+                    finds.template("metadata", "annotations", "example.com/page"),
+                    "https://example.com/a page",
+                ),
+            ),
+            Check(
+                change=fields(annotations={"strata.root": "no"}),
+                docker=Refused("{noun} {name}: annotations.strata.root"),
+                kubernetes=Refused("{noun} {name}: annotations.strata.root"),
             ),
         ),
     ),

@@ -98,7 +98,7 @@ class Deployer:
                     host_name=host_name,
                     image=digests[workload.name],
                     restarts_unhealthy=not (developed and developed.debugger),
-                    entry_point=developed.program if developed else (),
+                    entry_point=developed.program if developed else workload.entry_point,
                     # It's part of the program.
                     command=() if developed else workload.command,
                     context=self._context(workload, replica, placement.slot),
@@ -115,6 +115,9 @@ class Deployer:
                         *(developed.mounts if developed else ()),
                     ],
                     labels={
+                        # Not of volumes: another label would replace them.
+                        **workload.labels,
+                        **workload.annotations,
                         **self.names.container_labels(workload),
                         **(developed.labels if developed else {}),
                         **self._in_memory(workload),
@@ -319,7 +322,10 @@ class Deployer:
         described = (
             # Unknown in a preview before the first build.
             image if isinstance(image, str) else None,
-            [render(text, context) for text in workload.command],
+            [
+                [render(text, context) for text in texts]
+                for texts in (workload.entry_point, workload.command)
+            ],
             containers.environment(rendered, workload, has_gpu),
             [render(text, context) for text in workload.prepare],
             files,

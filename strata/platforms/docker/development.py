@@ -110,7 +110,11 @@ def plan(
         except ImageError:  # Reported as the image of the workload.
             continue
         folders = {str(target): folder for target, folder in contents.folders if mounts}
-        program = (*contents.entry_point, *(workload.command or contents.command))
+        program = (
+            (*workload.entry_point, *workload.command)
+            if workload.entry_point
+            else (*contents.entry_point, *(workload.command or contents.command))
+        )
         if mounts:
             problems += _source_problems(workload, image, folders, program)
         if debugger:

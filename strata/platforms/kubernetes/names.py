@@ -57,7 +57,11 @@ class StackNames:
 
     def workload_labels(self, workload: Workload) -> Mapping[str, str]:
         """The labels of everything that is created for a service or a job."""
-        return {**self.labels(workload.name, str(workload.kind)), ZONE: str(workload.zone)}
+        return {
+            **workload.labels,
+            **self.labels(workload.name, str(workload.kind)),
+            ZONE: str(workload.zone),
+        }
 
 
 def domain(namespace: str) -> str:

@@ -73,7 +73,8 @@ def describe(placed: Placed) -> Pod:
         component=str(workload.kind),
         containers=(_container(placed),),
         init_containers=_prepare(placed),
-        labels={ZONE: str(workload.zone)},
+        labels={ZONE: str(workload.zone), **workload.labels},
+        annotations=workload.annotations,
         user=int(user),
         group=int(group or user),
         owns_volumes=True,
@@ -104,7 +105,10 @@ def describe(placed: Placed) -> Pod:
 
 def _container(placed: Placed) -> Container:
     workload = placed.workload
-    container = _base(placed, workload.name, workload.command, placed.context)
+    container = replace(
+        _base(placed, workload.name, workload.command, placed.context),
+        command=tuple(render(text, placed.context) for text in workload.entry_point),
+    )
     if placed.groups:
         gpus = {placed.groups[0].gpu_resource: workload.gpu.count}
         container = replace(container, resources=replace(container.resources, gpus=gpus))
