@@ -57,6 +57,7 @@ from strata.model.text import render_input as render_input
 from strata.model.workload import MIN_READY_SECONDS as MIN_READY_SECONDS
 from strata.model.workload import TMP as TMP
 from strata.model.workload import ApiAccess as ApiAccess
+from strata.model.workload import AwsPermission as AwsPermission
 from strata.model.workload import Capability as Capability
 from strata.model.workload import ExecProbe as ExecProbe
 from strata.model.workload import File as File

@@ -38,6 +38,10 @@ LABEL_PREFIX_LENGTH = 253
 RESERVED_KEYS = ("strata.", "com.docker.", "io.docker.", "org.dockerproject.")
 RESERVED_PREFIX = re.compile(r"(.*\.)?(kubernetes|k8s)\.io")
 
+# IAM user guide, "IAM JSON policy elements: Action" and "Amazon Resource Names".
+AWS_ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9*?]+")
+AWS_RESOURCE = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[^:\s]*:[^:\s]*:\S+")
+
 
 def workload_problems(workload: Workload) -> Iterator[Problem]:
     """The errors of a service or a job, independent of other workloads."""
@@ -50,6 +54,7 @@ def workload_problems(workload: Workload) -> Iterator[Problem]:
             "set the user's number, optionally with the group's: 10001:10001",
         )
     yield from _label_problems(workload)
+    yield from _aws_permission_problems(workload)
     yield from _resource_problems(workload)
     yield from _text_problems(workload)
     yield from _mount_problems(workload)
@@ -97,6 +102,28 @@ def _label_problems(workload: Workload) -> Iterator[Problem]:
         # On Docker, annotations are labels.
         message = "is a label and an annotation"
         yield Problem(f"{workload.path}: annotations.{key}", message, "remove one of them")
+
+
+def _aws_permission_problems(workload: Workload) -> Iterator[Problem]:
+    for index, permission in enumerate(workload.aws_permissions):
+        path = f"{workload.path}: aws_permissions[{index}]"
+        if not permission.actions or not permission.resources:
+            yield Problem(path, "allows nothing", "list actions and resources, or remove it")
+        for action in permission.actions:
+            if AWS_ACTION.fullmatch(action) is None:
+                fix = "name the service: sqs:SendMessage"
+                yield Problem(f"{path}.actions", f"{action!r} is not an action of AWS", fix)
+            elif action.endswith(":*") and "*" in permission.resources:
+                service = action.partition(":")[0]
+                yield Problem(
+                    f"{path}.actions",
+                    f"{action} on * allows everything of {service}",
+                    "list the actions that the program needs, or the resources",
+                )
+        for resource in permission.resources:
+            if resource != "*" and AWS_RESOURCE.fullmatch(resource) is None:
+                fix = "use an ARN, or * for actions that have no resource"
+                yield Problem(f"{path}.resources", f"{resource!r} is not an ARN", fix)
 
 
 def _text_problems(workload: Workload) -> Iterator[Problem]:

@@ -158,6 +158,16 @@ class ApiAccess:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AwsPermission:
+    """What a workload may do in AWS: `actions` (`sqs:SendMessage`) on `resources` (ARNs), under
+    `conditions`: by operator, such as `StringEquals`, the values of condition keys."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class File:
     """A read-only file, secret if its content is.
 
@@ -264,9 +274,10 @@ class WorkloadFields:
     or a folder with a Dockerfile, relative to the program (`./model`). `command` replaces
     what the image runs; its entry point stays, as with Kubernetes' `args`. `entry_point` replaces that, and
     leaves out the image's command. `user` is `UID:GID`.
-    `egress` allows connections to the internet. A workload with `profiles` is part of a stack only
-    if `strata:profiles` names one of them. `labels` and `annotations` are for other tools that read them
-    from the container or pod; the keys of Strata and of the platforms are reserved.
+    `egress` allows connections to the internet. `aws_permissions` are those of its role in AWS, on EKS. A
+    workload with `profiles` is part of a stack only if `strata:profiles` names one of them. `labels` and
+    `annotations` are for other tools that read them from the container or pod; the keys of Strata and of
+    the platforms are reserved.
 
     Hardened by default: the root file system is read-only except for `tmpfs` and volumes, and all
     capabilities are dropped except `capabilities`.
@@ -280,6 +291,7 @@ class WorkloadFields:
     command: tuple[Text, ...] = ()
     environment: Mapping[str, Text] = field(default_factory=dict)
     egress: bool = False
+    aws_permissions: tuple[AwsPermission, ...] = ()
     files: tuple[File, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
     host_mounts: tuple[HostMount, ...] = ()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from strata.model import AwsPermission
 from tests.aws.account import Account
 from tests.aws.carry_out import CarryOut
 from tests.aws.conftest import Told
@@ -152,8 +153,14 @@ def test_a_bucket_of_a_service_is_made_and_taken_away(aws: Account, carry_out: C
     chosen = aws_settings(aws, {})
     before = carry_out.inventory(frozenset({chosen["region"]}))
     changes = {"aws": chosen, "services": {}, "gpu": {"mode": "off"}}
-    store = service("store", image="redis", bucket=True)
-    program = plan(changes, describe=describe(store), make=carry_out.make)
+    permission = AwsPermission(
+        actions=("sqs:SendMessage", "sqs:GetQueueUrl"),
+        resources=(f"arn:aws:sqs:{chosen['region']}:{aws.number}:orders",),
+        conditions={"Bool": {"aws:SecureTransport": "true"}},
+    )
+    store = service("store", image="redis", bucket=True, aws_permissions=(permission,))
+    shop = service("shop", image="redis", aws_permissions=(permission,))
+    program = plan(changes, describe=describe(store, shop), make=carry_out.make)
     bucket = (chosen["region"], f"strata-prod-store-{aws.number}")
     assert bucket in carry_out.inventory()["aws:s3/bucket:Bucket"]
     assert unsaid(program.resources, aws.references.uses) == []

@@ -170,3 +170,4 @@ class _AnyCluster(on_kubernetes.FakeCluster):
         processes: list[Workload] = [*services, *jobs]
         yield from super().check(services, jobs)
         yield from checks.check_log_rotation(processes)
+        yield from checks.check_aws_permissions(processes)

@@ -1,6 +1,10 @@
 """What services and jobs have in common."""
 
+from dataclasses import replace
+from typing import Any
+
 from strata.model import (
+    AwsPermission,
     Capability,
     Endpoint,
     File,
@@ -23,11 +27,19 @@ from tests.parity.row import Change, Check, Find, Made, Refused, Row, Seen, dig,
 BOTH = ("app", "task")
 SCRATCH = (Tmpfs(path="/scratch"),)
 ON_EVERY_NODE = fields(on_every_node=True)
+PERMISSION = "{noun} {name}: aws_permissions[0]"
 NOTE = (File(path="/etc/app/note", content="a note"),)
 
 
 def _label_of_pod(key: str) -> Find:
     return finds.template("metadata", "labels", key)
+
+
+def _permitted(**changed: Any) -> Change:
+    permission = AwsPermission(
+        actions=("sqs:SendMessage",), resources=("arn:aws:sqs:eu-west-1:111122223333:orders",)
+    )
+    return fields(aws_permissions=(replace(permission, **changed),))
 
 
 def _is_there(made: Made, name: str) -> bool:
@@ -297,6 +309,40 @@ ROWS = (
                 kubernetes=Seen(finds.may_leave, True),
             ),
         ),
+    ),
+    Row(
+        field="Workload.aws_permissions",
+        docker="rejected: Docker has no roles of AWS",
+        kubernetes="on EKS a role of its account (Pod Identity), and egress to where its pods get"
+        " credentials; rejected on any other cluster",
+        on=BOTH,
+        checks=(
+            Check(
+                change=_permitted(),
+                docker=Refused("{noun} {name}: aws_permissions"),
+                kubernetes=Refused("{noun} {name}: aws_permissions"),
+            ),
+        ),
+    ),
+    *(
+        Row(
+            field=f"AwsPermission.{field}",
+            docker="rejected, see `Workload.aws_permissions`",
+            kubernetes=f"`{key}` of a statement of the role's policy",
+            on=BOTH,
+            checks=(
+                Check(
+                    change=_permitted(**{field: value}),
+                    docker=Refused(path),
+                    kubernetes=Refused(path),
+                ),
+            ),
+        )
+        for field, key, value, path in (
+            ("actions", "Action", ("everything",), f"{PERMISSION}.actions"),
+            ("resources", "Resource", ("orders",), f"{PERMISSION}.resources"),
+            ("conditions", "Condition", {"Bool": {}}, "{noun} {name}: aws_permissions"),
+        )
     ),
     Row(
         field="Workload.tmpfs",

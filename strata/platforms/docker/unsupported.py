@@ -97,6 +97,12 @@ def _of_a_cluster(workload: Workload) -> Iterator[Problem]:
             "Docker has no managed services",
             "remove the key: the datastore runs in a container",
         )
+    if workload.aws_permissions:
+        yield Problem(
+            f"{workload.path}: aws_permissions",
+            "Docker has no roles of AWS",
+            "set them only for stacks on EKS, and pass credentials as a secret file here",
+        )
     if workload.bucket:
         yield Problem(
             f"{workload.path}: bucket",

@@ -20,7 +20,7 @@ from strata.platforms.eks.aws.destinations import (
     kubelets,
 )
 from strata.platforms.eks.aws.domain import Domain, DomainArgs
-from strata.platforms.eks.aws.identity import node_role
+from strata.platforms.eks.aws.identity import PodRole, PodRoleArgs, granted, node_role
 from strata.platforms.eks.aws.keys import Keys
 from strata.platforms.eks.aws.load_balancer import exposure
 from strata.platforms.eks.aws.location import AwsLocation
@@ -121,6 +121,7 @@ class EksInfrastructure(pulumi.ComponentResource):
                     service=one.name,
                     namespace=args.names.namespace_of(one),
                     key_arn=keys.data.arn,
+                    granted=granted(one),
                 ),
                 self._child,
             )
@@ -140,6 +141,22 @@ class EksInfrastructure(pulumi.ComponentResource):
             ),
             self._child,
         )
+        # The pods of an account have one role, and those with a bucket have theirs.
+        roles = {
+            one.name: PodRole(
+                f"eks-role-{one.name}",
+                PodRoleArgs(
+                    location=location,
+                    cluster_name=self._cluster.name,
+                    namespace=args.names.namespace_of(one),
+                    service_account=one.name,
+                    statements=granted(one),
+                ),
+                self._child,
+            )
+            for one in (*args.workloads.services, *args.workloads.jobs)
+            if one.aws_permissions and not one.bucket
+        }
         domain = Domain(
             "eks-domain",
             DomainArgs(location=location, domain=host, hosted_zone_id=aws.hosted_zone_id),
@@ -163,9 +180,13 @@ class EksInfrastructure(pulumi.ComponentResource):
             api_server=(api_server(aws),),
             kubelets=(kubelets(aws),),
             metrics=tuple(add_ons.metrics),
-            buckets={name: one.ready for name, one in buckets.items()},
-            object_store=(POD_IDENTITY_AGENT, S3),
             managed=managed.servers if managed else {},
+            roles={
+                **{name: one.ready for name, one in buckets.items()},
+                **{name: one.ready for name, one in roles.items()},
+            },
+            credentials=(POD_IDENTITY_AGENT,),
+            object_store=(S3,),
             outputs=self._outputs(backups, domain, managed.servers if managed else {}),
         )
         self.register_outputs({})

@@ -154,6 +154,17 @@ def check_development(changes: Mapping[str, Changes]) -> Iterator[Problem]:
                 yield Problem(path, message, "remove it")
 
 
+def check_aws_permissions(workloads: Iterable[Workload]) -> Iterator[Problem]:
+    """On a cluster that isn't the stack's own on EKS."""
+    for workload in workloads:
+        if workload.aws_permissions:
+            yield Problem(
+                f"{workload.path}: aws_permissions",
+                "only pods of a stack on EKS have roles of AWS",
+                "set them only there, and pass credentials as a secret file here",
+            )
+
+
 def check_log_rotation(workloads: Iterable[Workload]) -> Iterator[Problem]:
     """On nodes of somebody else: the kubelet rotates logs, for all pods of a node alike."""
     for workload in workloads:

@@ -154,8 +154,9 @@ class Connection:
 
     `agents`: the privileged namespace, if the target has pods in it, and what pods in it wait for
     besides. `api_server` and `kubelets` are where those serve, `metrics` the cluster's own pods that
-    are scraped. `buckets`: by service with a bucket, what exists before its pods; `object_store` is
-    where buckets and their credentials are. `managed`: the managed services, by name.
+    are scraped. `roles`: by service or job with rights in the cloud, what exists before its pods;
+    `credentials` is where these get theirs, and `object_store` where buckets are. `managed`: the
+    managed services, by name.
     """
 
     provider: pulumi_kubernetes.Provider
@@ -170,7 +171,8 @@ class Connection:
     api_server: tuple[Destination, ...] = ()
     kubelets: tuple[Destination, ...] = ()
     metrics: tuple[MetricsPort, ...] = ()
-    buckets: Mapping[str, tuple[pulumi.Resource, ...]] = field(default_factory=dict)
+    roles: Mapping[str, tuple[pulumi.Resource, ...]] = field(default_factory=dict)
+    credentials: tuple[Destination, ...] = ()
     object_store: tuple[Destination, ...] = ()
     managed: Mapping[str, ManagedServer] = field(default_factory=dict)
     outputs: Mapping[str, pulumi.Input[Any]] = field(default_factory=dict)

@@ -69,7 +69,7 @@ def deploy(
         before = [
             *connection.ready,
             *place.before_pods,
-            *connection.buckets.get(name, ()),
+            *connection.roles.get(name, ()),
             *([policy] if policy else []),
             account,
             *access.make(own, account, [(one.objects, one.namespace) for one in places.values()]),

@@ -83,6 +83,7 @@ class KubeconfigTarget:
         services, jobs = tuple(services), tuple(jobs)
         yield from self.images.check([*services, *jobs])
         yield from checks.check_log_rotation([*services, *jobs])
+        yield from checks.check_aws_permissions([*services, *jobs])
         if self.is_public and not self.source_ranges:
             yield Problem(
                 "strata:loadBalancer.ranges",

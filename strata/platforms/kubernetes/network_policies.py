@@ -179,6 +179,8 @@ def _beyond_the_stack(
         for metrics in connection.metrics:
             peer = pods_in(metrics.namespace, objects.selector(metrics.pod))
             yield networking.NetworkPolicyEgressRuleArgs(to=[peer], ports=[_port(metrics.port)])
+    if workload.bucket or workload.aws_permissions:
+        yield from map(to, connection.credentials)
     if workload.bucket:
         yield from map(to, connection.object_store)
 

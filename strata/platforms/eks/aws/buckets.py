@@ -1,7 +1,7 @@
 """Buckets: hardened alike, and those in which services keep data."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_aws import s3
@@ -186,13 +186,15 @@ def statements(location: AwsLocation, name: str) -> tuple[Statement, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceBucketArgs:
-    """`namespace`: that of the service. `cluster_name`: see `PodRoleArgs`."""
+    """`namespace`: that of the service. `cluster_name`: see `PodRoleArgs`. `granted`: further statements
+    of the role of its pods."""
 
     location: AwsLocation
     cluster_name: pulumi.Input[str]
     service: str
     namespace: str
     key_arn: pulumi.Input[str]
+    granted: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)
 
 
 class ServiceBucket(pulumi.ComponentResource):
@@ -221,7 +223,7 @@ class ServiceBucket(pulumi.ComponentResource):
                 cluster_name=args.cluster_name,
                 namespace=args.namespace,
                 service_account=args.service,
-                statements={"bucket": statements(location, physical_name)},
+                statements={"bucket": statements(location, physical_name), **args.granted},
             ),
             pulumi.ResourceOptions(parent=self),
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pulumi
 from pulumi_aws import eks, iam
 
+from strata.model import AwsPermission, Workload
 from strata.platforms.eks.aws.documents import Conditions, Statement, policy_document
 from strata.platforms.eks.aws.location import AwsLocation, managed_policy
 
@@ -42,6 +43,24 @@ class Permissions:
 
     managed: tuple[str, ...] = ()
     statements: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)
+
+
+def granted(workload: Workload) -> Mapping[str, tuple[Statement, ...]]:
+    """The statements of a service's or a job's own permissions, if it has any."""
+    if not workload.aws_permissions:
+        return {}
+    return {"permissions": tuple(map(_statement, workload.aws_permissions))}
+
+
+def _statement(permission: AwsPermission) -> Statement:
+    statement: Statement = {
+        "Effect": "Allow",
+        "Action": permission.actions,
+        "Resource": permission.resources,
+    }
+    if permission.conditions:
+        statement["Condition"] = permission.conditions
+    return statement
 
 
 @dataclass(frozen=True, kw_only=True)
