@@ -395,6 +395,7 @@ IDENTITY = [
     unknown("key:policy", "kms-policy@key"),
     bad("iam/star@allowed")({"allowed:policy": document(Action="*", Resource="*")}),
     bad("iam/star@allowed")({"allowed:policy": document(Action=["a:B", "*:*"], Resource=["*"])}),
+    bad("iam/service@allowed")({"allowed:policy": document(Action="iam:*", Resource="*")}),
     bad("iam/not-action@allowed")({"allowed:policy": document(NotAction="iam:*", Resource="*")}),
     good({"allowed:policy": document(Effect="Deny", NotAction="iam:*", Resource="*")}),
     good({"allowed:policy": document(Action="*", Resource="arn:aws:s3:::kept")}),

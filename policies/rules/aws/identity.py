@@ -40,7 +40,8 @@ def kms_policy(key: Resource, judge: Judge) -> None:
 
 @Rule(
     title="A policy lists what it allows.",
-    risk="`*` on `*`, NotAction and AdministratorAccess allow more than anybody has checked.",
+    risk="`*` or all actions of a service on `*`, NotAction and AdministratorAccess allow more than"
+    " anybody has checked.",
     fix="List the actions and resources that are used.",
     references=("CKV_AWS_62", "CKV_AWS_63", "CKV_AWS_274", "AWS-0057"),
     severity="critical",
@@ -63,8 +64,13 @@ def iam(resource: Resource, judge: Judge) -> None:
                     judge.violation("not-action", f"Statement[{index}] has a NotAction")
                 actions = {text(action) for action in items(statement.get("Action"))}
                 targets = {text(target) for target in items(statement.get("Resource"))}
-                if actions & {"*", "*:*"} and "*" in targets:
+                if "*" not in targets:
+                    continue
+                if actions & {"*", "*:*"}:
                     judge.violation("star", f"Statement[{index}] allows everything")
+                elif whole := sorted(action for action in actions if action.endswith(":*")):
+                    where = f"Statement[{index}] allows {', '.join(whole)} on everything"
+                    judge.violation("service", where)
 
 
 @Rule(
