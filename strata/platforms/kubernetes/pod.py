@@ -104,7 +104,7 @@ class Container:
     name: str
     image: str
     resources: ContainerResources
-    command: tuple[str, ...] = ()
+    command: tuple[pulumi.Input[str], ...] = ()
     args: tuple[pulumi.Input[str], ...] = ()
     environment: Mapping[str, pulumi.Input[str] | PodField] = field(default_factory=dict)
     ports: tuple[ContainerPort, ...] = ()

@@ -96,7 +96,7 @@ def _container(container: Container) -> core.ContainerArgs:
         name=container.name,
         image=container.image,
         image_pull_policy="IfNotPresent",
-        command=[escape(one) for one in container.command] or None,
+        command=[_escaped(one) for one in container.command] or None,
         args=[_escaped(one) for one in container.args] or None,
         env=[_variable(name, value) for name, value in container.environment.items()],
         ports=[

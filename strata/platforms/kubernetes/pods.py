@@ -107,7 +107,7 @@ def _container(placed: Placed) -> Container:
     workload = placed.workload
     container = replace(
         _base(placed, workload.name, workload.command, placed.context),
-        command=tuple(render(text, placed.context) for text in workload.entry_point),
+        command=tuple(render_input(text, placed.context) for text in workload.entry_point),
     )
     if placed.groups:
         gpus = {placed.groups[0].gpu_resource: workload.gpu.count}
