@@ -20,6 +20,7 @@ from strata.images.log import Tail
 from strata.images.source import (
     Source,
     builder_reference,
+    own_reference,
     parent_reference,
     resolve,
     root_reference,
@@ -84,9 +85,9 @@ def plan(names: Iterable[str], source: Source, have: Container[str]) -> Plan:
         return reference
 
     def want_own(name: str) -> str:
-        """Our build of an image that has no upstream, or of a parent: a parent never has one."""
+        """Our build of an image that has no upstream, or of a parent."""
         image = catalogue.get(name)
-        reference = resolve(name, source)
+        reference = own_reference(name, source)
         if reference in have:
             return reference
         if reference not in steps:

@@ -63,6 +63,13 @@ _IMAGES = (
     Image(name="python", purpose="base with Python 3.13"),
     Image(name="go", purpose="Go, which compiles other images", on_demand=True),
     Image(name="postgres", purpose="PostgreSQL 17 with pgvector", upstream=pins.POSTGRES),
+    Image(
+        name="postgres-backup",
+        purpose="PostgreSQL 17 with pgvector and pgBackRest",
+        parent="postgres",
+        # Only a stack with continuous backups uses it.
+        on_demand=True,
+    ),
     Image(name="redis", purpose="Redis 8", upstream=pins.REDIS),
     Image(name="rabbitmq", purpose="RabbitMQ 4", upstream=pins.RABBITMQ),
     Image(

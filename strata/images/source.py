@@ -26,7 +26,12 @@ def resolve(name: str, source: Source | str) -> str:
     image = catalogue.get(name)
     if image.upstream and (chosen is Source.UPSTREAM or not image.recipe):
         return image.upstream
-    return _own_reference(name, chosen)
+    return own_reference(name, chosen)
+
+
+def own_reference(name: str, source: Source) -> str:
+    """The reference of our own build of a logical image, even if it has an upstream."""
+    return f"strata/{catalogue.get(name).name}:{_tag(name, source)}"
 
 
 def root_reference(source: Source) -> str:
@@ -42,20 +47,13 @@ def parent_reference(name: str, source: Source) -> str:
     parent = image.parent
     if image.folder and not parent:
         return ""  # Its Dockerfile names what it starts from.
-    # The parent of an image that we build is one that we build, even if it has an upstream.
-    if not parent:
-        return root_reference(source)
-    return _own_reference(parent, source)
+    return own_reference(parent, source) if parent else root_reference(source)
 
 
 def builder_reference(name: str, source: Source) -> str:
     """The reference that the builder stage of an image's recipe starts from; "" if none is shared."""
     builder = catalogue.get(name).builder
-    return _own_reference(builder, source) if builder else ""
-
-
-def _own_reference(name: str, source: Source) -> str:
-    return f"strata/{catalogue.get(name).name}:{_tag(name, source)}"
+    return own_reference(builder, source) if builder else ""
 
 
 @lru_cache

@@ -51,13 +51,6 @@ def test_what_docker_builds_for_its_health_checks_pods_take_from_upstream() -> N
             assert resolver.reference(name) == image.kubernetes
 
 
-def test_a_parent_is_ours_alone() -> None:
-    """A recipe stands on our own build of its parent, so a parent may have no upstream."""
-    for image in catalogue.IMAGES.values():
-        if image.parent:
-            assert catalogue.get(image.parent).upstream is None
-
-
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("source", list(Source))
 def test_references(name: str, source: Source) -> None:
@@ -169,6 +162,19 @@ def test_upstream_pulls_engines_and_builds_our_own() -> None:
         ("probe-server", "build"),
     ]
     assert root_reference(Source.UPSTREAM) == catalogue.UPSTREAM_ROOT
+
+
+def test_an_own_image_stands_on_our_build_of_an_engine() -> None:
+    steps = plan(["postgres", "postgres-backup"], Source.UPSTREAM, set()).steps
+    assert [(step.name, step.kind) for step in steps] == [
+        ("postgres", "pull"),
+        ("root", "pull"),
+        ("base", "build"),
+        ("postgres", "build"),
+        ("postgres-backup", "build"),
+    ]
+    assert steps[-1].needs == (steps[-2].reference,)
+    assert steps[-2].reference == parent_reference("postgres-backup", Source.UPSTREAM)
 
 
 def test_an_image_without_a_recipe_is_pulled_whatever_the_source() -> None:
