@@ -22,7 +22,7 @@ class DatastoreArgs:
     `volume_size_gib` (each replica's) are by default those of the engine. `storage_class`: on
     Kubernetes, by default the platform's class for data. `mutual_tls`: it accepts only TLS, from clients
     with a certificate of the stack's authority, which those that use `connection` have. `profiles`: see
-    `strata.model.Workload`.
+    `strata.model.Workload`. The setting `strata:services.NAME.backup` backs it up continuously.
     """
 
     stack: Stack
@@ -45,6 +45,7 @@ class Datastore(WorkloadComponent):
         check_types(f"service {name}", args)
         engine = args.engine
         size = args.stack.composition.overrides.managed(name)
+        settings = args.stack.settings.services.get(name)
         options = EngineOptions(
             resources=args.resources or engine.resources,
             volume_size_gib=args.volume_size_gib or engine.volume_size_gib,
@@ -56,6 +57,7 @@ class Datastore(WorkloadComponent):
                 if size is not None and engine.managed is not None
                 else None
             ),
+            backup=settings.backup if settings else None,
         )
         workloads = engine.workloads(name, options)
         super().__init__("Datastore", workloads, args.stack, check(name, args), opts)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from strata.config.settings import BackupSettings
 from strata.model import (
     Kind,
     Managed,
@@ -25,7 +26,8 @@ class EngineOptions:
 
     `resources` are those of each replica. `volume_size_gib` and `storage_class` are those of each
     replica's data volume (see `strata.model.Volume`). `mutual_tls`: see `DatastoreArgs`. `managed`: what
-    a provider's service runs; its exporter runs in a container.
+    a provider's service runs; its exporter runs in a container. `backup`: how it is backed up
+    continuously, None if it isn't; an engine that can has a volume for the backups.
     """
 
     resources: Resources
@@ -34,6 +36,7 @@ class EngineOptions:
     mutual_tls: bool
     profiles: tuple[str, ...]
     managed: Managed | None = None
+    backup: BackupSettings | None = None
 
     def host(self, name: str) -> Part:
         """The host name by which clients reach the datastore."""

@@ -8,9 +8,10 @@ those of a managed PostgreSQL.
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from strata.components.engines import postgres_backup
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.exporter import exporter
 from strata.components.mutual_tls import (
@@ -69,6 +70,7 @@ EXPORTER_PASSWORD_FILE = f"{FOLDER}/password"
 ADMIN_PASSWORD_FILE = f"{FOLDER}/administrator"
 
 SOCKET_FOLDER = "/var/run/postgresql"
+DATA_FOLDER = "/var/lib/postgresql/data/cluster"
 DIGEST_FILE = "/var/lib/postgresql/data/set-up-digest"
 EARLIER_DIGEST_FILE = "/var/lib/postgresql/data/password-digest"
 
@@ -99,7 +101,7 @@ single() {{
         -c log_checkpoints=off "$1" > /dev/null
 }}
 
-if [ -e {EARLIER_DIGEST_FILE} ]; then
+@prepare@if [ -e {EARLIER_DIGEST_FILE} ]; then
     echo "migrating a cluster whose application was the superuser"
     single {DATABASE} < {MIGRATION_FILE}
     mv {EARLIER_DIGEST_FILE} {DIGEST_FILE}
@@ -125,7 +127,7 @@ if [ "$digest" != "$(cat {DIGEST_FILE} 2> /dev/null)" ]; then
 fi
 # PostgreSQL rejects a key that others can read.
 install -m 0600 {PRIVATE_KEY_FILE} {SOCKET_FOLDER}/private-key.pem
-exec postgres "$@"
+@begin@exec postgres "$@"
 """
 
 # libpq ignores a file of passwords that a group can read.
@@ -134,6 +136,13 @@ set -euo pipefail
 install -m 0600 {ADMIN_PASSWORD_FILE} "$PGPASSFILE"
 exec psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --single-transaction --file={SET_UP_FILE}
 """
+
+
+def _start(*, has_backups: bool) -> str:
+    def command(name: str) -> str:
+        return f"bash {postgres_backup.SCRIPT_FILE} {name}\n" if has_backups else ""
+
+    return START.replace("@prepare@", command("prepare")).replace("@begin@", command("begin"))
 
 
 def scram_verifier(password: str, salt: bytes) -> str:
@@ -261,10 +270,14 @@ MONITORING = Monitoring(
 
 def _service(name: str, options: EngineOptions) -> Service:
     port = Port(name="postgres", number=PORT, mutual_tls=options.mutual_tls)
+    backup = options.backup
+    shared = options.service_fields("/var/lib/postgresql/data")
+    if backup:
+        shared["volumes"] += (postgres_backup.volume(shared["volumes"][0]),)
     return Service(
         name=name,
-        image="postgres",
-        **options.service_fields("/var/lib/postgresql/data"),
+        image=postgres_backup.IMAGE if backup else "postgres",
+        **shared,
         memory_mib_minimum=128,
         command=(
             "bash",
@@ -285,11 +298,15 @@ def _service(name: str, options: EngineOptions) -> Service:
                     *((f"ssl_ca_file={CA_FILE}",) if options.mutual_tls else ()),
                     # For the exporter and the health check.
                     "reserved_connections=4",
+                    *(postgres_backup.arguments() if backup else ()),
                 )
                 for argument in ("-c", setting)
             ),
         ),
-        environment={"PGDATA": "/var/lib/postgresql/data/cluster"},
+        environment={
+            "PGDATA": DATA_FOLDER,
+            **(postgres_backup.environment(name, backup) if backup else {}),
+        },
         ports=(port,),
         # A query, because pg_isready asks the first process only, and needs no login.
         probe=Probe(
@@ -302,7 +319,7 @@ def _service(name: str, options: EngineOptions) -> Service:
         ),
         tmpfs=(TMP, Tmpfs(path=SOCKET_FOLDER, size_mib=1)),
         files=(
-            File(path=f"{FOLDER}/start", content=START),
+            File(path=f"{FOLDER}/start", content=_start(has_backups=backup is not None)),
             File(path=SET_UP_FILE, content=_with_verifiers(SET_UP, name)),
             File(path=MIGRATION_FILE, content=MIGRATION.read_text()),
             File(
@@ -311,10 +328,14 @@ def _service(name: str, options: EngineOptions) -> Service:
             ),
             File(path=NAMES_FILE, content=NAMES),
             *tls_files(name, server=True),
+            *(postgres_backup.files(name, DATA_FOLDER, backup) if backup else ()),
         ),
         stop_signal="SIGINT",  # "Fast shutdown": terminates sessions instead of waiting for them.
         stop_grace_seconds=60,
-        monitoring=MONITORING,
+        monitoring=replace(
+            MONITORING,
+            alerts=(*MONITORING.alerts, *(postgres_backup.alerts(backup) if backup else ())),
+        ),
         exporter=_exporter(name, options),
     )
 
@@ -338,11 +359,13 @@ def _exporter(name: str, options: EngineOptions) -> Service:
             ),
             "DATA_SOURCE_USER": EXPORTER,
             "DATA_SOURCE_PASS_FILE": EXPORTER_PASSWORD_FILE,
+            **(postgres_backup.EXPORTER_ENVIRONMENT if options.backup else {}),
         },
         (
             File(path=EXPORTER_PASSWORD_FILE, content=Secret(name, UserPassword(EXPORTER))),
             # With a certificate of its own it has this file, too.
             *(() if options.mutual_tls else (File(path=CA_FILE, content=options.authority(name)),)),
+            *(postgres_backup.EXPORTER_FILES if options.backup else ()),
         ),
     )
 

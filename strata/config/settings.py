@@ -183,6 +183,17 @@ class ManagedSettings(BaseSettings):
     replicas: Annotated[int, Field(ge=1, le=5)] | None = None
 
 
+class BackupSettings(BaseSettings):
+    """Continuous backups of a datastore: a full one every `full_days`, and one of the changes since every
+    `incremental_hours`. `fulls_kept` full ones are kept, with everything since the oldest of them. Every
+    `verification_days`, the newest one is restored beside the data and checked."""
+
+    full_days: Annotated[int, Field(ge=1)] = 7
+    incremental_hours: Annotated[int, Field(ge=1)] = 24
+    fulls_kept: Annotated[int, Field(ge=1)] = 2
+    verification_days: Annotated[int, Field(ge=1)] = 7
+
+
 class ServiceSettings(BaseSettings):
     """Overrides for one service or job. A missing key keeps the component's value.
 
@@ -190,9 +201,9 @@ class ServiceSettings(BaseSettings):
     neither a link nor variables nor files for it. `image` replaces its image, on GPUs too. `environment`
     is merged into the component's variables.
     `volumes` is keyed by the name of a volume. `managed` replaces a datastore by a managed service, on
-    EKS. For development on Docker: `develop` mounts its source, and a change restarts its program;
-    `debug_port` is where its debugger listens, on 127.0.0.1; `ports` publishes ports of the service
-    there, by their name.
+    EKS. `backup` backs a datastore up continuously, where its engine can. For development on Docker:
+    `develop` mounts its source, and a change restarts its program; `debug_port` is where its debugger
+    listens, on 127.0.0.1; `ports` publishes ports of the service there, by their name.
     """
 
     enabled: bool | None = None
@@ -203,6 +214,7 @@ class ServiceSettings(BaseSettings):
     environment: dict[str, str] | None = None
     volumes: dict[str, VolumeSettings] | None = None
     managed: ManagedSettings | None = None
+    backup: BackupSettings | None = None
     memory_mib: MemoryMib | None = None
     cpu: Cores | None = None
     cpu_reserved: Cores | None = None

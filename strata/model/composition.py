@@ -8,7 +8,7 @@ from strata.errors import Problem
 from strata.model.checks import name_problems, workload_problems
 from strata.model.external import ExternalServer
 from strata.model.network import Endpoint, Link
-from strata.model.overrides import Overrides
+from strata.model.overrides import BACKUPS, Overrides
 from strata.model.secrets import AUTHORITY, Secret
 from strata.model.text import ExternalSecret, parts, secrets_of
 from strata.model.workload import Job, Service, Workload
@@ -298,6 +298,12 @@ class Composition:
             for port in changes.get("ports", {}).keys() - ports:
                 yield Problem(f"{path}.ports.{port}", f"{name} has no such port", _choose(ports))
             volumes = self._volumes[name]
+            if "backup" in changes and BACKUPS not in volumes:
+                yield Problem(
+                    f"{path}.backup",
+                    f"{name} has no continuous backups",
+                    "remove the key, and use `strata backup` (on Docker)",
+                )
             for volume in changes.get("volumes", {}).keys() - volumes:
                 yield Problem(
                     f"{path}.volumes.{volume}", f"{name} has no such volume", _choose(volumes)

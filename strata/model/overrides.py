@@ -11,6 +11,8 @@ _Workload = TypeVar("_Workload", bound=Workload)
 _RESOURCES = frozenset(each.name for each in fields(Resources))
 _OF_SERVICES = frozenset({"replicas", "replicas_maximum"})
 TMPFS_MIB = "tmpfs_mib"
+BACKUPS = "backups"
+"""The volume of continuous backups."""
 DEBUGGER = Port(name="debugger", number=5678)
 """The default port of debugpy, here of any debugger."""
 
@@ -19,7 +21,8 @@ Changes = Mapping[str, Any]
 `volumes` maps the name of a volume to the values of its fields. `enabled` says whether the workload is
 part of the stack, whatever its profiles. `managed` is the size of a managed service that replaces a
 datastore. `develop` and `debug_port` are for development: see
-strata/platforms/docker/development.py. So is `ports`, which maps the name of a port to where it's published."""
+strata/platforms/docker/development.py. So is `ports`, which maps the name of a port to where it's published.
+`backup` is the datastore's own, which has a volume `BACKUPS` if its engine has continuous backups."""
 
 
 @dataclass(frozen=True, kw_only=True)

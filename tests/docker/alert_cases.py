@@ -521,6 +521,54 @@ CASES = (
         summary="postgres finds 80% of the pages in its memory",
     ),
     Case(
+        alert="PostgresArchiveFailing",
+        fires={'pg_stat_archiver_failed_count{service="postgres"}': "0x4 3+3x20"},
+        quiet={
+            "works": {'pg_stat_archiver_failed_count{service="postgres"}': "7x30"},
+            "failed once": {'pg_stat_archiver_failed_count{service="postgres"}': "0x4 3x30"},
+        },
+        at="12m",
+        interval="1m",
+        labels={"service": "postgres"},
+        summary="postgres can't archive its changes, and keeps them until its disk is full",
+    ),
+    Case(
+        alert="PostgresBackupMissing",
+        fires={
+            'postgres_backup_success_timestamp_seconds{service="postgres", kind="full"}': "0x2000"
+        },
+        quiet={
+            "a full one each week, and one each day": {
+                'postgres_backup_success_timestamp_seconds{service="postgres", kind="full"}': "0x2000",
+                'postgres_backup_success_timestamp_seconds{service="postgres", kind="incr"}': (
+                    "0x1439 86400x600"
+                ),
+            },
+            "its server is down": {'pg_up{service="postgres"}': "0x2000"},
+        },
+        at="28h",
+        interval="1m",
+        labels={"service": "postgres"},
+        summary="the last backup of postgres is too old, or there is none",
+    ),
+    Case(
+        alert="PostgresBackupUnverified",
+        fires={'pg_up{service="postgres"}': "1x100"},
+        quiet={
+            "verified": {
+                'pg_up{service="postgres"}': "1x100",
+                'postgres_backup_success_timestamp_seconds{service="postgres", kind="verify"}': (
+                    "0x100"
+                ),
+            },
+            "the first one runs": {'pg_up{service="postgres"}': "_x30 1x100"},
+        },
+        at="1h15m",
+        interval="1m",
+        labels={"service": "postgres"},
+        summary="no backup of postgres was restored and checked for too long",
+    ),
+    Case(
         alert="RedisDown",
         fires={'redis_up{service="redis", instance="redis-exporter-1"}': "1x3 0x20"},
         quiet={"up": {'redis_up{service="redis", instance="redis-exporter-1"}': "1x20"}},

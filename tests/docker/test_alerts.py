@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from strata.components import ray_cluster
-from strata.components.engines import kurrentdb, opensearch, questdb, redis_cluster
+from strata.components.engines import kurrentdb, opensearch, postgres_backup, questdb, redis_cluster
 from strata.components.gateways import traefik
 from strata.components.observability.configuration import rules
 from strata.components.observability.gpu import GPU
 from strata.config import Settings
+from strata.config.settings import BackupSettings
 from strata.images.build import build
 from strata.images.choose import choose
 from strata.images.source import resolve
@@ -83,6 +84,7 @@ def test_each_alert_fires_for_its_cause_and_not_otherwise(
                 *(("gpu-exporter", alert) for alert in GPU.alerts),
                 *(("redis-cluster", alert) for alert in redis_cluster.MONITORING.alerts),
                 *(("search", alert) for alert in opensearch.MONITORING.alerts),
+                *(("postgres", alert) for alert in postgres_backup.alerts(BackupSettings())),
                 *(("series", alert) for alert in questdb.MONITORING.alerts),
                 *(("ray-worker", alert) for alert in ray_cluster.MONITORING.alerts),
                 *(("eventstore", alert) for alert in kurrentdb.MONITORING.alerts),

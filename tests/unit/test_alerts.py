@@ -20,6 +20,7 @@ from strata.components.observability.alerts import (
 from strata.components.observability.gpu import GPU
 from strata.components.observability.parts import PASSWORD
 from strata.components.observability.tracing import trace_store
+from strata.config.settings import BackupSettings
 from strata.model import Alert, Service, Severity
 from systems import reference
 from tests.docker import cluster_cases
@@ -64,6 +65,7 @@ def _options(engine: Engine) -> EngineOptions:
         storage_class=None,
         mutual_tls=False,
         profiles=(),
+        backup=BackupSettings(),
     )
 
 
