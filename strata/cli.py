@@ -41,12 +41,15 @@ def _group(text: str, cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
 
 
 app = _group("GPU application stacks on Docker, Kubernetes and EKS.", _Commands)
+backups = _group("Create, list and check continuous backups of a datastore on Docker.")
 images = _group("Build, list, push and remove container images.")
 policy = _group("Check stacks with the policy packs.")
+app.add_typer(backups, name="backups")
 app.add_typer(images, name="images")
 app.add_typer(policy, name="policy")
 
 Folder = Annotated[Path, typer.Argument(help="The folder of the backup.")]
+ServiceOption = Annotated[str, typer.Option(help="The datastore.")]
 SourceOption = Annotated[
     str | None,
     typer.Option("--source", help="local, upstream or auto (default: STRATA_IMAGES, else auto)."),
@@ -214,7 +217,7 @@ def backup(folder: Folder, stack: StackOption = "dev") -> None:
     from strata import ops
     from strata.ops.backup import backup
 
-    done = ops.run(backup, stack, folder)
+    done = ops.run(lambda opened: backup(opened, folder.absolute()), stack)
     size_bytes = sum(archive.bytes for archive in done.archives)
     console.info(
         f"backup of {done.stack}: {len(done.archives)} volumes, {size_bytes / console.MB:.1f} MB,"
@@ -223,17 +226,78 @@ def backup(folder: Folder, stack: StackOption = "dev") -> None:
 
 
 @app.command()
-def restore(folder: Folder, stack: StackOption = "dev") -> None:
-    """Restore the volumes with data from a backup, and verify them."""
+def restore(
+    folder: Annotated[Path | None, typer.Argument(help="The folder of the backup.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="A time (UTC, or 90s, 10m, 2h, 1d ago), or a name by `backups mark`."),
+    ] = None,
+    service: ServiceOption = "postgres",
+    stack: StackOption = "dev",
+) -> None:
+    """Restore the volumes with data from a backup, and verify them. With --to instead of a folder:
+    restore one service from its continuous backups."""
     from strata import ops
+    from strata.errors import StrataError
+    from strata.ops.continuous import of_service
     from strata.ops.restore import restore
 
-    done = ops.run(restore, stack, folder)
-    created = done.created.strftime("%Y-%m-%d %H:%M:%S UTC")
-    console.info(
-        f"restored {len(done.archives)} volumes of {stack} from the backup of {done.stack} of"
-        f" {created}"
-    )
+    if folder is None and to is not None:
+        ops.run(lambda opened: of_service(opened, service).restore(to), stack)
+        console.info(f"restored {service} of {stack} to {to}")
+    elif folder is not None and to is None:
+        done = ops.run(lambda opened: restore(opened, folder.absolute()), stack)
+        created = done.created.strftime("%Y-%m-%d %H:%M:%S UTC")
+        console.info(
+            f"restored {len(done.archives)} volumes of {stack} from the backup of {done.stack} of"
+            f" {created}"
+        )
+    else:
+        raise StrataError("restore: needs a folder or --to", "name one of them")
+
+
+@backups.command("list")
+def list_backups(service: ServiceOption = "postgres", stack: StackOption = "dev") -> None:
+    """List the continuous backups of a service, and its named restore points."""
+    from strata import ops
+    from strata.ops.continuous import of_service
+
+    console.info(ops.run(lambda opened: of_service(opened, service).list(), stack))
+
+
+@backups.command("create")
+def create_backup(
+    full: Annotated[bool, typer.Option("--full", help="Everything, not only changes.")] = False,
+    service: ServiceOption = "postgres",
+    stack: StackOption = "dev",
+) -> None:
+    """Create a backup now, while the service runs."""
+    from strata import ops
+    from strata.ops.continuous import of_service
+
+    ops.run(lambda opened: of_service(opened, service).create(full=full), stack)
+
+
+@backups.command("mark")
+def mark_restore_point(
+    name: Annotated[str, typer.Argument(help="The name of the restore point.")],
+    service: ServiceOption = "postgres",
+    stack: StackOption = "dev",
+) -> None:
+    """Name the present state, for `strata restore --to NAME`."""
+    from strata import ops
+    from strata.ops.continuous import of_service
+
+    ops.run(lambda opened: of_service(opened, service).mark(name), stack)
+
+
+@backups.command("verify")
+def verify_backup(service: ServiceOption = "postgres", stack: StackOption = "dev") -> None:
+    """Restore the newest backup and all changes since beside the data, and check every page."""
+    from strata import ops
+    from strata.ops.continuous import of_service
+
+    console.info(ops.run(lambda opened: of_service(opened, service).verify(), stack))
 
 
 @app.command()

@@ -1,22 +1,23 @@
-"""Backup and restore of a stack on Docker: `strata backup` and `strata restore`."""
+"""Backup and restore of a stack on Docker: `strata backup`, `strata restore` and `strata backups`."""
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import TypeVar
 
 from strata import docker_engine
 from strata.errors import OpsInterruptedError
 from strata.ops.guard import alone, interrupt_on_signals
-from strata.ops.manifest import Manifest
 from strata.ops.running_stack import RunningStack, open_stack
 
+Done = TypeVar("Done")
 
-def run(command: Callable[[RunningStack, Path], Manifest], stack: str, folder: Path) -> Manifest:
-    """Runs `backup` or `restore` on a stack of the project in the current folder."""
+
+def run(command: Callable[[RunningStack], Done], stack: str) -> Done:
+    """Runs a command on a stack of the project in the current folder."""
     interrupt_on_signals()
     try:
         with docker_engine.errors(f"stack {stack}: Docker failed"):
             opened = open_stack(stack)
             with alone(opened.names):
-                return command(opened, folder.absolute())
+                return command(opened)
     except KeyboardInterrupt:
         raise OpsInterruptedError("interrupted; nothing was changed") from None
