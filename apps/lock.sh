@@ -17,5 +17,7 @@ lock inference/model/requirements --no-deps
 lock ../strata/images/recipes/debugger/requirements --no-deps
 lock ../strata/images/recipes/gpu-exporter/requirements --no-deps
 lock ../strata/images/recipes/ray/requirements
+# Two of its dependencies have no wheels.
+lock ../strata/images/recipes/pgadmin/requirements --no-binary jsonformatter --no-binary flask-principal
 # In the versions that Ray has too, whose image it starts from.
 lock jimbot/requirements --constraints ../strata/images/recipes/ray/requirements.lock

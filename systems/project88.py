@@ -20,6 +20,7 @@ from strata.components.engines.postgres import POSTGRES
 from strata.components.engines.redis import REDIS_EPHEMERAL
 from strata.model import (
     ExecProbe,
+    File,
     HttpProbe,
     ListenAddress,
     LogRotation,
@@ -27,6 +28,7 @@ from strata.model import (
     Port,
     Probe,
     Resources,
+    Secret,
 )
 from strata.stack import Stack
 
@@ -35,6 +37,8 @@ USER = "1000:1000"
 LOGS = LogRotation(size_mib=100, files=3)
 DEVELOPMENT = "development"
 """The profile of a stack for development: one replica, and mail that is caught."""
+PGADMIN = "pgadmin"
+"""The profile that adds pgAdmin. Its image, of 430 MB, is built only for that."""
 CELERY = ("python3", "-m", "celery", "--app=apps.project88.tasks")
 # Only the worker of this container, which Celery names by its host. Each check starts a Python process.
 PING = f"exec {' '.join(CELERY)} inspect ping --timeout=5 --destination=celery@$HOSTNAME"
@@ -68,6 +72,25 @@ def compose(stack: Stack) -> None:
             port=8025,
             ports=(Port(name="smtp", number=1025),),
             probe=Probe(check=HttpProbe(port=8025, path="/mail/readyz", address="$LISTEN_ADDRESS")),
+        ),
+    )
+    password = File(path="/run/secrets/pgadmin-password", content=Secret(PGADMIN))
+    pgadmin = AppService(
+        "pgadmin",
+        AppServiceArgs(
+            stack=stack,
+            image="pgadmin",
+            profiles=(PGADMIN,),
+            resources=Resources(memory_mib=384, cpu=1),
+            port=5050,
+            # Below this path of the gateway.
+            environment={"SCRIPT_NAME": "/pgadmin", "PGADMIN_PASSWORD_FILE": password.path},
+            files=(password,),
+            connections={"DATABASE": connections["DATABASE"]},
+            probe=Probe(
+                check=HttpProbe(port=5050, path="/pgadmin/misc/ping"),
+                start_period_seconds=60,
+            ),
         ),
     )
     smtp = Connection(endpoint=mail.endpoint("smtp"))
@@ -128,6 +151,13 @@ def compose(stack: Stack) -> None:
                 Route(path="/search", endpoint=web.endpoint()),
                 Route(path="/health", endpoint=web.endpoint(), open_reason="monitors have no key"),
                 Route(path="/mail/", endpoint=mail.endpoint(), websocket=True, timeout_seconds=600),
+                Route(
+                    path="/pgadmin/",
+                    # The gateway works without it, and it takes the longest to start.
+                    endpoint=pgadmin.endpoint().without_waiting(),
+                    websocket=True,
+                    timeout_seconds=600,
+                ),
                 *observability.dashboards,
             ),
         ),

@@ -196,6 +196,13 @@ _IMAGES = (
         on_demand=True,
     ),
     Image(
+        name="pgadmin",
+        purpose="pgAdmin 4: pages of a PostgreSQL",
+        parent="python",
+        # For development, with a profile of its own.
+        on_demand=True,
+    ),
+    Image(
         name="ray",
         purpose="Ray 2: a node of its cluster",
         parent="python",

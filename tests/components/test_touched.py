@@ -98,6 +98,7 @@ def test_another_secret_of_a_service(system: str, owner: str, replaced: set[str]
     [
         ("reference", "api", 2),
         ("node_intelligence", "api", 2),
+        ("project88", "web", 3),
         ("dredge", "worker", 3),
         ("datapunk", "nexus", 2),
         ("jimbot", "app", 3),
@@ -126,6 +127,22 @@ def test_one_replica_more(system: str, service: str, replicas: int) -> None:
             {"web-2"},
             {"gateway-1", "worker-1"},
         ),
+        ("project88", {"profiles": ["pgadmin"]}, {"pgadmin-1"}, set(), {"gateway-1"}),
+        (
+            "node_intelligence",
+            {"profiles": ["traces"]},
+            {"jaeger-1"},
+            set(),
+            {"api-1", "intelligence-1"},
+        ),
+        (
+            "datapunk",
+            {"profiles": ["traces"]},
+            {"jaeger-1"},
+            set(),
+            {"cortex-1", "nexus-1"},
+        ),
+        ("jimbot", {"profiles": ["development"]}, set(), {"app-2"}, {"app-1"}),
         (
             "datapunk",
             {"services": {"consul": {"enabled": False}}},
@@ -153,3 +170,23 @@ def test_a_service_more_or_less(
     assert (found_added, found_removed) == (added, removed)
     # What observes the stack learns what there is.
     assert found_replaced - SCRAPER - DASHBOARDS == replaced
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "added", "replaced"),
+    [
+        (["cpu", "proxy"], ["cpu", "proxy", "workers"], {"worker-1", "worker-2"}, set()),
+        (
+            ["cpu", "proxy", "workers"],
+            ["cpu", "gpu", "proxy", "workers"],
+            {"mcp-1"},
+            {"gateway-1", "server-1", "worker-1", "worker-2"},
+        ),
+    ],
+)
+def test_another_profile_of_dredge(
+    old: list[str], new: list[str], added: set[str], replaced: set[str]
+) -> None:
+    """What the new profile brings, and the clients of it."""
+    given = [containers("dredge", {"profiles": profiles}) for profiles in (old, new)]
+    assert touched(*given) == (added, set(), replaced)

@@ -39,12 +39,25 @@ At the gateway, `http://127.0.0.1:8080` and `https://127.0.0.1:8443` unless `str
 | GET /search?q=...&k=10 | `{"results": [{"id", "name", "score", "excerpt"}]}`, best first; k is 1 to 50 |
 | GET /health | 200 if PostgreSQL and Redis answer, otherwise 503; reports OpenSearch too |
 | GET /mail/ | with the profile `development`: the caught mail |
+| GET /pgadmin/ | with the profile `pgadmin`: pgAdmin, see below |
 
 A body has at most 10 MiB.
 
 ```bash
 curl --data-binary @report.pdf --header 'content-type: application/pdf' 'http://127.0.0.1:8080/documents?name=report'
 ```
+
+## pgAdmin
+
+With `development` and `pgadmin` in `strata:profiles`, pgAdmin shows the database at /pgadmin/. Log in as
+`strata@example.com` with the password that the stack derived for it:
+
+```bash
+docker exec strata-dev-pgadmin-1 cat /run/secrets/pgadmin-password
+```
+
+Its only server is `db`, as the user of the application, by a certificate of the stack. pgAdmin keeps nothing:
+each start creates its account again, and what you saved in it is lost.
 
 ## Durability
 
@@ -211,11 +224,16 @@ docker exec strata-dev-web-1 python3 -m apps.project88.reindex
                 Field(MAIL, "profiles", ("development",)),
                 Link(WORKER, MAIL, 1025),
                 Link("gateway", MAIL, 8025),
+                Source("systems/project88.py", "profiles=(PGADMIN,)"),
+                Source(
+                    "tests/components/test_project88.py",
+                    "def test_pgadmin_reaches_the_database_and_is_reached_by_the_gateway_alone",
+                ),
             ),
             "Mailpit, because MailHog isn't maintained any more. Its page is at /mail/ of the gateway, so"
-            " that no other port is published. pgAdmin isn't part of the system:"
-            " `strata:services.db.ports.postgres` publishes the database on 127.0.0.1 for any client, see"
-            " [development](../development.md#reach-a-port-from-this-machine).",
+            " that no other port is published. pgAdmin is at /pgadmin/, with the profile `pgadmin`: its"
+            " image of 430 MB is built only for that. CI tests its plan and doesn't build it; it was run"
+            " by hand.",
         ),
         Row(
             38,

@@ -222,7 +222,7 @@ def test_the_recipe_needs_no_buildkit_and_names_no_registry(name: str) -> None:
 def test_packages_are_installed_by_hash_and_locks_name_no_host() -> None:
     folders = (REPOSITORY / "apps", content.RECIPES)
     locks = [lock for folder in folders for lock in sorted(folder.rglob("requirements*.lock"))]
-    assert len(locks) == 11
+    assert len(locks) == 12
     for lock in locks:
         text = lock.read_text()
         assert "://" not in text
