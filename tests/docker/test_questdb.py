@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from strata.components.engines.questdb import MONITORING
 from tests.docker.conftest import health, running
 from tests.docker.faults import hanging
+from tests.docker.prometheus import prometheus
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
@@ -105,3 +107,25 @@ def test_it_is_unhealthy_while_it_hangs(store: Any, client: Any) -> None:
     metrics = send(client, "/metrics", port="9003").splitlines()
     values = dict(line.rsplit(" ", 1) for line in metrics if line and line[0] != "#")
     assert values["questdb_suspended_tables"] == values["questdb_unhandled_errors_total"] == "0"
+
+
+def test_a_table_that_cannot_be_written_is_reported(engine: Any, store: Any, client: Any) -> None:
+    def change(mode: str) -> None:
+        folder = "/var/lib/questdb/db/shipped~*/"
+        status, output = store.exec_run(["bash", "-c", f"chmod {mode} {folder}"])
+        assert status == 0, output.decode()
+
+    def rows(count: int) -> bool:
+        return f'"dataset":[[{count}]]' in send(client, "/exec", "select count() from shipped")
+
+    assert send(client, "/write", body="shipped,to=Oslo tons=1 1000000000000000000\n") == ""
+    until(lambda: rows(1), "the row is visible")
+    with prometheus(engine, client, "store", "store:9003", MONITORING) as observed:
+        # A row of another day needs a new folder.
+        change("u-w")
+        assert send(client, "/write", body="shipped,to=Oslo tons=2 1100000000000000000\n") == ""
+        until(lambda: observed.is_firing("QuestdbTableSuspended"), "the alert fires")
+        change("u+w")
+        assert send(client, "/exec", "alter table shipped resume wal")
+        until(lambda: rows(2), "both rows are visible")
+        until(lambda: not observed.is_firing("QuestdbTableSuspended"), "the alert is resolved")

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from strata.components.engines.redis import (
     EXPORTER,
     USER,
 )
-from strata.components.engines.redis_cluster import NODES
+from strata.components.engines.redis_cluster import MONITORING, NODES
 from strata.images.build import build
 from strata.images.choose import choose
 from strata.images.source import resolve
 from strata.model import Secret, UserPassword
 from strata.model.secrets import DerivedSecrets
 from tests.docker.conftest import remove
+from tests.docker.faults import hanging
+from tests.docker.prometheus import prometheus
 from tests.docker.test_backup import ops
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
@@ -90,9 +93,9 @@ def test_the_cluster_is_complete_when_the_update_ends(engine: Any, cluster: Proj
     assert (info["cluster_known_nodes"], info["cluster_size"]) == (str(NODES), "3")
 
 
-def test_the_exporter_reads_the_cluster(engine: Any, cluster: Project) -> None:
-    """The metrics that its alerts use. The system of this test isn't observed."""
-    assert cluster.stack == STACK
+@contextmanager
+def exporter(engine: Any, cluster: Project) -> Iterator[Any]:
+    """The exporter, in the network of the client. The system of this test isn't observed."""
     build(engine, ["redis-exporter"], choose()[0], lambda _name, _state: None)
     seed = Path(cluster.environment["STRATA_SEED_FILE"]).read_text().strip().encode()
     password = DerivedSecrets(seed, STACK, {}).encode(Secret("store", UserPassword(EXPORTER)))
@@ -104,6 +107,14 @@ def test_the_exporter_reads_the_cluster(engine: Any, cluster: Project) -> None:
         detach=True,
     )
     try:
+        yield running
+    finally:
+        running.remove(force=True)
+
+
+def test_the_exporter_reads_the_cluster(engine: Any, cluster: Project) -> None:
+    """The metrics that its alerts use."""
+    with exporter(engine, cluster) as running:
         read = "exec 3<>/dev/tcp/127.0.0.1/9121; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
 
         def found() -> dict[str, str]:
@@ -115,8 +126,47 @@ def test_the_exporter_reads_the_cluster(engine: Any, cluster: Project) -> None:
         assert metrics["redis_cluster_slots_ok"] == "16384"
         assert metrics["redis_cluster_slots_pfail"] == metrics["redis_cluster_slots_fail"] == "0"
         assert (metrics["redis_cluster_known_nodes"], metrics["redis_cluster_size"]) == ("6", "3")
-    finally:
-        running.remove(force=True)
+
+
+def is_healthy(container: Any) -> bool:
+    """By the container's own health check, now."""
+    probe = container.attrs["Config"]["Healthcheck"]["Test"][1:]
+    return bool(container.exec_run(probe).exit_code == 0)
+
+
+def test_a_node_that_hangs_fails_its_probe(engine: Any, cluster: Project) -> None:
+    assert cluster.stack == STACK
+    hung = node(engine, NODES - 1)
+    with hanging(hung):
+        assert not is_healthy(hung)
+    until(lambda: is_healthy(hung), "it has recovered")
+
+
+def test_keys_outlive_the_loss_of_a_primary_with_its_replica(engine: Any, cluster: Project) -> None:
+    """Meanwhile the cluster rejects commands, which is reported."""
+    assert from_client(engine, "<<<", "$'set key kept\\nwait 1 5000'").splitlines()[-1] == "1"
+    slot = from_client(engine, "cluster", "keyslot", "key")
+    owners = [
+        container
+        for container in (node(engine, ordinal) for ordinal in range(NODES))
+        if redis(container, "cluster", "countkeysinslot", slot) == "1"
+    ]
+    assert len(owners) == 2
+    client = engine.containers.get(f"strata-{STACK}-client-1")
+    with (
+        exporter(engine, cluster),
+        prometheus(engine, client, "store", "127.0.0.1:9121", MONITORING) as observed,
+    ):
+        for container in owners:
+            # Docker would start it again at once.
+            container.update(restart_policy={"Name": "no"})
+            os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
+        until(lambda: observed.is_firing("RedisClusterDown"), "the alert fires")
+        for container in owners:
+            container.update(restart_policy={"Name": "unless-stopped"})
+            container.start()
+        until(lambda: run_client(engine, "get", "key") == (0, "kept"), "the key is there")
+        until(lambda: not observed.is_firing("RedisClusterDown"), "the alert is resolved")
 
 
 def test_each_node_has_a_volume_and_a_stable_host_name(engine: Any, cluster: Project) -> None:
