@@ -288,7 +288,7 @@ config:
                 ),
             ),
             "Without a GPU, `cortex` runs on the CPU and `up` says so; `strata:gpu.mode: require` rejects"
-            " that. The image for GPUs wasn't run on one.",
+            " that. The tests build only the CPU image. The GPU image wasn't run: we had no GPU.",
         ),
         Row(
             124,

@@ -96,7 +96,8 @@ ROWS = (
         53,
         (Source(IMAGES, '"dredge-cuda", "inference-cuda"'),),
         "`dredge` is the CPU build, `dredge-cuda` the GPU build. They are built on this machine for Docker, and"
-        " pushed to ECR by `make push` for EKS; nothing is published on ghcr.io.",
+        " pushed to ECR by `make push` for EKS; nothing is published on ghcr.io. The tests build only the CPU"
+        " image. The GPU image wasn't run: we had no GPU.",
     ),
     Row(54, 54, note="Tests run outside of images: `make test`."),
     Row(
