@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from strata.components.engines.opensearch import MONITORING
 from strata.images.build import build
 from strata.images.choose import choose
 from strata.images.source import resolve
 from tests.docker.conftest import health, running
 from tests.docker.faults import hanging
+from tests.docker.prometheus import prometheus
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
@@ -96,42 +98,56 @@ def test_it_is_unhealthy_while_it_hangs(store: Any, client: Any) -> None:
     assert answer(client, "GET", "/_cluster/health")["timed_out"] is False
 
 
-def test_the_exporter_reads_what_the_alerts_use(engine: Any, client: Any) -> None:
-    """The system of this test isn't observed."""
+@pytest.fixture
+def exporter(engine: Any, client: Any) -> Iterator[None]:
+    """The exporter, in the network of the client. The system of this test isn't observed."""
     build(engine, ["elasticsearch-exporter"], choose()[0], lambda _name, _state: None)
-    exporter = engine.containers.run(
+    running = engine.containers.run(
         resolve("elasticsearch-exporter", choose()[0]),
         ["--es.uri=http://store:9200"],
         network_mode=f"container:{client.id}",
         detach=True,
     )
-    try:
-        read = (
-            "import urllib.request;"
-            " print(urllib.request.urlopen('http://127.0.0.1:9114/metrics').read().decode())"
-        )
+    yield
+    running.remove(force=True)
 
-        def scraped() -> str:
-            status, output = client.exec_run(["python3", "-c", read])
-            return output.decode() if status == 0 else ""
 
-        every = until(scraped, "the exporter answers").splitlines()
-        lines = [line for line in every if line and not line.startswith("#")]
-        names = {line.partition("{")[0] for line in lines}
-        assert names >= {
-            "elasticsearch_breakers_tripped",
-            "elasticsearch_filesystem_data_available_bytes",
-            "elasticsearch_indices_docs",
-            "elasticsearch_indices_indexing_index_total",
-            "elasticsearch_indices_search_query_time_seconds",
-            "elasticsearch_indices_search_query_total",
-            "elasticsearch_indices_store_size_bytes",
-            "elasticsearch_thread_pool_rejected_count",
-        }
-        values = dict(line.rsplit(" ", 1) for line in lines)
-        assert values['elasticsearch_scrape_success{collector="cluster-info"}'] == "1"
-        assert values['elasticsearch_cluster_health_status{cluster="store",color="red"}'] == "0"
-        heap = [name for name in values if name.startswith("elasticsearch_jvm_memory_max_bytes")]
-        assert any('area="heap"' in name and float(values[name]) > 0 for name in heap)
-    finally:
-        exporter.remove(force=True)
+@pytest.mark.usefixtures("exporter")
+def test_the_exporter_reads_what_the_alerts_use(client: Any) -> None:
+    read = (
+        "import urllib.request;"
+        " print(urllib.request.urlopen('http://127.0.0.1:9114/metrics').read().decode())"
+    )
+
+    def scraped() -> str:
+        status, output = client.exec_run(["python3", "-c", read])
+        return output.decode() if status == 0 else ""
+
+    every = until(scraped, "the exporter answers").splitlines()
+    lines = [line for line in every if line and not line.startswith("#")]
+    names = {line.partition("{")[0] for line in lines}
+    assert names >= {
+        "elasticsearch_breakers_tripped",
+        "elasticsearch_filesystem_data_available_bytes",
+        "elasticsearch_indices_docs",
+        "elasticsearch_indices_indexing_index_total",
+        "elasticsearch_indices_search_query_time_seconds",
+        "elasticsearch_indices_search_query_total",
+        "elasticsearch_indices_store_size_bytes",
+        "elasticsearch_thread_pool_rejected_count",
+    }
+    values = dict(line.rsplit(" ", 1) for line in lines)
+    assert values['elasticsearch_scrape_success{collector="cluster-info"}'] == "1"
+    assert values['elasticsearch_cluster_health_status{cluster="store",color="red"}'] == "0"
+    heap = [name for name in values if name.startswith("elasticsearch_jvm_memory_max_bytes")]
+    assert any('area="heap"' in name and float(values[name]) > 0 for name in heap)
+
+
+@pytest.mark.usefixtures("exporter")
+def test_an_index_without_its_shard_is_reported(engine: Any, client: Any) -> None:
+    nowhere = json.dumps({"settings": {"index.routing.allocation.require._name": "nobody"}})
+    with prometheus(engine, client, "store", "127.0.0.1:9114", MONITORING) as observed:
+        answer(client, "PUT", "/lost?wait_for_active_shards=0", nowhere)
+        until(lambda: observed.is_firing("OpensearchRed"), "the alert fires")
+        answer(client, "DELETE", "/lost")
+        until(lambda: not observed.is_firing("OpensearchRed"), "the alert is resolved")
