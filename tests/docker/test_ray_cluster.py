@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from strata.components.ray_cluster import METRICS_PORT, NODE_PORTS
+from strata.components.ray_cluster import METRICS_PORT, MONITORING, NODE_PORTS
 from tests.docker.conftest import containers, health, running
 from tests.docker.faults import hanging
 from tests.docker.network import reached
+from tests.docker.prometheus import prometheus
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
@@ -53,6 +54,24 @@ for node in ray.nodes():
         host, made = ray.get(on.remote(sent))
         lengths[host] = len(ray.get(made))
 print("result:", json.dumps(lengths))
+"""
+
+
+# A task on the head, whose process the kernel kills.
+CRASH = """
+import os, signal, ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+
+ray.init(log_to_driver=False)
+
+@ray.remote(max_retries=0, scheduling_strategy=On(ray.get_runtime_context().get_node_id(), soft=False))
+def crash():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+try:
+    ray.get(crash.remote())
+except ray.exceptions.WorkerCrashedError:
+    print("result: crashed")
 """
 
 
@@ -163,6 +182,14 @@ def test_metrics_of_nodes(services: dict[str, Any]) -> None:
         "ray_component_uss_bytes",
     }
     until(lambda: used <= names(), "all metrics are there")
+
+
+def test_a_process_that_crashed_is_reported(engine: Any, services: dict[str, Any]) -> None:
+    client = services["client"]
+    target = f"ray-head:{METRICS_PORT}"
+    with prometheus(engine, client, "ray-head", target, MONITORING) as observed:
+        assert "result: crashed" in submit(client, CRASH)
+        until(lambda: observed.is_firing("RayProcessesDied"), "the alert fires")
 
 
 def test_a_worker_joins_again_after_its_raylet_was_killed(services: dict[str, Any]) -> None:
