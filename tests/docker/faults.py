@@ -111,6 +111,35 @@ def full_disk(exporter: Any) -> Iterator[None]:
         run("umount", "/mnt")
 
 
+def deadlock(postgres: Any) -> None:
+    """Two transactions wait for each other, until PostgreSQL ends one of them."""
+    lock = "SELECT pg_advisory_xact_lock({})"
+    both = (
+        f'psql --dbname=strata --command="BEGIN; {lock}; SELECT pg_sleep(1); {lock}; COMMIT"'.format(
+            *order
+        )
+        for order in ((1, 2), (2, 1))
+    )
+    output = postgres.exec_run(["bash", "-c", f"{next(both)} & {next(both)}; wait"]).output
+    assert b"deadlock detected" in output, output
+
+
+def rejected_connection(redis: Any) -> None:
+    """Redis rejects a connection, because another one takes up its limit for a moment."""
+    login = "redis-cli --user admin"
+    script = f"""
+        export REDISCLI_AUTH=$(</run/secrets/password)
+        limit=$({login} config get maxclients | tail -1)
+        {{
+            echo config set maxclients 1
+            until redis-cli ping 2>&1 | grep 'max number of clients'; do true; done >&2
+            echo config set maxclients $limit
+        }} | {login}
+    """
+    status, output = redis.exec_run(["bash", "-euc", script])
+    assert (status, b"max number of clients" in output) == (0, True), output
+
+
 def old_backup(engine: Any, names: ResourceNames, days: int) -> None:
     """Records a backup of some days ago, as `strata backup` does. It stays the last one until the
     next."""

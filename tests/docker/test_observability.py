@@ -20,11 +20,13 @@ from strata.ops.volumes import Volumes
 from strata.platforms.docker.names import ResourceNames
 from tests.docker.conftest import Receiver, containers
 from tests.docker.faults import (
+    deadlock,
     expired_certificate,
     full_disk,
     hanging,
     manifest,
     old_backup,
+    rejected_connection,
     stopped,
 )
 from tests.docker.test_backup import ops
@@ -47,6 +49,8 @@ CAUSED = {
     "RestoreUnverified": "",
 }
 """The service of each alert that the faults cause; empty for one of the whole stack."""
+OF_EVENTS = {"PostgresDeadlocks": "postgres", "RedisRejectsConnections": "redis"}
+"""The same for alerts on what happened once, which stay for minutes."""
 
 LINES_PER_SECOND = 2000
 SECONDS = 60
@@ -164,8 +168,10 @@ def test_a_fault_is_told_and_then_its_end(
         faults.enter_context(full_disk(running["node-exporter"]))
         old_backup(engine, names, days=40)
         gateway.post("/documents", json={"id": "unheard", "text": "Nobody takes it."})
+        deadlock(running["postgres"])
+        rejected_connection(running["redis"])
         deadline = time.monotonic() + ALERT_SECONDS
-        for name, service in CAUSED.items():
+        for name, service in (CAUSED | OF_EVENTS).items():
             until(
                 partial(receiver.has, name, "firing", service, known),
                 f"{name} of {service or 'the stack'} is received",
