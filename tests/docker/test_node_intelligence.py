@@ -5,10 +5,12 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator
+from threading import Thread
 from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from strata.images.choose import choose
 from strata.images.source import resolve
@@ -18,7 +20,7 @@ from tests.project import REPOSITORY, Project
 from tests.wait import until
 
 STACK = "node"
-API_TESTS = REPOSITORY / "apps" / "node_intelligence_api" / "test"
+API = REPOSITORY / "apps" / "node_intelligence_api"
 VALUES = [10.0, 12.0, 14.0, 16.0, 500.0, 20.0, 22.0]
 
 
@@ -31,6 +33,7 @@ def stack(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
             "system": "node_intelligence",
             "ports": {port: free_port() for port in ("http", "https", "dashboards", "logs")},
             "network": {"range": "172.28.0.0/16"},
+            "services": {"api": {"debugPort": free_port()}},
         },
     )
     with running(engine, project):
@@ -155,6 +158,41 @@ def test_log_lines_name_the_trace_of_a_request(
     assert (line["service"], line["message"]) == ("api", "stored")
 
 
+def test_a_debugger_stops_at_a_breakpoint(stack: Project, gateway: httpx.Client) -> None:
+    """By the protocol of Node's inspector, which editors speak."""
+    port = stack.settings["services"]["api"]["debugPort"]
+    (target,) = httpx.get(f"http://127.0.0.1:{port}/json/list", timeout=30).json()
+    lines = (API / "src" / "application.js").read_text().splitlines()
+    line = next(number for number, text in enumerate(lines) if "intelligence.insight(" in text)
+    answers: list[int] = []
+
+    def ask() -> None:
+        answers.append(gateway.get("/insights", params={"series": "nobody"}).status_code)
+
+    asking = Thread(target=ask)
+    with connect(target["webSocketDebuggerUrl"], max_size=None) as inspector:
+
+        def call(method: str, **parameters: Any) -> None:
+            inspector.send(json.dumps({"id": 1, "method": method, "params": parameters}))
+
+        def event(method: str) -> Any:
+            while True:
+                message = json.loads(inspector.recv(timeout=30))
+                if message.get("method") == method:
+                    return message["params"]
+
+        call("Debugger.enable")
+        call("Debugger.setBreakpointByUrl", urlRegex=r".*/src/application\.js", lineNumber=line)
+        asking.start()
+        (frame, *_) = event("Debugger.paused")["callFrames"]
+        assert frame["location"]["lineNumber"] == line
+        assert answers == []
+        call("Debugger.resume")
+        event("Debugger.resumed")
+    asking.join()
+    assert answers == [404]
+
+
 def test_health_fails_without_postgresql_and_recovers(
     gateway: httpx.Client, services: dict[str, Any]
 ) -> None:
@@ -207,7 +245,7 @@ def test_the_tests_of_the_api_pass_in_its_image(engine: Any, stack: Project) -> 
     assert stack.stack == STACK
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        tar.add(API_TESTS, "test")
+        tar.add(API / "test", "test")
     image = resolve("node-intelligence-api", choose()[0])
     container = engine.containers.create(image, ["node", "--test"], network_mode="none")
     try:
