@@ -16,7 +16,7 @@ from tests.apps.pdf import pdf
 from tests.docker import mutual_tls
 from tests.docker.conftest import containers, free_port, running
 from tests.docker.network import reached
-from tests.project import Project
+from tests.project import REPOSITORY, Project
 from tests.wait import until
 
 STACK = "pytest-project88"
@@ -68,7 +68,10 @@ def project88(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "profiles": ["development"],
             "observability": {"enabled": False},
             "ports": {port: free_port() for port in ("http", "https")},
-            "services": {"web": {"environment": {"SWEEP_INTERVAL_S": "1", "SWEEP_AFTER_S": "10"}}},
+            "services": {
+                "web": {"environment": {"SWEEP_INTERVAL_S": "1", "SWEEP_AFTER_S": "10"}},
+                "worker": {"develop": True},
+            },
         },
     )
     with running(engine, project):
@@ -170,6 +173,26 @@ def test_a_document_that_cannot_be_read_fails_with_the_reason(gateway: httpx.Cli
     with events(gateway, post(gateway, b"no PDF")) as socket:
         message = json.loads(socket.recv(timeout=60))
     assert (message["status"], message["reason"]) == ("failed", "the PDF is malformed")
+
+
+def test_a_change_of_its_source_restarts_the_celery_worker(
+    engine: Any, project88: Project, gateway: httpx.Client
+) -> None:
+    assert project88.settings["services"]["worker"]["develop"]
+    worker = containers(engine, STACK)["worker"]
+
+    def celery() -> set[str]:
+        processes = worker.top()["Processes"]
+        return {one[1] for one in processes if one[-1].startswith("python3 -m celery")}
+
+    before = celery()
+    # Its content stays.
+    (REPOSITORY / "apps" / "project88" / "tasks.py").touch()
+    until(lambda: (now := celery()) and not now & before, "Celery has been restarted")
+    with events(gateway, post(gateway, b"Guillemots lay a single egg.", "text/plain")) as socket:
+        assert json.loads(socket.recv(timeout=60))["status"] == "done"
+    now = containers(engine, STACK)["worker"]
+    assert (now.id, now.attrs["RestartCount"]) == (worker.id, worker.attrs["RestartCount"])
 
 
 def test_a_document_outlives_its_worker(engine: Any, gateway: httpx.Client) -> None:

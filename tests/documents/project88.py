@@ -424,7 +424,10 @@ docker exec strata-dev-web-1 python3 -m apps.project88.reindex
         Row(
             101,
             101,
-            (Source("strata/platforms/docker/development.py", "RELOADER = "),),
+            (
+                Source("strata/platforms/docker/development.py", "RELOADER = "),
+                Source(TEST, "def test_a_change_of_its_source_restarts_the_celery_worker"),
+            ),
             "A restart of the program, which also takes a Celery worker: see line 100.",
         ),
         Row(
