@@ -17,7 +17,8 @@ from websockets.sync.client import connect
 
 from strata.images.build import build
 from strata.images.choose import choose
-from tests.docker import api_keys
+from strata.model import client_certificate
+from tests.docker import api_keys, mutual_tls
 from tests.docker.conftest import bridge_address, containers, free_port, health, running
 from tests.docker.pebble_server import Pebble, pebble
 from tests.project import TEST_SYSTEMS, Project
@@ -219,6 +220,24 @@ def test_it_serves_pages_of_its_own_site_alone(
 def test_its_own_origin_is_of_its_own_site(client: httpx.Client) -> None:
     own = str(client.base_url).rstrip("/")
     assert client.get("/", headers={"origin": own}).status_code == 200
+
+
+def test_it_proves_its_name_to_a_service_with_mutual_tls(
+    engine: Any, fronted: Project, client: httpx.Client
+) -> None:
+    answer = client.get("/guarded/path")
+    assert (answer.status_code, answer.text) == (200, "/guarded/path")
+    stack = mutual_tls.secrets_of(fronted)
+    address = (mutual_tls.address_of(containers(engine, STACK)["guarded"], 8443), 8443)
+    served = [
+        mutual_tls.is_served(address, "guarded", mutual_tls.HTTP, context)
+        for context in (
+            mutual_tls.context(stack, client_certificate("any")),
+            mutual_tls.context(stack),
+            None,
+        )
+    ]
+    assert served == [True, False, False], "by a certificate, without one, by plaintext"
 
 
 def test_it_limits_how_often(client: httpx.Client) -> None:

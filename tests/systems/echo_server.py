@@ -3,6 +3,7 @@
 `GET /tree/...` answers with the path that it was asked for, `GET /headers` and `GET /keys/headers` with the
 headers of the request, as JSON, `GET /tree/spans` with how often spans were sent to it, `GET /late` answers
 after 5 s, and `GET /socket` is a WebSocket that gives every message back (RFC 6455, short text messages only).
+With TLS_LISTEN_PORT, it listens there too, for clients with a certificate of the stack's authority.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import base64
 import hashlib
 import json
 import os
+import ssl
 from collections import Counter
 
 LATE_SECONDS = 5
@@ -65,6 +67,13 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, key: 
 async def main() -> None:
     port = int(os.environ["LISTEN_PORT"])
     await asyncio.start_server(serve, os.environ["LISTEN_ADDRESSES"].split(","), port)
+    if tls_port := os.environ.get("TLS_LISTEN_PORT"):
+        secrets = "/run/secrets"
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=f"{secrets}/ca.pem")
+        context.load_cert_chain(f"{secrets}/certificate.pem", f"{secrets}/private-key.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+        addresses = os.environ["TLS_LISTEN_ADDRESSES"].split(",")
+        await asyncio.start_server(serve, addresses, int(tls_port), ssl=context)
     await asyncio.Event().wait()
 
 

@@ -1,6 +1,6 @@
 """A gateway, what is behind it, and who reads its metrics."""
 
-from strata.components import Gateway, GatewayArgs
+from strata.components import Gateway, GatewayArgs, Route
 from strata.stack import Stack
 
 from .parts import echo, routes, service
@@ -17,7 +17,12 @@ def compose(stack: Stack) -> None:
             origins=("https://app.example.com",),
             # It counts the spans that it gets.
             traces={"OTEL_EXPORTER_OTLP_ENDPOINT": server},
-            routes=routes(server, service(stack, "away").endpoint()),
+            routes=(
+                *routes(server, service(stack, "away").endpoint()),
+                Route(
+                    path="/guarded/", endpoint=echo(stack, "guarded", mutual_tls=True).endpoint()
+                ),
+            ),
         ),
     )
     service(stack, "reader", gateway.endpoint("metrics"))

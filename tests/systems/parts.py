@@ -22,14 +22,15 @@ def service(stack: Stack, name: str, *calls: Endpoint) -> AppService:
     )
 
 
-def echo(stack: Stack) -> AppService:
+def echo(stack: Stack, name: str = "echo", *, mutual_tls: bool = False) -> AppService:
     """The server of echo_server.py."""
     return AppService(
-        "echo",
+        name,
         AppServiceArgs(
             stack=stack,
             image="probe-server",
             resources=SMALL,
+            mutual_tls=mutual_tls,
             command=("python3", "-I", "/opt/echo/main.py"),
             files=(
                 File(
