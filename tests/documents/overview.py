@@ -2,6 +2,8 @@
 
 import systems
 from strata.collect import collect
+from strata.images.build import plan as image_plan
+from strata.images.source import Source
 from tests.documents.plan import plan, settings
 from tests.documents.row import Document
 from tests.documents.table import DOCUMENTS
@@ -13,14 +15,15 @@ HEAD = """\
 
 `strata:system` selects one. `python -m tests.documents` generates this table; a test compares it with the plans.
 
-| system | services | memory, MiB | lines | YAML of its document, lines | on Docker | on EKS |
-|---|---|---|---|---|---|---|
+| system | services | images | memory, MiB | lines | YAML of its document, lines | on Docker | on EKS |
+|---|---|---|---|---|---|---|---|
 """
 FOOT = """
 Services and the sum of their memory limits are those of the settings that the page of the system shows, without the
-[observability stack](../observability.md), which observes each of them without a line of its own. The lines are those
-of its file in `systems/`. The last two columns are the resources on Docker and the objects on EKS, all included. The
-YAML of a document describes a part of its stack: it leaves out most of TLS, secrets, networks, metrics and Kubernetes.
+[observability stack](../observability.md), which observes each of them without a line of its own. The images are those
+that are built here for these services without an image registry, parents included. The lines are those of its file in
+`systems/`. The last two columns are the resources on Docker and the objects on EKS, all included. The YAML of a
+document describes a part of its stack: it leaves out most of TLS, secrets, networks, metrics and Kubernetes.
 """
 
 
@@ -37,9 +40,11 @@ def _row(system: str, document: Document | None) -> str:
     )
     planned = plan(system, given, document.prod_settings if document else {})
     lines = len((REPOSITORY / "systems" / f"{system}.py").read_text().splitlines())
+    names = {each.image for each in composition.workloads}
+    built = [each for each in image_plan(names, Source.LOCAL, ()).steps if each.kind == "build"]
     memory_mib = sum(each.resources.memory_mib * each.replicas for each in composition.workloads)
     return (
-        f"| [{system}]({system}.md) | {len(composition.services)} | {memory_mib} | {lines}"
+        f"| [{system}]({system}.md) | {len(composition.services)} | {len(built)} | {memory_mib} | {lines}"
         f" | {document.yaml_lines if document else '-'} | {len(planned.docker)}"
         f" | {len(planned.kubernetes)} |\n"
     )
