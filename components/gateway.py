@@ -9,7 +9,7 @@ import pulumi
 
 from strata.components.component import WorkloadComponent
 from strata.components.gateways import nginx, traefik
-from strata.components.gateways.arguments import GatewayArgs, Route
+from strata.components.gateways.arguments import EVERYTHING, GatewayArgs, Route
 from strata.components.gateways.authentication import owner
 from strata.config import GatewayEngine, PlatformName, Settings
 from strata.model import Problem, Service
@@ -46,7 +46,8 @@ def check(name: str, args: GatewayArgs) -> Iterator[Problem]:
         yield Problem(f"service {name}: routes", "is empty", "add a Route")
     if not args.names:
         yield Problem(f"service {name}: names", "is empty", "set the host names that clients use")
-    for path, count in Counter(route.path.rstrip("/") for route in args.routes).items():
+    paths = (route.path.rstrip("/").removesuffix("/*") for route in args.routes)
+    for path, count in Counter(paths).items():
         if count > 1:
             yield Problem(
                 f"service {name}: routes", f"{path or '/'} is listed {count} times", "list it once"
@@ -75,6 +76,12 @@ def check(name: str, args: GatewayArgs) -> Iterator[Problem]:
                 f"{prefix}.endpoint",
                 f"{route.endpoint.host} is outside of the stack",
                 "route to a service of the stack, which calls it",
+            )
+        if "*" in route.path and route.path != EVERYTHING:
+            yield Problem(
+                f"{prefix}.path",
+                f"{route.path!r} has a '*'",
+                f"leave it out: a path matches what is below it, too; or write {EVERYTHING} for all paths",
             )
         for field in ("requests_per_second", "burst", "body_kib", "timeout_seconds"):
             if getattr(route, field) < 1:

@@ -11,6 +11,8 @@ from strata.stack import Stack
 HTTP_PORT = 8080
 HTTPS_PORT = 8443
 PROBE_PORT = 8081
+EVERYTHING = "/*"
+"""The path of a route for whatever no other route matches."""
 STRICT_TRANSPORT_SECONDS = 365 * 24 * 3600
 """With a domain. A browser ignores it without TLS."""
 
@@ -20,11 +22,11 @@ class Route:
     """Requests to `path` go to `endpoint`.
 
     `/search` matches itself and everything below `/search/`; `/assets/` matches only what is below
-    it; `/` matches only the root page. Each client is limited to `requests_per_second`, with `burst`
-    more at once, and to bodies of `body_kib`. A response may take `timeout_seconds` (with
-    `websocket`: the time between two messages). With `strata:gateway.clients`, each client counts by
-    its name, from wherever it connects, and requests without a key are rejected (401) unless
-    `open_reason` says why anybody may use the route.
+    it; `/` matches only the root page, and `/*` whatever no other route matches. Each client is
+    limited to `requests_per_second`, with `burst` more at once, and to bodies of `body_kib`. A
+    response may take `timeout_seconds` (with `websocket`: the time between two messages). With
+    `strata:gateway.clients`, each client counts by its name, from wherever it connects, and requests
+    without a key are rejected (401) unless `open_reason` says why anybody may use the route.
     """
 
     path: str
@@ -39,12 +41,14 @@ class Route:
     @property
     def exact(self) -> str | None:
         """The one path that it matches; None if it matches only what is below a path."""
-        path = self.path.rstrip("/")
+        path = self.path.removesuffix("*").rstrip("/")
         return None if path and self.path.endswith("/") else path or "/"
 
     @property
     def below(self) -> str | None:
         """The start of the other paths that it matches; None for the root page."""
+        if self.path == EVERYTHING:
+            return "/"
         path = self.path.rstrip("/")
         return f"{path}/" if path else None
 

@@ -68,6 +68,7 @@ CLIENTS_FILE = f"{FOLDER}/clients.conf"
 """The keys of clients, apart from the rest, which isn't secret."""
 TEMPLATE = Path(__file__).with_name("nginx.conf")
 
+UNKNOWN_PATHS = "    location / { return 404; }\n"
 STRICT_TRANSPORT = (
     f"    add_header Strict-Transport-Security max-age={STRICT_TRANSPORT_SECONDS} always;\n"
 )
@@ -186,6 +187,9 @@ def _configuration(name: str, args: GatewayArgs) -> Text:
             part
             for index, route in enumerate(args.routes)
             for part in _locations(index, route, requires_key(args, route))
+        ],
+        "unknown_paths": [
+            "" if any(route.below == "/" for route in args.routes) else UNKNOWN_PATHS
         ],
     }
     return fill(TEMPLATE, values)

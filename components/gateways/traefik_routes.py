@@ -192,7 +192,7 @@ def _identity(route: Route) -> dict[str, Any]:
 def _routers(index: int, route: Route, args: GatewayArgs) -> Iterator[tuple[str, dict[str, Any]]]:
     """The routers of a route: below the first, those of its clients, if it has any. Each has a rate
     limit, which the routers below it share."""
-    path = route.path.rstrip("/")
+    path = (route.below or "/").rstrip("/")
     exact = f"Path(`{route.exact}`)" if route.exact else None
     below = f"PathPrefix(`{route.below}`)" if route.below else None
     # Above that of unknown paths.

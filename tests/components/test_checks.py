@@ -164,6 +164,16 @@ def assert_nothing_was_created(recorded: Recorded) -> None:
             id="a path twice",
         ),
         pytest.param(
+            gateway(route("/"), route("/*")),
+            ["service door: routes: / is listed 2 times"],
+            id="the root page twice",
+        ),
+        pytest.param(
+            gateway(route("/x/*")),
+            ["service door: routes[0].path: '/x/*' has a '*'"],
+            id="a pattern",
+        ),
+        pytest.param(
             gateway(route("/a; return 200"), route("b")),
             [
                 "service door: routes[0].path: '/a; return 200' is not a valid path",

@@ -102,6 +102,19 @@ def test_the_access_log_has_nothing_of_a_query_or_a_header(process: dict[str, An
     assert {"StartUTC", "RouterName", "DownstreamStatus", "TraceId"} <= fields["names"].keys()
 
 
+def test_a_route_for_all_paths_yields_to_every_other() -> None:
+    def describe(stack: Stack) -> None:
+        api = application(stack, "api").endpoint()
+        shop = application(stack, "shop").endpoint()
+        every = (Route(path="/*", endpoint=shop), Route(path="/a", endpoint=api))
+        Gateway("door", GatewayArgs(stack=stack, routes=every))
+
+    made = compose(describe, settings=settings(gateway={"engine": "traefik"}))
+    routers = files(made)[1]["http"]["routers"]
+    assert routers["/*"]["rule"] == "Path(`/`) || PathPrefix(`/`)"
+    assert routers["/*"]["priority"] < routers["/a"]["priority"]
+
+
 def test_a_route_has_its_limits(routes: dict[str, Any]) -> None:
     routers, middlewares = routes["http"]["routers"], routes["http"]["middlewares"]
     api, live = routers["/api"], routers["/api/live/"]
