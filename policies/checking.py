@@ -1,4 +1,4 @@
-"""Runs the engine with the packs: previews of systems, and the state of a stack."""
+"""Runs the engine with the packs: previews of systems or of a program, and the state of a stack."""
 
 import json
 import os
@@ -11,9 +11,11 @@ import yaml
 from strata import engine
 from strata.engine import Report
 from strata.errors import EngineError
-from strata.policies.packs import FOLDER, level_file, pack_arguments
+from strata.folders import CHECKOUT
+from strata.policies.packs import level_file, pack_arguments, with_changes
 
-ROOT = FOLDER.parent
+ROOT = CHECKOUT or Path.cwd()
+"""The checkout; with the installed package, the folder of the user's program."""
 SEED = "5eed" * 16
 # A preview checks that a stack fits this machine, and the packs don't judge by its size. So systems for
 # larger hosts are previewed with these overrides of services.
@@ -36,8 +38,11 @@ SMALLER: Mapping[str, Mapping[str, Mapping[str, float]]] = {
 }
 
 
-def systems() -> list[str]:
-    """The names of the systems: the modules in the folder `systems`."""
+def systems() -> list[str | None]:
+    """The names of the systems: the modules in the folder `systems`. None is a program that composes
+    its stack itself."""
+    if CHECKOUT is None:
+        return [None]
     return sorted(file.stem for file in (ROOT / "systems").glob("[!_]*.py"))
 
 
@@ -52,8 +57,8 @@ def system_of(stack: str) -> str:
     return str(config["strata:system"])
 
 
-def preview(system: str, stack: str, *, strict: bool = False) -> Report:
-    """Previews a system on a stack with the stack's packs, in a temporary state."""
+def preview(system: str | None, stack: str, *, strict: bool = False) -> Report:
+    """Previews a system, or the program, on a stack with the stack's packs, in a temporary state."""
     with tempfile.TemporaryDirectory(prefix="strata-policies-") as temporary:
         folder, project = Path(temporary), Path(temporary) / "project"
         has_secrets = mirror(project, stack)
@@ -61,15 +66,16 @@ def preview(system: str, stack: str, *, strict: bool = False) -> Report:
         if has_secrets:  # only the passphrase of this machine decrypts them
             backend = "PULUMI_BACKEND_URL"
             environment = engine.environment({backend: environment[backend]})
-        commands = [
-            ["stack", "init", stack],
-            ["config", "set", "strata:system", system, "--stack", stack],
-        ]
-        if system != system_of(stack):  # the overrides of services are those of the stack's own
+        commands = [["stack", "init", stack]]
+        if system:
+            commands.append(["config", "set", "strata:system", system, "--stack", stack])
+        if system and system != system_of(
+            stack
+        ):  # the overrides of services are of the stack's own
             commands.append(["config", "rm", "strata:services", "--stack", stack])
         smaller = [
             argument
-            for service, fields in SMALLER.get(system, {}).items()
+            for service, fields in SMALLER.get(system or "", {}).items()
             for field, value in fields.items()
             for argument in ("--plaintext", f"strata:services.{service}.{field}={value}")
         ]
@@ -88,7 +94,12 @@ def preview(system: str, stack: str, *, strict: bool = False) -> Report:
                 )
         packs = pack_arguments(stack, levels(stack, strict, folder))
         process = engine.run(["preview", "--json", "--stack", stack, *packs], project, environment)
-        return Report.of(f"{system} on {stack}", process)
+        return Report.of(f"{system or project_name()} on {stack}", process)
+
+
+def project_name() -> str:
+    """The name in Pulumi.yaml."""
+    return str(yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["name"])
 
 
 def audit(stack: str, *, strict: bool = False, project: Path = ROOT) -> Report:
@@ -108,13 +119,21 @@ def audit(stack: str, *, strict: bool = False, project: Path = ROOT) -> Report:
 
 
 def levels(stack: str, strict: bool, folder: Path) -> Path:
-    """The file of levels. `strict` makes `could-not-be-judged` mandatory."""
-    if not strict:
+    """The file of levels. `strict` makes `could-not-be-judged` mandatory. A program changes some of them
+    in its own policies/STACK.json."""
+    changes: list[Path] = []
+    if CHECKOUT is None and (ROOT / "policies" / f"{stack}.json").is_file():
+        changes.append(ROOT / "policies" / f"{stack}.json")
+    if not (strict or changes):
         return level_file(stack)
     content = json.loads(level_file(stack).read_text())
-    file = folder / "levels.json"
-    file.write_text(json.dumps({**content, engine.COULD_NOT_BE_JUDGED: "mandatory"}))
-    return file
+    for file in changes:
+        content = with_changes(content, file)
+    if strict:
+        content[engine.COULD_NOT_BE_JUDGED] = "mandatory"
+    merged = folder / "levels.json"
+    merged.write_text(json.dumps(content))
+    return merged
 
 
 def mirror(project: Path, stack: str) -> bool:

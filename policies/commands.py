@@ -18,15 +18,17 @@ def check(
     strict: bool = False,
     markdown: Path | None = None,
 ) -> int:
-    """Previews systems on stacks with the packs; by default every system on every stack."""
+    """Previews systems on stacks with the packs; by default every system on every stack. With the
+    installed package, it previews the program in the current folder."""
     reports: list[Report] = []
     for stack in stacks or checking.stacks():
         for system in systems or checking.systems():
-            info(f"{system} on {stack} ...")
+            info(f"{system or checking.project_name()} on {stack} ...")
             reports.append(checking.preview(system, stack, strict=strict))
     if not reports:
         raise EngineError(
-            "there is no system or no stack to check", "run the command in the checkout"
+            "there is no system or no stack to check",
+            "run the command in the folder with Pulumi.yaml and the files Pulumi.STACK.yaml",
         )
     return show(reports, markdown)
 

@@ -1,10 +1,13 @@
 """The packs, which stacks they judge, and the files with their levels."""
 
+import difflib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from strata.errors import EngineError
 from strata.policies.crossguard.rule import UNJUDGED
 from strata.policies.rules import aws, docker, kubernetes
 
@@ -29,6 +32,40 @@ def pack_arguments(stack: str, levels: Path) -> list[str]:
         arguments += ["--policy-pack", str(FOLDER / pack.name)]
         arguments += ["--policy-pack-config", str(levels)]
     return arguments
+
+
+def with_changes(levels: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """The levels with those of a program's own file: lists, such as exemptions, are added to Strata's;
+    other values replace them. Raises `EngineError` for an invalid file or an unknown rule."""
+    try:
+        changes = json.loads(file.read_text())
+    except ValueError as error:
+        raise EngineError(f"{file}: not valid JSON: {error}", "correct it") from None
+    if not isinstance(changes, dict):
+        raise EngineError(
+            f"{file}: not a map of rules", 'write {"RULE": "advisory", ...}, as docs/policies shows'
+        )
+    for slug in changes.keys() - levels.keys():
+        close = difflib.get_close_matches(slug, levels, n=1)
+        raise EngineError(
+            f"{file}: there is no rule {slug}",
+            f"did you mean {close[0]}?"
+            if close
+            else "see docs/policies for the names of all rules",
+        )
+    return {slug: _changed(value, changes.get(slug, {})) for slug, value in levels.items()}
+
+
+def _changed(value: Any, change: Any) -> Any:
+    old = value if isinstance(value, dict) else {"enforcementLevel": value}
+    new = change if isinstance(change, dict) else {"enforcementLevel": change}
+    lists = {
+        key: [*old[key], *new[key]]
+        for key in old.keys() & new.keys()
+        if isinstance(old[key], list) and isinstance(new[key], list)
+    }
+    merged = {**old, **new, **lists}
+    return merged["enforcementLevel"] if len(merged) == 1 else merged
 
 
 def configuration(stack: str, current: dict[str, Any]) -> dict[str, Any]:

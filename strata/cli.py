@@ -373,7 +373,7 @@ def check(
     strict: Strict = False,
     markdown: Markdown = None,
 ) -> None:
-    """Preview every system on every stack with its policy packs."""
+    """Preview every system, or your own program, on every stack with its policy packs."""
     from strata.policies import commands
 
     status = commands.check(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from strata.errors import ImageError
+from strata.folders import CHECKOUT
 from strata.images import catalogue
 from strata.model import Problem, Workload
 from strata.platforms.images import check_images, name_of
@@ -66,5 +67,7 @@ def not_pushed(references: Mapping[str, str], stack: str, namespace: str) -> Ite
             yield Problem(
                 f"strata:imageDigests.{name_of(name)}",
                 f"the image was never pushed for {namespace}",
-                f"run `make push STACK={stack}`, which builds it, pushes it and writes its digest",
+                f"run `make push STACK={stack}`, which builds it, pushes it and writes its digest"
+                if CHECKOUT
+                else "push it with `strata images push`, and set this key to its digest (docs/components/README.md)",
             )
