@@ -5,12 +5,16 @@ Uses only the standard library: the bootstrap imports it.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 # The stack that `make up` brings up, on this machine's Docker engine.
 DEV = "dev"
+PASSPHRASE_FILE = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105 - a name
 
 
 class Layout:
@@ -66,12 +70,26 @@ def here() -> Layout:
     return Layout(Path(__file__).resolve().parent.parent)
 
 
+def backend(layout: Layout, environment: Mapping[str, str]) -> str:
+    """Returns where the user keeps the state: PULUMI_BACKEND_URL, else that of Pulumi.yaml or `pulumi login`.
+    Empty: in this clone. The wrapper of the CLI (pulumi-wrapper.sh) decides by the same rules."""
+    chosen = environment.get("PULUMI_BACKEND_URL", "")
+    if not chosen:
+        project, login = layout.root / "Pulumi.yaml", layout.pulumi_home / "credentials.json"
+        text = project.read_text() if project.is_file() else ""
+        found = re.search(r"^backend:\s+url: *(\S+)", text, flags=re.MULTILINE)
+        if found:
+            chosen = found[1]
+        elif login.is_file():
+            chosen = str(json.loads(login.read_text()).get("current") or "")
+    return "" if chosen == f"file://{layout.state}" else chosen
+
+
 def variables(layout: Layout, source: str, docker_host: str | None) -> dict[str, str]:
     """Returns the variables that Pulumi's own commands need, except PATH."""
     result = {
         "PULUMI_HOME": str(layout.pulumi_home),
-        "PULUMI_BACKEND_URL": f"file://{layout.state}",
-        "PULUMI_CONFIG_PASSPHRASE_FILE": str(layout.passphrase),
+        PASSPHRASE_FILE: str(layout.passphrase),
         # A fresh checkout of a stack file has no encryption salt: Pulumi takes it from the state.
         "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -89,10 +107,14 @@ def variables(layout: Layout, source: str, docker_host: str | None) -> dict[str,
 
 def process_environment(layout: Layout, source: str, docker_host: str | None) -> dict[str, str]:
     """Returns this process's environment with what Pulumi's own commands need."""
-    environment = dict(os.environ)
-    # It would override the file of this clone.
-    environment.pop("PULUMI_CONFIG_PASSPHRASE", None)
-    environment.update(variables(layout, source, docker_host))
+    environment = {**os.environ, **variables(layout, source, docker_host)}
+    if backend(layout, os.environ):
+        # The secrets of a shared state have a passphrase of their own.
+        given = os.environ.get(PASSPHRASE_FILE)
+        environment.update({PASSPHRASE_FILE: given} if given else {})
+    else:
+        # It would override the file of this clone.
+        environment.pop("PULUMI_CONFIG_PASSPHRASE", None)
     first = [str(layout.bin), str(layout.venv / "bin")]
     rest = [
         part for part in environment.get("PATH", os.defpath).split(os.pathsep) if part not in first

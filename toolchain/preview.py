@@ -28,5 +28,9 @@ def preview(layout: Layout, environment: dict[str, str], stack: str) -> int:
     seconds = time.monotonic() - begin
     planned = summary.steps and not on_docker(layout, stack) and plugins.plan_only(layout)
     note = "; plan-only providers" if planned else ""
-    info(f"{stack}: {summary.line()}; {seconds:.1f} s{note}")
+    if status and all(result.level != "mandatory" for result in summary.results):
+        # What a run counted before it failed is less than what there is.
+        info(f"{stack}: the preview failed after {seconds:.1f} s; see the error above")
+    else:
+        info(f"{stack}: {summary.line()}; {seconds:.1f} s{note}")
     return status

@@ -2,9 +2,25 @@
 # The Pulumi CLI. Repairs the local state first if a run was killed: Pulumi reads the state before it starts anything
 # that could do so.
 here=$(cd "$(dirname "$0")" && pwd)
-case "${PULUMI_BACKEND_URL-}" in
-file://*) state=${PULUMI_BACKEND_URL#file://}/.pulumi ;;
-*) state=$here/../state/.pulumi ;;
+root=$here/../..
+
+# Where the state is: PULUMI_BACKEND_URL, else the backend of Pulumi.yaml or of `pulumi login`, else this clone. The same
+# rules are in toolchain/layout.py.
+local=file://$(dirname "$here")/state
+backend=${PULUMI_BACKEND_URL-}
+[ -n "$backend" ] || backend=$(sed -n '/^backend:/,/^[^b ]/s/^ *url: *//p' "$root/Pulumi.yaml" 2>/dev/null)
+[ -n "$backend" ] ||
+    backend=$(sed -n 's/.*"current": *"\([^"]*\)".*/\1/p' "$here/../pulumi-home/credentials.json" 2>/dev/null)
+if [ -z "$backend" ] || [ "$backend" = "$local" ]; then
+    backend=$local
+    export PULUMI_BACKEND_URL="$local"
+    # Those of another project or clone don't fit.
+    unset PULUMI_CONFIG_PASSPHRASE
+    export PULUMI_CONFIG_PASSPHRASE_FILE="$here/../passphrase"
+fi
+case $backend in
+file://*) state=${backend#file://}/.pulumi ;;
+*) state=/dev/null ;;
 esac
 
 repair=
@@ -19,7 +35,7 @@ case " $* " in
 *" destroy "*) grep -qs '"pending_operations"' "$state"/stacks/*/*.json && repair=--leftovers ;;
 esac
 if [ -n "$repair" ]; then
-    (cd "$here/../.." && "$here/../venv/bin/python" -m toolchain repair "$repair") || exit
+    (cd "$root" && PULUMI_BACKEND_URL="$backend" "$here/../venv/bin/python" -m toolchain repair "$repair") || exit
 fi
 
 # Pulumi trusts its state: that it can be read, is of this seed, and that what it records still exists in Docker.
@@ -28,7 +44,7 @@ for command; do
     case $command in
     -*) continue ;;
     up | update | preview | destroy | refresh)
-        more=$("$here/../venv/bin/python" -S "$here/../../toolchain/preflight.py" "$@") || exit
+        more=$(PULUMI_BACKEND_URL="$backend" "$here/../venv/bin/python" -S "$root/toolchain/preflight.py" "$@") || exit
         ;;
     esac
     break

@@ -15,7 +15,7 @@ import yaml
 from strata.errors import SetupError
 from toolchain import repair
 from toolchain.files import ensure_secret, write
-from toolchain.layout import DEV, Layout
+from toolchain.layout import DEV, Layout, backend
 
 FILTER = "filter.strata-machine"
 _SALT = "encryptionsalt:"
@@ -40,9 +40,13 @@ def configure_git(layout: Layout) -> None:
     """Defines the filter of .gitattributes: `git add` removes the salt, a checkout restores it."""
     # Git replaces %f by the quoted name of the stack file.
     kept = f"{shlex.quote(str(layout.salts.relative_to(layout.root)))}/%f"
+    # The salt of a shared stack is in its file, which git has.
     for name, command in (
-        ("clean", f"sed '/^{_SALT}/d'"),
-        ("smudge", f"cat; cat {kept} 2>/dev/null || true"),
+        ("clean", f"if [ -s {kept} ]; then grep -vxF -f {kept} || true; else cat; fi"),
+        (
+            "smudge",
+            f"awk '1; /^{_SALT}/ {{ own = 1 }} END {{ exit own }}' && cat {kept} 2>/dev/null || true",
+        ),
     ):
         _git(layout, "config", f"{FILTER}.{name}", command)
 
@@ -94,11 +98,20 @@ def require_docker(layout: Layout, stack: str, command: str) -> None:
 
 
 def exists(layout: Layout, stack: str) -> bool:
-    return bool(_states(layout, stack))
+    """Whether the stack is in the local state. Of a stack that is elsewhere, Pulumi reports it."""
+    return bool(backend(layout, os.environ) or _states(layout, stack))
 
 
 def ensure(layout: Layout, environment: dict[str, str], stack: str) -> None:
-    """Creates the secrets, the state and the stack if they are missing. Never replaces them."""
+    """Creates the secrets, the state and the stack if they are missing. Never replaces them.
+
+    A state that the user keeps elsewhere is the user's: nothing is created there.
+    """
+    if backend(layout, os.environ):
+        _disable_engine_logs(layout)
+        configure_git(layout)
+        _remove_salt(layout, stack)
+        return
     _ensure_secrets(layout)
     layout.state.mkdir(parents=True, exist_ok=True)
     # Pulumi's files can be read by everyone.
@@ -112,6 +125,15 @@ def ensure(layout: Layout, environment: dict[str, str], stack: str) -> None:
     if text != wanted:
         write(layout.stack_file(stack), wanted)
     refresh_index(layout, stack)
+
+
+def _remove_salt(layout: Layout, stack: str) -> None:
+    """Removes the salt of this machine from a stack file: it doesn't fit the passphrase of a shared state."""
+    file, kept = layout.stack_file(stack), layout.salt(stack)
+    text = file.read_text()
+    if kept.is_file() and salt_of(text) == kept.read_text():
+        write(file, without_salt(text))
+        refresh_index(layout, stack)
 
 
 def _ensure_secrets(layout: Layout) -> None:

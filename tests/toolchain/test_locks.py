@@ -11,7 +11,7 @@ import pytest
 
 from tests.wait import until
 from toolchain import locks
-from toolchain.layout import Layout, here
+from toolchain.layout import Layout, backend, here
 
 HOST = os.uname().nodename
 # Above the largest process id of Linux.
@@ -160,3 +160,41 @@ def test_the_wrapper_removes_leftovers_before_a_destroy_only(wrapped: Layout) ->
     state.write_text('{"checkpoint": {"latest": {"pending_operations": []}}}')
     assert run(wrapped, "up") == ["1: up"]
     assert run(wrapped, "destroy") == [f"{REPAIR} --leftovers", "1: destroy"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "project", "login", "expected"),
+    [
+        ("", "", "", None),
+        ("", "", '{"current": ""}', None),
+        ("s3://team", "", "", "s3://team"),
+        ("", "", '{\n    "current": "file:///mnt/team"\n}', "file:///mnt/team"),
+        ("", "backend:\n  url: gs://team\n", '{"current": "s3://other"}', "gs://team"),
+        ("s3://team", "backend:\n  url: gs://team\n", '{"current": "s3://other"}', "s3://team"),
+    ],
+)
+def test_the_state_is_where_the_user_chose(
+    wrapped: Layout, variable: str, project: str, login: str, expected: str | None
+) -> None:
+    (wrapped.root / "Pulumi.yaml").write_text(f"name: strata\n{project}description: a project\n")
+    (wrapped.folder / "passphrase").touch()
+    if login:
+        wrapped.pulumi_home.mkdir()
+        (wrapped.pulumi_home / "credentials.json").write_text(login)
+    (wrapped.pulumi_folder / "pulumi").write_text(
+        '#!/bin/sh\necho "${PULUMI_BACKEND_URL-} ${PULUMI_CONFIG_PASSPHRASE-} ${PULUMI_CONFIG_PASSPHRASE_FILE-}"\n'
+    )
+    environment = {"PATH": os.environ["PATH"], "PULUMI_CONFIG_PASSPHRASE": "of-the-team"}
+    if variable:
+        environment["PULUMI_BACKEND_URL"] = variable
+    command = [str(wrapped.bin / "pulumi"), "config", "--stack", "prod"]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=True)
+    local = f"file://{wrapped.state}"
+    if expected:
+        # The CLI itself reads the project and the login.
+        assert done.stdout.split(" ")[:2] == [variable, "of-the-team"]
+    else:
+        assert done.stdout.split(" ")[:2] == [local, ""]
+        assert Path(done.stdout.split(" ")[2].strip()).samefile(wrapped.folder / "passphrase")
+    assert backend(wrapped, environment) == (expected or "")
+    assert backend(wrapped, {"PULUMI_BACKEND_URL": local}) == ""

@@ -106,6 +106,7 @@ def test_a_program_that_fails_fails_the_preview(
     (layout.root / "__main__.py").write_text("raise RuntimeError('of the test')\n")
     assert preview.preview(layout, environment, "prod") != 0
     assert "of the test" in capfd.readouterr().out
+    assert said[0].startswith("prod: the preview failed after ")
 
 
 def test_what_the_packs_said_is_counted_by_its_level() -> None:

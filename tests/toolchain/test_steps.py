@@ -133,6 +133,15 @@ def test_git_never_sees_the_salt(tmp_path: Path) -> None:
     git("commit", "--quiet", "--all", "--message", "second")
     assert "encryptionsalt" not in git("show", f"HEAD:{stack_file.name}")
     assert "encryptionsalt" not in git("show", f"HEAD:{other.name}")
+    # The salt of a shared stack is no machine's own.
+    shared = place.stack_file("shared")
+    shared.write_text(SALT + STACK_FILE)
+    git("add", ".")
+    git("commit", "--quiet", "--message", "third")
+    assert SALT in git("show", f"HEAD:{shared.name}")
+    shared.unlink()
+    git("checkout", "--", ".")
+    assert shared.read_text() == SALT + STACK_FILE
     stack.unconfigure_git(place)
     assert "strata-machine" not in git("config", "--list", "--local")
 
@@ -147,7 +156,11 @@ def test_the_environment_file_works_in_every_shell(tmp_path: Path, shell: str) -
     script = '. "$1"; . "$1"; echo "$PATH"; echo "$PULUMI_BACKEND_URL"; echo "${PULUMI_CONFIG_PASSPHRASE-unset}"'
     done = subprocess.run(
         [shell, "-c", script, shell, str(place.environment_file)],
-        env={"PATH": before, "PULUMI_CONFIG_PASSPHRASE": "of something else"},
+        env={
+            "PATH": before,
+            "PULUMI_BACKEND_URL": "s3://team",
+            "PULUMI_CONFIG_PASSPHRASE": "of something else",
+        },
         cwd="/",
         check=True,
         text=True,
@@ -155,7 +168,7 @@ def test_the_environment_file_works_in_every_shell(tmp_path: Path, shell: str) -
     )
     path, backend, passphrase = done.stdout.splitlines()
     assert path == os.pathsep.join([str(place.bin), str(place.venv / "bin"), before])
-    assert backend == f"file://{place.state}"
+    assert backend == "s3://team"
     assert passphrase == "unset"
 
 
@@ -383,3 +396,20 @@ def test_the_command_strata_works_in_any_folder(tmp_path: Path) -> None:
     command = [str(layout.here().bin / "strata"), "status", "--stack", "nosuch"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, "Pulumi.yaml: can't be read" in done.stderr) == (1, True), done.stderr
+
+
+def test_set_up_creates_nothing_in_a_state_that_is_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://team")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "of the team")
+    place = Layout(tmp_path)
+    place.stack_file("prod").write_text(STACK_FILE + SALT)
+    files.write(place.salt("prod"), SALT)
+    stack.ensure(place, {}, "prod")
+    assert place.stack_file("prod").read_text() == STACK_FILE
+    assert not any(path.exists() for path in (place.state, place.passphrase, place.seed))
+    assert stack.exists(place, "prod")
+    environment = layout.process_environment(place, source.OFFICIAL, None)
+    assert environment["PULUMI_BACKEND_URL"] == "s3://team"
+    assert environment["PULUMI_CONFIG_PASSPHRASE"] == "of the team"
