@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -38,7 +38,7 @@ SMALLER: Mapping[str, Mapping[str, Mapping[str, float]]] = {
 }
 
 
-def systems() -> list[str | None]:
+def systems() -> Sequence[str | None]:
     """The names of the systems: the modules in the folder `systems`. None is a program that composes
     its stack itself."""
     if CHECKOUT is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from strata import docker_engine
 from strata.errors import DockerError, ImageError
-from strata.images import catalogue, content, host, root
+from strata.images import buildkit, catalogue, content, host, root
 from strata.images.engine import LABEL_CLONE, LABEL_IMAGE, clone, present
 from strata.images.log import Tail
 from strata.images.source import (
@@ -193,25 +193,34 @@ def _pull(
 def _build(step: Step, source: Source, report: Callable[[str], None]) -> None:
     report("starting")
     files = content.context(step.name)
-    arguments = {
+    starts = {
         "PARENT": parent_reference(step.name, source),
         "BUILDER": builder_reference(step.name, source),
     }
+    arguments = {**{name: image for name, image in starts.items() if image}, **host.proxies()}
     tail = Tail()
     started_at = time.monotonic()
     # A client of its own: a build gives no output for longer than any other call.
     client = docker_engine.connect(BUILD_TIMEOUT_S)
-    events = client.api.build(
-        fileobj=io.BytesIO(content.archive(files, host.build_files())),
-        custom_context=True,
-        decode=True,
-        rm=True,
-        forcerm=True,
-        tag=step.reference,
-        labels={LABEL_IMAGE: step.name, LABEL_CLONE: clone()},
-        buildargs={**{key: value for key, value in arguments.items() if value}, **host.proxies()},
-        network_mode=host.network_mode(),
-    )
+    archive = content.archive(files, host.build_files())
+    labels = {LABEL_IMAGE: step.name, LABEL_CLONE: clone()}
+    network = host.network_mode()
+    if catalogue.get(step.name).folder:
+        events = buildkit.build(
+            client, archive, tag=step.reference, labels=labels, arguments=arguments, network=network
+        )
+    else:
+        events = client.api.build(
+            fileobj=io.BytesIO(archive),
+            custom_context=True,
+            decode=True,
+            rm=True,
+            forcerm=True,
+            tag=step.reference,
+            labels=labels,
+            buildargs=arguments,
+            network_mode=network,
+        )
     for event in events:
         if "error" in event:
             seconds = time.monotonic() - started_at

@@ -94,7 +94,7 @@ def archive(files: list[File], extra: Mapping[str, bytes]) -> bytes:
     machine."""
     buffer = io.BytesIO()
     every = [*files, *(File(path, content) for path, content in extra.items())]
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for file in sorted(every, key=lambda each: each.path):
             entry = tarfile.TarInfo(file.path)
             entry.size = len(file.content)
