@@ -13,6 +13,9 @@ from toolchain import plugins, source
 from toolchain.layout import Layout
 from toolchain.registries import control_plane
 
+SITE = ("mkdocs", "build", "--strict", "--quiet")
+"""Builds the documentation in .toolchain/site (mkdocs.yml)."""
+
 
 def _tool(layout: Layout, *command: str) -> list[str]:
     return [str(layout.test_venv / "bin" / "python"), "-m", *command]
@@ -24,9 +27,15 @@ def lint(layout: Layout) -> None:
         ("ruff format", "run `make format`", ("ruff", "format", "--check", ".")),
         ("ruff check", "run `make format`, which fixes some of it", ("ruff", "check", ".")),
         ("mypy --strict", "see the lines above", ("mypy", ".")),
+        ("mkdocs build --strict", "correct the page that a line above names", SITE),
     ):
         heading(title)
-        if subprocess.run(_tool(layout, *command), cwd=layout.root, check=False).returncode:
+        # Material for MkDocs prints an advertisement for its successor otherwise.
+        environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+        done = subprocess.run(
+            _tool(layout, *command), cwd=layout.root, env=environment, check=False
+        )
+        if done.returncode:
             raise SetupError(f"{title} failed", remedy)
 
 
