@@ -35,7 +35,7 @@ UNDER_TYPE_CHECKING = {("strata.platforms", "strata.stack")}
 POLICIES = "strata.policies"
 POLICIES_USERS = next(index for index, names in enumerate(LAYERS) if "strata.ops" in names)
 """The lowest layer that may import the policies."""
-POLICIES_MAY_IMPORT = ("strata.errors", "strata.console", "strata.engine")
+POLICIES_MAY_IMPORT = ("strata.errors", "strata.folders", "strata.console", "strata.engine")
 POLICY_RULES = ("strata.policies.crossguard", "strata.policies.rules")
 
 SDKS = {
@@ -71,7 +71,8 @@ def modules() -> Mapping[str, Path]:
     """The Python modules of the repository, by the name under which they are imported."""
     found: dict[str, Path] = {}
     for top in sorted(REPOSITORY.iterdir()):
-        if top.name.startswith(".") or not top.is_dir():
+        # The examples are programs of users.
+        if top.name.startswith(".") or top.name == "examples" or not top.is_dir():
             continue
         for file in sorted(top.rglob("*.py")):  # Doesn't follow symlinks.
             parts = file.relative_to(REPOSITORY).with_suffix("").parts
