@@ -61,7 +61,8 @@ Markdown = Annotated[Path | None, typer.Option(help="Also write the result to th
 @images.command("build")
 def build_images(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Logical images (default: all but on-demand ones).")
+        list[str] | None,
+        typer.Argument(help="Logical images or folders (default: all images but on-demand ones)."),
     ] = None,
     all_images: Annotated[bool, typer.Option("--all", help="Include on-demand images.")] = False,
     source: SourceOption = None,
@@ -72,7 +73,9 @@ def build_images(
     from strata.images.choose import choose
 
     begin = time.monotonic()
-    wanted = [catalogue.get(name).name for name in names or ()] or [
+    for name in names or ():
+        catalogue.get(name)  # Rejects an unknown image, before the engine is asked.
+    wanted = names or [
         image.name for image in catalogue.IMAGES.values() if all_images or not image.on_demand
     ]
     client = docker_engine.connect()

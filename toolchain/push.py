@@ -129,7 +129,10 @@ def own_images(settings: Settings) -> set[str]:
 
 def known(names: Iterable[str]) -> set[str]:
     """Images by name. Raises `ImageError` for an unknown one."""
-    return {catalogue.get(name).name for name in names}
+    found = set(names)
+    for name in found:
+        catalogue.get(name)
+    return found
 
 
 def settings_of(file: Path) -> Settings:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from strata.cli import app
 from strata.errors import ImageError
 from strata.images import content, source
 from strata.images.build import build
@@ -48,6 +50,9 @@ def test_a_dockerfile_has_the_mounts_of_buildkit(engine: Any, folder: Path) -> N
         (folder / "Dockerfile").write_text(text)
         reference, states = built(engine, folder)
         assert any("RUN --mount=type=cache" in state for state in states), states
+    command = ["images", "build", str(folder), "--source", "local"]
+    result = CliRunner().invoke(app, command)
+    assert (result.exit_code, "1 ready" in result.output) == (0, True), result.output
     listing = engine.containers.run(reference, ["cat", "/builds"], remove=True, network_mode="none")
     assert listing == b"1\n"
     assert "left-out" not in {file.path for file in content.context(str(folder))}
