@@ -67,6 +67,9 @@ def follow(user: User, asked: Sequence[tuple[str, str | None]]) -> list[str]:
     script = f"\necho '{MARK}'\n".join(command for command, _ in asked)
     # Its state is in the home of the account, whatever HOME says.
     script = script.replace("pulumi login --local", "pulumi login")
+    # Docker's own status follows some seconds after Strata's check of the health.
+    healthy = "timeout 60 sh -c 'until strata status --stack dev; do sleep 1; done'"
+    script = script.replace("strata status --stack dev", healthy)
     for port, own in PORTS.items():
         script = script.replace(f":{port}/", f":{own}/")
     shell = user.start("bash", "-e", "-o", "pipefail", "-c", script)
