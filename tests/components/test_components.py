@@ -145,7 +145,7 @@ def test_a_volume_belongs_to_its_service() -> None:
 @pytest.mark.parametrize("system", systems.names())
 def test_a_system_composes(system: str) -> None:
     # A component whose profile isn't enabled has no containers.
-    profiles = ("development",) if system == "project88" else ()
+    profiles = ("development", "pgadmin") if system == "project88" else ()
     chosen = Settings(profiles=profiles)
     large = replace(HOST, memory_mib=32 * 1024)
     recorded = compose(systems.find(system), host=large, settings=chosen).recorded
