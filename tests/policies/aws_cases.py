@@ -188,6 +188,7 @@ FIXTURE = {
         VERSIONINGS[0], {"bucket": "kept", "versioningConfiguration": {"status": "Enabled"}}
     ),
     "logs": Made(LOG_GROUP, {"retentionInDays": 30}),
+    "parameters": Made(PARAMETERS, {"parameters": [{"name": "rds.force_ssl", "value": "1"}]}),
     "database": Made(
         DATABASES[0],
         {
@@ -201,7 +202,6 @@ FIXTURE = {
         protect=True,
         made_of={"parameterGroupName": ["parameters"]},
     ),
-    "parameters": Made(PARAMETERS, {"parameters": [{"name": "rds.force_ssl", "value": "1"}]}),
     "cache": Made(
         REPLICATION_GROUP,
         {
