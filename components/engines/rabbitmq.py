@@ -59,6 +59,26 @@ def _healthy(options: EngineOptions) -> str:
     )
 
 
+# If the disk is full, RabbitMQ's quorum queues end, and the broker goes on without them, also once the disk
+# has space again: it responds, and no client gets an answer about a queue. So it ends too, and starts
+# again, until its queues do. `ra_systems_sup` has a child for each system of quorum queues.
+WATCH = """\
+Watch = fun Watch(Most, Missing) ->
+    timer:sleep(2000),
+    Active = try proplists:get_value(active, supervisor:count_children(ra_systems_sup)) catch exit:_ -> 0 end,
+    if
+        Active >= Most -> Watch(Active, 0);
+        Missing > 1 -> logger:error(#{stopping => the_quorum_queues_ended}), init:stop(1);
+        true -> Watch(Most, Missing + 1)
+    end
+end, spawn(fun() -> Watch(0, 0) end).
+"""
+# Erlang reads the variable as a command line. RabbitMQ's own variables can't quote.
+START = f"""\
+export ERL_AFLAGS='-eval "{" ".join(WATCH.split())}"'
+exec rabbitmq-server
+"""
+
 # Nothing consumes these queues: they keep failed messages for people.
 _DEAD_LETTERS = "(.+[._-])?(dead|dlq|dead[._-]?letters?)"
 _READY = (
@@ -157,7 +177,7 @@ def _service(name: str, options: EngineOptions) -> Service:
         image="rabbitmq",
         **options.service_fields("/var/lib/rabbitmq"),
         memory_mib_minimum=256,
-        command=("rabbitmq-server",),
+        command=("bash", f"{FOLDER}/start"),
         environment={
             # RabbitMQ stores its data under the node name, which so must not depend on the container.
             "RABBITMQ_NODENAME": "rabbit@localhost",
@@ -183,6 +203,7 @@ def _service(name: str, options: EngineOptions) -> Service:
         ),
         tmpfs=(TMP,),
         files=(
+            File(path=f"{FOLDER}/start", content=START),
             File(path=f"{FOLDER}/rabbitmq.conf", content=_configuration(options)),
             File(path=f"{FOLDER}/definitions.json", content=_definitions(name)),
             File(path=f"{FOLDER}/enabled_plugins", content="[rabbitmq_prometheus].\n"),
