@@ -109,14 +109,10 @@ def kill(container: Any) -> None:
 
 
 def hit_the_memory_limit(container: Any) -> None:
-    """The kernel kills the service, not the process that takes all memory: that one is exempt."""
-    wait = "until grep -q -- -1000 /proc/self/oom_score_adj; do sleep 0.1; done"
-    client = container.client.api
-    command = ["bash", "-c", f"{wait}; exec tail /dev/zero"]
-    started = client.exec_create(container.id, command)["Id"]
-    client.exec_start(started, detach=True)
-    process = until(lambda: client.exec_inspect(started)["Pid"], "the process runs")
-    Path(f"/proc/{process}/oom_score_adj").write_text("-1000")
+    """Another process takes all memory, and the kernel kills those of the service for it."""
+    for row in container.top()["Processes"]:
+        Path(f"/proc/{row[1]}/oom_score_adj").write_text("1000")
+    container.exec_run(["tail", "/dev/zero"], detach=True)
 
 
 @pytest.mark.fault(

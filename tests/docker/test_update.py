@@ -162,16 +162,19 @@ def test_a_command_killed_at_a_random_moment(engine: Any, own: Project, killed: 
 @pytest.mark.fault(
     "two `up` at once", holds="the second changes nothing and says which process has the stack"
 )
-def test_two_updates_at_once(engine: Any, own: Project) -> None:
+def test_two_updates_at_once(own: Project) -> None:
     first = own.start("up", "--yes", "--skip-preview")
-    label = {"label": "strata.stack=pytest-own"}
-    until(lambda: engine.networks.list(filters=label), "the first is under way")
-    second = own.up()
-    output, _ = first.communicate(timeout=120)
+    try:
+        until(lambda: list(own.state.glob(".pulumi/locks/*/*/*/*.json")), "the stack is locked")
+        first.send_signal(signal.SIGSTOP)
+        second = own.up()
+    finally:
+        first.send_signal(signal.SIGCONT)
+        output, _ = first.communicate(timeout=120)
     assert first.returncode == 0, output
     assert second.status != 0, second.output
     assert "the stack is currently locked" in second.output, second.output
-    assert str(first.pid) in second.output, second.output
+    assert f"(pid {first.pid})" in second.output, second.output
     again = own.up()
     assert "created" not in again.output, again.output
 
