@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,18 @@ def stopped(container: Any) -> Iterator[None]:
 def hanging(container: Any) -> Iterator[None]:
     """All processes of the container are stopped with SIGSTOP."""
     processes = [int(line[1]) for line in container.top()["Processes"]]
-    for process in processes:
-        os.kill(process, signal.SIGSTOP)
+
+    def send(number: signal.Signals) -> None:
+        for process in processes:
+            # That of a health check may have ended.
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
+
+    send(signal.SIGSTOP)
     try:
         yield
     finally:
-        for process in processes:
-            os.kill(process, signal.SIGCONT)
+        send(signal.SIGCONT)
 
 
 @contextmanager
