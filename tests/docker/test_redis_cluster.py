@@ -80,8 +80,14 @@ def run_client(engine: Any, *command: str) -> tuple[int, str]:
 
 
 def from_client(engine: Any, *command: str) -> str:
-    status, output = run_client(engine, *command)
-    assert status == 0, output
+    """Tries again as the clients of a cluster do: a node that was restarted tells the others its host name
+    a moment later, and until then they redirect to "?"."""
+
+    def answered() -> list[str]:
+        status, output = run_client(engine, *command)
+        return [output] if status == 0 and "Redis at ?" not in output else []
+
+    (output,) = until(answered, f"{command} is answered", 20)
     return output
 
 
