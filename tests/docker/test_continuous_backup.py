@@ -110,7 +110,7 @@ def test_the_state_between_two_writes_comes_back(project: Project, database: Dat
     assert done.status == 0, done.output
     assert database.kept == ["a", "b"]
     # The data before is kept until the next backup, which comes by itself.
-    until(lambda: "replaced" not in database.inside('ls -d "$PGDATA"*'), "a backup")
+    until(lambda: "replaced" not in database.inside('ls "${PGDATA%/*}"'), "a backup")
 
 
 def test_a_target_that_cannot_be_reached_changes_nothing(database: Database) -> None:

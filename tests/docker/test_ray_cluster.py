@@ -93,11 +93,14 @@ def services(engine: Any, cluster: Project) -> dict[str, Any]:
 
 
 def send(client: Any, path: str, body: Any = None, token: str = "") -> Any:
-    """What the head answers: a value, or the status of an error."""
+    """What the head answers: a value, the status of an error, or None if it isn't JSON."""
     arguments = [token, path, json.dumps(body) if body else ""]
     status, output = client.exec_run(["python3", "-c", REQUEST, *arguments])
     assert status == 0, output.decode()
-    return json.loads(output)
+    try:
+        return json.loads(output)
+    except json.JSONDecodeError:
+        return None
 
 
 def submit(client: Any, program: str) -> str:
@@ -121,7 +124,12 @@ def alive(client: Any) -> set[str]:
     answer = send(
         client, "/api/v0/nodes?filter_keys=state&filter_predicates=%3D&filter_values=ALIVE"
     )
-    return {node["node_id"] for node in answer["data"]["result"]["result"]}
+    # A head that starts answers with an error, or with none.
+    return (
+        {node["node_id"] for node in answer["data"]["result"]["result"]}
+        if isinstance(answer, dict)
+        else set()
+    )
 
 
 BOTH = {"ray-head-1": 8_000_004, "ray-worker-1": 8_000_004}

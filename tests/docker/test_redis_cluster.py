@@ -85,7 +85,8 @@ def from_client(engine: Any, *command: str) -> str:
 
     def answered() -> list[str]:
         status, output = run_client(engine, *command)
-        return [output] if status == 0 and "Redis at ?" not in output else []
+        settles = "Redis at ?" in output or output.startswith("CLUSTERDOWN")
+        return [output] if status == 0 and not settles else []
 
     (output,) = until(answered, f"{command} is answered", 20)
     return output
