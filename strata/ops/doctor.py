@@ -12,7 +12,7 @@ from typing import Any
 from strata import config, docker_engine, engine
 from strata.config import PlatformName
 from strata.config.load import SEED_FILE_VARIABLE
-from strata.errors import InvalidStackError, Problem, StrataError
+from strata.errors import EngineError, InvalidStackError, Problem, StrataError
 from strata.model import GpuMode
 from strata.ops.project import Project, open_project
 from strata.platforms import choose, missing_sdk_reported
@@ -20,6 +20,7 @@ from strata.platforms.docker.platform import DockerPlan, DockerPlatform
 
 PASSPHRASE_FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105 - a name
 LOCAL_BACKEND = "file://"
+"""Of a folder. `file://~`, which `pulumi login --local` chooses, is the home folder: nothing of it is checked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +47,23 @@ def lines(check: Check) -> Iterator[str]:
 
 def checks(stack: str, environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
     """Every check that can be made. What needs a part that has a problem isn't checked."""
-    pulumi = list(_reported("Pulumi", _pulumi))
-    if _are_ok(pulumi):
-        pulumi += _reported("Backend", lambda: _backend(environment))
-    yield from pulumi
-    yield from private_files(environment)
+    backend_url = ""
     projects: list[Project] = []
+
+    def logged_in() -> Iterator[Check]:
+        nonlocal backend_url
+        backend_url, user = _backend(environment)
+        yield Check(subject="Backend", text=f"{backend_url} as {user}")
 
     def opened() -> Iterator[Check]:
         projects.append(open_project(stack))
         yield Check(subject="Stack", text=f"{stack} of project {projects[0].name}")
 
+    pulumi = list(_reported("Pulumi", _pulumi))
+    if _are_ok(pulumi):
+        pulumi += _reported("Backend", logged_in)
+    yield from pulumi
+    yield from private_files(environment, backend_url)
     if _are_ok(pulumi):
         yield from _reported("Stack", opened)
     if projects:
@@ -107,36 +114,36 @@ def _number(version: str) -> tuple[int, ...]:
     return (int(match[1]), int(match[2])) if match else ()
 
 
-def _backend(environment: Mapping[str, str]) -> Iterator[Check]:
+def _backend(environment: Mapping[str, str]) -> tuple[str, str]:
+    """Its URL and user, from Pulumi: a clone's variables don't name its backend, the CLI's wrapper does."""
     done = engine.run(["whoami", "--verbose"], Path.cwd(), engine.environment(dict(environment)))
     if done.returncode:
         message = (re.findall(r"error: (.+)", done.stderr) or [done.stderr.strip()])[-1]
-        fix = "run `source .toolchain/env` (created by `make up`), or log in: pulumi login"
-        yield Check(subject="Backend", text=message, fix=fix)
-        return
+        raise EngineError(
+            message, "run `source .toolchain/env` (created by `make up`), or log in: pulumi login"
+        )
     shown = dict(re.findall(r"^(User|Backend URL): (.+)$", done.stdout, re.MULTILINE))
-    text = f"{shown.get('Backend URL', '')} as {shown.get('User', '')}"
-    yield Check(subject="Backend", text=text)
+    return shown.get("Backend URL", ""), shown.get("User", "")
 
 
-def private_files(environment: Mapping[str, str]) -> Iterator[Check]:
-    """The files with secrets that the environment names: each exists, and is this user's alone."""
+def private_files(environment: Mapping[str, str], backend_url: str) -> Iterator[Check]:
+    """The files with secrets that the environment names, and the state if it is a folder: each exists, and
+    is this user's alone."""
     for variable, subject in (
         (PASSPHRASE_FILE_VARIABLE, "Passphrase"),
         (SEED_FILE_VARIABLE, "Seed"),
     ):
         if name := environment.get(variable):
             yield _private(subject, Path(name), variable)
-    backend = environment.get("PULUMI_BACKEND_URL", "")
-    if backend.startswith(LOCAL_BACKEND):
-        yield _private("State", Path(backend.removeprefix(LOCAL_BACKEND)), "PULUMI_BACKEND_URL")
+    if backend_url.startswith(f"{LOCAL_BACKEND}/"):
+        yield _private("State", Path(backend_url.removeprefix(LOCAL_BACKEND)), "the backend")
 
 
-def _private(subject: str, path: Path, variable: str) -> Check:
+def _private(subject: str, path: Path, named_by: str) -> Check:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as error:
-        fix = f"restore it from your backup, or correct {variable} (docs/operations.md)"
+        fix = f"restore it from your backup, or correct {named_by} (docs/operations.md)"
         return Check(subject=subject, text=f"{path}: {error.strerror}", fix=fix)
     if mode & 0o077:
         text = f"{path}: other users can access it (mode {mode:04o})"

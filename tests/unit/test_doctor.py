@@ -47,9 +47,9 @@ def test_files_with_secrets_are_their_owners_alone(tmp_path: Path) -> None:
     environment = {
         "STRATA_SEED_FILE": str(private),
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(public),
-        "PULUMI_BACKEND_URL": f"file://{state}",
     }
-    by_subject = {check.subject: check for check in private_files(environment)}
+    backend = f"file://{state}"
+    by_subject = {check.subject: check for check in private_files(environment, backend)}
     assert {subject: check.is_ok for subject, check in by_subject.items()} == {
         "Passphrase": False,
         "Seed": True,
@@ -57,13 +57,13 @@ def test_files_with_secrets_are_their_owners_alone(tmp_path: Path) -> None:
     }
     assert by_subject["Passphrase"].fix == f"run: chmod go= {public}"
     public.unlink()
-    (missing, *_) = private_files(environment)
+    (missing, *_) = private_files(environment, backend)
     assert missing.text == f"{public}: No such file or directory"
     assert not missing.is_ok
 
 
 def test_a_backend_elsewhere_has_no_files() -> None:
-    assert list(private_files({"PULUMI_BACKEND_URL": "s3://bucket"})) == []
+    assert list(private_files({}, "s3://bucket")) == []
 
 
 def checked(host: Host) -> tuple[dict[str, str], tuple[Problem, ...]]:
