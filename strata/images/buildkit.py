@@ -11,13 +11,15 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.unknown_fields import UnknownFieldSet
+
 if TYPE_CHECKING:
     import docker
 
 _TRACE = "moby.buildkit.trace"
 # The numbers of fields, from api/services/control/control.proto of BuildKit.
 _VERTEXES, _LOGS, _NAME, _MESSAGE = 1, 3, 3, 4
-_VARINT, _64_BITS, _BYTES, _32_BITS = 0, 1, 2, 5
 
 
 def build(
@@ -64,34 +66,17 @@ def build(
                 yield {"stream": _text(value, _MESSAGE)}
 
 
-def _text(message: bytes, field: int) -> str:
-    return b"".join(value for number, value in _fields(message) if number == field).decode(
+def _text(message: bytes, number: int) -> str:
+    return b"".join(value for field, value in _fields(message) if field == number).decode(
         errors="replace"
     )
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """The fields of a message with text or a message in them."""
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        match key & 7:
-            case wire if wire == _BYTES:
-                length, position = _varint(message, position)
-                yield key >> 3, message[position : position + length]
-                position += length
-            case wire if wire == _VARINT:
-                _, position = _varint(message, position)
-            case wire:
-                position += {_64_BITS: 8, _32_BITS: 4}[wire]
-
-
-def _varint(message: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[position]
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, position
-        shift += 7
+    """The numbers and values of a message's fields that are text or a message."""
+    # Where a type declares no field, all are unknown. BuildKit publishes its types for Go only.
+    fields = UnknownFieldSet(Empty.FromString(message))
+    for index in range(len(fields)):
+        value = fields[index].data
+        if isinstance(value, bytes):
+            yield fields[index].field_number, value
