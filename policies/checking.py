@@ -69,9 +69,8 @@ def preview(system: str | None, stack: str, *, strict: bool = False) -> Report:
         commands = [["stack", "init", stack]]
         if system:
             commands.append(["config", "set", "strata:system", system, "--stack", stack])
-        if system and system != system_of(
-            stack
-        ):  # the overrides of services are of the stack's own
+        # The stack's overrides of services are those of its own system.
+        if system and system != system_of(stack):
             commands.append(["config", "rm", "strata:services", "--stack", stack])
         smaller = [
             argument
@@ -121,14 +120,13 @@ def audit(stack: str, *, strict: bool = False, project: Path = ROOT) -> Report:
 def levels(stack: str, strict: bool, folder: Path) -> Path:
     """The file of levels. `strict` makes `could-not-be-judged` mandatory. A program changes some of them
     in its own policies/STACK.json."""
-    changes: list[Path] = []
-    if CHECKOUT is None and (ROOT / "policies" / f"{stack}.json").is_file():
-        changes.append(ROOT / "policies" / f"{stack}.json")
-    if not (strict or changes):
+    changes = ROOT / "policies" / f"{stack}.json"
+    has_changes = CHECKOUT is None and changes.is_file()
+    if not (strict or has_changes):
         return level_file(stack)
     content = json.loads(level_file(stack).read_text())
-    for file in changes:
-        content = with_changes(content, file)
+    if has_changes:
+        content = with_changes(content, changes)
     if strict:
         content[engine.COULD_NOT_BE_JUDGED] = "mandatory"
     merged = folder / "levels.json"

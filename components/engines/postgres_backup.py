@@ -107,7 +107,7 @@ EXPORTER_FILES = (File(path=QUERIES_FILE, content=QUERIES),)
 
 
 def alerts(settings: BackupSettings) -> tuple[Alert, ...]:
-    def _old(kinds: str, hours: int) -> str:
+    def too_old(kinds: str, hours: int) -> str:
         """Whether the last success is too old, or there is none while the server runs."""
         last = f'max by (service) ({METRIC}{{service="$service", kind=~"{kinds}"}})'
         up = 'max by (service) (pg_up{service="$service"}) == 1'
@@ -125,13 +125,13 @@ def alerts(settings: BackupSettings) -> tuple[Alert, ...]:
         ),
         Alert(
             name="PostgresBackupMissing",
-            expression=_old("full|incr", settings.incremental_hours),
+            expression=too_old("full|incr", settings.incremental_hours),
             summary="the last backup of $service is too old, or there is none",
             for_seconds=3600,
         ),
         Alert(
             name="PostgresBackupUnverified",
-            expression=_old("verify", settings.verification_days * 24),
+            expression=too_old("verify", settings.verification_days * 24),
             summary="no backup of $service was restored and checked for too long",
             for_seconds=3600,
         ),

@@ -237,11 +237,9 @@ def _ephemeral_service(name: str, options: EngineOptions) -> Service:
 def redis_exporter(name: str, options: EngineOptions) -> Service:
     """The exporter of a Redis, or of a cluster: it reads from any node."""
     server = Endpoint(service=name, port="redis", number=PORT, mutual_tls=options.mutual_tls)
-    host, scheme = (
-        options.host(name),
-        "rediss" if options.mutual_tls or options.managed else "redis",
-    )
-    authority = (f"-tls-ca-cert-file={CA_FILE}",)
+    host = options.host(name)
+    tls = options.mutual_tls or options.managed is not None
+    scheme = "rediss" if tls else "redis"
     identity = (
         f"-tls-client-cert-file={CLIENT_CERTIFICATE_FILE}",
         f"-tls-client-key-file={PRIVATE_KEY_FILE}",
@@ -259,7 +257,7 @@ def redis_exporter(name: str, options: EngineOptions) -> Service:
             "-config-command=-",
             # Its user may not: each scrape would log an error.
             "-set-client-name=false",
-            *(authority if scheme == "rediss" else ()),
+            *((f"-tls-ca-cert-file={CA_FILE}",) if tls else ()),
             *(identity if options.mutual_tls else ()),
         ),
         files=(

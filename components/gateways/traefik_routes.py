@@ -54,7 +54,7 @@ NO_BODY = (
     "!HeaderRegexp(`Content-Length`, `.`) && (Method(`GET`) || Method(`HEAD`) || Method(`OPTIONS`))"
 )
 
-EVERYTHING = "PathPrefix(`/`)"
+ANY_PATH = "PathPrefix(`/`)"
 
 
 def routes(name: str, args: GatewayArgs) -> Text:
@@ -99,7 +99,7 @@ def _routes(name: str, args: GatewayArgs) -> dict[str, Any]:
             "rule": "Path(`/metrics`)",
             "service": "prometheus@internal",
         },
-        "unknown-path": _rejected(EVERYTHING, UNKNOWN_PATH, "reject-404"),
+        "unknown-path": _rejected(ANY_PATH, UNKNOWN_PATH, "reject-404"),
         "other-site": _rejected(_is_of_another_site(args), OTHER_SITE, "reject-403"),
     }
     if are_names_known(args):
@@ -209,7 +209,7 @@ def _routers(index: int, route: Route, args: GatewayArgs) -> Iterator[tuple[str,
     )
     yield from clients.items()
     if requires_key(args, route):
-        rejected = _rejected(EVERYTHING, 1, "challenge", "reject-401")
+        rejected = _rejected(ANY_PATH, 1, "challenge", "reject-401")
         yield f"{route.path} rejected", rejected | {"parentRefs": [route.path]}
     parents = list(clients) or [route.path]
     declared = f"HeaderRegexp(`Content-Length`, `^({up_to(_bytes(route))})$`)"
@@ -226,7 +226,7 @@ def _routers(index: int, route: Route, args: GatewayArgs) -> Iterator[tuple[str,
         f"{route.path} counted",
         {
             "parentRefs": parents,
-            "rule": EVERYTHING,
+            "rule": ANY_PATH,
             "priority": 1,
             "middlewares": [f"body{index}"],
             "service": route.path,
@@ -256,7 +256,7 @@ def _client_routers(
             f"{route.path} anybody",
             {
                 "parentRefs": [route.path],
-                "rule": EVERYTHING,
+                "rule": ANY_PATH,
                 "priority": 1,
                 "middlewares": [f"rate{index}"],
             },

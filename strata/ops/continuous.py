@@ -86,11 +86,9 @@ class ContinuousBackups:
 
     def _status(self, *command: str) -> tuple[int, str]:
         """The status of a command in the container, and what it prints."""
-        api = self.stack.client.api
         (container,) = self.service.containers
-        run = api.exec_create(container, list(command))["Id"]
-        output: str = api.exec_start(run).decode(errors="replace").strip()
-        return api.exec_inspect(run)["ExitCode"], output
+        run = self.stack.client.containers.get(container).exec_run(list(command))
+        return run.exit_code, run.output.decode(errors="replace").strip()
 
 
 def of_service(stack: RunningStack, name: str) -> ContinuousBackups:
