@@ -19,6 +19,7 @@ import pytest
 
 from strata.ops import content
 from strata.ops.running_stack import engine_of
+from tests.docker import stores
 from tests.docker.conftest import containers, free_port, remove
 from tests.project import REPOSITORY, TEST_SYSTEMS, Project, Result
 from tests.wait import until
@@ -59,31 +60,11 @@ def inside(engine: Any, service: str, script: str) -> str:
 
 
 def sql(engine: Any, statement: str) -> str:
-    return inside(
-        engine,
-        "postgres",
-        f"psql --dbname=strata --set=ON_ERROR_STOP=1 -Atq --command='SET ROLE strata; SET search_path = public'"
-        f' --command="{statement}"',
-    )
+    return inside(engine, "postgres", stores.sql(statement))
 
 
 def redis(engine: Any, order: str) -> str:
-    script = f"REDISCLI_AUTH=$(</run/secrets/password) redis-cli --user admin -h 127.0.0.1 {order}"
-    return inside(engine, "redis", script)
-
-
-def broker(engine: Any) -> pika.BlockingConnection:
-    """A connection from the host, which is on every bridge."""
-    found = containers(engine, STACK)["rabbitmq"]
-    (network,) = found.attrs["NetworkSettings"]["Networks"].values()
-    password = inside(engine, "keeper", "cat /run/secrets/rabbitmq-password")
-    return pika.BlockingConnection(
-        pika.ConnectionParameters(
-            host=network["IPAddress"],
-            virtual_host="strata",
-            credentials=pika.PlainCredentials("strata", password),
-        )
-    )
+    return inside(engine, "redis", stores.redis(order))
 
 
 def in_volume(engine: Any, script: str, *, change: bool = False) -> str:
@@ -110,7 +91,7 @@ def write(engine: Any) -> None:
         " CREATE INDEX ON kept (text)",
     )
     redis(engine, "eval \"for n = 1, 1000 do redis.call('set', 'key' .. n, n * n) end\" 0")
-    with broker(engine) as connection:
+    with stores.broker(containers(engine, STACK)) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
         channel.queue_declare(QUEUE, durable=True)
@@ -139,7 +120,7 @@ def write(engine: Any) -> None:
 
 def held(engine: Any) -> dict[str, str]:
     """What the stack holds, as its engines tell it and as the files of the volume are."""
-    with broker(engine) as connection:
+    with stores.broker(containers(engine, STACK)) as connection:
         channel = connection.channel()
         frame, _, message = channel.basic_get(QUEUE)
         assert frame is not None

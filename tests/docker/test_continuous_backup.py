@@ -14,6 +14,7 @@ from strata.errors import OpsError
 from strata.ops.continuous import ContinuousBackups, of_service
 from strata.ops.running_stack import RunningStack
 from strata.platforms.docker.names import ResourceNames, owner_of
+from tests.docker import stores
 from tests.docker.conftest import running
 from tests.docker.test_backup import ops
 from tests.project import TEST_SYSTEMS, Project
@@ -41,10 +42,7 @@ class Database:
         return output
 
     def sql(self, statement: str, role: str = "strata") -> str:
-        return self.inside(
-            "psql --dbname=strata --set=ON_ERROR_STOP=1 -Atq"
-            f' --command="SET ROLE {role}; SET search_path = public" --command="{statement}"'
-        )
+        return self.inside(stores.sql(statement, role))
 
     def write(self, text: str) -> None:
         self.sql(f"INSERT INTO kept VALUES ('{text}')")  # noqa: S608
@@ -107,6 +105,10 @@ def test_the_state_between_two_writes_comes_back(project: Project, database: Dat
     assert "Bad checksums:  0" in verified
     assert refused == []
     done = ops(project, "restore", "--to", moment)
+    assert done.status == 0, done.output
+    assert database.kept == ["a", "b"]
+    database.write("d")
+    done = ops(project, "restore", "--to", "between")
     assert done.status == 0, done.output
     assert database.kept == ["a", "b"]
     # The data before is kept until the next backup, which comes by itself.

@@ -10,6 +10,7 @@ import pika  # type: ignore[import-untyped]
 import pytest
 from pika.exceptions import AMQPError  # type: ignore[import-untyped]
 
+from tests.docker import stores
 from tests.docker.conftest import containers, free_port, health, running
 from tests.faults import ACKNOWLEDGED, RECOVERY_SECONDS
 from tests.project import TEST_SYSTEMS, Project
@@ -51,12 +52,7 @@ def run(engine: Any, service: str, script: str) -> tuple[int, str]:
 
 
 def sql(engine: Any, statement: str) -> tuple[int, str]:
-    return run(
-        engine,
-        "postgres",
-        f"psql --dbname=strata --set=ON_ERROR_STOP=1 -Atq --command='SET ROLE strata; SET search_path = public'"
-        f' --command="{statement}"',
-    )
+    return run(engine, "postgres", stores.sql(statement))
 
 
 def postgres(engine: Any) -> Store:
@@ -76,8 +72,7 @@ def postgres(engine: Any) -> Store:
 
 def redis(engine: Any) -> Store:
     def ask(order: str) -> str:
-        login = "REDISCLI_AUTH=$(</run/secrets/password) redis-cli --user admin -h 127.0.0.1"
-        return run(engine, "redis", f"{login} {order}")[1]
+        return run(engine, "redis", stores.redis(order))[1]
 
     return Store(
         lambda n: ask(f"hset kept {n} $(head -c 48000 /dev/urandom | base64 -w0)") == "1",
@@ -88,28 +83,15 @@ def redis(engine: Any) -> Store:
 def rabbitmq(engine: Any) -> Store:
     def connection() -> pika.BlockingConnection:
         found = containers(engine, STACK)
-        (network,) = found["rabbitmq"].attrs["NetworkSettings"]["Networks"].values()
-        status, password = run(engine, "keeper", "cat /run/secrets/rabbitmq-password")
-        assert status == 0, password
-        return pika.BlockingConnection(
-            pika.ConnectionParameters(
-                host=network["IPAddress"],
-                virtual_host="strata",
-                credentials=pika.PlainCredentials("strata", password),
-                blocked_connection_timeout=2,
-                socket_timeout=5,
-            )
-        )
-
-    def declared(channel: Any) -> None:
-        channel.queue_declare(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
+        return stores.broker(found, blocked_connection_timeout=2, socket_timeout=5)
 
     def write(number: int) -> bool:
         try:
             with connection() as opened:
                 channel = opened.channel()
                 channel.confirm_delivery()
-                declared(channel)
+                quorum = {"x-queue-type": "quorum"}
+                channel.queue_declare(QUEUE, durable=True, arguments=quorum)
                 body = str(number).encode() + b" " * 64_000
                 channel.basic_publish("", QUEUE, body, pika.BasicProperties(delivery_mode=2))
         except (AMQPError, OSError, KeyError):

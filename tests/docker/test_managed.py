@@ -27,7 +27,7 @@ def database(engine: Any, reference: Project) -> Iterator[ManagedPostgres]:
         started.set_up()
         yield started
     finally:
-        container.remove(force=True)
+        container.remove(force=True, v=True)
 
 
 def test_the_application_owns_its_database_and_nothing_else(database: ManagedPostgres) -> None:

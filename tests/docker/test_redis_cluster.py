@@ -180,7 +180,7 @@ def test_keys_outlive_the_loss_of_a_primary_with_its_replica(engine: Any, cluste
             os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
         until(lambda: observed.is_firing("RedisClusterDown"), "the alert fires")
         for container in owners:
-            container.update(restart_policy={"Name": "unless-stopped"})
+            container.update(restart_policy={"Name": "always"})
             container.start()
         until(lambda: run_client(engine, "get", "key") == (0, "kept"), "the key is there")
         until(lambda: not observed.is_firing("RedisClusterDown"), "the alert is resolved")
