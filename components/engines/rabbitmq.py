@@ -59,9 +59,9 @@ def _healthy(options: EngineOptions) -> str:
     )
 
 
-# If the disk is full, RabbitMQ's quorum queues end, and the broker goes on without them, also once the disk
-# has space again: it responds, and no client gets an answer about a queue. So it ends too, and starts
-# again, until its queues do. `ra_systems_sup` has a child for each system of quorum queues.
+# On a full disk RabbitMQ's quorum queues end and don't return once there is space: the broker responds, but
+# never about a queue. So it ends as well, and is started again until its queues start too.
+# `ra_systems_sup` has a child for each system of quorum queues.
 WATCH = """\
 Watch = fun Watch(Most, Missing) ->
     timer:sleep(2000),

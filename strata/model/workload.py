@@ -224,8 +224,8 @@ docs/systems/documents/jimbot.md; on Kubernetes, `minReadySeconds`."""
 class Restart(StrEnum):
     """When a container that ended starts again, as in Docker.
 
-    `always` also starts it when Docker starts. So does `unless-stopped`, but not after a crash of Docker
-    (`kill -9`): as it starts, it stops the containers that survived it, and takes that for your wish.
+    `always` also starts it when Docker starts. `unless-stopped` doesn't if Docker had crashed (`kill -9`):
+    Docker then stops the containers that still run, and treats them as if you had stopped them.
     """
 
     ALWAYS = "always"
