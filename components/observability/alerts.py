@@ -5,7 +5,7 @@ From its cause to a receiver, an alert takes at most the scrape interval (10 s),
 `for_seconds` of at most 15, and so arrives within 60 s.
 """
 
-from strata.components.observability.discovery import READY, WANTED
+from strata.components.observability.discovery import GPUS, READY, USABLE_GPUS, WANTED
 from strata.model import Alert, Severity
 
 # Of each service's requests. Its error budget for 30 days is the rest.
@@ -309,5 +309,13 @@ OF_A_CLUSTER = (
         summary="{{ $value }} replicas of {{ $labels.service }} are missing or not ready",
         for_seconds=JOINING_SECONDS,
     ),
+    Alert(
+        name="NodeGpuLost",
+        expression=f"max by (service, node, resource) ({GPUS} - {USABLE_GPUS}) > 0",
+        summary="{{ $value }} of {{ $labels.resource }} on {{ $labels.node }} can't be used",
+        severity=Severity.CRITICAL,
+        # While a device plugin restarts, kubelet counts none of its GPUs as usable.
+        for_seconds=60,
+    ),
 )
-"""Only Kubernetes has a number of replicas to compare with."""
+"""Only Kubernetes has a number of replicas, or of GPUs, to compare with."""

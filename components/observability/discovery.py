@@ -60,8 +60,13 @@ POD_STATES = (
     "kube_pod_status_phase",
 )
 UPDATES = "kube_replicaset_created"
+GPUS = "kube_node_status_capacity"
+USABLE_GPUS = "kube_node_status_allocatable"
 STATE_METRICS = (*POD_STATES, UPDATES, *(name for pair in REPLICAS.values() for name in pair))
-"""All that alerts and panels use of kube-state-metrics."""
+"""All that alerts and panels use of kube-state-metrics, but for nodes."""
+NODE_METRICS = (GPUS, USABLE_GPUS)
+"""What they use of nodes with GPUs: kubelet counts a GPU as usable if its device plugin says that it is
+healthy."""
 
 CONTAINER_METRICS = (
     "container_cpu_cfs_periods_total",
@@ -136,7 +141,9 @@ def jobs(
 def _states(kinds: Mapping[str, list[str]]) -> list[dict[str, Any]]:
     controllers = list(REPLICAS)
     return [
-        _keep(["__name__"], _any(STATE_METRICS)),
+        _keep(
+            ["__name__", "resource"], f"{_any(STATE_METRICS)};.*|{_any(NODE_METRICS)};nvidia_com_.+"
+        ),
         # kube-state-metrics itself is in `instance` and `service`.
         _replace(["container"], "(.+)", "service", "$1"),
         _replace(["label_app_kubernetes_io_name"], "(.+)", "service", "$1"),

@@ -26,15 +26,19 @@ _UTILISATION = f"DCGM_FI_DEV_GPU_UTIL{{{_SERVICE}}}"
 PRICE = "gpu_dollars_per_hour"
 """The metric with the price of one GPU, if the settings have it."""
 
+LOST = Alert(
+    name="GpuLost",
+    expression=f"max by (service, instance) (gpu_exporter_lost_gpus{{{_SERVICE}}}) > 0",
+    summary="{{ $value }} GPUs fell off the bus, need a reset, or are missing",
+    severity=Severity.CRITICAL,
+    for_seconds=15,
+)
+"""Of our own exporter: dcgm-exporter says nothing of a GPU that it no longer finds. In a cluster, the
+device plugin reports it (`alerts.OF_A_CLUSTER`)."""
+
 GPU = Monitoring(
     alerts=(
-        Alert(
-            name="GpuLost",
-            expression=f"max by (service, instance) (gpu_exporter_lost_gpus{{{_SERVICE}}}) > 0",
-            summary="{{ $value }} GPUs fell off the bus, need a reset, or are missing",
-            severity=Severity.CRITICAL,
-            for_seconds=15,
-        ),
+        LOST,
         Alert(
             name="GpuError",
             # The metric is the last error, so it stays.

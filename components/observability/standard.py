@@ -16,7 +16,7 @@ from strata.components.observability import (
 from strata.components.observability.configuration import SECRETS
 from strata.components.observability.dashboards import dashboard_files
 from strata.components.observability.documents import BUCKET, REGION, document
-from strata.components.observability.gpu import GPU
+from strata.components.observability.gpu import GPU, LOST
 from strata.components.observability.grafana import DASHBOARDS, grafana
 from strata.components.observability.logs import log_agent, log_store
 from strata.components.observability.pages import Page, pages
@@ -31,6 +31,7 @@ from strata.model import (
     Composition,
     Endpoint,
     File,
+    GpuMode,
     HttpProbe,
     MemoryMib,
     Monitoring,
@@ -76,7 +77,7 @@ def describe(composition: Composition, settings: Settings) -> Iterator[Workload]
         receiver,
         *loki,
         *_log_agent(settings, loki),
-        kube_state_metrics(),
+        kube_state_metrics(nodes=_has_gpus(settings, observed)),
         # AWS Backup keeps its own records.
         parts.node_exporter(records=False),
         blackbox,
@@ -226,9 +227,9 @@ def prometheus(
     )
 
 
-def kube_state_metrics() -> Service:
-    """The states of the stack's pods and of their controllers. The program asks the API for nothing
-    else.
+def kube_state_metrics(*, nodes: bool) -> Service:
+    """The states of the stack's pods and of their controllers, and of the nodes if they may have GPUs.
+    The program asks the API for nothing else.
 
     Its documentation ("Resource recommendation") starts at 250 MiB and 0.1 cores, for all objects of a
     cluster of up to 100 nodes; this one watches four kinds of the stack's two namespaces.
@@ -242,8 +243,9 @@ def kube_state_metrics() -> Service:
             f"--port={KUBE_STATE_METRICS}",
             f"--telemetry-port={KUBE_STATE_METRICS_HEALTH}",
             ("--namespaces=", Namespace(), ",", Namespace(), "-agents"),
-            "--resources=pods,deployments,replicasets,statefulsets,daemonsets",
-            f"--metric-allowlist={','.join(discovery.STATE_METRICS)}",
+            "--resources=pods,deployments,replicasets,statefulsets,daemonsets"
+            f"{',nodes' if nodes else ''}",
+            f"--metric-allowlist={','.join((*discovery.STATE_METRICS, *discovery.NODE_METRICS))}",
             "--metric-labels-allowlist=pods=[app.kubernetes.io/name]",
         ),
         ports=(Port(name="http", number=KUBE_STATE_METRICS, bound=False),),
@@ -258,6 +260,11 @@ def kube_state_metrics() -> Service:
                 group="apps",
                 resources=("deployments", "replicasets", "statefulsets", "daemonsets"),
                 verbs=("list", "watch"),
+            ),
+            *(
+                (ApiAccess(resources=("nodes",), verbs=("list", "watch"), cluster_wide=True),)
+                if nodes
+                else ()
             ),
         ),
     )
@@ -345,7 +352,13 @@ def _claims(workloads: list[Workload]) -> dict[str, str]:
 def _alerts(settings: Settings, services: list[Service]) -> Iterator[tuple[str, Alert]]:
     yield from configuration.alerts_of((*alerts.OF_THE_STACK, *alerts.OF_A_CLUSTER), services)
     if _has_dcgm_exporter(settings):
-        yield from ((DCGM_EXPORTER, alert) for alert in GPU.alerts)
+        yield from ((DCGM_EXPORTER, alert) for alert in GPU.alerts if alert is not LOST)
+
+
+def _has_gpus(settings: Settings, services: Iterable[Service]) -> bool:
+    """Whether a service may run on a GPU, or nodes have some."""
+    requested = any(service.gpu.mode is not GpuMode.OFF for service in services)
+    return requested or _has_dcgm_exporter(settings)
 
 
 def _has_dcgm_exporter(settings: Settings) -> bool:

@@ -7,9 +7,10 @@ import pytest
 from strata.components.observability import discovery
 from strata.components.observability.alerts import OF_A_CLUSTER, OF_THE_STACK
 from strata.components.observability.panels import CONTAINERS, OBSERVABILITY_IN_A_CLUSTER, OVERVIEW
+from strata.config import Settings
 from strata.model import HttpProbe, Service
 from strata.platforms.kubernetes.names import COMPONENT, INSTANCE, MANAGED_BY, NAME
-from tests.components.standard import file, filled_in, jobs, reference_on
+from tests.components.standard import described, file, filled_in, jobs, reference_on
 from tests.relabel import relabel, relabel_series
 
 EVERYWHERE = {
@@ -170,6 +171,13 @@ def test_the_states_of_pods_get_the_labels_of_the_rules() -> None:
         ' job="kube-state-metrics", service="api"}'
     )
     assert relabel_series(f"kube_pod_info{{{of_pod}}}", STATES, rules) is None
+    capacity = 'kube_node_status_capacity{node="gpu-1", resource="nvidia_com_gpu", unit="integer"}'
+    assert relabel_series(capacity, STATES, rules) == (
+        'kube_node_status_capacity{instance="kube-state-metrics-1", job="kube-state-metrics",'
+        ' node="gpu-1", resource="nvidia_com_gpu", service="kube-state-metrics", unit="integer"}'
+    )
+    memory = capacity.replace("nvidia_com_gpu", "memory")
+    assert relabel_series(memory, STATES, rules) is None
 
 
 def test_containers_of_the_stack_get_the_labels_of_the_rules_and_no_others_are_kept() -> None:
@@ -211,10 +219,10 @@ def test_every_metric_of_a_container_that_rules_and_panels_use_is_kept() -> None
         for expression in panel.expressions.values()
     ]
     used = set(re.findall(r"\b(?:container|kube)_[a-z_]+[a-z]\b(?!=)", " ".join(expressions)))
-    known = {*discovery.CONTAINER_METRICS, *discovery.STATE_METRICS, *discovery.RECORDED}
-    assert used - known == set()
+    read = {*discovery.CONTAINER_METRICS, *discovery.STATE_METRICS, *discovery.NODE_METRICS}
+    assert used - {*read, *discovery.RECORDED} == set()
     used |= set(re.findall(r"\bkube_[a-z_]+[a-z]\b", " ".join(discovery.RECORDED.values())))
-    assert {*discovery.CONTAINER_METRICS, *discovery.STATE_METRICS} - used == set()
+    assert read - used == set()
 
 
 def test_access_to_the_api_is_what_each_part_needs() -> None:
@@ -235,6 +243,7 @@ def test_access_to_the_api_is_what_each_part_needs() -> None:
             ("", "pods", read, False),
         },
         "kube-state-metrics": {
+            ("", "nodes", watch, True),
             ("", "pods", watch, False),
             ("apps", "deployments", watch, False),
             ("apps", "statefulsets", watch, False),
@@ -242,6 +251,13 @@ def test_access_to_the_api_is_what_each_part_needs() -> None:
             ("apps", "replicasets", watch, False),
         },
     }
+
+
+def test_without_gpus_the_states_of_nodes_are_not_read() -> None:
+    off = described(Settings.model_validate({"platform": "kubernetes", "gpu": {"mode": "off"}}))
+    access = off["kube-state-metrics"].api_access
+    assert access
+    assert not any(one.cluster_wide for one in access)
 
 
 def test_only_stores_on_eks_have_buckets() -> None:

@@ -27,6 +27,7 @@ PENDING = {
 AGENT = '{service="log-agent", instance="log-agent-x2x4z", data_type="logs", exporter="otlp_http"}'
 CAPACITY = f"otelcol_exporter_queue_capacity{AGENT}"
 DEPLOYMENT = '{namespace="strata-test", deployment="api"}'
+GPUS = '{node="gpu-1", resource="nvidia_com_gpu", unit="integer"}'
 
 
 def _waits(reason: str, values: str) -> Series:
@@ -169,5 +170,26 @@ CASES = (
         at="20m",
         labels={"service": "api"},
         summary="1 replicas of api are missing or not ready",
+    ),
+    Case(
+        alert="NodeGpuLost",
+        fires={
+            f"kube_node_status_capacity{GPUS}": "4x20",
+            f"kube_node_status_allocatable{GPUS}": "4x3 3x20",
+        },
+        quiet={
+            "all can be used": {
+                f"kube_node_status_capacity{GPUS}": "4x20",
+                f"kube_node_status_allocatable{GPUS}": "4x20",
+            },
+            "the device plugin restarts": {
+                f"kube_node_status_capacity{GPUS}": "4x20",
+                f"kube_node_status_allocatable{GPUS}": "4x3 0x2 4x20",
+            },
+            "a node without GPUs": {},
+        },
+        at="150s",
+        labels={"service": "kube-state-metrics", "node": "gpu-1", "resource": "nvidia_com_gpu"},
+        summary="1 of nvidia_com_gpu on gpu-1 can't be used",
     ),
 )

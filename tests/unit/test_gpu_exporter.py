@@ -4,6 +4,7 @@ No GPU was available: the values of `recorded/nvml.json` are composed, in the un
 """
 
 import json
+import re
 import types
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from strata.components.observability.gpu import GPU, LOST
+from strata.platforms.eks.add_ons.dcgm_exporter import COUNTERS
 from tests.unit.recipe_code import RECORDED, load
 
 exporter_module = load("gpu-exporter", "gpu_exporter")
@@ -264,3 +267,23 @@ def test_without_a_driver(nvml: Nvml) -> None:
     nvml.driver = False
     with pytest.raises(NVMLError):
         exporter_module.Exporter(nvml)
+
+
+def test_dcgm_exporter_has_the_same_metrics_and_every_one_that_alerts_and_panels_use() -> None:
+    read = {
+        name: (kind, text)
+        for name, kind, text in (
+            [part.strip() for part in line.split(",", 2)]
+            for line in COUNTERS.splitlines()
+            if not line.startswith("#")
+        )
+    }
+    own = {exporter_module.LOST}
+    assert read == {
+        name: family for name, family in exporter_module.FAMILIES.items() if name not in own
+    }
+    expressions = [alert.expression for alert in GPU.alerts]
+    expressions += [text for panel in GPU.panels for text in panel.expressions.values()]
+    used = set(re.findall(r"\b(?:DCGM|gpu_exporter)_\w+", " ".join(expressions)))
+    assert used - set(read) == own
+    assert set(re.findall(r"\b(?:DCGM|gpu_exporter)_\w+", LOST.expression)) == own

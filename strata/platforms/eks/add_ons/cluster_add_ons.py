@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes
+from pulumi_kubernetes.core import v1 as core
 
 from strata.config.aws import AwsSettings, GpuNodes
 from strata.model import GpuSharing
@@ -15,8 +16,13 @@ from strata.platforms.eks.add_ons.autoscaler import (
     Autoscaler,
     AutoscalerArgs,
 )
+from strata.platforms.eks.add_ons.dcgm_exporter import (
+    COUNTERS,
+    COUNTERS_FILE,
+    COUNTERS_NAME,
+    dcgm_exporter,
+)
 from strata.platforms.eks.add_ons.dcgm_exporter import PORT as DCGM_PORT
-from strata.platforms.eks.add_ons.dcgm_exporter import dcgm_exporter
 from strata.platforms.eks.add_ons.device_plugin import device_plugin, needs_plugin
 from strata.platforms.eks.add_ons.image_pull import allowance, image_pull
 from strata.platforms.eks.add_ons.storage_classes import StorageClasses, StorageClassesArgs
@@ -120,8 +126,10 @@ class ClusterAddOns(pulumi.ComponentResource):
         namespace, *closed = self.agents
         ready = (*args.ready, *closed)
 
-        def agent(name: str, pod: Pod) -> pulumi.Resource:
-            described = NodeAgentArgs(pod=pod, objects=objects, namespace=namespace, ready=ready)
+        def agent(name: str, pod: Pod, *before: pulumi.Resource) -> pulumi.Resource:
+            described = NodeAgentArgs(
+                pod=pod, objects=objects, namespace=namespace, ready=(*ready, *before)
+            )
             return NodeAgent(f"{self._name}-{name}", described, self._child).daemon_set
 
         image = args.images.reference
@@ -131,7 +139,14 @@ class ClusterAddOns(pulumi.ComponentResource):
             if (names := [one.name for one in groups if (one.sharing is GpuSharing.MIG) is mig])
         ]
         every = [one.name for one in groups]
-        agent("dcgm-exporter", dcgm_exporter(image(DCGM_EXPORTER), every))
+        counters = core.ConfigMap(
+            f"{self._name}-dcgm-counters",
+            metadata=objects.metadata(COUNTERS_NAME),
+            immutable=True,
+            data={COUNTERS_FILE: COUNTERS},
+            opts=objects.options(self, [namespace]),
+        )
+        agent("dcgm-exporter", dcgm_exporter(image(DCGM_EXPORTER), every), counters)
         self.metrics.append(
             MetricsPort(namespace=objects.namespace, pod=DCGM_EXPORTER, port=DCGM_PORT)
         )

@@ -1,11 +1,13 @@
 """NVIDIA's DCGM exporter: metrics of the GPUs of a node, by pod.
 
-It runs on GPU nodes with Amazon Linux. Its default counters need no SYS_ADMIN; only those for
-profiling do. On Bottlerocket a container sees only GPUs that it was given, and the exporter has none;
-there the node monitoring agent checks the health of GPUs.
+It runs on GPU nodes with Amazon Linux. Its counters need no SYS_ADMIN; only those for profiling do. On
+Bottlerocket a container sees only GPUs that it was given, and the exporter has none; there the node
+monitoring agent checks the health of GPUs.
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
+from importlib.resources import files
 
 from strata.model import HttpProbe
 from strata.platforms.eks.facts.images import DCGM_EXPORTER
@@ -15,6 +17,7 @@ from strata.platforms.kubernetes.pod import (
     ContainerPort,
     ContainerResources,
     EmptyDir,
+    Files,
     HostPath,
     Mount,
     Pod,
@@ -28,6 +31,13 @@ PORT = 9400
 
 INTERVAL_SECONDS = 15
 """How often GPUs are read: no less often than Prometheus scrapes by default."""
+
+COUNTERS = files(__package__).joinpath("dcgm_counters.csv").read_text()
+COUNTERS_FOLDER = "/etc/strata"
+COUNTERS_FILE = "counters.csv"
+# By its content: pods with other counters are replaced.
+COUNTERS_NAME = f"{DCGM_EXPORTER}-{sha256(COUNTERS.encode()).hexdigest()[:8]}"
+"""Of the ConfigMap with the counters."""
 
 POD_RESOURCES = "/var/lib/kubelet/pod-resources"
 """Where kubelet reports which pod has which GPU."""
@@ -48,7 +58,7 @@ def dcgm_exporter(image: str, groups: Sequence[str]) -> Pod:
     container = Container(
         name=DCGM_EXPORTER,
         image=image,
-        args=("--collectors", "/etc/dcgm-exporter/default-counters.csv"),
+        args=("--collectors", f"{COUNTERS_FOLDER}/{COUNTERS_FILE}"),
         environment={
             "DCGM_EXPORTER_LISTEN": f":{PORT}",
             "DCGM_EXPORTER_INTERVAL": str(INTERVAL_SECONDS * 1000),
@@ -63,6 +73,12 @@ def dcgm_exporter(image: str, groups: Sequence[str]) -> Pod:
         liveness=check,
         mounts=(
             Mount(name="pod-resources", path=POD_RESOURCES, source=pod_resources, read_only=True),
+            Mount(
+                name="counters",
+                path=COUNTERS_FOLDER,
+                source=Files(object_name=COUNTERS_NAME, secret=False),
+                read_only=True,
+            ),
             Mount(name="log", path="/var/log", source=EmptyDir(size_mib=64)),
             Mount(name="tmp", path="/tmp", source=EmptyDir(size_mib=64)),  # noqa: S108 - its own
         ),
