@@ -111,13 +111,5 @@ GPU = Monitoring(
             expressions={"GPU {{gpu}}": f"DCGM_FI_DEV_POWER_USAGE{{{_SERVICE}}}"},
             unit=Unit.WATTS,
         ),
-        Panel(
-            title="Cost of idle GPUs, dollars an hour",
-            expressions={
-                "idle for 5 minutes": "(count("
-                + _each(f"max_over_time({_UTILISATION}[5m])")
-                + f" == 0) or vector(0)) * scalar({PRICE})"
-            },
-        ),
     ),
 )

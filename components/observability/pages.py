@@ -38,6 +38,7 @@ def pages(
             Page(title=service.name, service=service.name, panels=tuple(_panels(service, called)))
             for service in services
         ),
+        Page(title="Cost", panels=panels.COST),
         Page(title="Observability", panels=own),
     )
 

@@ -2,6 +2,7 @@
 
 from strata.components.observability.alerts import LAST_BACKUP, LAST_RESTORE
 from strata.components.observability.discovery import READY, WANTED
+from strata.components.observability.gpu import PRICE
 from strata.model import Panel, Unit
 
 _FIRING = 'ALERTS{alertstate="firing", alertname!="DeadMansSwitch"}'
@@ -149,6 +150,38 @@ BACKUPS = Panel(
     },
 )
 """The last one of the first page, on Docker."""
+
+_GPUS = "max by (service, instance, gpu) ({})"
+
+COST = (
+    Panel(
+        title="Memory that is reserved, and was not used in a day",
+        expressions={
+            "{{service}}": "sum by (service) ((container_spec_memory_limit_bytes > 0)"
+            " - max_over_time(container_memory_working_set_bytes[1d]))"
+        },
+        unit=Unit.BYTES,
+    ),
+    Panel(
+        title="CPU below the limit that was not used in a day (cores)",
+        expressions={
+            "{{service}}": "sum by (service) (container_spec_cpu_quota / container_spec_cpu_period"
+            " - ignoring (cpu)"
+            " max_over_time(rate(container_cpu_usage_seconds_total[5m])[1d:5m]))"
+        },
+    ),
+    Panel(
+        title="GPUs, dollars an hour",
+        # Without a price in the settings, there is nothing to show.
+        expressions={
+            "all": f"count({_GPUS.format('DCGM_FI_DEV_GPU_UTIL')}) * scalar({PRICE})",
+            "idle for 5 minutes": "(count("
+            + _GPUS.format("max_over_time(DCGM_FI_DEV_GPU_UTIL[5m])")
+            + f" == 0) or vector(0)) * scalar({PRICE})",
+        },
+    ),
+)
+"""What is paid for and not used."""
 
 REQUESTS = (
     Panel(
