@@ -1,6 +1,8 @@
 """The alerts and the configuration of Prometheus and Alertmanager, checked by their own tools."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -57,20 +59,28 @@ def secrets_of(service: str, files: dict[str, str]) -> dict[str, str]:
     }
 
 
-def run(engine: Any, image: str, files: dict[str, str], *command: str) -> tuple[int, str]:
-    """Runs a command in a container of an image that also has these files. Returns its status and
-    output."""
+@contextmanager
+def started(
+    engine: Any, image: str, files: dict[str, str], *command: str, network: str = "none"
+) -> Iterator[Any]:
+    """A container of an image that also has these files, and runs a command."""
     build(engine, [image], choose()[0], lambda _name, _state: None)
     container = engine.containers.create(
-        resolve(image, choose()[0]), list(command), entrypoint=[], network_mode="none"
+        resolve(image, choose()[0]), list(command), entrypoint=[], network_mode=network
     )
     try:
         put_files(container, files)
         container.start()
-        status: int = container.wait()["StatusCode"]
-        return status, container.logs().decode()
+        yield container
     finally:
         container.remove(force=True, v=True)
+
+
+def run(engine: Any, image: str, files: dict[str, str], *command: str) -> tuple[int, str]:
+    """The status and output of a command in such a container."""
+    with started(engine, image, files, *command) as container:
+        status: int = container.wait()["StatusCode"]
+        return status, container.logs().decode()
 
 
 def test_each_alert_fires_for_its_cause_and_not_otherwise(

@@ -144,6 +144,27 @@ def test_logs_have_their_service(reference: Project, logs: httpx.Client) -> None
     assert {stack for stack, _ in talking()} == {"pytest"}, "lines of other stacks"
 
 
+def test_a_document_is_found_by_its_id(gateway: httpx.Client, logs: httpx.Client) -> None:
+    """And by its trace, which the gateway starts, and which has fields of their own in the lines."""
+    name = f"found-{time.time_ns()}"
+    posted = gateway.post("/documents", json={"id": name, "text": "Somebody looks for it."})
+    assert posted.status_code == 202
+    fields = 'unpack_json | fields "attrs.strata.service", trace_id, id, status'
+
+    def lines(text: str) -> list[dict[str, str]]:
+        return rows(logs, f'"{text}" | {fields}')
+
+    def services(text: str) -> set[str]:
+        return {line["attrs.strata.service"] for line in lines(text)}
+
+    until(lambda: services(name) == {"api", "worker"}, "the lines of both arrive")
+    assert {line["id"] for line in lines(name)} == {name}
+    (trace_id,) = {line["trace_id"] for line in lines(name)}
+    until(lambda: services(trace_id) >= {"gateway", "api", "worker"}, "the trace has all lines")
+    (request,) = (line for line in lines(trace_id) if line["attrs.strata.service"] == "gateway")
+    assert request["status"] == "202"
+
+
 def test_a_fault_is_told_and_then_its_end(
     engine: Any,
     reference: Project,

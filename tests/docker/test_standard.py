@@ -1,21 +1,32 @@
 """The configuration of the standard set, checked by the parts' own tools: those of Debian's Prometheus
 and Alertmanager."""
 
+import gzip
 import json
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from strata.components.observability.discovery import RECORDED, TOKEN
+from strata.components.observability.remote import AUTHORIZATION_FILE, PASSWORD_FILE
 from tests.components.standard import file, files, jobs, reference_on
+from tests.components.test_remote import secret
 from tests.components.test_remote import services as services_of
 from tests.docker.alert_cases import Case
 from tests.docker.cluster_cases import CASES
-from tests.docker.test_alerts import run
+from tests.docker.conftest import bridge_address
+from tests.docker.test_alerts import run, started
 from tests.relabel import relabel_series
+from tests.wait import until
 
 OTELCOL = str(Path(__file__).with_name("otelcol"))
+LOGIN = "Basic bWU6c2VjcmV0"
+"""Of the user `me` with the password `secret`."""
 STATES = {
     "service": "kube-state-metrics",
     "instance": "kube-state-metrics-1",
@@ -103,3 +114,99 @@ def test_a_collector_accepts_its_configurations(engine: Any, outside: bool) -> N
     status, output = run(engine, OTELCOL, wrong, *command[:2], f"--config={path}")
     assert status != 0
     assert "inclde" in output
+
+
+class Store:
+    """A store outside of the stack: it accepts all requests with the login. `received`: their paths,
+    headers and bodies."""
+
+    def __init__(self, address: str) -> None:
+        received: list[tuple[str, Mapping[str, str], bytes]] = []
+        rejected: list[str] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers["Authorization"] == LOGIN:
+                    received.append((self.path, dict(self.headers), body))
+                    self.send_response(200)
+                else:
+                    rejected.append(self.path)
+                    self.send_response(401)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.received, self.rejected = received, rejected
+        self.server = ThreadingHTTPServer((address, 0), Handler)
+        self.login = {
+            "url": f"http://{address}:{self.server.server_port}",
+            "username": "me",
+            "password": "secret",
+        }
+        Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def store(engine: Any) -> Iterator[Store]:
+    store = Store(bridge_address(engine))
+    yield store
+    store.server.shutdown()
+    assert store.rejected == []
+
+
+def test_the_log_agent_sends_each_line_with_its_service(engine: Any, store: Store) -> None:
+    """Also one that the container engine wrote in parts, and none of another namespace."""
+    agent = services_of("kubernetes", loki=store.login)["log-agent"]
+    content = {
+        **files(agent),
+        AUTHORIZATION_FILE: secret(agent, AUTHORIZATION_FILE),
+        "/var/log/pods/strata-test_api-7d9f-x2x4z_0a1b/api/0.log": (
+            '2026-11-29T12:00:00.000000001Z stdout F {"level": "info", "id": "doc-1"}\n'
+            "2026-11-29T12:00:00.000000002Z stderr P a long \n"
+            "2026-11-29T12:00:00.000000003Z stderr F line\n"
+        ),
+        "/var/log/pods/other_api-7d9f-x2x4z_0a1b/api/0.log": (
+            "2026-11-29T12:00:00.000000001Z stdout F of somebody else\n"
+        ),
+    }
+    command = ("/otelcol/otelcol", "--config=/run/secrets/log-agent.json")
+
+    def lines() -> list[tuple[dict[str, str], str]]:
+        return [
+            (
+                {one.key: one.value.string_value for one in resource.resource.attributes},
+                record.body.string_value,
+            )
+            for path, headers, body in store.received
+            for resource in _logs(path, headers, body).resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
+
+    labels = {"service": "api", "pod": "api-7d9f-x2x4z", "stack": "test", "system": "reference"}
+    with started(engine, OTELCOL, content, *command, network="bridge"):
+        until(lambda: len(lines()) >= 2, "the lines arrive")
+    assert lines() == [(labels, '{"level": "info", "id": "doc-1"}'), (labels, "a long line")]
+
+
+def _logs(path: str, headers: Mapping[str, str], body: bytes) -> ExportLogsServiceRequest:
+    assert path == "/otlp/v1/logs"
+    assert headers["Content-Encoding"] == "gzip"
+    return ExportLogsServiceRequest.FromString(gzip.decompress(body))
+
+
+def test_prometheus_writes_to_a_store_outside(engine: Any, store: Store) -> None:
+    prometheus = services_of("docker", remoteWrite=store.login)["prometheus"]
+    content = files(prometheus) | {PASSWORD_FILE: secret(prometheus, PASSWORD_FILE)}
+    command = (
+        "prometheus",
+        "--config.file=/run/secrets/prometheus.json",
+        "--storage.tsdb.path=/tmp",
+    )
+    with started(engine, "prometheus", content, *command, network="bridge"):
+        until(lambda: store.received, "samples arrive")
+    path, headers, _ = store.received[0]
+    assert path == "/"
+    assert headers["Content-Type"] == "application/x-protobuf"
