@@ -38,7 +38,7 @@ def counted(request: pytest.FixtureRequest) -> list[str]:
 def reference(cluster: Cluster, counted: list[str]) -> Stack:
     """The reference system on EKS, all of whose pods run. Its datastores are in containers: here is no
     AWS that runs them."""
-    planned = plan({"services": in_containers()})
+    planned = plan({"services": in_containers(), "profiles": ["traces"]})
     furnish(cluster, planned.groups)
     running = up(cluster, planned)
     counted.append(
