@@ -39,6 +39,6 @@ def ensure(layout: Layout) -> None:
                 f"{name}: building it from Go modules, for tests/kubernetes (takes minutes, once)"
             )
             with step(title) as progress:
-                build = golang.Build(modules[module], package, targets[name])
+                build = golang.Build(modules[module], package, targets[name], inlining=False)
                 golang.build(layout, build, progress)
     stamp.set()

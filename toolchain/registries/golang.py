@@ -24,12 +24,14 @@ SOURCES = Path(__file__).resolve().parent / "go"
 
 @dataclass(frozen=True)
 class Build:
-    """One program of one module. `variables` are set by the linker, by their full names."""
+    """One program of one module. `variables` are set by the linker, by their full names. Without `inlining`
+    it is built in a quarter less CPU time (45 s instead of 62 s for etcd), and is slower."""
 
     module: Path  # folder with go.mod and go.sum
     package: str
     target: Path
     variables: dict[str, str] = field(default_factory=dict)
+    inlining: bool = True
 
 
 def environment(layout: Layout) -> dict[str, str]:
@@ -104,6 +106,8 @@ def build(layout: Layout, what: Build, progress: Step) -> None:
         what.target.parent.mkdir(parents=True, exist_ok=True)
         temporary = what.target.with_name(f"{what.target.name}.new")
         command = ["go", "build", "-v", "-trimpath", "-ldflags", " ".join(["-s -w", *variables])]
+        if not what.inlining:
+            command += ["-gcflags", "all=-l"]
         command += ["-o", str(temporary), what.package]
         _run(command, what.module, settings, log, progress, "compiled", packages)
         temporary.replace(what.target)
