@@ -21,34 +21,13 @@ from strata.ops import content
 from strata.ops.running_stack import engine_of
 from tests.docker import stores
 from tests.docker.conftest import containers, free_port, remove
-from tests.project import REPOSITORY, TEST_SYSTEMS, Project, Result
+from tests.docker.operations import ops, start
+from tests.project import REPOSITORY, TEST_SYSTEMS, Project
 from tests.wait import until
 
 STACK = "pytest-backup"
 QUEUE = "kept"
 SERVICES = ("keeper", "postgres", "rabbitmq", "redis")
-
-
-def command(project: Project, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "strata", *arguments, "--stack", project.stack]
-
-
-def start(project: Project, *arguments: str) -> "subprocess.Popen[str]":
-    """Starts `strata` in the folder of the project."""
-    return subprocess.Popen(
-        command(project, *arguments),
-        cwd=project.folder,
-        env={**project.environment, "PYTHONPATH": str(REPOSITORY)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def ops(project: Project, *arguments: str) -> Result:
-    process = start(project, *arguments)
-    output, _ = process.communicate(timeout=600)
-    return Result(process.returncode, output)
 
 
 def inside(engine: Any, service: str, script: str) -> str:

@@ -16,7 +16,7 @@ from strata.ops.running_stack import RunningStack
 from strata.platforms.docker.names import ResourceNames, owner_of
 from tests.docker import stores
 from tests.docker.conftest import running
-from tests.docker.test_backup import ops
+from tests.docker.operations import ops
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 

@@ -1,7 +1,5 @@
 """The data of a volume in a folder of the host outlives its containers, its stack and its volume."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.docker.conftest import containers, remove
-from tests.project import REPOSITORY, TEST_SYSTEMS, Project
+from tests.docker.operations import restored
+from tests.project import TEST_SYSTEMS, Project
 
 STACK = "pytest-host-folder"
 VOLUMES = (f"strata-{STACK}-redis-data", f"strata-{STACK}-keeper-files")
@@ -49,18 +48,6 @@ def redis(engine: Any, *order: str) -> str:
     status, output = containers(engine, STACK)["redis"].exec_run(command)
     assert status == 0, output
     return str(output.decode().strip())
-
-
-def ops(project: Project, *arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "strata", *arguments, "--stack", project.stack],
-        cwd=project.folder,
-        env={**project.environment, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_data_in_a_folder_of_the_host(
@@ -103,10 +90,9 @@ def test_data_in_a_folder_of_the_host(
     assert not any(word in again.output for word in CHANGED), again.output
 
     # A backup and a restore read and write the folder.
-    ops(stack, "backup", str(tmp_path / "backup"))
-    assert redis(engine, "SET", "kept", "2") == "OK"
-    (of_keeper / "file").unlink()
-    ops(stack, "restore", str(tmp_path / "backup"))
+    with restored(stack, tmp_path / "backup"):
+        assert redis(engine, "SET", "kept", "2") == "OK"
+        (of_keeper / "file").unlink()
     assert redis(engine, "GET", "kept") == "1"
     assert (of_keeper / "file").read_text() == "kept\n"
 

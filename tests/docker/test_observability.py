@@ -29,7 +29,7 @@ from tests.docker.faults import (
     rejected_connection,
     stopped,
 )
-from tests.docker.test_backup import ops
+from tests.docker.operations import ops
 from tests.project import Project
 from tests.wait import until
 

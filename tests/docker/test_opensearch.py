@@ -1,9 +1,10 @@
-"""OpenSearch on real Docker: a document outlives a killed process, and health can fail."""
+"""OpenSearch on real Docker: documents outlive a killed process, a backup restores them, and health can fail."""
 
 import json
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from strata.images.choose import choose
 from strata.images.source import resolve
 from tests.docker.conftest import health, running
 from tests.docker.faults import hanging
+from tests.docker.operations import restored
 from tests.docker.prometheus import prometheus
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
@@ -89,6 +91,19 @@ def test_a_document_outlives_a_killed_process(store: Any, client: Any) -> None:
     until(restarted, "Docker starts it again")
     found = answer(client, "GET", "/documents/_search?q=text:fox")["hits"]["hits"]
     assert [(hit["_id"], hit["_source"]["text"]) for hit in found] == [("1", "the quick brown fox")]
+
+
+def test_a_deleted_index_and_a_changed_document_are_restored(
+    search: Project, client: Any, tmp_path: Path
+) -> None:
+    paths = ("/deleted/_doc/1", "/changed/_doc/1")
+    for path in paths:
+        answer(client, "PUT", path, json.dumps({"text": "kept"}))
+    with restored(search, tmp_path / "backup"):
+        answer(client, "DELETE", "/deleted")
+        answer(client, "PUT", "/changed/_doc/1", json.dumps({"text": "lost"}))
+        assert "HTTP Error 404" in send(client, "GET", "/deleted/_doc/1")[1]
+    assert [answer(client, "GET", path)["_source"]["text"] for path in paths] == ["kept", "kept"]
 
 
 def test_it_is_unhealthy_while_it_hangs(store: Any, client: Any) -> None:

@@ -1,8 +1,10 @@
-"""QuestDB on real Docker: it wants its password, rows outlive a killed process, and health can fail."""
+"""QuestDB on real Docker: it wants its password, rows outlive a killed process, a backup restores them, and
+health can fail."""
 
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from strata.components.engines.questdb import MONITORING
 from tests.docker.conftest import health, running
 from tests.docker.faults import hanging
+from tests.docker.operations import restored
 from tests.docker.prometheus import prometheus
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
@@ -91,6 +94,20 @@ def test_rows_outlive_a_killed_process(store: Any, client: Any) -> None:
 
     until(restarted, "Docker starts it again")
     assert read()
+
+
+def test_a_dropped_table_is_restored(series: Project, client: Any, tmp_path: Path) -> None:
+    query = "select city, celsius from kept"
+
+    def read() -> bool:
+        return '[["Oslo",4.5]]' in send(client, "/exec", query)
+
+    assert send(client, "/write", body="kept,city=Oslo celsius=4.5\n") == ""
+    until(read, "the row is visible")
+    with restored(series, tmp_path / "backup"):
+        send(client, "/exec", "drop table kept")
+        until(lambda: send(client, "/exec", query) == "400", "the table doesn't exist")
+    until(read, "the row is visible again")
 
 
 def test_the_volume_has_no_password(store: Any) -> None:

@@ -23,8 +23,8 @@ from strata.model import Secret, UserPassword
 from strata.model.secrets import DerivedSecrets
 from tests.docker.conftest import remove
 from tests.docker.faults import hanging
+from tests.docker.operations import restored
 from tests.docker.prometheus import prometheus
-from tests.docker.test_backup import ops
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
@@ -247,11 +247,9 @@ def test_all_nodes_are_backed_up_and_restored(
     engine: Any, cluster: Project, tmp_path: Path
 ) -> None:
     assert from_client(engine, "set", "key", "kept") == "OK"
-    backup = ops(cluster, "backup", str(tmp_path / "backup"))
-    assert f"{NODES} volumes" in backup.output, backup.output
-    assert from_client(engine, "set", "key", "changed") == "OK"
-    restore = ops(cluster, "restore", str(tmp_path / "backup"))
-    assert restore.status == 0, restore.output
+    with restored(cluster, tmp_path / "backup") as backup:
+        assert f"{NODES} volumes" in backup.output, backup.output
+        assert from_client(engine, "set", "key", "changed") == "OK"
     assert from_client(engine, "get", "key") == "kept"
 
 

@@ -1,0 +1,38 @@
+"""The commands of `strata` on the stack of a test."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.project import REPOSITORY, Project, Result
+
+
+def start(project: Project, *arguments: str) -> "subprocess.Popen[str]":
+    """Starts `strata` in the folder of the project."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "strata", *arguments, "--stack", project.stack],
+        cwd=project.folder,
+        env={**project.environment, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def ops(project: Project, *arguments: str) -> Result:
+    process = start(project, *arguments)
+    output, _ = process.communicate(timeout=600)
+    return Result(process.returncode, output)
+
+
+@contextmanager
+def restored(project: Project, folder: Path) -> Iterator[Result]:
+    """Backs the stack up to `folder`, which doesn't exist yet, and restores it at the end: what the context
+    changes is undone. Yields the result of the backup."""
+    backup = ops(project, "backup", str(folder))
+    assert backup.status == 0, backup.output
+    yield backup
+    restore = ops(project, "restore", str(folder))
+    assert restore.status == 0, restore.output
