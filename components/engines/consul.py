@@ -187,5 +187,5 @@ CONSUL = Engine(
     resources=Resources(memory_mib=384, cpu=0.5),
     password=_token,
     has_mutual_tls=True,
-    upgrade="A new version starts empty, as Consul does here after every restart.",
+    upgrade="A new version starts empty, like every restart.",
 )

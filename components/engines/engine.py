@@ -79,7 +79,7 @@ class Engine:
     its clients (`EngineOptions.mutual_tls`). `managed` is what a provider's service needs to take its
     place, by the name of the datastore; None where none can. That accepts only TLS.
 
-    `upgrade` says what a new major version of the image requires.
+    `upgrade` says in Markdown what a new version of the image requires; docs/components/datastore.md has it.
     """
 
     name: str

@@ -143,5 +143,5 @@ KURRENTDB = Engine(
     port="http",
     resources=Resources(memory_mib=1024, cpu=1),
     password=None,
-    upgrade="It reads the files of all versions since 22.10; going back requires a backup.",
+    upgrade="Version 26 reads the data of all versions since 22.10; going back requires a backup.",
 )

@@ -212,5 +212,6 @@ OPENSEARCH = Engine(
     port="http",
     resources=Resources(memory_mib=1024, cpu=1),
     password=None,
-    upgrade="A new version reads the indices of the previous major version; going back requires a backup.",
+    upgrade="A new version reads indices that the previous major version created; reindex older ones first."
+    " Going back requires a backup.",
 )

@@ -423,5 +423,6 @@ POSTGRES = Engine(
     tls=True,
     has_mutual_tls=True,
     managed=_managed,
-    upgrade="A new major version can't read older data: back up, start with an empty volume, restore.",
+    upgrade="A new major version can't read the files of an older one: write a dump with `pg_dump`, start"
+    " with an empty volume, and load the dump.",
 )

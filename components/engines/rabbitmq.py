@@ -297,5 +297,6 @@ RABBITMQ = Engine(
     user=USER,
     database=VIRTUAL_HOST,
     has_mutual_tls=True,
-    upgrade='Enable all stable feature flags before a new minor version (RabbitMQ, "Upgrading").',
+    upgrade="Enable all stable feature flags before a new minor version: `rabbitmqctl enable_feature_flag"
+    " all`. Going back requires a backup.",
 )

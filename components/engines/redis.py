@@ -324,5 +324,5 @@ REDIS_EPHEMERAL = Engine(
     resources=Resources(memory_mib=256, cpu=0.5),
     user=USER,
     has_mutual_tls=True,
-    upgrade="A new version starts empty, as Redis does after every restart.",
+    upgrade="A new version starts empty, like every restart.",
 )

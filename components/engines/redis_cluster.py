@@ -218,5 +218,7 @@ REDIS_CLUSTER = Engine(
     resources=Resources(memory_mib=128, cpu=0.5, cpu_reserved=0.1),
     user=USER,
     has_mutual_tls=True,
-    upgrade="Nodes of two adjacent major versions form one cluster: replace them one at a time.",
+    upgrade="A new version reads the data of older ones; going back requires a backup. On Docker, all nodes"
+    " are replaced together. On Kubernetes, they are replaced one at a time, and two versions form one"
+    " cluster meanwhile.",
 )

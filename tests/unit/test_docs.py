@@ -1,7 +1,9 @@
 """The pages match the code: every setting, field and argument has its row with its default, and the
 examples compose."""
 
+import importlib
 import importlib.util
+import pkgutil
 import re
 import typing
 from collections.abc import Iterator
@@ -29,7 +31,9 @@ from strata.components import (
     RayClusterArgs,
     RayWorkers,
     Route,
+    engines,
 )
+from strata.components.engines.engine import Engine
 from strata.config import ObservabilitySettings, Settings
 from strata.model import Alert, Gpu, InvalidStackError, Monitoring, Panel
 from systems import reference
@@ -150,6 +154,29 @@ def test_every_argument_has_its_row_with_its_default(page: str, heading: str, ki
         factory = field.default_factory
         default = field.default if factory is MISSING else factory()
         assert eval(cell, names) == default, name  # noqa: S307 - of this repository
+
+
+def all_engines() -> dict[str, Engine]:
+    """The engines, by the constant that a `Datastore` gets."""
+    modules = [
+        importlib.import_module(f"{engines.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(engines.__path__)
+    ]
+    return {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, Engine)
+    }
+
+
+def test_the_page_of_datastores_has_every_engine_with_what_its_upgrade_requires() -> None:
+    page = DOCS / "components" / "datastore.md"
+    constants = all_engines()
+    *_, argument = rows(page, "Arguments")["engine"]
+    assert set(re.findall(r"`([A-Z_]+)`", argument)) == set(constants)
+    upgrades = {name: text for name, (text,) in rows(page, "Upgrades").items()}
+    assert upgrades == {name: engine.upgrade for name, engine in constants.items()}
 
 
 def examples() -> Iterator[tuple[str, str]]:
