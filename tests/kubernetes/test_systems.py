@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.documents.table import DOCUMENTS
 from tests.kubernetes import cluster as clusters
 from tests.kubernetes.network import Network, compare
 from tests.kubernetes.stack import Stack, furnish, plan, up
@@ -21,8 +22,8 @@ from tests.kubernetes.test_reference import (  # noqa: F401 - they run here too,
 )
 from tests.planned import changes_for
 
-# What its document asks for on a cluster.
-CHANGES = {"project88": {"gateway": {"engine": "traefik"}}}
+# What its document asks for on a cluster, such as an autoscaler for the server of dredge.
+CHANGES = {document.system: document.prod_settings for document in DOCUMENTS}
 SYSTEMS = ("dredge", "node_intelligence", "project88", "jimbot", "datapunk")
 
 
