@@ -2,7 +2,8 @@
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -138,14 +139,26 @@ def test_the_gateway_serves_pages_of_its_own_site_alone(
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_gateway_has_no_old_cipher(reference: Project) -> None:
-    url = httpx.URL(reference.outputs()["urls"]["gateway-https"])
+@contextmanager
+def to_the_gateway(project: Project) -> Iterator[tuple[ssl.SSLContext, socket.socket]]:
+    """A connection to the HTTPS port, before the handshake, and a context that accepts any certificate."""
+    url = httpx.URL(project.outputs()["urls"]["gateway-https"])
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("AES128-SHA256:ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256")
-    with (
-        socket.create_connection((url.host, url.port or 443)) as plain,
-        pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"),
-    ):
-        context.wrap_socket(plain)
+    with socket.create_connection((url.host, url.port or 443)) as plain:
+        yield context, plain
+
+
+def test_the_gateway_has_no_old_cipher(reference: Project) -> None:
+    with to_the_gateway(reference) as (context, plain):
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("AES128-SHA256:ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256")
+        with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
+            context.wrap_socket(plain)
+
+
+def test_the_gateway_negotiates_http_2(reference: Project) -> None:
+    with to_the_gateway(reference) as (context, plain):
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        with context.wrap_socket(plain) as encrypted:
+            assert encrypted.selected_alpn_protocol() == "h2"
