@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from strata import config, docker_engine, engine
+from strata.components.engines.kernel import KERNEL_SETTINGS, KernelSetting
 from strata.config import PlatformName
 from strata.config.load import SEED_FILE_VARIABLE
 from strata.errors import EngineError, InvalidStackError, Problem, StrataError
-from strata.model import GpuMode
+from strata.model import GpuMode, Service
 from strata.ops.project import Project, open_project
 from strata.platforms import choose, missing_sdk_reported
 from strata.platforms.docker.platform import DockerPlan, DockerPlatform
@@ -21,25 +22,29 @@ from strata.platforms.docker.platform import DockerPlan, DockerPlatform
 PASSPHRASE_FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105 - a name
 LOCAL_BACKEND = "file://"
 """Of a folder. `file://~`, which `pulumi login --local` chooses, is the home folder: nothing of it is checked."""
+SYSCTLS = Path("/proc/sys")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """`text`: what is so, or what is wrong. `fix`: what to do about it; empty if nothing is wrong."""
+    """`text`: what is so, or what is wrong. `fix`: what to do about it; empty if nothing is wrong. `is_advice`:
+    the stack runs without the fix."""
 
     subject: str
     text: str
     fix: str = ""
+    is_advice: bool = False
 
     @property
     def is_ok(self) -> bool:
-        return not self.fix
+        return self.is_advice or not self.fix
 
 
 def lines(check: Check) -> Iterator[str]:
     """For a person."""
     indent = " " * 9
-    text = f"{'ok' if check.is_ok else 'problem':<9}{check.subject}: {check.text}"
+    result = ("advice" if check.is_advice else "problem") if check.fix else "ok"
+    text = f"{result:<9}{check.subject}: {check.text}"
     yield text.replace("\n", f"\n{indent}")
     if check.fix:
         yield f"{indent}    {check.fix}"
@@ -174,6 +179,9 @@ def _stack(project: Project) -> Iterator[Check]:
     yield from map(_of, problems)
     if isinstance(platform, DockerPlatform):
         yield from on_docker(plan, platform, problems)
+        # Containers of Docker Desktop run in a virtual machine, which has another kernel.
+        if platform.host.is_local and platform.client.info()["KernelVersion"] == os.uname().release:
+            yield from kernel(plan.composition.services)
     elif not problems:
         count = len(described.composition.workloads)
         yield Check(subject="Plan", text=f"{count} services and jobs on {settings.platform}")
@@ -207,3 +215,29 @@ def on_docker(
         else:
             continue
         yield Check(subject="GPU", text=text)
+
+
+def kernel(services: Iterable[Service], sysctls: Path = SYSCTLS) -> Iterator[Check]:
+    """What the engines of these services ask of the kernel of this machine."""
+    by_name: dict[str, list[tuple[KernelSetting, Service]]] = {}
+    for service in services:
+        setting = KERNEL_SETTINGS.get(service.image)
+        # Redis without persistence doesn't save.
+        if setting and service.volumes:
+            by_name.setdefault(setting.name, []).append((setting, service))
+    for name, wanted in by_name.items():
+        value = int((sysctls / name.replace(".", "/")).read_text())
+        unmet = [(setting, service) for setting, service in wanted if not setting.accepts(value)]
+        if not unmet:
+            yield Check(subject="Kernel", text=f"{name} is {value}")
+            continue
+        recommended = ", ".join(
+            f"{setting.wanted} for {service.name}" for setting, service in unmet
+        )
+        line = f"{name}={max(setting.value for setting, _ in unmet)}"
+        yield Check(
+            subject="Kernel",
+            text=f"{name} is {value}; recommended: {recommended}",
+            fix=f"run as root: echo {line} >> /etc/sysctl.d/90-strata.conf && sysctl --system",
+            is_advice=True,
+        )

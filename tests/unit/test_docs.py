@@ -34,6 +34,7 @@ from strata.components import (
     engines,
 )
 from strata.components.engines.engine import Engine
+from strata.components.engines.kernel import KERNEL_SETTINGS
 from strata.config import ObservabilitySettings, Settings
 from strata.model import Alert, Gpu, InvalidStackError, Monitoring, Panel
 from systems import reference
@@ -177,6 +178,13 @@ def test_the_page_of_datastores_has_every_engine_with_what_its_upgrade_requires(
     assert set(re.findall(r"`([A-Z_]+)`", argument)) == set(constants)
     upgrades = {name: text for name, (text,) in rows(page, "Upgrades").items()}
     assert upgrades == {name: engine.upgrade for name, engine in constants.items()}
+
+
+def test_the_page_of_datastores_has_every_kernel_setting() -> None:
+    assert rows(DOCS / "components" / "datastore.md", "Kernel settings") == {
+        image: [setting.name, setting.wanted, setting.reason]
+        for image, setting in KERNEL_SETTINGS.items()
+    }
 
 
 def examples() -> Iterator[tuple[str, str]]:

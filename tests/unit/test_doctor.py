@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 
 from strata.collect import collect
+from strata.components import Datastore, DatastoreArgs
+from strata.components.engines.opensearch import OPENSEARCH
+from strata.components.engines.questdb import QUESTDB
+from strata.components.engines.redis import REDIS, REDIS_EPHEMERAL
 from strata.config import Settings
 from strata.errors import Problem
-from strata.ops.doctor import Check, lines, on_docker, private_files, versions
+from strata.ops.doctor import Check, kernel, lines, on_docker, private_files, versions
 from strata.platforms.docker.host import Host
+from strata.stack import Stack
 from systems import reference
 from tests.components.stack import HOST, platform
 
@@ -20,6 +25,9 @@ def test_a_problem_comes_with_its_fix() -> None:
         "problem  Disk: 0 MiB free",
         "             free some",
     ]
+    advice = Check(subject="Kernel", text="vm.swappiness is 60", fix="lower it", is_advice=True)
+    assert advice.is_ok
+    assert list(lines(advice)) == ["advice   Kernel: vm.swappiness is 60", "             lower it"]
 
 
 @pytest.mark.parametrize(
@@ -87,3 +95,50 @@ def test_what_has_a_problem_is_not_fine() -> None:
     shown, problems = checked(replace(HOST, memory_mib=2048, cpu=1, disk_free_mib=10))
     assert {"budget: memory", "budget: cpu", "docker: disk"} <= {each.path for each in problems}
     assert set(shown) == {"Ports", "GPU"}
+
+
+def stores(stack: Stack) -> None:
+    engines = {
+        "cache": REDIS_EPHEMERAL,
+        "redis": REDIS,
+        "search": OPENSEARCH,
+        "series": QUESTDB,
+    }
+    for name, engine in engines.items():
+        Datastore(name, DatastoreArgs(stack=stack, engine=engine))
+
+
+@pytest.mark.parametrize(
+    ("overcommit_memory", "max_map_count", "shown"),
+    [
+        (
+            1,
+            1048576,
+            [
+                "ok       Kernel: vm.overcommit_memory is 1",
+                "ok       Kernel: vm.max_map_count is 1048576",
+            ],
+        ),
+        (
+            2,
+            65530,
+            [
+                "advice   Kernel: vm.overcommit_memory is 2; recommended: 1 for redis",
+                "advice   Kernel: vm.max_map_count is 65530; recommended: 262144 or more for search,"
+                " 1048576 or more for series",
+            ],
+        ),
+    ],
+)
+def test_the_kernel_is_compared_with_what_engines_recommend(
+    tmp_path: Path, overcommit_memory: int, max_map_count: int, shown: list[str]
+) -> None:
+    folder = tmp_path / "vm"
+    folder.mkdir()
+    (folder / "overcommit_memory").write_text(f"{overcommit_memory}\n")
+    (folder / "max_map_count").write_text(f"{max_map_count}\n")
+    checks = list(kernel(collect(stores, Settings()).services, tmp_path))
+    assert [next(lines(check)) for check in checks] == shown
+    assert all(check.is_ok for check in checks)
+    if advice := [check for check in checks if check.fix]:
+        assert "echo vm.max_map_count=1048576 >> /etc/sysctl.d/" in advice[-1].fix
