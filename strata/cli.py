@@ -216,16 +216,27 @@ def prune_images(
 
 @app.command()
 def backup(folder: Folder, stack: StackOption = "dev") -> None:
-    """Back up the volumes with data. Stops each service while its volumes are read."""
+    """Back up the volumes with data, encrypted. Stops each service while its volumes are read."""
     from strata import ops
     from strata.ops.backup import backup
 
-    done = ops.run(lambda opened: backup(opened, folder.absolute()), stack)
+    done = ops.run(lambda opened, key: backup(opened, folder.absolute(), key), stack)
     size_bytes = sum(archive.bytes for archive in done.archives)
     console.info(
         f"backup of {done.stack}: {len(done.archives)} volumes, {size_bytes / console.MB:.1f} MB,"
         f" in {folder}"
     )
+
+
+@app.command("backup-key")
+def backup_key(stack: StackOption = "dev") -> None:
+    """Print the private key of the backups, which derives from the seed."""
+    from strata import config
+    from strata.ops.encryption import of_seed
+    from strata.ops.project import open_project
+
+    settings = config.load(open_project(stack).configuration)
+    typer.echo(of_seed(config.read_seed(settings)).private, nl=False)
 
 
 @app.command()
@@ -235,6 +246,10 @@ def restore(
         str | None,
         typer.Option(help="A time (UTC, or 90s, 10m, 2h, 1d ago), or a name by `backups mark`."),
     ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(help="What `backup-key` printed, for a backup with another seed."),
+    ] = None,
     service: ServiceOption = "postgres",
     stack: StackOption = "dev",
 ) -> None:
@@ -243,13 +258,15 @@ def restore(
     from strata import ops
     from strata.errors import StrataError
     from strata.ops.continuous import of_service
+    from strata.ops.encryption import of_file
     from strata.ops.restore import restore
 
+    other = of_file(key) if key else None
     if folder is None and to is not None:
-        ops.run(lambda opened: of_service(opened, service).restore(to), stack)
+        ops.run(lambda opened, _: of_service(opened, service).restore(to), stack)
         console.info(f"restored {service} of {stack} to {to}")
     elif folder is not None and to is None:
-        done = ops.run(lambda opened: restore(opened, folder.absolute()), stack)
+        done = ops.run(lambda opened, own: restore(opened, folder.absolute(), other or own), stack)
         created = done.created.strftime("%Y-%m-%d %H:%M:%S UTC")
         console.info(
             f"restored {len(done.archives)} volumes of {stack} from the backup of {done.stack} of"
@@ -265,7 +282,7 @@ def list_backups(service: ServiceOption = "postgres", stack: StackOption = "dev"
     from strata import ops
     from strata.ops.continuous import of_service
 
-    console.info(ops.run(lambda opened: of_service(opened, service).list(), stack))
+    console.info(ops.run(lambda opened, _: of_service(opened, service).list(), stack))
 
 
 @backups.command("create")
@@ -278,7 +295,7 @@ def create_backup(
     from strata import ops
     from strata.ops.continuous import of_service
 
-    ops.run(lambda opened: of_service(opened, service).create(full=full), stack)
+    ops.run(lambda opened, _: of_service(opened, service).create(full=full), stack)
 
 
 @backups.command("mark")
@@ -291,7 +308,7 @@ def mark_restore_point(
     from strata import ops
     from strata.ops.continuous import of_service
 
-    ops.run(lambda opened: of_service(opened, service).mark(name), stack)
+    ops.run(lambda opened, _: of_service(opened, service).mark(name), stack)
 
 
 @backups.command("verify")
@@ -300,7 +317,7 @@ def verify_backup(service: ServiceOption = "postgres", stack: StackOption = "dev
     from strata import ops
     from strata.ops.continuous import of_service
 
-    console.info(ops.run(lambda opened: of_service(opened, service).verify(), stack))
+    console.info(ops.run(lambda opened, _: of_service(opened, service).verify(), stack))
 
 
 @app.command()

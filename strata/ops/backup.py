@@ -18,6 +18,7 @@ from pathlib import Path
 from strata import console
 from strata.errors import InvalidStackError, Problem
 from strata.ops import content, manifest
+from strata.ops.encryption import BackupKey
 from strata.ops.guard import attempt, failed, undisturbed
 from strata.ops.manifest import Archive, Manifest
 from strata.ops.records import record_backup
@@ -29,8 +30,8 @@ from strata.ops.volumes import Volumes
 COMPRESSION_LEVEL = 1
 
 
-def backup(stack: RunningStack, folder: Path) -> Manifest:
-    """Writes a backup to `folder`, which is created, or is empty.
+def backup(stack: RunningStack, folder: Path, key: BackupKey) -> Manifest:
+    """Writes a backup to `folder`, which is created, or is empty. The archives are encrypted for `key`.
 
     Raises `InvalidStackError` before anything changes, and `OpsError` after. In both cases the
     services that ran are started again, and `folder` holds no backup: `manifest.json` comes last.
@@ -59,7 +60,8 @@ def backup(stack: RunningStack, folder: Path) -> Manifest:
                     console.step(f"Archiving {volume.docker_name}") as step,
                     closing(volumes.read(service, volume)) as chunks,
                 ):
-                    archives.append(_archive(service, volume, step.count(chunks), folder))
+                    counted = step.count(chunks)
+                    archives.append(_archive(service, volume, counted, folder, key))
             services.check_still(service)
             if service in stopped:
                 services.start(service)
@@ -69,6 +71,7 @@ def backup(stack: RunningStack, folder: Path) -> Manifest:
             stack=stack.names.stack,
             system=stack.names.system,
             created=datetime.now(UTC).replace(microsecond=0),
+            recipient=key.public,
             archives=tuple(archives),
         )
         manifest.write(result, folder)
@@ -89,7 +92,7 @@ def backup(stack: RunningStack, folder: Path) -> Manifest:
 
 def _create(folder: Path) -> None:
     try:
-        # Its content is secret: the data, and the hashes of passwords.
+        # The archives are encrypted; sizes and names are nobody's business either.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not any(folder.iterdir()):
             return
@@ -101,14 +104,21 @@ def _create(folder: Path) -> None:
 
 
 def _archive(
-    service: DataService, volume: DataVolume, chunks: Iterable[bytes], folder: Path
+    service: DataService,
+    volume: DataVolume,
+    chunks: Iterable[bytes],
+    folder: Path,
+    key: BackupKey,
 ) -> Archive:
     name = manifest.archive_name(service.name, volume.name)
     partial = folder / f"{name}.partial"
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         hashing = _Hashing(file)
-        with gzip.GzipFile("", "wb", COMPRESSION_LEVEL, hashing, mtime=0) as compressed:
+        with (
+            key.encrypting(hashing) as plain,
+            gzip.GzipFile("", "wb", COMPRESSION_LEVEL, plain, mtime=0) as compressed,
+        ):
             digest = content.read(_copied(chunks, compressed))
         file.flush()
         os.fsync(file.fileno())

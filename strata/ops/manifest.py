@@ -46,11 +46,14 @@ class Archive(_Plain):
 
 
 class Manifest(_Plain):
-    format: Literal[1] = 1
+    """`recipient`: the public key that the archives are encrypted for."""
+
+    format: Literal[2] = 2
     project: str
     stack: str
     system: str
     created: AwareDatetime
+    recipient: str
     archives: Annotated[tuple[Archive, ...], Field(min_length=1)]
 
 
@@ -104,4 +107,4 @@ def read(folder: Path) -> Manifest:
 
 def archive_name(service: str, volume: str) -> str:
     """The file of a volume. Neither name contains a dot, so no two volumes share a file."""
-    return f"{service}.{volume}.tar.gz"
+    return f"{service}.{volume}.tar.gz.age"

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from strata import console
 from strata.console import Step
-from strata.errors import OpsError, Problem, raise_problems, reason
+from strata.errors import InvalidStackError, OpsError, Problem, raise_problems, reason
 from strata.ops import content, manifest, scripts
 from strata.ops.content import CHUNK_BYTES
+from strata.ops.encryption import BackupKey
 from strata.ops.guard import attempt, failed, undisturbed
 from strata.ops.manifest import Archive, Manifest
 from strata.ops.records import record_restore
@@ -34,8 +35,8 @@ class Target:
     volume: DataVolume
 
 
-def restore(stack: RunningStack, folder: Path) -> Manifest:
-    """Restores the backup in `folder`.
+def restore(stack: RunningStack, folder: Path, key: BackupKey) -> Manifest:
+    """Restores the backup in `folder`, which was encrypted for `key`.
 
     Raises `InvalidStackError` before anything changes, and `OpsError` after. Everything is then as
     before, unless the rollback failed too; the error says which.
@@ -43,6 +44,7 @@ def restore(stack: RunningStack, folder: Path) -> Manifest:
     volumes = Volumes(stack.client, stack.names)
     volumes.remove_leftovers()
     backed_up = manifest.read(folder)
+    check_key(folder, backed_up, key)
     with_data = stack.services()
     targets = match(backed_up, with_data)
     check_archives(folder, targets)
@@ -63,7 +65,7 @@ def restore(stack: RunningStack, folder: Path) -> Manifest:
         for target in targets:
             volumes.run(target.service, target.volume, scripts.PREPARE)
             prepared.append(target)
-            _stage(volumes, target, folder)
+            _stage(volumes, target, folder, key)
         for target in targets:
             volumes.run(target.service, target.volume, scripts.EXCHANGE)
         for service in concerned:
@@ -79,6 +81,14 @@ def restore(stack: RunningStack, folder: Path) -> Manifest:
         _commit(volumes, targets)
     record_restore(stack, volumes, backed_up)
     return backed_up
+
+
+def check_key(folder: Path, backed_up: Manifest, key: BackupKey) -> None:
+    """Raises `InvalidStackError` if the backup was encrypted for another key."""
+    if backed_up.recipient != key.public:
+        fix = "run `strata backup-key` where the seed of the backup is, and name its output with --key"
+        message = "was encrypted with another seed"
+        raise InvalidStackError([Problem(str(folder), message, fix)])
 
 
 def match(backed_up: Manifest, with_data: Sequence[DataService]) -> tuple[Target, ...]:
@@ -162,10 +172,13 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _stage(volumes: Volumes, target: Target, folder: Path) -> None:
+def _stage(volumes: Volumes, target: Target, folder: Path, key: BackupKey) -> None:
     service, volume, archive = target.service, target.volume, target.archive
-    with console.step(f"Unpacking {volume.docker_name}", archive.bytes) as step:
-        volumes.stage(service, volume, step.count(_chunks(folder / archive.file)))
+    with (
+        console.step(f"Unpacking {volume.docker_name}", archive.bytes) as step,
+        closing(key.decrypted(folder / archive.file)) as chunks,
+    ):
+        volumes.stage(service, volume, step.count(chunks))
     with (
         console.step(f"Comparing {volume.docker_name}") as step,
         closing(volumes.read_staged(service, volume)) as chunks,

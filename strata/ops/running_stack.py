@@ -8,6 +8,7 @@ from typing import Any
 from strata import config, docker_engine
 from strata.errors import InvalidStackError, Problem, raise_problems
 from strata.images import catalogue
+from strata.ops.encryption import BackupKey, of_seed
 from strata.ops.project import open_project
 from strata.platforms.docker.names import (
     BACKUP,
@@ -192,11 +193,13 @@ def _repository(reference: str) -> str:
     return repository.removeprefix("docker.io/").removeprefix("library/")
 
 
-def open_stack(stack: str) -> RunningStack:
-    """The stack of the project in the current folder. Raises `InvalidStackError` if Pulumi does not
-    know it or its settings are wrong, `DockerError` if no engine answers."""
+def open_stack(stack: str) -> tuple[RunningStack, BackupKey]:
+    """The stack of the project in the current folder, and the key of its backups. Raises
+    `InvalidStackError` if Pulumi does not know it or its settings are wrong, `DockerError` if no engine
+    answers."""
     project = open_project(stack)
     settings = config.load(project.configuration)
-    owner = owner_of(config.read_seed(settings))
+    seed = config.read_seed(settings)
+    owner = owner_of(seed)
     names = ResourceNames(project=project.name, stack=stack, system=settings.system, owner=owner)
-    return RunningStack(docker_engine.connect(ENGINE_TIMEOUT_SECONDS), names)
+    return RunningStack(docker_engine.connect(ENGINE_TIMEOUT_SECONDS), names), of_seed(seed)

@@ -161,7 +161,7 @@ def manifest(names: ResourceNames, created: datetime) -> Manifest:
         engine="postgres",
         image="strata/postgres",
         user="999:999",
-        file="postgres.data.tar.gz",
+        file="postgres.data.tar.gz.age",
         bytes=0,
         sha256="0" * 64,
         content=empty,
@@ -171,5 +171,6 @@ def manifest(names: ResourceNames, created: datetime) -> Manifest:
         stack=names.stack,
         system=names.system,
         created=created,
+        recipient="",
         archives=(archive,),
     )

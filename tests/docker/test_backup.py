@@ -17,7 +17,9 @@ from typing import Any
 import pika  # type: ignore[import-untyped]
 import pytest
 
+from strata.errors import OpsError
 from strata.ops import content
+from strata.ops.encryption import BackupKey, of_seed
 from strata.ops.running_stack import engine_of
 from tests.docker import stores
 from tests.docker.conftest import containers, free_port, remove
@@ -190,10 +192,10 @@ def contents(folder: Path) -> dict[str, str]:
 def test_a_backup_says_what_it_is(backup: Path) -> None:
     assert {one.name for one in backup.iterdir()} == {
         "manifest.json",
-        "keeper.files.tar.gz",
-        "postgres.data.tar.gz",
-        "rabbitmq.data.tar.gz",
-        "redis.data.tar.gz",
+        "keeper.files.tar.gz.age",
+        "postgres.data.tar.gz.age",
+        "rabbitmq.data.tar.gz.age",
+        "redis.data.tar.gz.age",
     }
     assert backup.stat().st_mode & 0o777 == 0o700
     plain = json.loads((backup / "manifest.json").read_text())
@@ -202,6 +204,25 @@ def test_a_backup_says_what_it_is(backup: Path) -> None:
         assert one["bytes"] == len(whole)
         assert one["sha256"] == hashlib.sha256(whole).hexdigest()
         assert engine_of(one["image"]) == one["engine"]
+
+
+def test_a_backup_tells_nothing_without_its_key(
+    stack: Project, backup: Path, tmp_path: Path
+) -> None:
+    archives = [one for one in backup.iterdir() if one.name != "manifest.json"]
+    for one in archives:
+        assert one.read_bytes().startswith(b"age-encryption.org/v1\n")
+    keeper = backup / "keeper.files.tar.gz.age"
+    with tarfile.open(fileobj=io.BytesIO(b"".join(key_of(stack).decrypted(keeper)))) as archive:
+        assert "strata-backup/secret/large" in archive.getnames()
+    with pytest.raises(OpsError, match="can't be decrypted"):
+        list(of_seed(b"another seed of 32 bytes and more").decrypted(keeper))
+    wrong = tmp_path / "key"
+    wrong.write_text(of_seed(b"another seed of 32 bytes and more").private)
+    refused = ops(stack, "restore", str(backup), "--key", str(wrong))
+    assert refused.status == 1
+    assert "was encrypted with another seed" in refused.output
+    assert "nothing was changed" in refused.output
 
 
 def test_a_backup_is_restored_into_a_fresh_stack(
@@ -246,14 +267,14 @@ def test_a_backup_is_restored_into_a_fresh_stack(
 
 
 def _flip(folder: Path) -> None:
-    path = folder / "postgres.data.tar.gz"
+    path = folder / "postgres.data.tar.gz.age"
     whole = bytearray(path.read_bytes())
     whole[len(whole) // 2] ^= 1
     path.write_bytes(whole)
 
 
 def _cut(folder: Path) -> None:
-    path = folder / "redis.data.tar.gz"
+    path = folder / "redis.data.tar.gz.age"
     path.write_bytes(path.read_bytes()[:-1])
 
 
@@ -264,6 +285,13 @@ def _swap(folder: Path) -> None:
     by_service = {one["service"]: one for one in plain["archives"]}
     by_service["redis"]["engine"] = "rabbitmq"
     path.write_text(json.dumps(plain))
+
+
+def _encrypt(folder: Path) -> None:
+    """Names another recipient."""
+    path = folder / "manifest.json"
+    plain = json.loads(path.read_text())
+    path.write_text(json.dumps({**plain, "recipient": of_seed(b"another seed of 32 bytes").public}))
 
 
 def _rename(folder: Path) -> None:
@@ -280,10 +308,14 @@ def _rename(folder: Path) -> None:
     [
         (lambda folder: (folder / "manifest.json").unlink(), "No such file or directory"),
         (lambda folder: (folder / "manifest.json").write_text("{}"), "field required"),
-        (lambda folder: (folder / "rabbitmq.data.tar.gz").unlink(), "No such file or directory"),
+        (
+            lambda folder: (folder / "rabbitmq.data.tar.gz.age").unlink(),
+            "No such file or directory",
+        ),
         (_cut, "bytes, not the"),
         (_flip, "its SHA-256 is not that of the manifest"),
         (_swap, "the backup is of rabbitmq, the stack runs redis"),
+        (_encrypt, "was encrypted with another seed"),
         (_rename, "service cache: the stack has no such service with a volume data"),
     ],
 )
@@ -354,7 +386,7 @@ def test_a_backup_that_is_killed_leaves_no_manifest(
 ) -> None:
     killed = tmp_path / "killed"
     process = start(stack, "backup", str(killed))
-    until((killed / "postgres.data.tar.gz.partial").exists, "PostgreSQL's archive is written")
+    until((killed / "postgres.data.tar.gz.age.partial").exists, "PostgreSQL's archive is written")
     process.kill()
     process.communicate()
     assert not (killed / "manifest.json").exists()
@@ -383,7 +415,7 @@ def test_a_backup_that_is_interrupted_starts_the_services_again(
 ) -> None:
     folder = tmp_path / "interrupted"
     process = start(stack, "backup", str(folder))
-    until((folder / "postgres.data.tar.gz.partial").exists, "PostgreSQL's archive is written")
+    until((folder / "postgres.data.tar.gz.age.partial").exists, "PostgreSQL's archive is written")
     process.send_signal(told)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 130, output
@@ -422,24 +454,38 @@ def test_a_disk_that_is_full_leaves_no_backup(
     assert held(engine) == written
 
 
-def _spoil(folder: Path, service: str, change: Callable[[tarfile.TarInfo, bytes], bytes]) -> None:
+def key_of(stack: Project) -> BackupKey:
+    """What the command prints."""
+    printed = ops(stack, "backup-key")
+    assert printed.status == 0, printed.output
+    return BackupKey(printed.output)
+
+
+def _spoil(
+    folder: Path,
+    service: str,
+    key: BackupKey,
+    change: Callable[[tarfile.TarInfo, bytes], bytes],
+) -> None:
     """Changes the files in an archive, and the manifest so that it agrees."""
-    path = next(folder.glob(f"{service}.*.tar.gz"))
+    path = next(folder.glob(f"{service}.*.tar.gz.age"))
+    plaintext = io.BytesIO(b"".join(key.decrypted(path)))
     buffer = io.BytesIO()
-    with tarfile.open(path) as old, tarfile.open(fileobj=buffer, mode="w") as new:
+    with tarfile.open(fileobj=plaintext) as old, tarfile.open(fileobj=buffer, mode="w") as new:
         for member in old:
             file = old.extractfile(member) if member.isreg() else None
             data = change(member, file.read()) if file else b""
             member.size = len(data)
             new.addfile(member, io.BytesIO(data))
-    path.write_bytes(gzip.compress(buffer.getvalue()))
-    plain = json.loads((folder / "manifest.json").read_text())
-    for one in plain["archives"]:
+    with path.open("wb") as file, key.encrypting(file) as plain:
+        plain.write(gzip.compress(buffer.getvalue()))
+    listed = json.loads((folder / "manifest.json").read_text())
+    for one in listed["archives"]:
         if one["service"] == service:
             one["bytes"] = path.stat().st_size
             one["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
             one["content"] = content.read([buffer.getvalue()]).model_dump()
-    (folder / "manifest.json").write_text(json.dumps(plain))
+    (folder / "manifest.json").write_text(json.dumps(listed))
 
 
 def test_a_restore_that_starts_no_healthy_service_puts_everything_back(
@@ -447,7 +493,12 @@ def test_a_restore_that_starts_no_healthy_service_puts_everything_back(
 ) -> None:
     bad = tmp_path / "bad"
     shutil.copytree(backup, bad)
-    _spoil(bad, "redis", lambda member, data: b"?" * len(data) if "aof" in member.name else data)
+    _spoil(
+        bad,
+        "redis",
+        key_of(stack),
+        lambda member, data: b"?" * len(data) if "aof" in member.name else data,
+    )
     sql(engine, "CREATE TABLE newer AS SELECT 1 AS n")
     failed = ops(stack, "restore", str(bad))
     assert failed.status == 1, failed.output

@@ -174,7 +174,7 @@ def test_a_backup_omits_data_in_memory(developed: Project, tmp_path: Path) -> No
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     assert "postgres: not backed up, because it is in memory: data" in output
-    assert {file.name for file in folder.iterdir()} == {"app.files.tar.gz", "manifest.json"}
+    assert {file.name for file in folder.iterdir()} == {"app.files.tar.gz.age", "manifest.json"}
 
 
 def run(container: Any, script: str) -> str:

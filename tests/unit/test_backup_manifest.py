@@ -106,7 +106,7 @@ def archive(**changes: Any) -> Archive:
         "engine": "postgres",
         "image": "strata/postgres:1",
         "user": "999:999",
-        "file": "db.data.tar.gz",
+        "file": "db.data.tar.gz.age",
         "bytes": len(BYTES),
         "sha256": hashlib.sha256(BYTES).hexdigest(),
         "content": Content(sha256="0" * 64, entries=1, bytes=1),
@@ -120,6 +120,7 @@ def backup_of(*archives: Archive) -> Manifest:
         stack="dev",
         system="reference",
         created=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        recipient="ssh-ed25519 AAAA",
         archives=archives,
     )
 
@@ -138,7 +139,7 @@ def service(**changes: Any) -> DataService:
 
 
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
-    written = backup_of(archive(), archive(service="mq", file="mq.data.tar.gz"))
+    written = backup_of(archive(), archive(service="mq", file="mq.data.tar.gz.age"))
     manifest.write(written, tmp_path)
     assert manifest.read(tmp_path) == written
     assert [one.name for one in tmp_path.iterdir()] == ["manifest.json"]
@@ -155,7 +156,7 @@ def _set_in_archive(key: str, value: object) -> Callable[[dict[str, Any]], objec
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (_set("format", 2), "format: input should be 1"),
+        (_set("format", 1), "format: input should be 2"),
         (_set("created", "2026-01-02T03:04:05"), "created: "),
         (_set("archives", []), "archives: "),
         (_set("more", 1), "more: "),
@@ -230,7 +231,7 @@ def test_an_archive_that_is_not_what_was_written_is_refused(
     tmp_path: Path, content_of_file: bytes | None, said: str
 ) -> None:
     targets = match(backup_of(archive()), [service()])
-    path = tmp_path / "db.data.tar.gz"
+    path = tmp_path / "db.data.tar.gz.age"
     if content_of_file is not None:
         path.write_bytes(content_of_file)
     with pytest.raises(InvalidStackError, match="nothing was changed") as refused:
