@@ -7,8 +7,13 @@ SECRET_WORDS = frozenset(
     {"PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE", "PASS", "SECRET", "SECRETS", "TOKEN"}
     | {"APIKEY", "CREDENTIAL", "CREDENTIALS"}
 )
+# Also at the end of a word: PGPASSWORD.
+SECRET_ENDINGS = ("PASSWORD", "PASSWD", "PASSPHRASE")
 # KEY alone is too common (sort key, cache key): it counts only after one of these.
 SECRET_KEY_WORDS = frozenset({"API", "PRIVATE", "ACCESS", "ENCRYPTION", "SIGNING", "MASTER", "JWT"})
+KEY_WORDS = frozenset({"KEY", "KEYS"})
+# In a file, the value after one of these can be the name of an object with the secret.
+REFERENCE_WORDS = frozenset({"SECRET", "SECRETS", "CREDENTIAL", "CREDENTIALS"})
 
 RUNTIME_SOCKETS = (
     "/run/docker.sock",

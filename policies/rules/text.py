@@ -3,17 +3,12 @@
 import posixpath
 import re
 from collections.abc import Iterable
-from itertools import pairwise
 
 from strata.policies.rules import facts
 
 LOCAL_IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 PINNED_REFERENCE = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
-CREDENTIALS_IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
-PATH_SUFFIXES = ("_FILE", "_PATH")
-"""The endings of variables that name the file of a secret."""
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
 PRERELEASE = re.compile(r"-(rc|alpha|beta|pre)")
 
@@ -60,17 +55,6 @@ def is_below(version: str, floor: str) -> bool:
     length = max(len(have), len(want))
     have, want = (numbers + (0,) * (length - len(numbers)) for numbers in (have, want))
     return bool(PRERELEASE.search(version.lower())) if have == want else have < want
-
-
-def is_secret_name(name: str, allowed: Iterable[str] = ()) -> bool:
-    """Whether a variable's name suggests that it holds a secret."""
-    if name in set(allowed):
-        return False
-    words = [word.upper() for word in WORD.findall(name)]
-    return any(word in facts.SECRET_WORDS for word in words) or any(
-        first in facts.SECRET_KEY_WORDS and second in {"KEY", "KEYS"}
-        for first, second in pairwise(words)
-    )
 
 
 def shown_name(name: str) -> str:

@@ -572,6 +572,60 @@ CLUSTER = [
     unknown("disk:parameters", "storage-encrypted@disk"),
 ]
 
+AWS_KEY = "AKIA" + "Z7" * 8
+JWT = "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0In0." + "c2lnbmF0dXJl"
+SECRET_CONFIG = "secret-config-map"
+
+
+def config(**files: Any) -> dict[str, Any]:
+    """A ConfigMap with these files: `app_env` is app.env."""
+    data = {name.replace("_", ".", 1): content for name, content in files.items()}
+    return {"config": core("ConfigMap", {"metadata": named("config"), "data": data})}
+
+
+CREDENTIALS = [
+    bad(f"{SECRET_CONFIG}/name@config", says=["data.app.env:2 (DB_PASSWORD) is"], hides=["hunter"])(
+        config(app_env="# The database.\nDB_PASSWORD=hunter2\n")
+    ),
+    bad(f"{SECRET_CONFIG}/name@config", name="a marked file", hides=["DB_PASSWORD"])(
+        config(app_env=secret("DB_PASSWORD=hunter2"))
+    ),
+    bad(f"{SECRET_CONFIG}/name@config", says=["data.api-key is named"], name="a key of its own")(
+        config(**{"api-key": "hunter2"})
+    ),
+    *[
+        bad(f"{SECRET_CONFIG}/{form}@config", says=[f"data.app.ini:2 contains {what}"], name=form)(
+            config(app_ini=f"# Of the shop.\nstart {value}\n")
+        )
+        for form, what, value in (
+            ("private-key", "a private key", "-----BEGIN EC PRIVATE KEY-----"),
+            ("aws-key", "an AWS access key ID", AWS_KEY),
+            ("token", "an access token", "ghp_" + "a1" * 18),
+            ("jwt", "a JSON Web Token", JWT),
+            ("url", "a URL with a password", "pg://me:hunter2@db"),
+        )
+    ],
+    bad(f"{SECRET_CONFIG}/aws-key@list", says=["items[0].data.id:1 contains"], name="a list")(
+        {
+            "list": core(
+                "ConfigMapList", {"items": [{"metadata": named("one"), "data": {"id": AWS_KEY}}]}
+            )
+        }
+    ),
+    good(config(app_env="DB_PASSWORD_FILE=/run/secrets/db\nSHOP_NAME=shop")),
+    good(config(app_env="MAX_TOKEN=a"), {SECRET_CONFIG: {"allowed": ["MAX_TOKEN"]}}),
+    good({"config": core("ConfigMap", {"metadata": named("config")})}),
+    Case(
+        {"config": core("ConfigMap", {"metadata": named("config"), "data": UNKNOWN})},
+        unjudged=frozenset({f"{SECRET_CONFIG}@config"}),
+    ),
+    Case(
+        config(later=UNKNOWN, password="hunter2"),
+        frozenset({f"{SECRET_CONFIG}/name@config"}),
+        frozenset({f"{SECRET_CONFIG}@config"}),
+    ),
+]
+
 WRITES = {
     f"web:{POD}.volumes[1]": {"name": "data", "persistentVolumeClaim": {"claimName": "claim"}},
     f"{FIRST}.volumeMounts": [{"name": "data", "mountPath": "/data"}],
@@ -918,7 +972,7 @@ for made in ("database", "claim"):
 SUITE = Suite(
     PACK,
     FIXTURE,
-    (*RESTRICTED, *WORKLOADS, *ACCESS, *CLUSTER, *STACK, *GPU),
+    (*RESTRICTED, *WORKLOADS, *ACCESS, *CLUSTER, *CREDENTIALS, *STACK, *GPU),
     # Whether a resource is protected is an option of the program's own, never unknown.
     never_unknown=frozenset({"stateful-protect"}),
 )

@@ -3,8 +3,9 @@
 from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.values import SecretList, is_secret, text
 from strata.policies.rules import settings
+from strata.policies.rules.credentials import PATH_SUFFIXES, has_url_password, is_secret_name
 from strata.policies.rules.docker.container import container_rule
-from strata.policies.rules.text import CREDENTIALS_IN_URL, PATH_SUFFIXES, is_secret_name, shown_name
+from strata.policies.rules.text import shown_name
 
 
 @container_rule(
@@ -34,5 +35,5 @@ def env_secrets(container: Resource, judge: Judge) -> None:
                 judge.violation("marked", f"{where} is marked secret")
             elif looks_secret:
                 judge.violation("name", f"{where} is named like a secret")
-            elif CREDENTIALS_IN_URL.search(value):
+            elif has_url_password(value):
                 judge.violation("url", f"{where} is a URL with a password")

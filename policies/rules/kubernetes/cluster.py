@@ -1,4 +1,4 @@
-"""Namespaces, Services, storage and Helm releases."""
+"""Namespaces, Services, ConfigMaps, storage and Helm releases."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -6,7 +6,9 @@ from typing import Any
 
 from strata.policies.crossguard.judge import Judge, Resource, Stack
 from strata.policies.crossguard.rule import MANDATORY, Changes, Rule, setting
-from strata.policies.crossguard.values import dig, items, mapping, number, text
+from strata.policies.crossguard.values import dig, is_secret, items, mapping, number, text
+from strata.policies.rules import settings
+from strata.policies.rules.credentials import credentials
 from strata.policies.rules.kubernetes import facts
 from strata.policies.rules.kubernetes.objects import (
     annotations,
@@ -18,6 +20,7 @@ from strata.policies.rules.kubernetes.objects import (
     own_key,
 )
 from strata.policies.rules.kubernetes.pods import pods
+from strata.policies.rules.text import shown_name
 
 
 def is_world(address: str) -> bool:
@@ -165,6 +168,45 @@ def no_opaque_release(resource: Resource, judge: Judge) -> None:
             judge.violation("chart", "the chart is not on the allow-list")
     if not text(resource.get("version")):
         judge.violation("version", "the version of the chart is not pinned")
+
+
+CREDENTIALS = {
+    "private-key": "a private key",
+    "aws-key": "an AWS access key ID",
+    "token": "an access token",
+    "jwt": "a JSON Web Token",
+    "url": "a URL with a password",
+}
+
+
+@Rule(
+    title="No ConfigMap holds a credential.",
+    risk="More people and programs may read ConfigMaps than Secrets: the built-in role `view` covers ConfigMaps only. "
+    "The rule checks for private keys, AWS access key IDs, JSON Web Tokens, tokens with the prefix of their vendor, "
+    "URLs with a password, and names of secrets with a literal value.",
+    fix="Move the value to a Secret, mount it as a volume, and configure its path, as in `password_file`. If the "
+    "ConfigMap is deployed, replace the credential.",
+    references=("C-0012", "KSV-0109"),
+    severity="high",
+    accepts=is_kind("ConfigMap"),
+    settings={"allowed": settings.SECRET_NAMES_ALLOWED},
+)
+def secret_config_map(resource: Resource, judge: Judge) -> None:
+    for body, where in objects(resource):
+        with judge:
+            for file, content in mapping(body.get("data")).items():
+                with judge:
+                    report_credentials(f"{where}data.{file}", file, content, judge)
+
+
+def report_credentials(path: str, file: str, content: Any, judge: Judge) -> None:
+    for found in credentials(file, text(content), judge.settings["allowed"]):
+        place = f"{path}:{found.line}" if found.line else path
+        if found.form:
+            judge.violation(found.form, f"{place} contains {CREDENTIALS[found.form]}")
+        else:
+            place += "" if is_secret(content) else shown_name(found.name)
+            judge.violation("name", f"{place} is named like a secret and has a literal value")
 
 
 @Rule(

@@ -7,17 +7,11 @@ from strata.policies.crossguard.judge import Judge, Resource
 from strata.policies.crossguard.rule import ADVISORY, MANDATORY, Changes, Rule, setting
 from strata.policies.crossguard.values import SecretText, dig, flag, items, mapping, number, text
 from strata.policies.rules import settings
+from strata.policies.rules.credentials import PATH_SUFFIXES, has_url_password, is_secret_name
 from strata.policies.rules.kubernetes import facts
 from strata.policies.rules.kubernetes.objects import is_kind, kind_of, objects
 from strata.policies.rules.kubernetes.pods import Container, Pod, container_rule, pod_rule, pods
-from strata.policies.rules.text import (
-    CREDENTIALS_IN_URL,
-    PATH_SUFFIXES,
-    PINNED_REFERENCE,
-    comes_from,
-    is_secret_name,
-    shown_name,
-)
+from strata.policies.rules.text import PINNED_REFERENCE, comes_from, shown_name
 
 
 @container_rule(
@@ -207,7 +201,7 @@ def secret_env(container: Container, judge: Judge) -> None:
                 name, judge.settings["allowed"]
             ):
                 judge.violation("name", f"{where} is named like a secret")
-            elif CREDENTIALS_IN_URL.search(text(dig(variable, "value"))):
+            elif has_url_password(text(dig(variable, "value"))):
                 judge.violation("url", f"{where} is a URL with a password")
 
 
