@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from strata import engine
+from strata import engine, stack_file
 from strata.engine import Report
 from strata.errors import EngineError
 from strata.folders import CHECKOUT
@@ -53,14 +53,14 @@ def stacks() -> list[str]:
 
 def system_of(stack: str) -> str:
     """The system that the file of a stack names."""
-    config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    return str(config["strata:system"])
+    return str(stack_file.settings(ROOT / f"Pulumi.{stack}.yaml")["strata:system"])
 
 
 def preview(system: str | None, stack: str, *, strict: bool = False) -> Report:
     """Previews a system, or the program, on a stack with the stack's packs, in a temporary state."""
     with tempfile.TemporaryDirectory(prefix="strata-policies-") as temporary:
         folder, project = Path(temporary), Path(temporary) / "project"
+        packs = packs_of(stack, strict, folder)
         has_secrets = mirror(project, stack)
         environment = engine.throwaway_environment(folder)
         if has_secrets:  # only the passphrase of this machine decrypts them
@@ -91,7 +91,6 @@ def preview(system: str | None, stack: str, *, strict: bool = False) -> Report:
                     f"`{command}` failed: {process.stderr.strip()}",
                     f"fix Pulumi.{stack}.yaml, then run the command again",
                 )
-        packs = pack_arguments(stack, levels(stack, strict, folder))
         process = engine.run(["preview", "--json", "--stack", stack, *packs], project, environment)
         return Report.of(f"{system or project_name()} on {stack}", process)
 
@@ -104,7 +103,7 @@ def project_name() -> str:
 def audit(stack: str, *, strict: bool = False, project: Path = ROOT) -> Report:
     """Judges the state of a stack after `up`."""
     with tempfile.TemporaryDirectory(prefix="strata-policies-") as temporary:
-        packs = pack_arguments(stack, levels(stack, strict, Path(temporary)))
+        packs = packs_of(stack, strict, Path(temporary), project)
         arguments = ["policy", "analyze", "--stack", stack, "--json", *packs]
         report = Report.of(
             f"state of {stack}", engine.run(arguments, project, engine.environment())
@@ -117,14 +116,21 @@ def audit(stack: str, *, strict: bool = False, project: Path = ROOT) -> Report:
     return report
 
 
-def levels(stack: str, strict: bool, folder: Path) -> Path:
-    """The file of levels. `strict` makes `could-not-be-judged` mandatory. A program changes some of them
-    in its own policies/STACK.json."""
+def packs_of(stack: str, strict: bool, folder: Path, project: Path = ROOT) -> list[str]:
+    """The arguments of the Pulumi CLI that run a stack's packs with its levels."""
+    on_docker = stack_file.is_on_docker(project / f"Pulumi.{stack}.yaml")
+    file = levels(stack, level_file(stack, on_docker=on_docker), strict, folder)
+    return pack_arguments(file, on_docker=on_docker)
+
+
+def levels(stack: str, file: Path, strict: bool, folder: Path) -> Path:
+    """A file of levels as a stack changes it. `strict` makes `could-not-be-judged` mandatory. A program
+    changes some levels in its own policies/STACK.json."""
     changes = ROOT / "policies" / f"{stack}.json"
     has_changes = CHECKOUT is None and changes.is_file()
     if not (strict or has_changes):
-        return level_file(stack)
-    content = json.loads(level_file(stack).read_text())
+        return file
+    content = json.loads(file.read_text())
     if has_changes:
         content = with_changes(content, changes)
     if strict:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from strata.policies.crossguard.rule import UNJUDGED, Pack, Rule
-from strata.policies.packs import FOLDER, PACKS, configuration_text, level_file
+from strata.policies.packs import FOLDER, PACKS, configuration_text
 
 ROOT = FOLDER.parent
 PAGES = ROOT / "docs" / "policies"
@@ -15,7 +15,7 @@ NOTE = "<!-- Generated from the rules by `strata policy docs`. Don't edit: a tes
 def pages() -> dict[Path, str]:
     """Every generated file with its expected content."""
     return {
-        **{level_file(stack): configuration_text(stack) for stack in ("dev", "prod")},
+        **{FOLDER / f"{name}.json": configuration_text(name) for name in ("dev", "prod")},
         PAGES / "README.md": index(),
         **{PAGES / f"{pack.name}.md": page(pack) for pack in PACKS},
     }

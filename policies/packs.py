@@ -16,19 +16,16 @@ FOLDER = Path(__file__).resolve().parent
 PACKS = (docker.PACK, kubernetes.PACK, aws.PACK)
 
 
-def is_dev(stack: str) -> bool:
-    """Whether a stack is `dev` or starts with `dev-`: it is on Docker and has lenient levels."""
-    return stack.split("-", 1)[0] == "dev"
+def level_file(stack: str, *, on_docker: bool) -> Path:
+    """The levels of a stack: lenient for one on Docker that is named `dev` or `dev-...`."""
+    is_dev = on_docker and stack.split("-", 1)[0] == "dev"
+    return FOLDER / ("dev.json" if is_dev else "prod.json")
 
 
-def level_file(stack: str) -> Path:
-    return FOLDER / ("dev.json" if is_dev(stack) else "prod.json")
-
-
-def pack_arguments(stack: str, levels: Path) -> list[str]:
-    """The arguments of the Pulumi CLI that run a stack's packs with a file of levels."""
+def pack_arguments(levels: Path, *, on_docker: bool) -> list[str]:
+    """The arguments of the Pulumi CLI that run the packs of a platform with a file of levels."""
     arguments: list[str] = []
-    for pack in (docker.PACK,) if is_dev(stack) else PACKS:
+    for pack in (docker.PACK,) if on_docker else PACKS:
         arguments += ["--policy-pack", str(FOLDER / pack.name)]
         arguments += ["--policy-pack-config", str(levels)]
     return arguments
@@ -68,8 +65,8 @@ def _changed(value: Any, change: Any) -> Any:
     return merged["enforcementLevel"] if len(merged) == 1 else merged
 
 
-def configuration(stack: str, current: dict[str, Any]) -> dict[str, Any]:
-    """The levels from the rules, with the settings and exemptions of the current file.
+def configuration(environment: str, current: dict[str, Any]) -> dict[str, Any]:
+    """The levels of `dev` or `prod` from the rules, with the settings and exemptions of the current file.
 
     Rules with the same name in several packs share their level and settings.
     """
@@ -78,14 +75,14 @@ def configuration(stack: str, current: dict[str, Any]) -> dict[str, Any]:
         given = current.get(rule.slug)
         kept = {**given} if isinstance(given, dict) else {}
         kept.pop("enforcementLevel", None)
-        value = rule.dev if is_dev(stack) else rule.prod
+        value = rule.dev if environment == "dev" else rule.prod
         levels[rule.slug] = {"enforcementLevel": value, **kept} if kept else value
     return dict(sorted(levels.items()))
 
 
-def configuration_text(stack: str) -> str:
-    """The expected content of the file with a stack's levels: JSON, one exemption per line."""
-    file = level_file(stack)
+def configuration_text(environment: str) -> str:
+    """The expected content of `dev.json` or `prod.json`: JSON, one exemption per line."""
+    file = FOLDER / f"{environment}.json"
     current = json.loads(file.read_text()) if file.exists() else {}
-    text = json.dumps(configuration(stack, current), indent=2)
+    text = json.dumps(configuration(environment, current), indent=2)
     return EXEMPTION.sub(lambda match: f"{{{' '.join(match[1].split())}}}", text) + "\n"

@@ -17,7 +17,8 @@ from toolchain.stack import on_docker, run
 def preview(layout: Layout, environment: dict[str, str], stack: str) -> int:
     """Previews a stack in its own state. Returns the CLI's exit status, 0 without violations."""
     begin = time.monotonic()
-    packs = pack_arguments(stack, level_file(stack))
+    is_on_docker = on_docker(layout, stack)
+    packs = pack_arguments(level_file(stack, on_docker=is_on_docker), on_docker=is_on_docker)
     with tempfile.TemporaryDirectory(prefix="strata-preview-") as folder:
         log = Path(folder) / "events"
         log.touch()
@@ -26,7 +27,7 @@ def preview(layout: Layout, environment: dict[str, str], stack: str) -> int:
         status = run(layout, visible, stack, "preview", "--event-log", str(log), *packs)
         summary = Summary.of(log.read_text())
     seconds = time.monotonic() - begin
-    planned = summary.steps and not on_docker(layout, stack) and plugins.plan_only(layout)
+    planned = summary.steps and not is_on_docker and plugins.plan_only(layout)
     note = "; plan-only providers" if planned else ""
     if status and all(result.level != "mandatory" for result in summary.results):
         # What a run counted before it failed is less than what there is.

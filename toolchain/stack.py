@@ -10,8 +10,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-import yaml
-
+from strata import stack_file
 from strata.errors import SetupError
 from toolchain import repair
 from toolchain.files import ensure_secret, write
@@ -79,13 +78,7 @@ def on_docker(layout: Layout, stack: str) -> bool:
             f"there is no stack {stack!r}: no file {path.name}",
             f"choose one of: {', '.join(layout.stacks)}",
         )
-    try:
-        read = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise SetupError(f"{path.name}: not valid YAML: {error}", "correct it") from error
-    settings = (read.get("config") if isinstance(read, dict) else None) or {}
-    # Other values are rejected by the program (strata/config/settings.py).
-    return settings.get("strata:platform", "docker") not in ("eks", "kubernetes")
+    return stack_file.is_on_docker(path)
 
 
 def require_docker(layout: Layout, stack: str, command: str) -> None:

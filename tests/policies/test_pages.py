@@ -9,7 +9,7 @@ import pytest
 from strata.policies import documentation
 from strata.policies.crossguard.rule import COULD_NOT_BE_JUDGED
 from strata.policies.documentation import PAGES, ROOT
-from strata.policies.packs import PACKS, configuration, level_file
+from strata.policies.packs import FOLDER, PACKS, configuration
 
 
 def test_no_page_is_stale() -> None:
@@ -40,7 +40,7 @@ def test_rules_of_one_name_share_their_level(stack: str) -> None:
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_nothing_is_switched_off(stack: str) -> None:
     """No level is `disabled` or `remediate`, and every exemption has a reason and a date."""
-    levels = json.loads(level_file(stack).read_text())
+    levels = json.loads((FOLDER / f"{stack}.json").read_text())
     slugs = {rule.slug for pack in PACKS for rule in pack.rules} | {COULD_NOT_BE_JUDGED}
     assert set(levels) == slugs
     for slug, value in levels.items():

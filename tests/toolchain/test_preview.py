@@ -109,6 +109,25 @@ def test_a_program_that_fails_fails_the_preview(
     assert said[0].startswith("prod: the preview failed after ")
 
 
+@pytest.mark.parametrize(("platform", "packs"), [("docker", 1), ("eks", 3)])
+def test_the_platform_of_a_stack_decides_its_packs(
+    platform: str, packs: int, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Pulumi.dev-ada.yaml").write_text(f"config: {{'strata:platform': {platform}}}\n")
+    given: list[str] = []
+
+    def run(_layout: Layout, _environment: dict[str, str], _stack: str, *arguments: str) -> int:
+        given.extend(arguments)
+        return 0
+
+    monkeypatch.setattr(preview, "run", run)
+    assert preview.preview(Layout(tmp_path), {}, "dev-ada") == 0
+    assert given.count("--policy-pack") == packs
+    levels = {Path(one).name for one in given if one.endswith(".json")}
+    assert levels == {"dev.json" if platform == "docker" else "prod.json"}
+    assert said[0].startswith("dev-ada: ")
+
+
 def test_what_the_packs_said_is_counted_by_its_level() -> None:
     def policy(name: str, level: str) -> dict[str, Any]:
         return {"policyEvent": {"policyName": name, "enforcementLevel": level}}

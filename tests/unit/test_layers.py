@@ -12,7 +12,7 @@ import pytest
 from tests.project import REPOSITORY
 
 LAYERS = (
-    ("strata.errors", "strata.folders", "strata.pins"),
+    ("strata.errors", "strata.folders", "strata.pins", "strata.stack_file"),
     ("strata.model",),
     ("strata.config",),
     ("strata.images", "strata.console", "strata.docker_engine", "strata.engine"),
@@ -35,7 +35,9 @@ UNDER_TYPE_CHECKING = {("strata.platforms", "strata.stack")}
 POLICIES = "strata.policies"
 POLICIES_USERS = next(index for index, names in enumerate(LAYERS) if "strata.ops" in names)
 """The lowest layer that may import the policies."""
-POLICIES_MAY_IMPORT = ("strata.errors", "strata.folders", "strata.console", "strata.engine")
+POLICIES_MAY_IMPORT = (
+    *("strata.errors", "strata.folders", "strata.stack_file", "strata.console", "strata.engine"),
+)
 POLICY_RULES = ("strata.policies.crossguard", "strata.policies.rules")
 
 SDKS = {
