@@ -13,8 +13,9 @@ from toolchain import plugins, source
 from toolchain.layout import Layout
 from toolchain.registries import control_plane
 
-SITE = ("mkdocs", "build", "--strict", "--quiet")
-"""Builds the documentation in .toolchain/site (mkdocs.yml)."""
+SITE = ("mkdocs", "build", "--strict")
+"""Builds the documentation in .toolchain/site (mkdocs.yml). With --quiet, MkDocs doesn't log warnings, and strict mode
+counts only those that are logged."""
 
 
 def _tool(layout: Layout, *command: str) -> list[str]:
