@@ -17,7 +17,8 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> Compose:
-    """The function that composes the system. Raises `InvalidStackError` for an unknown name."""
+    """The function that composes the system. Raises `InvalidStackError` for an unknown name, and for a
+    file without that function."""
     known = names()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
@@ -25,5 +26,9 @@ def find(name: str) -> Compose:
         fix = f"{hint}the systems are: {', '.join(known)}"
         raise_problems([Problem("strata:system", f"there is no system {name!r}", fix)])
     # Imports only this system.
-    compose: Compose = import_module(f"systems.{name}").compose
+    module = import_module(f"systems.{name}")
+    if not callable(getattr(module, "compose", None)):
+        fix = "define it: `def compose(stack: Stack) -> None:` (docs/components/README.md)"
+        raise_problems([Problem(f"systems/{name}.py", "has no function `compose`", fix)])
+    compose: Compose = module.compose
     return compose

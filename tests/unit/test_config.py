@@ -1,7 +1,9 @@
 """Settings: all problems are reported at once, each with its key and fix."""
 
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -151,6 +153,19 @@ def test_a_problem_never_shows_the_seed() -> None:
 def test_an_unknown_system_is_rejected_with_the_known_ones() -> None:
     with pytest.raises(InvalidStackError, match=r"strata:system(.|\n)*did you mean reference\?"):
         systems.find("refrence")
+
+
+@pytest.mark.parametrize("content", [{}, {"compose": "a text"}])
+def test_a_system_without_compose_is_reported(
+    content: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("systems.hello")
+    vars(module).update(content)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(systems, "names", lambda: ("hello",))
+    expected = r"systems/hello\.py: has no function `compose`\n    define it: "
+    with pytest.raises(InvalidStackError, match=expected):
+        systems.find("hello")
 
 
 def test_the_seed_comes_from_the_settings_or_from_the_file(tmp_path: Path) -> None:
