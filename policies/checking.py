@@ -53,7 +53,7 @@ def stacks() -> list[str]:
 
 def system_of(stack: str) -> str:
     """The system that the file of a stack names."""
-    return str(stack_file.settings(ROOT / f"Pulumi.{stack}.yaml")["strata:system"])
+    return str(stack_file.read(ROOT / f"Pulumi.{stack}.yaml")["strata:system"])
 
 
 def preview(system: str | None, stack: str, *, strict: bool = False) -> Report:

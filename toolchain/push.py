@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 import systems
+from strata import stack_file
 from strata.collect import collect
 from strata.config import Settings, load
 from strata.console import info
@@ -137,12 +138,9 @@ def known(names: Iterable[str]) -> set[str]:
 
 def settings_of(file: Path) -> Settings:
     """Returns the settings of a stack without its encrypted secrets."""
-    # Strings only, as Pulumi reads them: this library's YAML 1.1 takes `off` for false.
-    read = yaml.load(file.read_text(), Loader=yaml.BaseLoader)  # noqa: S506 - it creates only strings
-    values = (read or {}).get("config") or {}
     raw = {
         key: value if isinstance(value, str) else json.dumps(value)
-        for key, value in values.items()
+        for key, value in stack_file.read(file).items()
         if not (isinstance(value, dict) and "secure" in value)
     }
     try:

@@ -71,7 +71,8 @@ def _git(layout: Layout, *arguments: str) -> bool:
 
 
 def on_docker(layout: Layout, stack: str) -> bool:
-    """Whether the settings of a stack put it on this machine's Docker engine."""
+    """Whether the settings of a stack put it on this machine's Docker engine. Raises `InvalidStackError` for a file
+    that isn't valid YAML."""
     path = layout.stack_file(stack)
     if not path.is_file():
         raise SetupError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from strata import stack_file
 from strata.collect import read_program
 from strata.errors import InvalidStackError, Problem
 from strata.stack import Stack
@@ -31,7 +32,7 @@ class Project:
 
 def open_project(stack: str) -> Project:
     """Reads the project and the settings of one of its stacks. Raises `InvalidStackError` if Pulumi
-    doesn't know the stack."""
+    doesn't know the stack, or if its file isn't valid YAML."""
     from pulumi.automation import CommandError, LocalWorkspace, PulumiCommand
 
     where = f"stack {stack}"
@@ -48,7 +49,8 @@ def open_project(stack: str) -> Project:
     except CommandError as error:
         messages = re.findall(r"error: (.+)", str(error)) or [str(error)]
         fix = "choose a stack of `pulumi stack ls` with --stack"
-        if Path(f"Pulumi.{stack}.yaml").is_file():
+        if (file := Path(f"Pulumi.{stack}.yaml")).is_file():
+            stack_file.read(file)  # Pulumi's error for a file that isn't valid doesn't name it.
             fix += f", or create it: make setup STACK={stack}, or pulumi stack init {stack}"
         raise InvalidStackError([Problem(where, messages[-1], fix)]) from None
     return Project(

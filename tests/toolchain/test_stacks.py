@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from strata import docker_engine
 from strata.errors import SetupError
 from strata.platforms.docker.names import BACKUP, OWNER, STACK, owner_of
+from toolchain import __main__ as commands
 from toolchain import clean, data, files, stack
 from toolchain.layout import Layout, here, process_environment
 
@@ -47,6 +49,20 @@ def test_a_stack_on_a_cluster_is_left_to_the_cli(tmp_path: Path) -> None:
     assert "pulumi destroy --stack prod" in error.value.fix
     with pytest.raises(SetupError, match="no stack 'other'"):
         stack.require_docker(layout, "other", "destroy")
+
+
+@pytest.mark.parametrize("command", ["up", "down", "setup", "preview", "push"])
+def test_a_stack_file_that_is_not_yaml_ends_a_command_before_set_up(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: strata\nruntime: python\n")
+    layout.stack_file("prod").write_text("config:\n  strata:platform: {eks\n")
+    monkeypatch.setattr(commands, "here", lambda: layout)
+    ended = CliRunner().invoke(commands.application, [command, "--stack", "prod"])
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith("error: 1 problem; nothing was changed.\n  Pulumi.prod.yaml:3: ")
+    assert not layout.folder.exists()
 
 
 def test_the_cli_writes_no_log_of_its_own() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import systems
-from strata import config
+from strata import config, stack_file
 from strata.model import InvalidStackError
 
 
@@ -25,6 +25,70 @@ def problems(**values: Any) -> dict[str, str]:
     with pytest.raises(InvalidStackError) as caught:
         load(**values)
     return {problem.path: f"{problem.message}; {problem.fix}" for problem in caught.value.problems}
+
+
+INVALID_FILES = {
+    "a map that isn't closed": (
+        b"config:\n  strata:ports: {http: 80\n  strata:system: x\n",
+        "3: not valid YAML: while parsing a flow mapping (line 2): expected ',' or '}', but got ':'",
+    ),
+    "a tab": (
+        b"config:\n\tstrata:system: x\n",
+        r"2: not valid YAML: while scanning for the next token: found character '\t' that cannot start any token",
+    ),
+    "a value with a colon": (
+        b"config:\n  strata:system: a: b\n",
+        "2: not valid YAML: mapping values are not allowed here",
+    ),
+    "a key that is there twice": (
+        b"config:\n  strata:ports:\n    http: 80\n    http: 81\n",
+        "4: not valid YAML: the key http is already in line 3",
+    ),
+    "a control character": (
+        b"config:\n  strata:system: \x00\n",
+        "2: not valid YAML: special characters are not allowed",
+    ),
+    "Latin-1": (b"config:\n  strata:system: \xe9\n", "2: is not UTF-8"),
+    "a list": (b"config:\n  - strata:system\n", " config: is not a map of keys and values"),
+    "a text": (b"strata:system\n", " config: is not a map of keys and values"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), INVALID_FILES.values(), ids=INVALID_FILES)
+def test_a_stack_file_that_is_not_valid_is_reported_with_its_line(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_bytes(content)
+    with pytest.raises(InvalidStackError) as caught:
+        stack_file.read(file)
+    (problem,) = caught.value.problems
+    assert f"{problem.path}: {problem.message}" == f"{file.name}:{message}"
+    assert problem.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("", {}),
+        ("config:\n", {}),
+        ("encryptionsalt: v1:a\n", {}),
+        (
+            "config:\n  strata:gpu: {mode: off}\n  a:on: 2026-13-45\n",
+            {"strata:gpu": {"mode": "off"}, "a:on": "2026-13-45"},
+        ),
+        (
+            "shared: &shared {a:x: 1, a:y: 2}\nconfig: {<<: *shared, a:y: 3}\n",
+            {"a:x": "1", "a:y": "3"},
+        ),
+    ],
+)
+def test_a_stack_file_is_read_as_pulumi_reads_it(
+    tmp_path: Path, text: str, settings: dict[str, Any]
+) -> None:
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text(text)
+    assert stack_file.read(file) == settings
 
 
 def test_the_default_is_the_reference_system_on_its_ports() -> None:
