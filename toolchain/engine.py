@@ -30,20 +30,28 @@ def docker_host() -> str | None:
     return None if address == docker_engine.DEFAULT_HOST else address
 
 
-def ensure(layout: Layout) -> None:
-    """Returns once an engine answers; installs and starts one on this machine, as root, if there is none."""
+def check() -> bool:
+    """Returns whether an engine answers. If none does, raises `DockerError` or `SetupError` unless `ensure` can install
+    or start one."""
     try:
         docker_engine.connect()
-        return
+        return True
     except DockerError:
         if docker_host() is not None or os.geteuid() != 0:
             raise
+    if shutil.which("dockerd") is None and not debian.can_install():
+        raise SetupError(
+            "this machine has no Docker engine, and set-up installs one only on Debian",
+            "install it: https://docs.docker.com/engine/install/",
+        )
+    return False
+
+
+def ensure(layout: Layout) -> None:
+    """Returns once an engine answers; installs and starts one on this machine, as root, if there is none."""
+    if check():
+        return
     if shutil.which("dockerd") is None:
-        if not debian.can_install():
-            raise SetupError(
-                "this machine has no Docker engine, and set-up installs one only on Debian",
-                "install it: https://docs.docker.com/engine/install/",
-            )
         with step("Docker engine: installing the Debian package docker.io"):
             debian.install(layout, "docker.io", "iptables", "ca-certificates")
             # From Debian 13 on, the client is a package of its own.

@@ -31,6 +31,8 @@ class Ready:
 def ensure(layout: Layout, name: str = DEV) -> Ready:
     """Installs what `pulumi up` of a stack needs, except images. Only a stack on Docker needs a Docker engine."""
     on_docker = stack.on_docker(layout, name)
+    if on_docker:
+        engine.check()  # The CLI and the plugin take minutes to build.
     chosen = source.choose(layout)
     with golang.caches(layout):
         if chosen == source.OFFICIAL:
