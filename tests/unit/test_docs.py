@@ -55,12 +55,13 @@ PAGES = [
 
 def rows(page: Path, heading: str | None = None) -> dict[str, list[str]]:
     """Returns the rows of the page's tables (under one heading) by their first cell, which is in
-    backticks. Duplicate rows fail."""
+    backticks. Duplicate rows fail, and so do rows that a blank line separates from their table."""
     text = page.read_text()
     if heading is not None:
         _, _, text = text.partition(f"\n## {heading}\n")
         assert text, f"{page.name} has no heading {heading!r}"
         text = re.split(r"^## ", text, flags=re.MULTILINE)[0]
+    assert not rows_outside_of_tables(text), f"{page.name} has rows outside of a table"
     table: dict[str, list[str]] = {}
     for line in text.splitlines():
         # A bar in a cell is written \|.
@@ -70,6 +71,17 @@ def rows(page: Path, heading: str | None = None) -> dict[str, list[str]]:
             table[first.strip("`")] = rest
     assert all(all(cells) for cells in table.values()), f"{page.name} has an empty cell"
     return table
+
+
+def rows_outside_of_tables(text: str) -> list[str]:
+    """Returns the blocks with rows that Markdown renders as text: a table begins after a blank line, with
+    a header and a line of dashes."""
+    return [
+        block
+        for block in re.split(r"\n\s*\n", text.strip())
+        if re.search(r"^\|", block, re.MULTILINE)
+        and not re.match(r"\|.*\n(\| *:?-+:? *)+\|$", block, re.MULTILINE)
+    ]
 
 
 def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -98,6 +110,31 @@ def nested(annotation: Any) -> tuple[type[BaseModel] | None, str]:
             origin = typing.get_origin(annotation)
             return inner, ".NAME" if origin is dict else "[N]" if origin is tuple else index
     return None, ""
+
+
+TABLE = "| key | default |\n|---|---|\n| `a` | 1 |\n| `b` | 2 |\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TABLE.replace("| `b`", "\n| `b`"),
+        TABLE.replace("|---|---|\n", ""),
+        f"A sentence.\n{TABLE}",
+    ],
+)
+def test_a_row_that_is_not_in_a_table_fails(text: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# Title\n\n{TABLE}")
+    assert rows(page) == {"a": ["1"], "b": ["2"]}
+    page.write_text(f"# Title\n\n{text}")
+    with pytest.raises(AssertionError, match="has rows outside of a table"):
+        rows(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_row_of_a_page_is_in_a_table(page: Path) -> None:
+    assert rows_outside_of_tables(page.read_text()) == []
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/settings.md"])
