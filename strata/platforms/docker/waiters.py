@@ -38,6 +38,8 @@ keep exiting."""
 CHECKS_AT_ONCE = 4
 """Each check starts a process in a container: more at once than a small host has cores only slow
 down the containers that they check."""
+REPORT_SECONDS = 10.0
+"""How often the reason is shown why a service isn't healthy yet."""
 LONGEST_RETRY_PAUSE_SECONDS = 10.0
 """A job's servers are healthy before it starts, so a longer pause would seldom help."""
 
@@ -148,7 +150,8 @@ class HealthWaiter(Waiter):
         the command of its health check. Raises `NotReadyError` if the container or a network is gone,
         exits repeatedly, or isn't healthy within `probe.ready_within_seconds`.
         """
-        deadline = time.monotonic() + probe.ready_within_seconds
+        begin = reported = time.monotonic()
+        deadline = begin + probe.ready_within_seconds
         started, restarted = False, container not in self._existing
         output = "(it did not run)"
         first_restarts: int | None = None
@@ -192,7 +195,24 @@ class HealthWaiter(Waiter):
             if failure:
                 reason = f"{failure}\n    last output of its health check: {output}"
                 raise await self._not_ready(container, name, reason, "continues from here")
+            if (now := time.monotonic()) - reported >= REPORT_SECONDS:
+                reported = now
+                reason = await self._reason(container, state, output)
+                message = f"{name}: not healthy after {now - begin:.0f} s: {reason}"
+                pulumi.log.info(message, ephemeral=True)
             await asyncio.sleep(pause)
+
+    async def _reason(self, container: str, state: Mapping[str, Any], output: str) -> str:
+        """Why a container isn't healthy, in one line: Pulumi shows only the first."""
+        from docker.errors import APIError
+
+        is_running = state["Running"] and not state.get("Restarting")
+        reason = f"its health check: {_last_line(output)}" if is_running else _failure(state)
+        with suppress(APIError):  # It is gone: the next inspection reports it.
+            logs = await self._call(self._api.logs, container, tail=1)
+            if line := _last_line(logs.decode(errors="replace")):
+                reason += f"; end of its log: {line}"
+        return reason
 
     async def _check(self, container: str, test: Sequence[str], timeout_seconds: int) -> str:
         """Runs the health check. Returns its output if it failed, otherwise an empty string."""
@@ -305,6 +325,10 @@ def _is_healthy_now(state: Mapping[str, Any], probe: Probe) -> bool:
     age = datetime.now(UTC) - datetime.fromisoformat(checks[-1]["End"])
     due_seconds = probe.interval_seconds + probe.timeout_seconds
     return checks[-1]["ExitCode"] == 0 and abs(age.total_seconds()) <= due_seconds
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1]
 
 
 def _failure(state: Mapping[str, Any]) -> str:
