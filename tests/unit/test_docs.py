@@ -137,7 +137,7 @@ def test_every_row_of_a_page_is_in_a_table(page: Path) -> None:
     assert rows_outside_of_tables(page.read_text()) == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/settings.md"])
+@pytest.mark.parametrize("page", ["docs/quick-start.md", "docs/settings.md"])
 def test_the_error_for_an_unknown_key_is_shown_as_it_is_printed(page: str) -> None:
     with pytest.raises(InvalidStackError) as caught:
         config.load({"strata:prots": "{}"})
@@ -238,7 +238,7 @@ def test_there_are_examples() -> None:
         *("app-service", "app-job", "gpu-service", "ray-cluster"),
         *("datastore", "external-service", "gateway", "observability-stack"),
     )
-    assert {"README.md", *(f"docs/components/{part}.md" for part in parts)} <= pages
+    assert {"docs/quick-start.md", *(f"docs/components/{part}.md" for part in parts)} <= pages
 
 
 @pytest.mark.parametrize(
