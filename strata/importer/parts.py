@@ -53,7 +53,8 @@ class Parts:
         return parts[0] if len(parts) == 1 else tuple(parts) or ""
 
     def is_secret(self, key: str, value: str) -> bool:
-        if key.endswith("_FILE") or value.lower() in ("true", "false", ""):
+        # A path only names where a secret is.
+        if key.endswith("_FILE") or value.startswith("/") or value.lower() in ("true", "false", ""):
             return False
         return bool(CREDENTIAL.search(key)) or bool(URL_PASSWORD.search(value))
 

@@ -21,6 +21,8 @@ RESTARTS = {"always": "ALWAYS", "on-failure": "ON_FAILURE", "no": "NO"}
 IGNORED = frozenset(
     {
         "networks",
+        "cap_drop",
+        "memswap_limit",
         "init",
         "tty",
         "stdin_open",

@@ -157,6 +157,7 @@ def test_the_stack_has_no_problem(shop: SystemFile) -> None:
         ("SENTRY_DSN", "https://me:word@sentry.example.com/1", True),
         ("PUBLIC_KEY", "0xab12", False),
         ("PASSWORD_FILE", "/run/secrets/x", False),
+        ("TOKEN_PATH", "/run/secrets/x", False),
         ("TOKEN_CHECK", "true", False),
         ("KEYCLOAK_URL", "https://login.example.com", False),
     ],

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from strata import docker_engine
+from strata.importer.system_file import report, translate
 from tests.package.conftest import Installed
 from tests.package.user import EXAMPLE, User
 from tests.project import REPOSITORY
@@ -21,6 +22,7 @@ PAGE = REPOSITORY / "docs" / "tutorial.md"
 BLOCK = re.compile(r"^```(\w+)(?: title=\"(.+?)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Another stack on this machine may have the gateway's default ports.
 PORTS = {"8080": "18280", "8443": "18283"}
+COMPOSE = Path(__file__).with_name("compose.yaml")
 TEAM = REPOSITORY / "docs" / "team.md"
 LOCKED = "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end"
 MARK = "==== the next command of the page"
@@ -163,6 +165,20 @@ def test_it_is_planned_on_eks(user: User) -> None:
     assert numbers("You wrote 125 lines") == [
         sum(len(path.read_text().splitlines()) for path in written)
     ]
+
+
+def test_the_compose_file_beside_it_describes_the_same_services() -> None:
+    """It has a service for each of ours, is read as a Compose file, and its lines are counted."""
+    program = EXAMPLE.joinpath("__main__.py").read_text()
+    ours = set(
+        re.findall(
+            r"^    (?:\w+ = )?(?:App|Gpu|Datastore|Gateway)\w*\(\s*\"(\w+)\"", program, re.MULTILINE
+        )
+    )
+    assert ours == set(yaml.safe_load(COMPOSE.read_text())["services"])
+    assert "has no counterpart" not in "\n".join(report(translate(COMPOSE, "assist")))
+    lines = len(COMPOSE.read_text().splitlines())
+    assert numbers("A Compose file takes 172 lines") == [lines]
 
 
 def numbers(phrase: str) -> list[int]:
