@@ -1,4 +1,5 @@
-"""A state in S3, which two clones share by `pulumi login`. S3 is moto's, behind a server on loopback."""
+"""A state in S3, which two clones share by `pulumi login`, with secrets encrypted by a passphrase or by
+AWS KMS. Both are moto's, behind a server on loopback."""
 
 import os
 import shutil
@@ -7,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import boto3
 import pytest
@@ -19,19 +21,25 @@ from toolchain.layout import Layout, here, process_environment
 BUCKET = "team-state"
 PROJECT = "name: shared\nruntime: python\n"
 SETTINGS = "config:\n  strata:platform: eks\n"
+KMS = "TrentService."
+"""The prefix of the operations of KMS (its service model, `targetPrefix`)."""
 OF_A_CONNECTION = {"host", "connection", "content-length", "transfer-encoding", "accept-encoding"}
 
 
 class Relay(BaseHTTPRequestHandler):
-    """Sends each request to AWS, as which moto answers in this process."""
+    """Sends each request to AWS, as which moto answers in this process. `operations`: those of KMS."""
 
     protocol_version = "HTTP/1.1"
+    operations: ClassVar[set[str]] = set()
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        is_kms = self.headers.get("X-Amz-Target", "").startswith(KMS)
+        if is_kms:
+            self.operations.add(self.headers["X-Amz-Target"].removeprefix(KMS))
         answer = requests.request(
             self.command,
-            f"https://s3.amazonaws.com{self.path}",
+            f"https://{'kms.us-east-1' if is_kms else 's3'}.amazonaws.com{self.path}",
             data=body,
             headers={k: v for k, v in self.headers.items() if k.lower() not in OF_A_CONNECTION},
             timeout=10,
@@ -54,23 +62,27 @@ class Relay(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The backend, as `pulumi login` takes it."""
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of S3 and KMS."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
+    Relay.operations.clear()
     with mock_aws():
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=BUCKET)
         server = ThreadingHTTPServer(("127.0.0.1", 0), Relay)
         threading.Thread(target=server.serve_forever).start()
         try:
-            yield (
-                f"s3://{BUCKET}?region=us-east-1&s3ForcePathStyle=true"
-                f"&endpoint=http://127.0.0.1:{server.server_port}"
-            )
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             server.server_close()
+
+
+@pytest.fixture
+def url(aws: str) -> str:
+    """The backend, as `pulumi login` takes it."""
+    return f"s3://{BUCKET}?region=us-east-1&s3ForcePathStyle=true&endpoint={aws}"
 
 
 class Clone:
@@ -129,3 +141,29 @@ def test_two_clones_share_a_stack_in_s3(
     monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE")
     ben.layout.state.mkdir()
     assert "prod" not in ben.pulumi("stack", "ls")
+
+
+def test_the_secrets_of_a_stack_are_encrypted_by_kms(
+    url: str, aws: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may use the key needs no passphrase."""
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    kms = boto3.client("kms", region_name="us-east-1")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/pulumi", TargetKeyId=key)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", aws)
+    ada, ben = Clone(tmp_path / "ada"), Clone(tmp_path / "ben")
+    for clone in (ada, ben):
+        clone.pulumi("login", url)
+    provider = "awskms://alias/pulumi?region=us-east-1"
+    ada.pulumi("stack", "init", "prod", "--secrets-provider", provider)
+    ada.pulumi("config", "set", "--stack", "prod", "--secret", "shared:token", "a token")
+    shared = ada.layout.stack_file("prod").read_text()
+    assert "encryptedkey" in shared
+    assert "encryptionsalt" not in shared
+    assert "a token" not in shared
+    ben.layout.stack_file("prod").write_text(shared)
+    stack.ensure(ben.layout, dict(os.environ), "prod")
+    assert ben.layout.stack_file("prod").read_text() == shared
+    assert ben.pulumi("config", "get", "--stack", "prod", "shared:token").strip() == "a token"
+    assert Relay.operations == {"Encrypt", "Decrypt"}
