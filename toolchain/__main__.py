@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from strata.console import info
 from strata.errors import exit_on_error
-from toolchain import checks, clean, data, locks, repair, stack, steps
+from toolchain import checks, clean, data, locks, preflight, repair, stack, steps
 from toolchain import preview as previews
 from toolchain.layout import DEV, here
 from toolchain.registries import golang
@@ -89,18 +89,22 @@ def down(name: StackName = DEV, delete_data: DeleteData = False) -> None:
 
 
 @application.command("repair", hidden=True)
-def repair_state(leftovers: bool = False) -> None:
-    """Repair the local state after a killed run. Called by the wrapper of the CLI."""
+def repair_state(
+    command: Annotated[list[str] | None, typer.Argument()] = None, leftovers: bool = False
+) -> None:
+    """Repair the local state after a killed run. Called by the wrapper of the CLI, with its arguments."""
     layout = here()
     killed, held = locks.remove_stale(repair.state_folder(layout))
     for pid in killed:
         print(f"Removed the lock of a pulumi run that was killed (process {pid}).", file=sys.stderr)
     if leftovers and not held:
-        removed = repair.repair(layout)
-        print(
-            f"Repaired after a pulumi run that was killed: {removed} leftovers removed.",
-            file=sys.stderr,
-        )
+        name = preflight.stack_of(command or (), layout.root, os.environ)
+        removed = repair.repair(layout, name)
+        if removed is not None:
+            print(
+                f"Repaired {name} after a pulumi run that was killed: {removed} leftovers removed.",
+                file=sys.stderr,
+            )
 
 
 @application.command()

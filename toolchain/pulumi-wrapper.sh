@@ -35,7 +35,7 @@ case " $* " in
 *" destroy "*) grep -qs '"pending_operations"' "$state"/stacks/*/*.json && repair=--leftovers ;;
 esac
 if [ -n "$repair" ]; then
-    (cd "$root" && PULUMI_BACKEND_URL="$backend" "$here/../venv/bin/python" -m toolchain repair "$repair") || exit
+    (cd "$root" && PULUMI_BACKEND_URL="$backend" "$here/../venv/bin/python" -m toolchain repair "$repair" -- "$@") || exit
 fi
 
 # Pulumi trusts its state: that it can be read, is of this seed, and that what it records still exists in Docker.

@@ -1,5 +1,5 @@
-"""Repairs a stack after a killed `pulumi up`: removes what the state does not know from Docker, and the pending
-operations from the state.
+"""Repairs a stack on Docker after a killed `pulumi up`: removes what the state does not know from Docker, and Docker's
+pending operations from the state. Those of a cluster may have made something that only the cluster knows: they stay.
 
 Such leftovers keep networks from being removed, and Pulumi warns of pending operations at every run. (The next `up`
 removes leftovers by name, in strata/platforms/docker; this is for `destroy`, which does not run the program.)
@@ -32,7 +32,8 @@ class StackState:
 
     @property
     def interrupted(self) -> bool:
-        return bool(self.deployment.get(_PENDING))
+        """Whether an operation on Docker is pending."""
+        return any(map(_is_on_docker, self.deployment.get(_PENDING) or ()))
 
     @property
     def ids(self) -> set[str]:
@@ -54,13 +55,13 @@ def state_folder(layout: Layout) -> Path:
     return Path(backend.removeprefix("file://")) if backend.startswith("file://") else layout.state
 
 
-def repair(layout: Layout) -> int:
-    """Repairs every interrupted stack; returns the number of leftovers removed."""
+def repair(layout: Layout, name: str) -> int | None:
+    """Repairs a stack; returns the number of leftovers removed, or None if it wasn't interrupted."""
     seed = Path(os.environ.get("STRATA_SEED_FILE", layout.seed))
-    removed = 0
+    removed = None
     for stack in stacks(state_folder(layout)):
-        if stack.interrupted and seed.is_file():
-            removed += remove_leftovers(stack.name, seed, keep=stack.ids)
+        if stack.name == name and stack.interrupted and seed.is_file():
+            removed = remove_leftovers(name, seed, keep=stack.ids)
             _remove_pending(layout, stack)
     return removed
 
@@ -81,13 +82,19 @@ def remove_leftovers(
         return leftovers.remove(docker_engine.connect(), labels, keep=keep, volumes=volumes)
 
 
+def _is_on_docker(operation: dict[str, Any]) -> bool:
+    return str(operation["resource"]["type"]).startswith("docker:")
+
+
 def _remove_pending(layout: Layout, stack: StackState) -> None:
-    """Removes the pending operations from the state: what they may have made is gone by now."""
+    """Removes Docker's pending operations from the state: what they may have made is gone by now."""
     pulumi = [str(layout.pulumi_folder / "pulumi"), "stack", "--stack", stack.name]
     done = _run([*pulumi, "export"], layout)
     if done.returncode == 0:
         document = json.loads(done.stdout)
-        document["deployment"].pop(_PENDING, None)
+        pending = document["deployment"].pop(_PENDING, None) or ()
+        if others := [each for each in pending if not _is_on_docker(each)]:
+            document["deployment"][_PENDING] = others
         done = _run([*pulumi, "import"], layout, json.dumps(document))
     if done.returncode:
         raise SetupError(

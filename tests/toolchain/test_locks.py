@@ -147,11 +147,11 @@ def test_the_wrapper_refreshes_if_something_is_missing(
 
 def test_the_wrapper_repairs_before_a_run_that_would_fail(wrapped: Layout) -> None:
     path = lock(wrapped.state, NO_PROCESS)
-    assert run(wrapped, "up") == [f"{REPAIR} --no-leftovers", "1: up"]
+    assert run(wrapped, "up") == [f"{REPAIR} --no-leftovers -- up", "1: up"]
     path.unlink()
     assert run(wrapped, "up") == ["1: up"]
     attributes(wrapped.state)
-    assert run(wrapped, "up") == [f"{REPAIR} --no-leftovers", "1: up"]
+    assert run(wrapped, "up") == [f"{REPAIR} --no-leftovers -- up", "1: up"]
 
 
 def test_the_wrapper_removes_leftovers_before_a_destroy_only(wrapped: Layout) -> None:
@@ -159,7 +159,7 @@ def test_the_wrapper_removes_leftovers_before_a_destroy_only(wrapped: Layout) ->
     state.with_name("dev.json.attrs").unlink()
     state.write_text('{"checkpoint": {"latest": {"pending_operations": []}}}')
     assert run(wrapped, "up") == ["1: up"]
-    assert run(wrapped, "destroy") == [f"{REPAIR} --leftovers", "1: destroy"]
+    assert run(wrapped, "destroy") == [f"{REPAIR} --leftovers -- destroy", "1: destroy"]
 
 
 @pytest.mark.parametrize(

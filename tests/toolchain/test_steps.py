@@ -24,7 +24,6 @@ from toolchain import (
     layout,
     plugins,
     registries,
-    repair,
     source,
     stack,
     steps,
@@ -262,20 +261,6 @@ def test_an_unknown_layer_names_the_known_ones() -> None:
     with pytest.raises(SetupError, match="toolchain"):
         checks.layer_folder(layout.here(), "nothing")
     assert checks.layer_folder(layout.here(), "toolchain").is_dir()
-
-
-def test_an_interrupted_stack_is_told_by_its_state(tmp_path: Path) -> None:
-    folder = tmp_path / ".pulumi" / "stacks" / "strata"
-    folder.mkdir(parents=True)
-    (folder / "new.json").write_text('{"version": 3, "checkpoint": {"latest": null}}')
-    recorded = {
-        "resources": [{"urn": "a"}, {"urn": "b", "id": "1"}],
-        "pending_operations": [{"type": "creating"}],
-    }
-    (folder / "killed.json").write_text(json.dumps({"checkpoint": {"latest": recorded}}))
-    killed, new = repair.stacks(tmp_path)
-    assert (killed.name, killed.interrupted, killed.ids) == ("killed", True, {"1"})
-    assert (new.name, new.interrupted, new.ids) == ("new", False, set())
 
 
 def pinned(group: str) -> dict[str, str]:
