@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from strata.console import info
-from strata.errors import exit_on_error
+from strata.console import heading, info
+from strata.errors import SetupError, exit_on_error
 from toolchain import checks, clean, data, locks, preflight, repair, stack, steps
 from toolchain import preview as previews
 from toolchain.layout import DEV, here
@@ -20,6 +20,9 @@ from toolchain.registries import golang
 StackName = Annotated[str, typer.Option("--stack", help="The Pulumi stack.")]
 DeleteData = Annotated[bool, typer.Option("--delete-data", help="Delete volumes with data, too.")]
 Layer = Annotated[str, typer.Option(help="Only the tests of this folder of tests/, without lint.")]
+
+LOWEST_PRIORITY = 19
+"""Of nice(1): health checks must not wait for what only needs the processor."""
 
 
 class _Commands(TyperGroup):
@@ -140,9 +143,28 @@ def test(layer: Layer = "") -> None:  # noqa: PT028 (a command, not a test)
         else:
             # Before what takes minutes.
             checks.lint(layout)
-            with steps.background(layout, steps.IMAGES, ready.environment):
-                checks.ensure_parts(layout)
-    checks.become_pytest(layout, ready.environment, *folder)
+            checks.ensure_parts(layout, "package")
+    if layer:
+        heading("pytest")
+        checks.become_pytest(layout, ready.environment, folder)
+    steps.build_images(layout, ready)
+    beside = steps.TESTS_WITHOUT_STACKS
+    heading(f"pytest; beside it `{' '.join(beside)}`, whose output follows")
+    with steps.background(layout, beside, ready.environment, niceness=LOWEST_PRIORITY):
+        status = checks.run_pytest(layout, ready.environment, checks.with_stacks(layout))
+    if status:
+        raise SetupError(
+            f"the tests with stacks on Docker ended with status {status}",
+            "see their output, above that of the other tests",
+        )
+
+
+@application.command("test-without-stacks", hidden=True)
+def test_without_stacks() -> None:
+    """Set up, and run the tests that bring no stack up on Docker. Runs beside the others."""
+    layout = here()
+    checks.ensure_parts(layout)
+    checks.become_pytest(layout, dict(os.environ), checks.without_stacks(layout))
 
 
 @application.command()

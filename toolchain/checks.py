@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from strata.console import heading
@@ -65,10 +65,25 @@ def ensure_parts(layout: Layout, layer: str = "") -> None:
         control_plane.ensure(layout)
 
 
-def become_pytest(layout: Layout, environment: dict[str, str], *paths: str) -> None:
+def with_stacks(layout: Layout) -> list[str]:
+    """The folders whose tests bring stacks up on Docker. Most of their time they wait for health checks."""
+    return [str(layout.root / "tests" / name) for name in ("docker", "package")]
+
+
+def without_stacks(layout: Layout) -> list[str]:
+    """The folders of all other tests, which need the processor."""
+    layers = {str(path.parent) for path in (layout.root / "tests").glob("*/test_*.py")}
+    return [*sorted(layers - set(with_stacks(layout))), str(layout.root / "apps")]
+
+
+def run_pytest(layout: Layout, environment: dict[str, str], paths: Sequence[str]) -> int:
+    """Returns its exit status."""
+    command = _tool(layout, "pytest", *paths)
+    return subprocess.run(command, cwd=layout.root, env=environment, check=False).returncode
+
+
+def become_pytest(layout: Layout, environment: dict[str, str], paths: Sequence[str]) -> None:
     """Replaces this process by pytest: its summary comes last, and its exit status is ours."""
-    heading("pytest")
-    sys.stdout.flush()
     os.chdir(layout.root)
     command = _tool(layout, "pytest", *paths)
     os.execve(command[0], command, environment)  # noqa: S606 (no shell is wanted)

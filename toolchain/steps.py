@@ -18,6 +18,7 @@ from toolchain.registries import golang
 
 IMAGES = ["-m", "strata", "images", "build"]
 TEST_ENVIRONMENT = ["toolchain/bootstrap.py", "test"]
+TESTS_WITHOUT_STACKS = ["-m", "toolchain", "test-without-stacks"]
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,16 @@ def build_images(layout: Layout, ready: Ready) -> None:
 
 
 @contextmanager
-def background(layout: Layout, command: list[str], environment: dict[str, str]) -> Iterator[None]:
-    """Runs a Python program while the block runs: it waits for the network, and Go builds for the processor."""
+def background(
+    layout: Layout, command: list[str], environment: dict[str, str], *, niceness: int = 0
+) -> Iterator[None]:
+    """Runs a Python program while the block runs: one of them waits for the network or for health checks, the other
+    one needs the processor. `niceness` is that of nice(1)."""
     log = layout.logs / "background.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, *command],
+            ["nice", "-n", str(niceness), sys.executable, *command],
             cwd=layout.root,
             env=environment,
             stdout=file,
