@@ -44,8 +44,8 @@ def restore(stack: RunningStack, folder: Path, key: BackupKey) -> Manifest:
     volumes = Volumes(stack.client, stack.names)
     volumes.remove_leftovers()
     backed_up = manifest.read(folder)
-    check_key(folder, backed_up, key)
     with_data = stack.services()
+    check_key(folder, backed_up, key)
     targets = match(backed_up, with_data)
     check_archives(folder, targets)
     if backed_up.stack != stack.names.stack:
