@@ -327,18 +327,16 @@ def status(
     watch: Watch = False,
 ) -> None:
     """Show what runs of a stack on Docker, and its alerts. Exits with 1 if anything isn't healthy."""
-    from strata import docker_engine
     from strata.errors import StrataError
     from strata.ops import status as ops
+    from strata.ops.deployed import open_deployed
 
     if watch and as_json:
         raise StrataError("--json: can't be combined with --watch", "leave one of them out")
-    client = docker_engine.connect()
-    project, expected = ops.project_name(), ops.expected_replicas(stack)
-    with docker_engine.errors(f"stack {stack}: Docker failed"):
+    with open_deployed(stack) as deployed:
         if watch:
-            console.watch(map(ops.lines, ops.frames(client, project, stack, expected)))
-        found = ops.status(client, project, stack, expected)
+            console.watch(map(ops.lines, ops.frames(deployed.status)))
+        found = deployed.status()
     if as_json:
         console.info(json.dumps(found.as_json(), indent=2))
     else:
@@ -362,23 +360,15 @@ def logs(
     """Show what the containers of a stack on Docker print."""
     from datetime import UTC, datetime
 
-    from strata import docker_engine
     from strata.ops import logs as ops
-    from strata.ops.status import project_name
+    from strata.ops.deployed import open_deployed
 
     def show(line: ops.Line) -> None:
         console.info(f"{line.source} | {line.text}")
 
-    client = docker_engine.connect()
-    with docker_engine.errors(f"stack {stack}: Docker failed"):
-        found = ops.Logs(
-            client=client,
-            project=project_name(),
-            stack=stack,
-            services=services or (),
-            since=ops.since(since, datetime.now(UTC)) if since else None,
-            tail=tail,
-        )
+    after = ops.since(since, datetime.now(UTC)) if since else None
+    with open_deployed(stack) as deployed:
+        found = deployed.logs(services or (), after, tail)
         if follow:
             found.follow(show)
         else:

@@ -4,14 +4,11 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from strata import console
-
-if TYPE_CHECKING:
-    from strata.ops.containers import Containers
 
 StackOption = Annotated[str, typer.Option("--stack", help="The Pulumi stack.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show it again and again, until Ctrl-C.")]
@@ -48,17 +45,11 @@ def restart(
     stack: StackOption = "dev",
 ) -> None:
     """Restart services on Docker in start order, one container at a time."""
-    from strata import docker_engine
-    from strata.ops import restart as ops
-    from strata.ops.project import open_project
+    from strata.ops.deployed import open_deployed
+    from strata.ops.restart import restart
 
-    with docker_engine.errors(f"stack {stack}: Docker failed"):
-        own = _containers(stack)
-        own.of(services, ops.ON_A_CLUSTER)
-        if len(services) > 1:
-            described = open_project(stack).read_stack().composition
-            services = ops.in_start_order(services, [each.name for each in described.workloads])
-        count = ops.restart(own, services)
+    with open_deployed(stack) as deployed:
+        count = restart(deployed, stack, services)
     console.info(f"restarted {count} {'container' if count == 1 else 'containers'} of {stack}")
 
 
@@ -72,18 +63,18 @@ def shell(
     stack: StackOption = "dev",
 ) -> None:
     """Run a shell or a command in a container on Docker, as its user."""
-    from strata import docker_engine
-    from strata.errors import DockerError
-    from strata.ops.shell import command_line
+    from strata.errors import StrataError
+    from strata.ops.deployed import open_deployed
 
-    with docker_engine.errors(f"stack {stack}: Docker failed"):
+    with open_deployed(stack) as deployed:
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
-        line = command_line(_containers(stack), service, command or (), terminal=terminal)
+        line = deployed.command_line(service, command or (), terminal=terminal)
     sys.stdout.flush()
     try:
         os.execvp(line[0], line)  # noqa: S606 (no shell is wanted)
     except FileNotFoundError:
-        raise DockerError("docker: the command isn't on the PATH", "install Docker's CLI") from None
+        fix = f"install the command-line interface {line[0]}"
+        raise StrataError(f"{line[0]}: the command isn't on the PATH", fix) from None
 
 
 def open_pages(
@@ -112,11 +103,11 @@ def top(
     watch: Watch = False,
 ) -> None:
     """Show the memory and the cores that containers on Docker use now."""
-    from strata import docker_engine
-    from strata.ops import top as ops
+    from strata.ops.deployed import open_deployed
+    from strata.ops.top import lines
 
-    with docker_engine.errors(f"stack {stack}: Docker failed"):
-        frames = map(ops.lines, ops.Meter(_containers(stack), services or ()).frames())
+    with open_deployed(stack) as deployed:
+        frames = map(lines, deployed.usages(services or ()))
         if watch:
             console.watch(frames)
         for line in next(frames):
@@ -147,11 +138,3 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "top": top,
     "doctor": doctor,
 }
-
-
-def _containers(stack: str) -> "Containers":
-    from strata import docker_engine
-    from strata.ops.containers import Containers
-    from strata.ops.status import project_name
-
-    return Containers(client=docker_engine.connect(), project=project_name(), stack=stack)

@@ -1,19 +1,24 @@
 """Backup and restore of a stack on Docker: `strata backup`, `strata restore` and `strata backups`."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from strata import docker_engine
 from strata.errors import OpsInterruptedError
-from strata.ops.encryption import BackupKey
-from strata.ops.guard import alone, interrupt_on_signals
-from strata.ops.running_stack import RunningStack, open_stack
+
+if TYPE_CHECKING:
+    from strata.ops.encryption import BackupKey
+    from strata.ops.running_stack import RunningStack
 
 Done = TypeVar("Done")
 
 
-def run(command: Callable[[RunningStack, BackupKey], Done], stack: str) -> Done:
+def run(command: "Callable[[RunningStack, BackupKey], Done]", stack: str) -> Done:
     """Runs a command on a stack of the project in the current folder, with the key of its backups."""
+    # Imported here: the other commands need none of Docker's SDK for a stack on a cluster.
+    from strata.ops.guard import alone, interrupt_on_signals
+    from strata.ops.running_stack import open_stack
+
     interrupt_on_signals()
     try:
         with docker_engine.errors(f"stack {stack}: Docker failed"):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from strata import stack_file
 from strata.collect import read_program
 from strata.errors import InvalidStackError, Problem
@@ -61,6 +63,15 @@ def open_project(stack: str) -> Project:
     )
 
 
+def project_name() -> str:
+    """The project of the current folder. Raises `InvalidStackError` if it has none."""
+    try:
+        return str(yaml.safe_load(Path("Pulumi.yaml").read_text())["name"])
+    except (OSError, KeyError, TypeError, yaml.YAMLError):
+        fix = "run this in the folder of the project, after `source .toolchain/env`"
+        raise InvalidStackError([Problem("Pulumi.yaml", "can't be read", fix)]) from None
+
+
 def output(stack: str, name: str) -> Any | None:
     """An output of the stack's last update; None for a stack that Pulumi doesn't know or that isn't
     up."""
@@ -70,3 +81,9 @@ def output(stack: str, name: str) -> Any | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return json.loads(done.stdout)
+
+
+def expected_replicas(stack: str) -> dict[str, int]:
+    """The replicas of each service, by the outputs of the last update; empty for a stack that Pulumi
+    doesn't know or that isn't up."""
+    return {str(each["name"]): int(each["replicas"]) for each in output(stack, "services") or ()}

@@ -1,40 +1,22 @@
-"""Restarts services of a stack on Docker: `strata restart`."""
+"""Restarts services of a stack: `strata restart`."""
 
 from collections.abc import Sequence
 
-from strata import console
-from strata.errors import Problem, raise_problems
-from strata.ops.containers import Containers, is_job, service_of
-from strata.ops.services import Services
-from strata.platforms.docker.waiters import stop_seconds
-
-ON_A_CLUSTER = "kubectl rollout restart --namespace NAMESPACE deployment/SERVICE"
+from strata.ops.deployed import DeployedStack
+from strata.ops.project import open_project
 
 
-def restart(containers: Containers, services: Sequence[str]) -> int:
-    """Restarts every container of these services, one after another in this order, and waits each
-    time until it's healthy. Returns the number of containers.
+def restart(deployed: DeployedStack, stack: str, services: Sequence[str]) -> int:
+    """Restarts services one after another in start order. Returns the number of containers.
 
-    Raises `InvalidStackError` before anything is restarted, and `NotReadyError` if a container doesn't
+    Raises `InvalidStackError` before anything is restarted, and a `StrataError` if a service doesn't
     become healthy: those after it aren't restarted.
     """
-    listed = containers.of(services, ON_A_CLUSTER)
-    raise_problems(
-        Problem(f"job {service_of(each)}", "can't be restarted", "name services only")
-        for each in listed
-        if is_job(each)
-    )
-    replicas = sorted(
-        listed, key=lambda each: (services.index(service_of(each)), containers.short_name(each))
-    )
-    waiting = Services(containers.client)
-    for each in replicas:
-        with console.step(f"Restarting {containers.short_name(each)}") as step:
-            inspected = containers.client.api.inspect_container(each["Id"])
-            containers.client.api.restart(each["Id"], stop_seconds(inspected))
-            step.update("waiting until it's healthy")
-            waiting.wait_for([each["Id"]])
-    return len(replicas)
+    deployed.check_services(services)
+    if len(services) > 1:
+        described = open_project(stack).read_stack().composition
+        services = in_start_order(services, [each.name for each in described.workloads])
+    return deployed.restart(services)
 
 
 def in_start_order(services: Sequence[str], start_order: Sequence[str]) -> list[str]:

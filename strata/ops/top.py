@@ -1,120 +1,25 @@
-"""What the containers of a stack on Docker use now, as Docker measures it: `strata top`."""
+"""What the containers of a stack use now, as `strata top` shows it on every platform."""
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from strata import console
-from strata.ops.containers import Containers
 
-THREADS = 8
 INTERVAL_SECONDS = 2.0
-"""Between two measurements of processor time."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """What Docker measured of a container. `time` and `cpu` are in seconds; `cpu` is the processor time
-    since the container's start."""
-
-    time: float
-    cpu: float
-    memory_mib: float
-    processes: int
+"""Between two measurements."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """`cores`: the mean between two samples; None after the first."""
+    """`cores`: the mean of the last seconds; None if it isn't measured yet. `processes`: None on a
+    cluster, which doesn't count them."""
 
     name: str
     memory_mib: float
     memory_limit_mib: float
     cores: float | None
     cores_limit: float
-    processes: int
-
-
-class Meter:
-    """Measures running containers. Each measurement covers the time since the one before."""
-
-    def __init__(self, containers: Containers, services: Sequence[str] = ()) -> None:
-        """Measures a first time. Raises `InvalidStackError` if there is nothing of the stack, or no such
-        service."""
-        self._containers = containers
-        self._services = services
-        self._samples: dict[str, Sample] = {}
-        self.measure()
-
-    def frames(self) -> Iterator[list[Usage]]:
-        """A measurement every `INTERVAL_SECONDS`, without end."""
-        while True:
-            time.sleep(INTERVAL_SECONDS)
-            yield self.measure()
-
-    def measure(self) -> list[Usage]:
-        """The usage by container, by name."""
-        command = "kubectl top pods --namespace NAMESPACE"
-        running = sorted(
-            (
-                each
-                for each in self._containers.of(self._services, command)
-                if each["State"] == "running"
-            ),
-            key=self._containers.short_name,
-        )
-        with ThreadPoolExecutor(THREADS) as threads:
-            return [each for each in threads.map(self._usage, running) if each]
-
-    def _usage(self, listed: dict[str, Any]) -> Usage | None:
-        """None if the container doesn't run any more."""
-        from docker.errors import NotFound
-
-        api, container = self._containers.client.api, listed["Id"]
-        try:
-            limits = api.inspect_container(container)["HostConfig"]
-            now = sample(api.stats(container, stream=False, one_shot=True))
-        except NotFound:
-            return None
-        if now is None:
-            return None
-        before = self._samples.get(container)
-        self._samples[container] = now
-        return usage(self._containers.short_name(listed), limits, now, before)
-
-
-def sample(stats: Mapping[str, Any]) -> Sample | None:
-    """Reads the engine's statistics of a container. None if it doesn't run."""
-    memory = stats["memory_stats"]
-    if "usage" not in memory:
-        return None
-    # As `docker stats`: without the files that the kernel can drop (cgroup v2, v1).
-    detail = memory.get("stats", {})
-    reclaimable = detail.get("inactive_file", detail.get("total_inactive_file", 0))
-    return Sample(
-        time=datetime.fromisoformat(stats["read"]).timestamp(),
-        cpu=stats["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
-        memory_mib=(memory["usage"] - reclaimable) / 2**20,
-        processes=stats["pids_stats"].get("current", 0),
-    )
-
-
-def usage(name: str, limits: Mapping[str, Any], now: Sample, before: Sample | None) -> Usage:
-    """What a container uses. `limits`: its `HostConfig`."""
-    seconds = now.time - before.time if before else 0.0
-    # After a restart the processor time starts at 0.
-    used = now.cpu - before.cpu if before else 0.0
-    return Usage(
-        name=name,
-        memory_mib=now.memory_mib,
-        memory_limit_mib=limits["Memory"] / 2**20,
-        cores=used / seconds if seconds > 0 and used >= 0 else None,
-        cores_limit=limits["NanoCpus"] / 1e9,
-        processes=now.processes,
-    )
+    processes: int | None
 
 
 def lines(usages: Sequence[Usage]) -> Iterator[str]:
@@ -128,7 +33,7 @@ def lines(usages: Sequence[Usage]) -> Iterator[str]:
                 f"{each.memory_mib:.0f} of {each.memory_limit_mib:.0f}",
                 f"{each.memory_mib / each.memory_limit_mib:.0%}",
                 f"{cores} of {each.cores_limit:g}",
-                str(each.processes),
+                "-" if each.processes is None else str(each.processes),
             )
         )
     yield from console.table(rows)

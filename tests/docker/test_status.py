@@ -11,22 +11,27 @@ import pytest
 
 from strata.errors import InvalidStackError
 from strata.ops import status
-from strata.ops.logs import Line, Logs
+from strata.ops.docker.containers import Containers
+from strata.ops.docker.logs import DockerLogs
+from strata.ops.docker.status import status as read_status
+from strata.ops.logs import Line
 from tests.docker.conftest import health
 from tests.project import Project
 from tests.wait import until
 
 
 def test_it_shows_what_runs_and_what_does_not(engine: Any, reference: Project) -> None:
+    own = Containers(client=engine, project="strata", stack=reference.stack)
+
     def now() -> status.Status:
-        return status.status(engine, "strata", reference.stack, {"api": 1})
+        return read_status(own, {"api": 1})
 
     def measured() -> bool:
         return all(each.is_healthy and each.memory_mib for each in now().containers)
 
     until(measured, "all is healthy, and measured")
     found = now()
-    assert found.metrics_problem == ""
+    assert found.alerts_problem == ""
     by_name = {each.name: each for each in found.containers}
     assert {each.service for each in found.containers} >= {"api", "gateway", "prometheus"}
     api = by_name["strata-pytest-api-1"]
@@ -49,7 +54,7 @@ def test_it_shows_what_runs_and_what_does_not(engine: Any, reference: Project) -
     finally:
         engine.containers.get(api.name).start()
     until(lambda: now().is_healthy, "all is healthy again")
-    two = status.status(engine, "strata", reference.stack, {"api": 2})
+    two = read_status(own, {"api": 2})
     assert not two.is_healthy
     assert [each.state for each in two.containers if each.name == "api"] == ["missing"]
 
@@ -61,8 +66,10 @@ def lines(found: status.Status) -> list[str]:
 def test_the_logs_of_services_until_now_and_after_a_restart(
     engine: Any, reference: Project
 ) -> None:
-    def of(*services: str) -> Logs:
-        return Logs(client=engine, project="strata", stack=reference.stack, services=services)
+    own = Containers(client=engine, project="strata", stack=reference.stack)
+
+    def of(*services: str) -> DockerLogs:
+        return DockerLogs(own=own, services=services)
 
     every = list(of().past())
     assert {line.source for line in every} >= {"api-1", "worker-1", "postgres-1"}

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from strata.errors import InvalidStackError
-from strata.ops.logs import Line, lines, since
+from strata.ops.docker.logs import lines
+from strata.ops.logs import Line, since
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from strata.errors import InvalidStackError
-from strata.ops.containers import Containers
-from strata.ops.shell import command_line
+from strata.ops.docker.containers import Containers
+from strata.ops.docker.shell import command_line
 from strata.platforms.docker.names import SERVICE
 
 
@@ -85,6 +85,6 @@ def test_what_has_no_shell_to_run(name: str, problem: str) -> None:
         run(Engine(), name)
 
 
-def test_a_stack_that_is_not_up_is_reported_with_the_command_for_a_cluster() -> None:
-    with pytest.raises(InvalidStackError, match="kubectl exec --namespace strata-dev "):
+def test_a_stack_that_is_not_up_is_reported() -> None:
+    with pytest.raises(InvalidStackError, match=r"isn't up on this Docker host\s+bring it up: pulumi up"):
         run(Engine(existing=[]), "api")

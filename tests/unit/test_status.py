@@ -7,6 +7,7 @@ import pytest
 
 from strata.components.observability import configuration, parts
 from strata.ops import records, status
+from strata.ops.docker import status as docker_status
 from strata.ops.status import Alert, ContainerStatus, Status, lines
 
 API = ContainerStatus(
@@ -25,12 +26,13 @@ API = ContainerStatus(
 HEALTHY = Status(
     stack="dev",
     containers=(API,),
-    metrics_problem="",
+    alerts_problem="",
     alerts=(),
     disk_free=0.625,
     last_backup="2026-11-28T03:00:00+00:00",
     dashboards="http://127.0.0.1:8428/vmui/#/dashboards",
     logs=None,
+    login=None,
 )
 
 
@@ -75,16 +77,16 @@ def test_alerts_have_their_runbook() -> None:
 
 
 def test_without_metrics_alerts_are_unknown() -> None:
-    found = replace(HEALTHY, metrics_problem="the stack has no running victoria-metrics")
+    found = replace(HEALTHY, alerts_problem="the stack has no running victoria-metrics")
     shown = "\n".join(lines(found))
     assert "Alerts:      unknown: the stack has no running victoria-metrics" in shown
     assert "Last backup" not in shown
 
 
 def test_gpus_are_counted() -> None:
-    assert status.gpus([]) == 0
-    assert status.gpus([{"Count": 0, "DeviceIDs": ["0", "GPU-5"]}]) == 2
-    assert status.gpus([{"Count": -1, "DeviceIDs": None}]) == -1
+    assert docker_status.gpus([]) == 0
+    assert docker_status.gpus([{"Count": 0, "DeviceIDs": ["0", "GPU-5"]}]) == 2
+    assert docker_status.gpus([{"Count": -1, "DeviceIDs": None}]) == -1
     (_, _, _, row, *_) = lines(replace(HEALTHY, containers=(replace(API, gpus=-1),)))
     assert row.split()[9] == "all"
 
@@ -96,7 +98,7 @@ def test_an_image_has_its_tag_or_else_its_digest() -> None:
         {"Id": "2", "RepoTags": None, "RepoDigests": [digest]},
         {"Id": "3", "RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"]},
     ]
-    assert status.image_names(images) == {
+    assert docker_status.image_names(images) == {
         "1": "strata/api:1",
         "2": "docker.io/memgraph/memgraph@sha256:4710bee1ab5b",
     }
@@ -107,4 +109,4 @@ def test_names_are_those_of_the_observability_stack() -> None:
     assert (status.METRICS, status.LOGS) == (parts.METRICS, parts.LOGS)
     assert parts.PASSWORD_FILE.path == status.PASSWORD_FILE
     assert status.USER == configuration.USER
-    assert f"max({records.LAST_BACKUP})" == status.BACKUP
+    assert f"max({records.LAST_BACKUP})" == docker_status.BACKUP

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from strata.ops.top import Sample, lines, sample, usage
+from strata.ops.docker.top import Sample, sample, usage
+from strata.ops.top import lines
 
 MIB = 2**20
 STATS: dict[str, Any] = {

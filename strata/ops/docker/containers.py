@@ -4,7 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from strata.errors import InvalidStackError, Problem, raise_problems
+from strata.errors import InvalidStackError
+from strata.ops.deployed import check_names, not_up
 from strata.ops.volumes import BACKUP_KIND
 from strata.platforms.docker.names import JOB, KIND, PREPARE, SERVICE, STACK
 
@@ -27,32 +28,20 @@ class Containers:
             and each["Labels"].get(KIND) not in (PREPARE, BACKUP_KIND)
         ]
 
-    def of(self, names: Collection[str], on_a_cluster: str) -> list[dict[str, Any]]:
-        """The containers of these services and jobs; of all without names. `on_a_cluster`: the
-        command for a stack on a cluster, which has NAMESPACE for its namespace.
+    def of(self, names: Collection[str]) -> list[dict[str, Any]]:
+        """The containers of these services and jobs; of all without names.
 
         Raises `InvalidStackError` if there is nothing of the stack, or no such service.
         """
         listed = self.all()
         if not listed:
-            raise self.not_up(on_a_cluster)
-        known = sorted({service_of(each) for each in listed})
-        fix = f"use one of: {', '.join(known)}"
-        raise_problems(
-            Problem(f"stack {self.stack}", f"has no service {name}", fix)
-            for name in set(names) - set(known)
-        )
+            raise self.not_up()
+        check_names(self.stack, names, {service_of(each) for each in listed})
         return [each for each in listed if not names or service_of(each) in names]
 
-    def not_up(self, on_a_cluster: str) -> InvalidStackError:
+    def not_up(self) -> InvalidStackError:
         """The error for a stack without containers."""
-        command = on_a_cluster.replace("NAMESPACE", f"{self.project}-{self.stack}")
-        fix = (
-            f"bring it up: pulumi up --stack {self.stack}; for a stack on a cluster, use {command}"
-        )
-        return InvalidStackError(
-            [Problem(f"stack {self.stack}", "isn't up on this Docker host", fix)]
-        )
+        return not_up(self.stack, "on this Docker host")
 
     def short_name(self, listed: dict[str, Any]) -> str:
         """The name of a container without that of the stack: `api-1`."""

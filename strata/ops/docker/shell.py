@@ -1,10 +1,11 @@
-"""Runs a shell or a command in a container of a stack on Docker: `strata shell`."""
+"""Runs a shell or a command in a container of a stack on Docker."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from strata.errors import InvalidStackError, Problem
-from strata.ops.containers import Containers, service_of
+from strata.ops.deployed import none_runs
+from strata.ops.docker.containers import Containers, service_of
 
 FIND_SHELL = ["sh", "-c", "command -v bash || command -v sh"]
 
@@ -27,15 +28,12 @@ def command_line(
 
 def _container(containers: Containers, name: str) -> dict[str, Any]:
     named = [each for each in containers.all() if containers.short_name(each) == name]
-    execute = "kubectl exec --namespace NAMESPACE --stdin --tty deployment/SERVICE -- sh"
-    listed = named or containers.of([name], execute)
+    listed = named or containers.of([name])
     running = sorted(
         (each for each in listed if each["State"] == "running"), key=containers.short_name
     )
     if not running:
-        fix = f"see why: strata status --stack {containers.stack}"
-        path = f"service {service_of(listed[0])}"
-        raise InvalidStackError([Problem(path, "no container of it runs", fix)])
+        raise none_runs(containers.stack, service_of(listed[0]))
     return running[0]
 
 

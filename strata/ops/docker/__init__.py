@@ -1,0 +1,1 @@
+"""A stack on a Docker engine, for the day-to-day commands."""
