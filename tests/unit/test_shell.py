@@ -86,5 +86,7 @@ def test_what_has_no_shell_to_run(name: str, problem: str) -> None:
 
 
 def test_a_stack_that_is_not_up_is_reported() -> None:
-    with pytest.raises(InvalidStackError, match=r"isn't up on this Docker host\s+bring it up: pulumi up"):
+    with pytest.raises(
+        InvalidStackError, match=r"isn't up on this Docker host\s+bring it up: pulumi up"
+    ):
         run(Engine(existing=[]), "api")

@@ -3,17 +3,14 @@ made once, with a reason if there is no answer."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
-import urllib3
-from yaml import YAMLError
-
-from strata.model import GpuSharing, InvalidStackError, Problem
+from strata.model import GpuSharing
+from strata.platforms.kubernetes import api_client
 from strata.platforms.kubernetes.cluster import (
     GPU_PRESENT,
     GPU_RESOURCE,
@@ -24,12 +21,9 @@ from strata.platforms.kubernetes.cluster import (
 )
 
 if TYPE_CHECKING:
-    from kubernetes.client import Configuration, CoreV1Api
+    from kubernetes.client import CoreV1Api
 
-PATH = "strata:kubernetes.context"
-ANSWER_SECONDS = 5
-"""How long a cluster may take for one answer: five times what a call may take at the 99th percentile
-(Kubernetes SLO "API call latency": 1 s for one object). A person waits for it."""
+RIGHTS = "read nodes, storage classes, versions and the Service of its API"
 
 NODES_A_PAGE = 500
 """How many nodes one query returns: kubectl's default (--chunk-size)."""
@@ -69,10 +63,11 @@ def discover(context: str | None) -> DiscoveredCluster:
     # Imported here: it takes a second, and only this target needs it.
     from kubernetes import client
 
-    configuration, chosen = _configuration(context)
+    configuration, chosen = api_client.configuration(context)
     api = client.ApiClient(configuration)
-    limit = ANSWER_SECONDS
-    with _explained(f"the cluster of context {chosen} ({configuration.host})"):
+    limit = api_client.ANSWER_SECONDS
+    cluster = f"the cluster of context {chosen} ({configuration.host})"
+    with api_client.explained(cluster, RIGHTS):
         version = client.VersionApi(api).get_code(_request_timeout=limit)
         core = client.CoreV1Api(api)
         nodes = _nodes(core)
@@ -134,7 +129,7 @@ def _nodes(core: "CoreV1Api") -> list[Any]:
     following: str | None = None
     while following != "":
         page: Any = core.list_node(
-            limit=NODES_A_PAGE, _continue=following, _request_timeout=ANSWER_SECONDS
+            limit=NODES_A_PAGE, _continue=following, _request_timeout=api_client.ANSWER_SECONDS
         )
         nodes += page.items
         following = page.metadata._continue or ""
@@ -172,8 +167,8 @@ def _is_closed(taint: Taint) -> bool:
 def _describe(node: Any, taints: tuple[Taint, ...]) -> NodeGroup:
     labels: Mapping[str, str] = node.metadata.labels or {}
     has: Mapping[str, str] = node.status.allocatable or {}
-    cpu = round(float(_quantity(has.get("cpu", "0"))), 3)
-    memory_mib = int(_quantity(has.get("memory", "0")) // 2**20)
+    cpu = round(float(quantity(has.get("cpu", "0"))), 3)
+    memory_mib = int(quantity(has.get("memory", "0")) // 2**20)
     resource, gpus = _gpus(has)
     name = labels.get(INSTANCE_TYPE) or f"{cpu:g}-cores-{memory_mib}-mib"
     described = NodeGroup(name=name, nodes_maximum=1, cpu=cpu, memory_mib=memory_mib, taints=taints)
@@ -197,7 +192,7 @@ def _gpus(has: Mapping[str, str]) -> tuple[str, int]:
     """The GPU resource of a node, and how many it has: of several (MIG slices of different sizes) the
     most frequent one, since a group is planned with one."""
     offered = [
-        (int(_quantity(amount)), name)
+        (int(quantity(amount)), name)
         for name, amount in has.items()
         if name in (GPU_RESOURCE, SHARED) or name.startswith(MIG_PREFIX)
     ]
@@ -220,85 +215,8 @@ def _number(text: str) -> int:
     return int(digits.group()) if digits else 0
 
 
-def _quantity(text: str) -> Decimal:
+def quantity(text: str) -> Decimal:
+    """The number of a quantity, such as 250m or 64Mi."""
     from kubernetes.utils.quantity import parse_quantity
 
     return Decimal(parse_quantity(text))  # type: ignore[no-untyped-call]
-
-
-def _configuration(context: str | None) -> "tuple[Configuration, str]":
-    """The configuration of the client, and the name of the context."""
-    from kubernetes import client, config
-
-    fix = "set KUBECONFIG, or create ~/.kube/config"
-    try:
-        contexts, current = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
-    except config.ConfigException as error:
-        raise _unusable(f"there is no usable kubeconfig: {error}", fix) from None
-    except (OSError, TypeError, ValueError, YAMLError) as error:  # depends on the file's content
-        raise _unusable(f"the kubeconfig can't be read: {error}", fix) from None
-    names = sorted(entry["name"] for entry in contexts)
-    chosen = context or (str(current["name"]) if current else None)
-    if chosen is None or chosen not in names:
-        fix = f"use one of: {', '.join(names)}" if names else "add a context to it"
-        raise _unusable(f"the kubeconfig has no context {chosen}", fix)
-    loaded = client.Configuration()
-    try:
-        config.load_kube_config(  # type: ignore[no-untyped-call]
-            context=chosen, client_configuration=loaded
-        )
-    except (config.ConfigException, OSError, ValueError, KeyError) as error:
-        fix = "correct it until `kubectl get nodes` works"
-        raise _unusable(f"context {chosen} can't be used: {error}", fix) from None
-    # One try: an error is reported at once.
-    loaded.retries = False
-    return loaded, chosen
-
-
-@contextmanager
-def _explained(cluster: str) -> Iterator[None]:
-    """Explains why a query in the block has no answer."""
-    from kubernetes.client.exceptions import ApiException
-
-    try:
-        yield
-        return
-    except ApiException as error:
-        problem, fix = _api_problem(error.status, " ".join(str(error.reason).split()))
-    except urllib3.exceptions.HTTPError as error:
-        problem = _connection_problem(error)
-        fix = "check that the cluster runs and is reachable from here (`kubectl get nodes`)"
-    except ValueError as error:
-        problem, fix = f"sent an unexpected answer: {error}", "check that it is a Kubernetes API"
-    raise _unusable(f"{cluster} {problem}", fix) from None
-
-
-def _api_problem(status: int, reason: str) -> tuple[str, str]:
-    match status:
-        case 0:  # the client's status for a failed handshake
-            problem = f"has a certificate that the kubeconfig doesn't trust: {reason}"
-            return problem, "update the kubeconfig, with the cluster's certificate authority"
-        case 401:
-            fix = "log in again, so that `kubectl get nodes` works"
-            return "doesn't accept the credentials", fix
-        case 403:
-            problem = "doesn't let this user read nodes, storage classes, versions and the Service of its API"
-            return problem, "use a user who may, and who may create namespaces"
-        case _:
-            return f"answered {status} {reason}", "check the logs of its API server"
-
-
-def _connection_problem(error: Exception) -> str:
-    match error:
-        case urllib3.exceptions.NameResolutionError():
-            return "has a name that doesn't resolve"
-        case urllib3.exceptions.NewConnectionError():
-            return f"doesn't answer: {error}"
-        case urllib3.exceptions.TimeoutError():
-            return f"didn't answer within {ANSWER_SECONDS} s"
-        case _:
-            return f"doesn't answer: {error}"
-
-
-def _unusable(message: str, fix: str) -> InvalidStackError:
-    return InvalidStackError([Problem(PATH, message, fix)])

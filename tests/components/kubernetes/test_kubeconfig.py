@@ -18,7 +18,7 @@ import yaml
 from strata.config import Settings
 from strata.model import ApiAccess, GpuSharing, InvalidStackError, LogRotation, Volume
 from strata.model.certificates import CertificateAuthority
-from strata.platforms.kubernetes import discovery
+from strata.platforms.kubernetes import api_client
 from strata.platforms.kubernetes.discovery import DiscoveredCluster, discover
 from strata.platforms.kubernetes.kubeconfig import KubeconfigTarget
 from systems.reference import compose as reference
@@ -304,8 +304,8 @@ def test_nobody_listens(kubeconfig: Kubeconfig) -> None:
 
 
 def test_no_answer_in_time(kubeconfig: Kubeconfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert discovery.ANSWER_SECONDS == 5
-    monkeypatch.setattr(discovery, "ANSWER_SECONDS", 0.2)
+    assert api_client.ANSWER_SECONDS == 5
+    monkeypatch.setattr(api_client, "ANSWER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         kubeconfig.write(silent.getsockname()[1])
         with pytest.raises(InvalidStackError) as caught:
