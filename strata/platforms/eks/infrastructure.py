@@ -229,8 +229,7 @@ class EksInfrastructure(pulumi.ComponentResource):
         location = self._args.location
         outputs: dict[str, pulumi.Input[object]] = {
             "cluster": self._cluster.name,
-            "kubeconfig": f"aws eks update-kubeconfig --name {location.cluster}"
-            f" --region {location.region}",
+            "kubeconfig": location.kubeconfig_command,
             "registry": f"{location.registry}/{location.cluster}",
             "archives": backups.bucket.id,
         }

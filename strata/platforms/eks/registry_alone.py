@@ -16,9 +16,10 @@ from strata.config import Settings
 from strata.errors import Problem
 from strata.model import Composition, Workload
 from strata.platforms.eks.aws import provider
+from strata.platforms.eks.aws.location import stack_location
 from strata.platforms.eks.aws.registry import Registry, RegistryArgs, repository_images
 from strata.platforms.eks.checks.settings import check_settings
-from strata.platforms.eks.target import stack_location, stack_tags
+from strata.platforms.eks.target import stack_tags
 from strata.platforms.kubernetes.names import StackNames
 
 VARIABLE = "STRATA_REPOSITORIES"

@@ -11,7 +11,7 @@ from strata.model import Job, Managed, Problem, Service
 from strata.platforms.eks.add_ons import image_pull
 from strata.platforms.eks.aws import addresses, provider
 from strata.platforms.eks.aws.buckets import bucket_name, check_bucket_names
-from strata.platforms.eks.aws.location import AwsLocation
+from strata.platforms.eks.aws.location import stack_location
 from strata.platforms.eks.aws.node_groups import node_groups
 from strata.platforms.eks.aws.registry import Registry, RegistryArgs, repository_images
 from strata.platforms.eks.checks.nodes import check_add_ons, check_nodes
@@ -29,9 +29,6 @@ from strata.platforms.kubernetes.cluster import (
 )
 from strata.platforms.kubernetes.images import ImageResolver
 from strata.platforms.kubernetes.names import StackNames
-
-NO_ACCOUNT = "000000000000"
-"""An account that is not set, until that is reported."""
 
 
 class EksTarget:
@@ -112,15 +109,6 @@ class EksTarget:
             options,
         )
         return stack.connection
-
-
-def stack_location(settings: Settings, project: str, stack: str) -> AwsLocation:
-    """The account, the region and the name of the cluster of a stack."""
-    return AwsLocation(
-        account=settings.aws.account or NO_ACCOUNT,
-        region=settings.aws.region,
-        cluster=f"{project}-{stack}",
-    )
 
 
 def stack_tags(names: StackNames) -> Mapping[str, str]:

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+from strata.config import Settings
+
+NO_ACCOUNT = "000000000000"
+"""An account that is not set, until that is reported."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AwsLocation:
@@ -14,6 +19,11 @@ class AwsLocation:
     @property
     def cluster_arn(self) -> str:
         return self.arn("eks", f"cluster/{self.cluster}")
+
+    @property
+    def kubeconfig_command(self) -> str:
+        """Adds a context for the cluster to the kubeconfig."""
+        return f"aws eks update-kubeconfig --name {self.cluster} --region {self.region}"
 
     @property
     def root_arn(self) -> str:
@@ -31,6 +41,15 @@ class AwsLocation:
 
     def log_group_arn(self, name: str) -> str:
         return self.arn("logs", f"log-group:{name}")
+
+
+def stack_location(settings: Settings, project: str, stack: str) -> AwsLocation:
+    """The account, the region and the name of the cluster of a stack."""
+    return AwsLocation(
+        account=settings.aws.account or NO_ACCOUNT,
+        region=settings.aws.region,
+        cluster=f"{project}-{stack}",
+    )
 
 
 def managed_policy(name: str) -> str:
