@@ -326,7 +326,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     watch: Watch = False,
 ) -> None:
-    """Show what runs of a stack on Docker, and its alerts. Exits with 1 if anything isn't healthy."""
+    """Show what runs of a stack, and on Docker its alerts. Exits with 1 if anything isn't healthy."""
     from strata.errors import StrataError
     from strata.ops import status as ops
     from strata.ops.deployed import open_deployed
@@ -357,7 +357,7 @@ def logs(
     ] = None,
     tail: Annotated[int | None, typer.Option(min=0, help="Lines of each container.")] = None,
 ) -> None:
-    """Show what the containers of a stack on Docker print."""
+    """Show what the containers of a stack print."""
     from datetime import UTC, datetime
 
     from strata.ops import logs as ops

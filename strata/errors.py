@@ -50,6 +50,10 @@ class DockerError(StrataError):
     """The Docker engine does not answer, or a call to it failed."""
 
 
+class ClusterError(StrataError):
+    """The cluster does not answer, or a call to it failed."""
+
+
 class ImageError(StrataError):
     """An image is unknown, or can't be built, pulled or pushed."""
 
@@ -61,8 +65,8 @@ class MissingRepositoryError(ImageError):
 
 
 class OpsError(StrataError):
-    """A backup or restore failed after it changed something. The message includes the state that
-    the stack is left in."""
+    """A backup, restore or restart failed after it changed something. The error includes the state
+    that the stack is left in."""
 
 
 class OpsInterruptedError(OpsError):

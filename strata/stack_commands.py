@@ -44,7 +44,7 @@ def restart(
     services: Annotated[list[str], typer.Argument(help="The services.")],
     stack: StackOption = "dev",
 ) -> None:
-    """Restart services on Docker in start order, one container at a time."""
+    """Restart services in start order, and wait until each is healthy."""
     from strata.ops.deployed import open_deployed
     from strata.ops.restart import restart
 
@@ -62,7 +62,7 @@ def shell(
     ] = None,
     stack: StackOption = "dev",
 ) -> None:
-    """Run a shell or a command in a container on Docker, as its user."""
+    """Run a shell or a command in a container, as its user."""
     from strata.errors import StrataError
     from strata.ops.deployed import open_deployed
 
@@ -102,7 +102,7 @@ def top(
     stack: StackOption = "dev",
     watch: Watch = False,
 ) -> None:
-    """Show the memory and the cores that containers on Docker use now."""
+    """Show the memory and the cores that containers use now."""
     from strata.ops.deployed import open_deployed
     from strata.ops.top import lines
 

@@ -1,17 +1,22 @@
 """A stack that is up, as the day-to-day commands see it: `strata status`, `logs`, `top`, `restart` and
 `shell`."""
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
-from strata import docker_engine
+from strata import docker_engine, stack_file
 from strata.errors import InvalidStackError, Problem, raise_problems
 from strata.ops.logs import Logs
 from strata.ops.project import project_name
 from strata.ops.status import Status
 from strata.ops.top import Usage
+
+CLUSTER_SETTINGS = ("strata:platform", "strata:kubernetes", "strata:aws", "strata:domain")
+"""The settings that say which cluster a stack is in."""
 
 
 class DeployedStack(Protocol):
@@ -40,15 +45,39 @@ class DeployedStack(Protocol):
 
 @contextmanager
 def open_deployed(stack: str) -> Iterator[DeployedStack]:
-    """A stack of the project in the current folder. Errors of its platform in the block are reported
-    with a fix."""
+    """A stack of the project in the current folder, on the platform of its settings. Errors of the
+    platform in the block are reported with a fix."""
+    project, file = project_name(), Path(f"Pulumi.{stack}.yaml")
+    if file.is_file() and not stack_file.is_on_docker(file):
+        with _open_in_cluster(file, project, stack) as deployed:
+            yield deployed
+        return
     from strata.ops.docker.containers import Containers
     from strata.ops.docker.stack import DockerStack
 
-    project = project_name()
     client = docker_engine.connect()
     with docker_engine.errors(f"stack {stack}: Docker failed"):
         yield DockerStack(Containers(client=client, project=project, stack=stack))
+
+
+@contextmanager
+def _open_in_cluster(file: Path, project: str, stack: str) -> Iterator[DeployedStack]:
+    from strata import config
+    from strata.platforms import missing_sdk_reported
+
+    # The others may be encrypted, and only Pulumi's CLI can decrypt them.
+    settings = config.load(
+        {
+            key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in stack_file.settings(file).items()
+            if key in CLUSTER_SETTINGS and value is not None
+        }
+    )
+    with missing_sdk_reported(settings, stack):
+        from strata.ops.kubernetes.stack import open_stack
+
+        with open_stack(settings, project, stack) as deployed:
+            yield deployed
 
 
 def check_names(stack: str, names: Collection[str], known: Collection[str]) -> None:

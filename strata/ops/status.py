@@ -1,5 +1,6 @@
 """What runs of a stack, and how it is, as `strata status` shows it on every platform."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -19,10 +20,10 @@ INTERVAL_SECONDS = 2.0
 @dataclass(frozen=True, kw_only=True)
 class ContainerStatus:
     """`state`: healthy, unhealthy, starting, running (without a health check), succeeded, scheduled,
-    missing (it should exist, and doesn't), or Docker's own word. `reason`: why it isn't healthy, if
-    the platform says so. `image`: its tag or digest, or the start of its id if it has none any more.
-    `memory_mib` and `cores` are None without metrics. `gpus`: how many it has; -1 is all of the host.
-    """
+    missing (it should exist, and doesn't), on a cluster pending (it has no node) or terminating, or
+    Docker's own word. `reason`: why it isn't healthy, if the platform reports it. `image`: its tag or
+    digest, or the start of its id if it has none any more. `memory_mib` and `cores` are None without
+    metrics. `gpus`: how many it has; -1 is all of the host."""
 
     name: str
     service: str
@@ -74,12 +75,12 @@ class Status:
         return {**asdict(self), "healthy": self.is_healthy}
 
 
-def missing(service: str, reason: str = "") -> ContainerStatus:
-    """A container that should exist, and doesn't."""
+def absent(service: str, state: str = "missing", reason: str = "") -> ContainerStatus:
+    """A service or job without a container."""
     return ContainerStatus(
         name=service,
         service=service,
-        state="missing",
+        state=state,
         restarts=0,
         image="",
         memory_mib=None,
@@ -90,6 +91,11 @@ def missing(service: str, reason: str = "") -> ContainerStatus:
         urls=(),
         reason=reason,
     )
+
+
+def short_image(name: str) -> str:
+    """The name of an image, with the start of its digest."""
+    return re.sub(r"(@sha256:\w{12})\w+", r"\1", name)
 
 
 def frames(read: Callable[[], Status]) -> Iterator[Status]:

@@ -1,7 +1,6 @@
 """What runs of a stack on Docker, and how it is: `strata status`. Reads only."""
 
 import io
-import re
 import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +20,8 @@ from strata.ops.status import (
     Alert,
     ContainerStatus,
     Status,
-    missing,
+    absent,
+    short_image,
 )
 from strata.platforms.docker.names import JOB, KIND, SCHEDULE, SERVICE
 
@@ -91,7 +91,7 @@ def _missing(
     """The containers that somebody removed."""
     for service, replicas in sorted(expected.items()):
         for _ in range(replicas - existing.get(service, 0)):
-            yield missing(service)
+            yield absent(service)
 
 
 def _container(
@@ -129,7 +129,7 @@ def image_names(listed: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     for each in listed:
         for name in (*(each["RepoDigests"] or ()), *reversed(each["RepoTags"] or ())):
             if "<none>" not in name:
-                named[str(each["Id"])] = re.sub(r"(@sha256:\w{12})\w+", r"\1", name)
+                named[str(each["Id"])] = short_image(name)
     return named
 
 

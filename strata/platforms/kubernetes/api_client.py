@@ -49,12 +49,13 @@ def configuration(context: str | None) -> "tuple[Configuration, str]":
     return loaded, chosen
 
 
-def contexts() -> tuple[dict[str, str], str | None]:
+def contexts(
+    fix: str = "set KUBECONFIG, or create ~/.kube/config",
+) -> tuple[dict[str, str], str | None]:
     """The cluster of each context of the kubeconfig, and the name of the current context. Raises
-    `InvalidStackError` if there is no kubeconfig."""
+    `InvalidStackError`, with the fix, if there is no kubeconfig."""
     from kubernetes import config
 
-    fix = "set KUBECONFIG, or create ~/.kube/config"
     try:
         entries, current = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
         clusters = {entry["name"]: str(entry["context"]["cluster"]) for entry in entries}

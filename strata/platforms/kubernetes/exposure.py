@@ -29,10 +29,9 @@ def ports(service: Workload) -> list[tuple[int, Port]]:
     ]
 
 
-def url(service: Service, host: str) -> str:
-    """The URL of a published service."""
-    number, port = ports(service)[0]
-    scheme = "https" if port.name == "https" else "http"
+def url(port_name: str, number: int, host: str) -> str:
+    """The URL of a published service, by the first port of its load balancer."""
+    scheme = "https" if port_name == "https" else "http"
     usual = number == (HTTPS if scheme == "https" else HTTP)
     return f"{scheme}://{host}" if usual else f"{scheme}://{host}:{number}"
 

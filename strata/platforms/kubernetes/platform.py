@@ -276,4 +276,7 @@ def _in_cluster(workload: Workload, managed: Mapping[str, ManagedPlan]) -> Workl
 
 
 def _url(service: Service, host: pulumi.Input[str]) -> pulumi.Output[str]:
-    return pulumi.Output.from_input(host).apply(lambda known: exposure.url(service, known))
+    number, port = exposure.ports(service)[0]
+    return pulumi.Output.from_input(host).apply(
+        lambda known: exposure.url(port.name, number, known)
+    )

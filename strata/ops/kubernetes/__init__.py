@@ -1,0 +1,1 @@
+"""A stack in a Kubernetes cluster, for the day-to-day commands."""
