@@ -69,7 +69,7 @@ def _open_in_cluster(file: Path, project: str, stack: str) -> Iterator[DeployedS
     settings = config.load(
         {
             key: value if isinstance(value, str) else json.dumps(value)
-            for key, value in stack_file.settings(file).items()
+            for key, value in stack_file.read(file).items()
             if key in CLUSTER_SETTINGS and value is not None
         }
     )
