@@ -123,7 +123,7 @@ def _service(
     environment = {name: render(text, context) for name, text in service.environment.items()}
     resources, probe, rotation = service.resources, service.probe, service.log_rotation
     fields: dict[str, Any] = {
-        "image": resolve(service.image, images),
+        "image": resolve(str(service.image), images),
         "pull_policy": "never",
         "hostname": service.name,
         "command": [render(text, context) for text in service.command],

@@ -173,7 +173,7 @@ class Bench:
         description = compose.describe(subject.module.compose, settings, PREFIX, ADDRESSES)
         build(
             self._client,
-            sorted({service.image for service in description.services}),
+            sorted({str(service.image) for service in description.services}),
             self._images,
             lambda name, state: log(f"image {name}: {state or 'ready'}"),
         )

@@ -37,7 +37,7 @@ class WorkloadComponent(pulumi.ComponentResource):
             f"strata:components:{type_name}",
             name or main.name,
             {
-                "image": main.image,
+                "image": str(main.image),
                 "zone": str(main.zone),
                 "replicas": main.replicas,
                 "schedule": main.schedule,

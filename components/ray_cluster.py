@@ -19,6 +19,7 @@ from strata.components.gpu_service import check_gpu
 from strata.model import (
     TMP,
     Alert,
+    Build,
     ByDevice,
     Cores,
     Endpoint,
@@ -206,7 +207,7 @@ class RayClusterArgs(Dependencies):
     object_store_mib: int = 256
     temporary_mib: int = 512
     gpu: Gpu = NO_GPU
-    image: str = "ray"
+    image: str | Build = "ray"
     zone: Zone = Zone.COMPUTE
     user: str = DEFAULT_USER
     environment: Mapping[str, Text] = field(default_factory=dict)

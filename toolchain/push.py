@@ -122,9 +122,9 @@ def own_images(settings: Settings) -> set[str]:
     for workload in collect(systems.find(settings.system), settings).workloads:
         gpu = workload.gpu
         if gpu.mode is not GpuMode.REQUIRE or gpu.image is None:
-            names.add(workload.image)
+            names.add(str(workload.image))
         if gpu.mode is not GpuMode.OFF and gpu.image is not None:
-            names.add(gpu.image)
+            names.add(str(gpu.image))
     return {name for name in names if catalogue.get(name).upstream_for_pods is None}
 
 

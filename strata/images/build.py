@@ -205,9 +205,15 @@ def _build(step: Step, source: Source, report: Callable[[str], None]) -> None:
     archive = content.archive(files, host.build_files())
     labels = {LABEL_IMAGE: step.name, LABEL_CLONE: clone()}
     network = host.network_mode()
-    if catalogue.get(step.name).folder:
+    if own := catalogue.get(step.name).build:
         events = buildkit.build(
-            client, archive, tag=step.reference, labels=labels, arguments=arguments, network=network
+            client,
+            archive,
+            tag=step.reference,
+            labels=labels,
+            target=own.target,
+            arguments={**arguments, **own.arguments},
+            network=network,
         )
     else:
         events = client.api.build(

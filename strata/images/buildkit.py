@@ -28,6 +28,7 @@ def build(
     *,
     tag: str,
     labels: Mapping[str, str],
+    target: str | None,
     arguments: Mapping[str, str],
     network: str | None,
 ) -> Iterator[dict[str, Any]]:
@@ -40,6 +41,7 @@ def build(
         "t": tag,
         "labels": json.dumps(dict(labels)),
         "buildargs": json.dumps(dict(arguments)),
+        **({"target": target} if target else {}),
         **({"networkmode": network} if network else {}),
     }
     response = api._post(

@@ -14,6 +14,8 @@ from types import MappingProxyType
 from strata import pins
 from strata.errors import ImageError
 from strata.folders import CHECKOUT
+from strata.images import stages
+from strata.model.build import Build
 
 # The base of every image that Strata builds where a registry is reachable.
 UPSTREAM_ROOT = pins.DEBIAN
@@ -34,7 +36,7 @@ class Image:
     `sources` are files and folders of this repository that go into the build, besides the recipe's
     own folder. `recipe_of`: another image with the same recipe, by default none. `on_demand` images
     are built only by name, or for an image that needs them. `folder`: a build context of the user,
-    with a Dockerfile.
+    with a Dockerfile; `build`: which of its stages is built, and how.
 
     `kubernetes`: the upstream image that pods use instead, by digest. Docker's health checks run bash
     in the container, which such an image lacks; kubelet sends HTTP from outside.
@@ -51,6 +53,7 @@ class Image:
     sources: tuple[str, ...] = ()
     on_demand: bool = False
     folder: Path | None = None
+    build: Build | None = None
 
     @property
     def upstream_for_pods(self) -> str | None:
@@ -308,8 +311,9 @@ def get(name: str) -> Image:
     """The image that a service names. Raises `ImageError` if there is none.
 
     `name` is a logical name, a reference by digest (`registry.example.com/app@sha256:...`), or a
-    folder with a Dockerfile, relative to the program: it starts with `./`, `../` or `/`. The build
-    argument PARENT of such a Dockerfile is Strata's Python image, if it uses the argument.
+    folder with a Dockerfile, relative to the program: it starts with `./`, `../` or `/`, and may have
+    the options of a `Build`. The build argument PARENT of such a Dockerfile is Strata's Python image, if
+    it uses the argument and the build doesn't set it.
     """
     if name in IMAGES:
         return IMAGES[name]
@@ -331,17 +335,49 @@ def get(name: str) -> Image:
 
 
 def _built_from(name: str) -> Image:
-    folder = Path(name).resolve()
+    try:
+        build = Build.parse(name)
+    except ValueError as error:
+        raise ImageError(
+            f"image {name.rpartition('?')[0]}: {error}",
+            "use ./NAME?target=STAGE&argument.NAME=VALUE",
+        ) from None
+    folder = Path(build.folder).resolve()
     dockerfile = folder / "Dockerfile"
     if not dockerfile.is_file():
         raise ImageError(f"{dockerfile} does not exist", "create it, or correct the path")
-    if NAME.fullmatch(folder.name) is None or folder.name in IMAGES:
+    text = dockerfile.read_text()
+    _check_target(build, dockerfile, text)
+    if build.credentials:
         raise ImageError(
-            f"the folder of an image can't be named {folder.name!r}",
+            f"build arguments that look like credentials: {', '.join(build.credentials)}; the "
+            "history of an image shows its arguments",
+            "remove them",
+        )
+    own_name = f"{folder.name}-{build.target.lower()}" if build.target else folder.name
+    if NAME.fullmatch(own_name) is None or own_name in IMAGES:
+        raise ImageError(
+            f"the {'folder and target' if build.target else 'folder'} of an image can't be named "
+            f"{own_name!r}",
             "use a-z, 0-9, '.', '_' and '-', and no name of Strata's own images",
         )
-    parent = "python" if "PARENT" in dockerfile.read_text() else None
-    return Image(name=folder.name, purpose="an image of the user", parent=parent, folder=folder)
+    return Image(
+        name=own_name,
+        purpose="an image of the user",
+        parent="python" if "PARENT" in text and "PARENT" not in build.arguments else None,
+        folder=folder,
+        build=build,
+    )
+
+
+def _check_target(build: Build, dockerfile: Path, text: str) -> None:
+    known = stages.read(text)
+    if build.target and stages.position(known, build.target) is None:
+        names = [stage.name for stage in known if stage.name]
+        raise ImageError(
+            f"{dockerfile} has no stage {build.target!r}",
+            f"use one of: {', '.join(names)}" if names else "name one: FROM IMAGE AS NAME",
+        )
 
 
 def lineage(name: str) -> tuple[str, ...]:

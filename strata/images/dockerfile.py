@@ -1,21 +1,16 @@
 """What the Dockerfiles of an image say about its source and its program.
 
-A person edits the source in the repository; the last stage of a Dockerfile copies it into the image.
+A person edits the source in the repository; the stage that is built copies it into the image.
 """
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from strata.folders import CHECKOUT
-from strata.images import catalogue, content
-
-INSTRUCTION = re.compile(
-    r"^\s*(FROM|WORKDIR|COPY|ENTRYPOINT|CMD)\s+(.+?)\s*$", re.IGNORECASE | re.MULTILINE
-)
+from strata.images import catalogue, content, stages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +31,7 @@ def contents(name: str) -> Contents:
     command: tuple[str, ...] = ()
     directory = PurePosixPath("/")
     for image in catalogue.lineage(name):
-        for instruction, value in _last_stage(content.folder_of(image) / "Dockerfile"):
+        for instruction, value in _instructions(image):
             match instruction:
                 case "WORKDIR":
                     directory /= value
@@ -52,13 +47,12 @@ def contents(name: str) -> Contents:
     return Contents(folders=tuple(folders.items()), entry_point=entry_point, command=command)
 
 
-def _last_stage(dockerfile: Path) -> list[tuple[str, str]]:
+def _instructions(name: str) -> tuple[tuple[str, str], ...]:
+    dockerfile = content.folder_of(name) / "Dockerfile"
     if not dockerfile.is_file():  # An image that is only pulled.
-        return []
-    text = re.sub(r"^\s*#.*\n", "", dockerfile.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
-    found = [(match[1].upper(), match[2]) for match in INSTRUCTION.finditer(text)]
-    starts = [index for index, (instruction, _) in enumerate(found) if instruction == "FROM"]
-    return found[starts[-1] :] if starts else []
+        return ()
+    build = catalogue.get(name).build
+    return stages.instructions(stages.read(dockerfile.read_text()), build.target if build else None)
 
 
 def _words(value: str) -> tuple[str, ...]:

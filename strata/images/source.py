@@ -58,6 +58,7 @@ def builder_reference(name: str, source: Source) -> str:
 
 @lru_cache
 def _tag(name: str, source: Source) -> str:
-    builder = builder_reference(name, source)
-    salt = (parent_reference(name, source), *([builder] if builder else []))
+    build = catalogue.get(name).build
+    more = (builder_reference(name, source), build.options if build else "")
+    salt = (parent_reference(name, source), *filter(None, more))
     return content.digest(content.context(name), *salt)

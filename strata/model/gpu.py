@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from strata.model.build import Build
+
 
 class GpuMode(StrEnum):
     REQUIRE = "require"
@@ -42,7 +44,7 @@ class Gpu:
     sharing: GpuSharing = GpuSharing.EXCLUSIVE
     mig_profile: str | None = None
     capabilities: tuple[str, ...] = ("compute", "utility")
-    image: str | None = None
+    image: str | Build | None = None
 
     @property
     def requested(self) -> int:

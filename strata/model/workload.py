@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from strata.model.build import Build
 from strata.model.external import ExternalServer
 from strata.model.gpu import Gpu
 from strata.model.monitoring import Monitoring
@@ -271,9 +272,9 @@ class WorkloadFields:
     """The fields that the arguments of a component and the workload it describes share.
 
     `image` is a logical image of the catalogue (strata/images/catalogue.py), a reference by digest,
-    or a folder with a Dockerfile, relative to the program (`./model`). `command` replaces
-    what the image runs; its entry point stays, as with Kubernetes' `args`. `entry_point` replaces that, and
-    leaves out the image's command. `user` is `UID:GID`.
+    or a folder with a Dockerfile, relative to the program (`./model`); a `Build` also selects its stage
+    and arguments. `command` replaces what the image runs; its entry point stays, as with Kubernetes'
+    `args`. `entry_point` replaces that, and leaves out the image's command. `user` is `UID:GID`.
     `egress` allows connections to the internet. `aws_permissions` are those of its role in AWS, on EKS. A
     workload with `profiles` is part of a stack only if `strata:profiles` names one of them. `labels` and
     `annotations` are for other tools that read them from the container or pod; the keys of Strata and of
@@ -283,7 +284,7 @@ class WorkloadFields:
     capabilities are dropped except `capabilities`.
     """
 
-    image: str
+    image: str | Build
     resources: Resources
     zone: Zone = Zone.BACKEND
     user: str = DEFAULT_USER
@@ -320,7 +321,13 @@ class Workload(WorkloadFields):
 
     def image_on(self, has_gpu: bool) -> str:
         """The logical image that runs, depending on whether GPUs were granted."""
-        return self.gpu.image or self.image if has_gpu else self.image
+        return str(self.gpu.image or self.image if has_gpu else self.image)
+
+    @property
+    def images(self) -> Mapping[str, str]:
+        """The logical images that may run, by field."""
+        fields = {"image": self.image, "gpu.image": self.gpu.image}
+        return {name: str(image) for name, image in fields.items() if image is not None}
 
     # What only a service or only a job has is empty here, so that callers need no isinstance.
     kind = Kind.JOB

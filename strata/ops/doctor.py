@@ -221,7 +221,7 @@ def kernel(services: Iterable[Service], sysctls: Path = SYSCTLS) -> Iterator[Che
     """What the engines of these services ask of the kernel of this machine."""
     by_name: dict[str, list[tuple[KernelSetting, Service]]] = {}
     for service in services:
-        setting = KERNEL_SETTINGS.get(service.image)
+        setting = KERNEL_SETTINGS.get(str(service.image))
         # Redis without persistence doesn't save.
         if setting and service.volumes:
             by_name.setdefault(setting.name, []).append((setting, service))

@@ -10,12 +10,11 @@ from strata.model import Workload
 def check_images(workloads: Iterable[Workload]) -> Iterator[Problem]:
     """Images that don't exist."""
     for workload in workloads:
-        for field, image in (("image", workload.image), ("gpu.image", workload.gpu.image)):
-            if image is not None:
-                try:
-                    catalogue.get(image)
-                except ImageError as error:
-                    yield Problem(f"{workload.path}: {field}", error.message, error.fix)
+        for field, image in workload.images.items():
+            try:
+                catalogue.get(image)
+            except ImageError as error:
+                yield Problem(f"{workload.path}: {field}", error.message, error.fix)
 
 
 def name_of(image: str) -> str:

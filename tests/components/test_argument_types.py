@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from strata.components import Datastore, DatastoreArgs, Gateway, GatewayArgs
-from strata.model import File, Port, Resources, Volume
+from strata.model import Build, File, Port, Resources, Volume
 from strata.stack import Stack
 from tests.components.example import application, on_gpu
 from tests.components.stack import refused
@@ -81,6 +81,12 @@ def wrong_gpu(stack: Stack) -> None:
             "service app: files[0].content",
             "is of the wrong type: bytes",
             "pass Text",
+        ),
+        (
+            app(image=Build("./app", arguments={"VERSION": 3})),  # type: ignore[dict-item]
+            "service app: image.arguments.VERSION",
+            "is of the wrong type: int 3",
+            "pass Mapping[str, str]",
         ),
         (
             server_instead_of_endpoint,

@@ -13,6 +13,7 @@ from strata.errors import ImageError
 from strata.images import content, source
 from strata.images.build import build
 from strata.images.source import Source, resolve
+from strata.model import Build
 
 DOCKERFILE = """\
 ARG PARENT
@@ -23,22 +24,32 @@ COPY kept /
 """
 
 
+STAGES = """\
+ARG PARENT
+FROM ${PARENT} AS web
+ARG COLOR=none
+RUN echo "$COLOR" > /web
+FROM web
+RUN echo 'the last stage' && exit 1
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, engine: Any) -> Iterator[Path]:
     folder = tmp_path / f"pytest-own-{secrets.token_hex(4)}"
     folder.mkdir()
     yield folder
-    for image in engine.images.list(name=f"strata/{folder.name}"):
+    for image in engine.images.list(name=f"strata/{folder.name}*"):
         engine.images.remove(image.id, force=True)
 
 
-def built(engine: Any, folder: Path) -> tuple[str, list[str]]:
-    """The reference of the folder's image as it is now, and the progress of its build."""
+def built(engine: Any, image: Path | Build) -> tuple[str, list[str]]:
+    """The reference of a folder's image as it is now, and the progress of its build."""
     for cached in (resolve, source._tag):
         cached.cache_clear()
     states: list[str] = []
-    build(engine, [str(folder)], Source.LOCAL, lambda _, state: states.append(state))
-    return resolve(str(folder), Source.LOCAL), states
+    build(engine, [str(image)], Source.LOCAL, lambda _, state: states.append(state))
+    return resolve(str(image), Source.LOCAL), states
 
 
 def test_a_dockerfile_has_the_mounts_of_buildkit(engine: Any, folder: Path) -> None:
@@ -58,6 +69,20 @@ def test_a_dockerfile_has_the_mounts_of_buildkit(engine: Any, folder: Path) -> N
     assert "left-out" not in {file.path for file in content.context(str(folder))}
     labels = engine.images.get(reference).labels
     assert labels["strata.image"] == str(folder)
+
+
+def test_the_target_is_built_with_its_arguments(engine: Any, folder: Path) -> None:
+    (folder / "Dockerfile").write_text(STAGES)
+    build = Build(str(folder), target="web", arguments={"COLOR": "light blue"})
+    reference, _ = built(engine, build)
+    image = engine.images.get(reference)
+    assert reference.startswith(f"strata/{folder.name}-web:")
+    assert image.labels["strata.image"] == str(build)
+    content = engine.containers.run(reference, ["cat", "/web"], remove=True, network_mode="none")
+    assert content == b"light blue\n"
+    # The last stage was not built: its step fails.
+    with pytest.raises(ImageError, match="the last stage"):
+        built(engine, Build(str(folder)))
 
 
 def test_the_error_of_a_failed_step_has_its_output(engine: Any, folder: Path) -> None:

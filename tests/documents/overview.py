@@ -40,7 +40,7 @@ def _row(system: str, document: Document | None) -> str:
     )
     planned = plan(system, given, document.prod_settings if document else {})
     lines = len((REPOSITORY / "systems" / f"{system}.py").read_text().splitlines())
-    names = {each.image for each in composition.workloads}
+    names = {str(each.image) for each in composition.workloads}
     built = [each for each in image_plan(names, Source.LOCAL, ()).steps if each.kind == "build"]
     memory_mib = sum(each.resources.memory_mib * each.replicas for each in composition.workloads)
     return (

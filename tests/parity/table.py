@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from tests.parity import external, gpus, parts, ports, probes, services, texts, workloads
+from tests.parity import builds, external, gpus, parts, ports, probes, services, texts, workloads
 from tests.parity.row import Row
 
 TABLE: Mapping[str, tuple[Row, ...]] = {
     "Services and jobs alike": workloads.ROWS,
+    "Build (an `image`)": builds.ROWS,
     "Service": services.SERVICE,
     "Job": services.JOB,
     "Port": ports.PORT,

@@ -7,6 +7,7 @@ import pytest
 from strata.errors import ImageError
 from strata.images import catalogue
 from strata.images.dockerfile import contents
+from strata.model import Build
 from tests.project import REPOSITORY
 
 
@@ -89,6 +90,38 @@ def test_the_last_stage_of_a_dockerfile_counts(tmp_path: Path) -> None:
     }
     assert found.entry_point == ("tini", "--")
     assert found.command == ("/bin/sh", "-c", "python3 serve.py")
+
+
+STAGES = """
+FROM debian AS base
+WORKDIR /opt
+COPY src app
+CMD ["base"]
+
+FROM --platform=linux/amd64 base AS Web
+COPY assets assets
+CMD ["web"]
+
+FROM base
+CMD ["last"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "folders", "command"),
+    [
+        ("base", ["/opt/app"], "base"),
+        ("web", ["/opt/app", "/opt/assets"], "web"),
+        ("1", ["/opt/app", "/opt/assets"], "web"),
+        (None, ["/opt/app"], "last"),
+    ],
+)
+def test_the_target_counts_with_the_stages_that_it_starts_from(
+    tmp_path: Path, target: str | None, folders: list[str], command: str
+) -> None:
+    found = contents(str(Build(image(tmp_path, STAGES), target=target)))
+    assert [str(folder) for folder, _ in found.folders] == folders
+    assert found.command == (command,)
 
 
 def test_an_entry_point_without_a_command_drops_that_of_the_parent(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from strata.components import (
 from strata.components.engines.engine import Engine
 from strata.components.engines.kernel import KERNEL_SETTINGS
 from strata.config import ObservabilitySettings, Settings
-from strata.model import Alert, Gpu, InvalidStackError, Monitoring, Panel
+from strata.model import Alert, Build, Gpu, InvalidStackError, Monitoring, Panel
 from systems import reference
 from tests.components.stack import compose
 
@@ -159,6 +159,7 @@ def test_every_setting_has_its_row_with_its_default() -> None:
 @pytest.mark.parametrize(
     ("page", "heading", "kind"),
     [
+        ("README", "Build", Build),
         ("app-service", "Arguments", AppServiceArgs),
         ("gpu-service", "Arguments", GpuServiceArgs),
         ("gpu-service", "Gpu", Gpu),

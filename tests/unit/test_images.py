@@ -18,7 +18,7 @@ from strata.images import catalogue, choose, content, host, root
 from strata.images.build import plan
 from strata.images.content import File
 from strata.images.log import Tail
-from strata.images.source import Source, _tag, parent_reference, resolve, root_reference
+from strata.images.source import Source, parent_reference, resolve, root_reference
 from strata.platforms.kubernetes.images import ImageResolver
 from tests.project import REPOSITORY
 
@@ -451,41 +451,3 @@ def test_a_reference_by_digest_is_used_as_it_is() -> None:
         assert resolve(reference, source) == reference
     with pytest.raises(ImageError, match="unknown image"):
         catalogue.get("registry.example.com/team/app:1.0")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    model = tmp_path / "model"
-    model.mkdir()
-    (model / "Dockerfile").write_text("FROM scratch\nCOPY app /\n")
-    (model / "app").write_text("1")
-    return model
-
-
-def test_a_folder_is_built_under_its_name_and_its_content(folder: Path) -> None:
-    (folder / ".dockerignore").write_text("# notes\n*.md\n")
-    first = resolve(str(folder), Source.LOCAL)
-    assert first.startswith("strata/model:")
-    # What `.dockerignore` excludes is no part of the image.
-    (folder / "notes.md").write_text("x")
-    resolve.cache_clear()
-    _tag.cache_clear()
-    assert resolve(str(folder), Source.LOCAL) == first
-    paths = {file.path for file in content.context(str(folder))}
-    assert paths == {"Dockerfile", "app", ".dockerignore"}
-    todo = plan([str(folder)], Source.LOCAL, set())
-    assert [(step.kind, step.needs) for step in todo.steps] == [("build", ())]
-
-
-def test_a_folder_that_starts_from_our_image_needs_it(folder: Path) -> None:
-    (folder / "Dockerfile").write_text("ARG PARENT\nFROM ${PARENT}\n")
-    todo = plan([str(folder)], Source.LOCAL, set())
-    assert [step.name for step in todo.steps][-2:] == ["python", str(folder)]
-
-
-def test_a_folder_that_is_no_image_is_an_error_with_its_fix(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="Dockerfile does not exist"):
-        catalogue.get(str(tmp_path))
-    folder.rename(tmp_path / "postgres")
-    with pytest.raises(ImageError, match="can't be named 'postgres'"):
-        catalogue.get(str(tmp_path / "postgres"))

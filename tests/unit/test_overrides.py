@@ -1,6 +1,7 @@
 """What the settings of a stack change in a workload."""
 
 from strata.model import (
+    Build,
     Composition,
     Gpu,
     GpuMode,
@@ -33,8 +34,9 @@ def test_without_changes_a_workload_stays_as_it_is() -> None:
 
 
 def test_an_image_replaces_that_of_the_cpu_and_that_of_the_gpu() -> None:
-    gpu = Gpu(mode=GpuMode.PREFER, image="inference-cuda")
+    gpu = Gpu(mode=GpuMode.PREFER, image=Build("./inference", target="cuda"))
     for given in (service("a", image="inference", gpu=gpu), _job(image="inference", gpu=gpu)):
+        assert given.image_on(has_gpu=True) == "./inference?target=cuda"
         result = changed(given, {"image": "mine"})
         assert [result.image_on(has_gpu) for has_gpu in (False, True)] == ["mine", "mine"]
         assert result.gpu.mode is GpuMode.PREFER

@@ -1,5 +1,6 @@
 """The images of a stack in a cluster: every reference by its digest."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -36,11 +37,11 @@ class ImageResolver:
         return f"{self.registry or NO_REGISTRY}/{pushed}@{digest}"
 
     def check(self, workloads: Sequence[Workload]) -> Iterator[Problem]:
-        """Unknown images. `not_pushed` reports those that were not pushed."""
+        """Unknown images, and different ones of the same name. `not_pushed` reports those that were not
+        pushed."""
         yield from check_images(workloads)
-        names = {
-            name_of(image) for one in workloads for image in (one.image, one.gpu.image) if image
-        }
+        yield from _same_name(workloads)
+        names = {name_of(image) for one in workloads for image in one.images.values()}
         for name in self.digests:
             if name not in catalogue.IMAGES and name not in self.others and name not in names:
                 fix = f"use one of: {', '.join(sorted({*catalogue.IMAGES, *self.others}))}"
@@ -51,6 +52,28 @@ class ImageResolver:
                 "the registry of the images is not set",
                 "set strata:kubernetes.registry to where they were pushed",
             )
+
+
+def _same_name(workloads: Sequence[Workload]) -> Iterator[Problem]:
+    """Images of the user that would have the same repository, and so the same digest."""
+    first: dict[str, tuple[object, str]] = {}
+    for workload in workloads:
+        for argument, name in workload.images.items():
+            try:
+                image = catalogue.get(name)
+            except ImageError:  # Reported by `check_images`.
+                continue
+            if image.build is None:
+                continue
+            path = f"{workload.path}: {argument}"
+            content = (image.folder, image.build.options)
+            other, other_path = first.setdefault(image.name, (content, path))
+            if content != other:
+                yield Problem(
+                    path,
+                    f"is pushed as {image.name}, and so is another image ({other_path})",
+                    "give each another folder or target: a stage can be just FROM OTHER AS NAME",
+                )
 
 
 def _upstream(name: str) -> str | None:
@@ -69,5 +92,6 @@ def not_pushed(references: Mapping[str, str], stack: str, namespace: str) -> Ite
                 f"the image was never pushed for {namespace}",
                 f"run `make push STACK={stack}`, which builds it, pushes it and writes its digest"
                 if CHECKOUT
-                else "push it with `strata images push`, and set this key to its digest (docs/components/README.md)",
+                else f"push it with `strata images push {shlex.quote(name)}`, and set this key to its digest "
+                "(docs/components/README.md)",
             )

@@ -1,12 +1,14 @@
 """Images: every reference has a digest, and what was never pushed is said."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from strata.config.settings import RegistryCredentials
-from strata.model import Gpu
+from strata.model import Build, Gpu
 from strata.platforms.kubernetes.images import NOT_PUSHED, ImageResolver
 from strata.stack import Stack
 from tests.components.example import application
@@ -65,6 +67,36 @@ def test_names_that_nobody_knows() -> None:
     nowhere = ImageResolver(registry=None, digests={"application": DIGEST})
     (problem,) = nowhere.check([])
     assert "strata:kubernetes.registry" in problem.fix
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM scratch AS web\nFROM scratch AS worker\n")
+    return Build(str(folder), target="web")
+
+
+def test_a_build_is_pushed_under_its_folder_and_target(build: Build) -> None:
+    recorded = compose(
+        lambda stack: (application(stack, "app", image=build), None)[1],
+        cluster=FakeCluster(digests={"model-web": DIGEST}),
+    ).recorded
+    assert recorded.container("app")["image"].endswith(f"/model-web@{DIGEST}")
+
+
+def test_two_images_need_two_names(build: Build) -> None:
+    others = {
+        "again": build,
+        "worker": replace(build, target="worker"),
+        "other": replace(build, arguments={"A": "1"}),
+    }
+    services = [service("app", image=build)]
+    services += [service(name, image=image) for name, image in others.items()]
+    assert PUSHED.reference(str(build)) == f"registry.test/strata/model-web@{NOT_PUSHED}"
+    (problem,) = PUSHED.check(services)
+    assert problem.path == "service other: image"
+    assert problem.message == "is pushed as model-web, and so is another image (service app: image)"
 
 
 def _describe(stack: Stack) -> None:

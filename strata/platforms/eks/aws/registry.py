@@ -29,12 +29,7 @@ class RegistryArgs:
 def repository_images(workloads: Iterable[Workload], pushed: Iterable[str]) -> tuple[str, ...]:
     """The images that a stack has repositories for: those that no public registry has, and those that
     were `pushed` (strata:imageDigests)."""
-    images = (
-        catalogue.get(name)
-        for workload in workloads
-        for name in (workload.image, workload.gpu.image)
-        if name is not None
-    )
+    images = (catalogue.get(name) for workload in workloads for name in workload.images.values())
     own = {image.name for image in images if image.upstream_for_pods is None}
     return tuple(sorted(own | set(pushed)))
 
