@@ -7,14 +7,16 @@ import os
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from strata import docker_engine
 from strata.errors import DockerError, ImageError
-from strata.images import buildkit, catalogue, content, host, root
+from strata.images import buildkit, catalogue, content, host, root, session
 from strata.images.engine import LABEL_CLONE, LABEL_IMAGE, clone, present
 from strata.images.log import Tail
 from strata.images.source import (
@@ -25,6 +27,7 @@ from strata.images.source import (
     resolve,
     root_reference,
 )
+from strata.model.build import Build
 
 if TYPE_CHECKING:
     import docker
@@ -190,9 +193,27 @@ def _pull(
         ) from error
 
 
+def _check_context(name: str, own: Build, files: Iterable[content.File]) -> None:
+    """Raises `ImageError` for a secret that a COPY could bring into the image."""
+    folder = content.folder_of(name)
+    paths = {folder / file.path for file in files}
+    for secret, source in own.secrets.items():
+        if source.file and (path := Path(source.file).expanduser().resolve()) in paths:
+            raise ImageError(
+                f"image {name} can't be built: the file of secret {secret} is part of its build context",
+                f"add {path.relative_to(folder)} to {folder}/.dockerignore",
+            )
+
+
 def _build(step: Step, source: Source, report: Callable[[str], None]) -> None:
     report("starting")
+    own = catalogue.get(step.name).build
+    name = str(replace(own, secrets={})) if own else step.name
+    values = session.read(name, own.secrets) if own else {}
+    hidden = session.words(values)
     files = content.context(step.name)
+    if own:
+        _check_context(name, own, files)
     starts = {
         "PARENT": parent_reference(step.name, source),
         "BUILDER": builder_reference(step.name, source),
@@ -203,39 +224,42 @@ def _build(step: Step, source: Source, report: Callable[[str], None]) -> None:
     # A client of its own: a build gives no output for longer than any other call.
     client = docker_engine.connect(BUILD_TIMEOUT_S)
     archive = content.archive(files, host.build_files())
-    labels = {LABEL_IMAGE: step.name, LABEL_CLONE: clone()}
+    labels = {LABEL_IMAGE: name, LABEL_CLONE: clone()}
     network = host.network_mode()
-    if own := catalogue.get(step.name).build:
-        events = buildkit.build(
-            client,
-            archive,
-            tag=step.reference,
-            labels=labels,
-            target=own.target,
-            arguments={**arguments, **own.arguments},
-            network=network,
-        )
-    else:
-        events = client.api.build(
-            fileobj=io.BytesIO(archive),
-            custom_context=True,
-            decode=True,
-            rm=True,
-            forcerm=True,
-            tag=step.reference,
-            labels=labels,
-            buildargs=arguments,
-            network_mode=network,
-        )
-    for event in events:
-        if "error" in event:
-            seconds = time.monotonic() - started_at
-            raise ImageError(
-                f"image {step.name} can't be built: its build failed after {seconds:.0f} s:\n"
-                f"{tail}\n    {event['error'].strip()}",
-                f"fix the error above ({content.folder_of(step.name)}/Dockerfile)",
+    with session.open_session(client.api, values) if values else nullcontext() as session_id:
+        if own:
+            events = buildkit.build(
+                client,
+                archive,
+                tag=step.reference,
+                labels=labels,
+                target=own.target,
+                arguments={**arguments, **own.arguments},
+                network=network,
+                session_id=session_id,
             )
-        text = event.get("stream", "")
-        tail.add(text)
-        if text.startswith("Step "):
-            report(" ".join(text.split()))
+        else:
+            events = client.api.build(
+                fileobj=io.BytesIO(archive),
+                custom_context=True,
+                decode=True,
+                rm=True,
+                forcerm=True,
+                tag=step.reference,
+                labels=labels,
+                buildargs=arguments,
+                network_mode=network,
+            )
+        for event in events:
+            if "error" in event:
+                seconds = time.monotonic() - started_at
+                error = session.hide(event["error"].strip(), hidden)
+                raise ImageError(
+                    f"image {name} can't be built: its build failed after {seconds:.0f} s:\n"
+                    f"{tail}\n    {error}",
+                    f"fix the error above ({content.folder_of(name)}/Dockerfile)",
+                )
+            text = session.hide(event.get("stream", ""), hidden)
+            tail.add(text)
+            if text.startswith("Step "):
+                report(" ".join(text.split()))

@@ -1,7 +1,7 @@
 """Builds by BuildKit. An engine without it ignores `version=2`, and builds by its older builder.
 
 The Docker SDK for Python doesn't support BuildKit, which reports its steps and their output as messages in
-Protocol Buffers. There is no session with the engine, so `--mount=type=secret` and `type=ssh` don't work.
+Protocol Buffers. A session has only secrets, so `--mount=type=ssh` doesn't work.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ def build(
     target: str | None,
     arguments: Mapping[str, str],
     network: str | None,
+    session_id: str | None,
 ) -> Iterator[dict[str, Any]]:
     """Builds a context, a tar. Yields the events of the engine in the form of its older builder: `stream`
-    has a step or its output, `error` why the build failed."""
+    has a step or its output, `error` why the build failed. `session_id`: of the session that
+    has the secrets of the build."""
     # The SDK has no public method for a request that it doesn't know.
     api: Any = client.api
     parameters = {
@@ -43,6 +45,7 @@ def build(
         "buildargs": json.dumps(dict(arguments)),
         **({"target": target} if target else {}),
         **({"networkmode": network} if network else {}),
+        **({"session": session_id} if session_id else {}),
     }
     response = api._post(
         api._url("/build"),

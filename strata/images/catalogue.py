@@ -352,7 +352,18 @@ def _built_from(name: str) -> Image:
         raise ImageError(
             f"build arguments that look like credentials: {', '.join(build.credentials)}; the "
             "history of an image shows its arguments",
-            "remove them",
+            "pass them as secrets, for RUN --mount=type=secret,id=NAME: "
+            'secrets={"NAME": BuildSecret(environment="VARIABLE")}',
+        )
+    unclear = [
+        secret
+        for secret, source in build.secrets.items()
+        if bool(source.environment) == bool(source.file)
+    ]
+    if unclear:
+        raise ImageError(
+            f"build secrets without exactly one source: {', '.join(unclear)}",
+            "set environment or file, such as BuildSecret(file='~/.netrc')",
         )
     own_name = f"{folder.name}-{build.target.lower()}" if build.target else folder.name
     if NAME.fullmatch(own_name) is None or own_name in IMAGES:

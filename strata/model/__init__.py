@@ -9,6 +9,7 @@ from strata.errors import raise_problems as raise_problems
 from strata.model.budget import Budget as Budget
 from strata.model.budget import Capacity as Capacity
 from strata.model.build import Build as Build
+from strata.model.build import BuildSecret as BuildSecret
 from strata.model.composition import Composition as Composition
 from strata.model.external import ExternalServer as ExternalServer
 from strata.model.gpu import Gpu as Gpu

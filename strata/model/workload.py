@@ -272,8 +272,8 @@ class WorkloadFields:
     """The fields that the arguments of a component and the workload it describes share.
 
     `image` is a logical image of the catalogue (strata/images/catalogue.py), a reference by digest,
-    or a folder with a Dockerfile, relative to the program (`./model`); a `Build` also selects its stage
-    and arguments. `command` replaces what the image runs; its entry point stays, as with Kubernetes'
+    or a folder with a Dockerfile, relative to the program (`./model`); a `Build` also has its stage,
+    arguments and secrets. `command` replaces what the image runs; its entry point stays, as with Kubernetes'
     `args`. `entry_point` replaces that, and leaves out the image's command. `user` is `UID:GID`.
     `egress` allows connections to the internet. `aws_permissions` are those of its role in AWS, on EKS. A
     workload with `profiles` is part of a stack only if `strata:profiles` names one of them. `labels` and

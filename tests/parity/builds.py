@@ -1,7 +1,7 @@
 """The fields of an image that is built from a folder."""
 
 from strata.images.content import RECIPES
-from strata.model import Build
+from strata.model import Build, BuildSecret
 from tests.parity.row import Change, Check, Refused, Row, fields
 
 BOTH = ("app", "task")
@@ -39,5 +39,30 @@ ROWS = (
         kubernetes="the same, for `strata images push`",
         on=BOTH,
         checks=_refused(Build(FOLDER, arguments={"API_TOKEN": "a token"})),
+    ),
+    Row(
+        field="Build.secrets",
+        docker="what `RUN --mount=type=secret` mounts; in neither the image nor the state",
+        kubernetes="the same, for `strata images push`",
+        on=BOTH,
+        checks=_refused(Build(FOLDER, secrets={"token": BuildSecret()})),
+    ),
+    Row(
+        field="BuildSecret.environment",
+        docker="a variable of the machine that builds, read at the time of the build",
+        kubernetes="the same, for `strata images push`",
+        on=BOTH,
+        checks=_refused(
+            Build(FOLDER, secrets={"token": BuildSecret(environment="TOKEN", file="token")})
+        ),
+    ),
+    Row(
+        field="BuildSecret.file",
+        docker="a file of the machine that builds, relative to the program, read at the time of the build",
+        kubernetes="the same, for `strata images push`",
+        on=BOTH,
+        checks=_refused(
+            Build(FOLDER, secrets={"token": BuildSecret(environment="TOKEN", file="token")})
+        ),
     ),
 )

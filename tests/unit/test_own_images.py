@@ -1,14 +1,15 @@
 """Images of the user's own folders: their names, tags and options. No engine is asked."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from strata.errors import ImageError
-from strata.images import catalogue, content
+from strata.images import catalogue, content, session
 from strata.images.build import plan
 from strata.images.source import Source, _tag, parent_reference, resolve
-from strata.model import Build
+from strata.model import Build, BuildSecret
 
 
 @pytest.fixture
@@ -55,6 +56,9 @@ def test_a_build_is_a_string_and_back() -> None:
         Build("/opt/wh?t/model", target="web"),
         Build("../model", arguments=arguments),
         Build("./model", target="web", arguments=arguments),
+        Build(
+            "./model", secrets={"a.b": BuildSecret(environment="B"), "c": BuildSecret(file="~/d")}
+        ),
     ):
         assert Build.parse(str(build)) == build
     assert str(Build("model", target="web", arguments={"B": "2", "A": "1"})) == (
@@ -80,6 +84,8 @@ def test_a_target_and_arguments_are_other_images(folder: Path) -> None:
         "strata/model-web",
         "strata/model-web",
     ]
+    secret = replace(builds[1], secrets={"token": BuildSecret(environment="TOKEN")})
+    assert resolve(str(secret), Source.LOCAL) == references[1]
     debugger = f"{catalogue.DEBUGGER}{builds[1]}"
     assert parent_reference(debugger, Source.LOCAL) == references[1]
 
@@ -99,6 +105,8 @@ def test_an_argument_may_replace_our_image_as_the_parent(folder: Path) -> None:
         ("targe=web", r"'targe' is not an option of a build\n    use ./NAME\?target=STAGE"),
         ("argument.A-B=1", "'argument.A-B' is not an option"),
         ("target=web&argument.NPM_TOKEN=a&argument.A=1", "look like credentials: NPM_TOKEN; the"),
+        ("secret.a.environment=A&secret.a.file=b", "without exactly one source: a\n    set"),
+        ("secret.a.value=A", "'secret.a.value' is not an option"),
         ("argument.PIP_INDEX_URL=https%3A%2F%2Fme%3Aword%40example.com", ": PIP_INDEX_URL;"),
     ],
 )
@@ -106,6 +114,27 @@ def test_options_that_are_no_build(folder: Path, options: str, message: str) -> 
     (folder / "Dockerfile").write_text(STAGES)
     with pytest.raises(ImageError, match=message):
         catalogue.get(f"{folder}?{options}")
+
+
+def test_a_secret_is_read_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OWN_TOKEN", "wörd")
+    (tmp_path / "key").write_bytes(b"\0\xff\n")
+    file = str(tmp_path / "key")
+    wanted = {"token": BuildSecret(environment="OWN_TOKEN"), "key": BuildSecret(file=file)}
+    assert session.read("model", wanted) == {"token": "wörd".encode(), "key": b"\0\xff\n"}
+    for missing, message in (
+        (BuildSecret(environment="NOT_SET"), "secret a: the variable NOT_SET isn't set"),
+        (BuildSecret(file=f"{file}s"), f"secret a: {file}s: No such file or directory"),
+    ):
+        with pytest.raises(ImageError, match=message):
+            session.read("model", {"a": missing})
+
+
+def test_the_words_of_a_secret_are_hidden() -> None:
+    values = {"netrc": b"login me\npassword 0xab12cd\n", "token": b"0xef34"}
+    output = "GET https://me:0xab12cd@example.com?token=0xef34"
+    hidden = session.words(values)
+    assert session.hide(output, hidden) == "GET https://me:[secret]@example.com?token=[secret]"
 
 
 @pytest.mark.parametrize(
