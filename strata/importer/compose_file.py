@@ -117,6 +117,18 @@ Scalar = str | int | float | bool | None
 Variables = Annotated[Mapping[str, Scalar], BeforeValidator(mapped)]
 
 
+def texts(variables: Mapping[str, Scalar]) -> dict[str, str]:
+    """The values of variables as a program gets them. One without a value is the shell's."""
+    found = {
+        name: str(value) if value is not None else f"${{{name}}}"
+        for name, value in variables.items()
+    }
+    return {
+        name: value.lower() if value in ("True", "False") else value
+        for name, value in found.items()
+    }
+
+
 class Part(BaseModel):
     """A part of the file. What it has no field for is kept, to be reported."""
 
@@ -182,19 +194,22 @@ class Deploy(Part):
     resources: Constraints = Constraints()
 
 
+class Grant(Part):
+    """A secret or configuration that a service or a build mounts."""
+
+    source: str
+    target: str | None = None
+
+
 class Build(Part):
     context: str = "."
+    target: str | None = None
+    args: Variables = Field(default_factory=dict)
+    secrets: tuple[Annotated[Grant, BeforeValidator(source)], ...] = ()
 
 
 class Dependency(Part):
     condition: str = "service_started"
-
-
-class Grant(Part):
-    """A secret or configuration that a service mounts."""
-
-    source: str
-    target: str | None = None
 
 
 class Logging(Part):
@@ -243,6 +258,7 @@ class Resource(Part):
 
     file: str | None = None
     content: str | None = None
+    environment: str | None = None
 
 
 class ComposeFile(Part):

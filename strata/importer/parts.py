@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from strata.errors import Problem
-from strata.importer.compose_file import Device, Mount, Port, Service
-from strata.importer.python_source import Call, Name
+from strata.importer.compose_file import Build as ComposeBuild
+from strata.importer.compose_file import Device, Mount, Port, Service, texts
+from strata.importer.python_source import Call, Name, expression
 from strata.importer.relations import HTTP_CHECK, Relations, camel, label
+from strata.model import Build
 
 CREDENTIAL = re.compile(
     r"PASSWORD|PASSWD|_PASS$|SECRET|TOKEN|API_?KEY|(?<!PUBLIC)_KEY$|CREDENTIAL|_AUTH$|SALT$",
@@ -92,6 +94,50 @@ class Parts:
                 self.leave(name, f"configs.{grant.source}", "has no content here", "add a File")
                 continue
             yield self.file(grant.target or f"/{grant.source}", content)
+
+    def build_options(self, name: str, found: ComposeBuild) -> dict[str, object]:
+        """The arguments of a `Build` besides its folder."""
+        options: dict[str, object] = {"target": self._joined(found.target)} if found.target else {}
+        arguments: dict[str, object] = {}
+        for key, value in texts(found.args).items():
+            credentials = Build(found.context, arguments={key: value}).credentials
+            if credentials or self.is_secret(key, value):
+                self.leave(
+                    name,
+                    f"build.args.{key}",
+                    "is a credential, which the history of the image would show",
+                    "mount it in the Dockerfile (RUN --mount=type=secret), and add it to the secrets of the"
+                    " Build",
+                )
+            else:
+                arguments[key] = self._joined(value)
+        secrets: dict[str, object] = {}
+        for grant in found.secrets:
+            known = self.relations.file.secrets.get(grant.source)
+            if known and known.environment:
+                origin: dict[str, object] = {"environment": known.environment}
+            elif known and known.file:
+                origin = {"file": self._joined(known.file)}
+            else:
+                self.leave(
+                    name,
+                    f"build.secrets.{grant.source}",
+                    "has neither a variable nor a file here",
+                    "add a BuildSecret to the secrets of the Build",
+                )
+                continue
+            self.use("model", "BuildSecret")
+            secrets[grant.target or grant.source] = Call("BuildSecret", arguments=origin)
+        if arguments:
+            options["arguments"] = arguments
+        if secrets:
+            options["secrets"] = secrets
+        return options
+
+    def _joined(self, value: str) -> object:
+        """As `text`, where only a string will do."""
+        text = self.text(value)
+        return Name(" + ".join(map(expression, text))) if isinstance(text, tuple) else text
 
     def mounted_files(self, name: str, service: Service) -> Iterator[Call]:
         for mount in service.volumes:

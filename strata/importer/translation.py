@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from strata.errors import Problem
-from strata.importer.compose_file import Service
+from strata.importer.compose_file import Service, texts
 from strata.importer.parts import NUMERIC_USER, Parts, port_name
 from strata.importer.python_source import Call, Name
 from strata.importer.relations import CONNECTION_SUFFIX, Relations, base_name, label, variable
@@ -163,7 +163,7 @@ class Translator:
             )
         return Call("Datastore", (label(name), Call("DatastoreArgs", arguments=arguments)))
 
-    def _image(self, name: str, service: Service) -> str:
+    def _image(self, name: str, service: Service) -> str | Call:
         if service.build is None:
             image = service.image or ""
             if not image:
@@ -190,8 +190,13 @@ class Translator:
             )
         context = service.build.context.rstrip("/")
         if context == ".":
-            return "./"
-        return context if context.startswith((".", "/")) else f"./{context}"
+            context = "./"
+        folder = context if context.startswith((".", "/")) else f"./{context}"
+        options = self.parts.build_options(name, service.build)
+        if not options:
+            return folder
+        self.parts.use("model", "Build")
+        return Call("Build", (folder,), options)
 
     def _runtime(self, name: str, service: Service, *, has_gpu: bool) -> dict[str, Any]:
         """What services and jobs share."""
@@ -273,14 +278,7 @@ class Translator:
         links: dict[str, object] = {}
         environment: dict[str, object] = {}
         files = [*self.parts.mounted_files(name, service), *self.parts.granted(name, service)]
-        values = {
-            key: str(value) if value is not None else f"${{{key}}}"
-            for key, value in service.environment.items()
-        }
-        values = {
-            key: value.lower() if value in ("True", "False") else value
-            for key, value in values.items()
-        }
+        values = texts(service.environment)
         for server in self.relations.needs(name):
             if server in self.relations.engines:
                 prefix = self._prefix(server, values, connections)

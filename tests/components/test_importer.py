@@ -12,7 +12,7 @@ from strata.cli import app
 from strata.config import Settings
 from strata.errors import InvalidStackError, StrataError
 from strata.importer.system_file import SystemFile, report, translate
-from strata.model import GpuMode, HttpProbe, Service, Workload
+from strata.model import Build, BuildSecret, GpuMode, HttpProbe, Service, Workload
 from strata.stack import Stack
 from tests.components.stack import refused
 from tests.loop import own_loop
@@ -176,7 +176,7 @@ def test_what_is_not_safe_or_not_sayable_is_listed(tmp_path: Path) -> None:
         """\
         services:
           app:
-            build: {context: ., dockerfile: Dockerfile.prod, target: dev}
+            build: {context: ., dockerfile: Dockerfile.prod, ssh: [default]}
             privileged: true
             network_mode: host
             env_file: .env
@@ -196,7 +196,7 @@ def test_what_is_not_safe_or_not_sayable_is_listed(tmp_path: Path) -> None:
     told = said(system)
     for text in (
         "app: build.dockerfile: has no counterpart",
-        "app: build.target: has no counterpart",
+        "app: build.ssh: has no counterpart",
         "app: privileged: it makes the container root on the host",
         "app: network_mode: it takes the container out of its networks",
         "app: env_file: isn't read, because it may contain secrets",
@@ -212,6 +212,52 @@ def test_what_is_not_safe_or_not_sayable_is_listed(tmp_path: Path) -> None:
     for text in ("privileged", "docker.sock", "host"):
         assert text not in system.code
     assert 'entry_point=("/start",)' in system.code
+
+
+def test_a_build_keeps_its_target_arguments_and_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pulumi.runtime.set_all_config({"shop:version": "7"})
+    system = imported(
+        tmp_path,
+        """\
+        services:
+          api:
+            build:
+              context: api
+              target: web
+              args:
+                PYTHON: 3.13
+                DEBUG: true
+                NAME: api-${VERSION}
+                NPM_TOKEN: "0xab12"
+              secrets: [index, {source: netrc, target: login}, vault]
+            ports: ["8000"]
+          worker: {build: {context: ./api, args: [VERSION]}, ports: ["8001"]}
+        secrets:
+          index: {environment: INDEX_TOKEN}
+          netrc: {file: ~/.netrc}
+          vault: {external: true}
+        """,
+    )
+    found = workloads(system)
+    assert found["api"].image == Build(
+        "./api",
+        target="web",
+        arguments={"PYTHON": "3.13", "DEBUG": "true", "NAME": "api-7"},
+        secrets={
+            "index": BuildSecret(environment="INDEX_TOKEN"),
+            "login": BuildSecret(file="~/.netrc"),
+        },
+    )
+    assert found["worker"].image == Build("./api", arguments={"VERSION": "7"})
+    assert "0xab12" not in system.code
+    for text in (
+        "api: build.args.NPM_TOKEN: is a credential, which the history of the image would show",
+        "api: build.secrets.vault: has neither a variable nor a file here",
+    ):
+        assert text in said(system)
 
 
 def test_what_is_missing_is_reported_by_the_stack_too(tmp_path: Path) -> None:
