@@ -121,6 +121,10 @@ def test_every_service_is_observed(reference: Project, metrics: httpx.Client) ->
         lambda: set(values(metrics, "min by (service) (up)").values()) == {1.0},
         "every target is up",
     )
+    until(
+        lambda: values(metrics, "min by (service) (probe_success)") == {"gateway": 1.0},
+        "every published URL answers its probe",
+    )
 
 
 def test_the_stores_ask_for_the_password(metrics: httpx.Client, logs: httpx.Client) -> None:
