@@ -1,4 +1,4 @@
-"""`python -m benchmarks` (`make bench`): runs every benchmark. Each prints a ratio."""
+"""`python -m benchmarks` (`make bench`): runs every benchmark."""
 
 import subprocess
 import sys
@@ -8,6 +8,7 @@ from strata.errors import exit_on_error
 BENCHMARKS = {
     "up": "pulumi up against docker compose up, and with observability against without",
     "overhead": "the memory and CPU of the observability services against those of the others",
+    "systems": "each system: a first up, its memory",
     "inference": "the inference service against its model in a loop",
     "plan": "a preview of 10, 100 and 1,000 services on EKS against the same resources without Strata",
     "policies": "the overhead of a policy pack",

@@ -25,12 +25,14 @@ def create(
 ) -> Run:
     """Creates a project with one stack in `folder`. The result runs a command of Pulumi in it.
 
-    `system`: the file of the only system that the program finds.
+    `system`: the file of a system. The program also finds those beside it, which it may import.
     """
     (folder / "systems").mkdir(parents=True)
-    for name in (*PROGRAM, "Pulumi.yaml", layout.folder.name, "systems/__init__.py"):
+    for name in (*PROGRAM, "Pulumi.yaml", layout.folder.name):
         (folder / name).symlink_to(layout.root / name)
-    (folder / "systems" / system.name).symlink_to(system)
+    (folder / "systems" / "__init__.py").symlink_to(layout.root / "systems" / "__init__.py")
+    for file in system.parent.glob("[!_]*.py"):
+        (folder / "systems" / file.name).symlink_to(file)
     configuration = {f"strata:{key}": value for key, value in settings.items()}
     # JSON is valid YAML.
     (folder / f"Pulumi.{stack}.yaml").write_text(json.dumps({"config": configuration}))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -145,7 +145,16 @@ class Bench:
                 self.clear()
         return times
 
-    def strata(self, name: str, subject: Subject, folder: Path, *, observability: bool) -> Tool:
+    def strata(
+        self,
+        name: str,
+        subject: Subject,
+        folder: Path,
+        *,
+        observability: bool,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Tool:
+        """`settings` are added to those of every benchmark."""
         run = project.create(
             self._layout,
             folder / name,
@@ -159,6 +168,7 @@ class Bench:
                 "gpu": {"mode": "off"},
                 "images": str(self._images),
                 "observability": {"enabled": observability},
+                **settings,
             },
         )
         options = ("--yes", "--skip-preview", "--stack", STACK)

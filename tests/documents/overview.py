@@ -1,6 +1,10 @@
 """The page that compares the systems, generated from their plans and documents."""
 
+import json
+
 import systems
+from benchmarks.systems import FILE as MEASURED
+from benchmarks.systems import SYSTEMS
 from strata.collect import collect
 from strata.images.build import plan as image_plan
 from strata.images.source import Source
@@ -25,12 +29,29 @@ that are built here for these services without an image registry, parents includ
 `systems/`. The last two columns are the resources on Docker and the objects on EKS, all included. The YAML of a
 document describes a part of its stack: it leaves out most of TLS, secrets, networks, metrics and Kubernetes.
 """
+MEASURED_HEAD = """
+On Docker, as measured by `python -m benchmarks.systems` on 2 cores:
+
+| system | first `up`, s | memory in use, MiB |
+|---|---|---|
+"""
+MEASURED_FOOT = """
+The images were there. Memory is that of all containers, a minute after `up`, without the page cache that the kernel can
+drop, and without the observability stack. The systems have the settings of `benchmarks/systems.py`: no GPU, datapunk
+and jimbot smaller than in their documents, and without the services whose images are on image registries only (Consul;
+Memgraph and EventStore).
+"""
 
 
 def text() -> str:
     """The content of the page."""
     rows = [_row("reference", None), *(_row(each.system, each) for each in DOCUMENTS)]
-    return HEAD + "".join(rows) + FOOT
+    measured = json.loads(MEASURED.read_text())
+    lines = [
+        f"| [{name}]({name}.md) | {one['up_seconds']} | {one['memory_mib']} |\n"
+        for name, one in ((name, measured[name]) for name in SYSTEMS)
+    ]
+    return HEAD + "".join(rows) + FOOT + MEASURED_HEAD + "".join(lines) + MEASURED_FOOT
 
 
 def _row(system: str, document: Document | None) -> str:
