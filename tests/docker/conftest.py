@@ -87,6 +87,19 @@ def put_files(container: Any, files: Mapping[str, str]) -> None:
     container.put_archive("/", archive.getvalue())
 
 
+def output_of(engine: Any, image: str, command: list[str], **options: Any) -> str:
+    """What a command prints in a container of an image. The container is removed with its volumes: the
+    SDK's own `remove` leaves those that the image declares."""
+    container = engine.containers.run(image, command, detach=True, **options)
+    try:
+        status = container.wait()["StatusCode"]
+        output: str = container.logs().decode()
+        assert status == 0, output
+        return output
+    finally:
+        container.remove(force=True, v=True)
+
+
 def health(container: Any) -> str:
     """The health of a container, as the engine reports it now."""
     container.reload()

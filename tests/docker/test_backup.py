@@ -22,7 +22,7 @@ from strata.ops import content
 from strata.ops.encryption import BackupKey, of_seed
 from strata.ops.running_stack import engine_of
 from tests.docker import stores
-from tests.docker.conftest import containers, free_port, remove
+from tests.docker.conftest import containers, free_port, output_of, remove
 from tests.docker.operations import ops, start
 from tests.project import REPOSITORY, TEST_SYSTEMS, Project
 from tests.wait import until
@@ -50,17 +50,16 @@ def redis(engine: Any, order: str) -> str:
 
 def in_volume(engine: Any, script: str, *, change: bool = False) -> str:
     """What a script prints that runs as root in the volume of the keeper."""
-    output: bytes = engine.containers.run(
+    return output_of(
+        engine,
         containers(engine, STACK)["keeper"].attrs["Image"],
         ["bash", "-euc", script],
         entrypoint=[],
         user="0:0",
-        remove=True,
         network_mode="none",
         working_dir="/v",
         volumes={f"strata-{STACK}-keeper-files": {"bind": "/v", "mode": "rw" if change else "ro"}},
     )
-    return output.decode()
 
 
 def write(engine: Any) -> None:
@@ -574,7 +573,8 @@ def test_a_cluster_whose_application_was_the_superuser_is_migrated(
     assert stack.stack == STACK
     container = containers(engine, STACK)["postgres"]
     container.stop()
-    engine.containers.run(
+    output_of(
+        engine,
         container.attrs["Image"],
         [
             "bash",
@@ -596,7 +596,6 @@ END
             """,
         ],
         user="999:999",
-        remove=True,
         network_mode="none",
         volumes={f"strata-{STACK}-postgres-data": {"bind": "/v", "mode": "rw"}},
     )

@@ -15,7 +15,7 @@ from strata.ops.continuous import ContinuousBackups, of_service
 from strata.ops.running_stack import RunningStack
 from strata.platforms.docker.names import ResourceNames, owner_of
 from tests.docker import stores
-from tests.docker.conftest import running
+from tests.docker.conftest import output_of, running
 from tests.docker.operations import ops
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
@@ -192,11 +192,11 @@ def test_a_restored_cluster_that_cannot_start_is_put_aside(database: Database) -
 def test_lost_data_comes_back_by_itself(engine: Any, database: Database) -> None:
     expected = database.kept
     database.container.stop()
-    engine.containers.run(
+    output_of(
+        engine,
         database.container.image.id,
         ["bash", "-c", "rm -rf /v/*"],
         entrypoint=[],
-        remove=True,
         network_mode="none",
         volumes={f"strata-{STACK}-postgres-data": {"bind": "/v"}},
     )

@@ -11,6 +11,7 @@ from strata.images.choose import choose
 from strata.images.source import resolve
 from strata.model import HttpProbe, Probe
 from strata.platforms.docker.containers import health_test
+from tests.docker.conftest import output_of
 
 # By image: the version that its program prints, the path and port of its probe, and arguments that
 # it doesn't start without.
@@ -66,15 +67,14 @@ def container(name: str, engine: Any) -> Iterator[Any]:
 
 
 def test_an_image_has_the_program_of_its_version(name: str, engine: Any) -> None:
-    output = engine.containers.run(
+    output = output_of(
+        engine,
         resolve(name, choose()[0]),
         ["--version"],
-        remove=True,
-        stderr=True,
         network_mode="none",
         environment=ENVIRONMENT,
     )
-    assert IMAGES[name][0] in output.decode()
+    assert IMAGES[name][0] in output
 
 
 def test_a_hardened_container_answers_its_probe(name: str, container: Any) -> None:
