@@ -10,13 +10,12 @@ from strata.importer.compose_file import Build as ComposeBuild
 from strata.importer.compose_file import Device, Mount, Port, Service, texts
 from strata.importer.python_source import Call, Name, expression
 from strata.importer.relations import HTTP_CHECK, Relations, camel, label
-from strata.model import Build
+from strata.model.build import URL_PASSWORD, Build
 
 CREDENTIAL = re.compile(
     r"PASSWORD|PASSWD|_PASS$|SECRET|TOKEN|API_?KEY|(?<!PUBLIC)_KEY$|CREDENTIAL|_AUTH$|SALT$",
     re.IGNORECASE,
 )
-URL_PASSWORD = re.compile(r"\w+://[^/@\s]*:[^/@\s]+@")
 NUMERIC_USER = re.compile(r"[1-9]\d*(:[1-9]\d*)?")
 
 
@@ -55,8 +54,8 @@ class Parts:
         return parts[0] if len(parts) == 1 else tuple(parts) or ""
 
     def is_secret(self, key: str, value: str) -> bool:
-        # A path only names where a secret is.
-        if key.endswith("_FILE") or value.startswith("/") or value.lower() in ("true", "false", ""):
+        # These only name where a secret is.
+        if key.endswith(("_FILE", "_PATH")) or value.lower() in ("true", "false", ""):
             return False
         return bool(CREDENTIAL.search(key)) or bool(URL_PASSWORD.search(value))
 

@@ -13,7 +13,7 @@ _CREDENTIAL = re.compile(
     re.IGNORECASE,
 )
 _NO_CREDENTIAL = re.compile(r"_(FILE|PATH|URL|NAME)$", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"\w+://[^/@\s]*:[^/@\s]+@")
+URL_PASSWORD = re.compile(r"\w+://[^/@\s]*:[^/@\s]+@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class Build:
         return tuple(
             name
             for name, value in sorted(self.arguments.items())
-            if _URL_PASSWORD.search(value)
+            if URL_PASSWORD.search(value)
             or (
                 value.lower() not in ("", "true", "false")
                 and _CREDENTIAL.search(name)

@@ -158,6 +158,7 @@ def test_the_stack_has_no_problem(shop: SystemFile) -> None:
         ("PUBLIC_KEY", "0xab12", False),
         ("PASSWORD_FILE", "/run/secrets/x", False),
         ("TOKEN_PATH", "/run/secrets/x", False),
+        ("SIGNING_SECRET", "/9j4AAQSkZJRg==", True),
         ("TOKEN_CHECK", "true", False),
         ("KEYCLOAK_URL", "https://login.example.com", False),
     ],
