@@ -368,7 +368,7 @@ def logs(
 
     after = ops.since(since, datetime.now(UTC)) if since else None
     with open_deployed(stack) as deployed:
-        found = deployed.logs(services or (), after, tail)
+        found = deployed.logs(ops.Selection(services=services or (), since=after, tail=tail))
         if follow:
             found.follow(show)
         else:

@@ -4,13 +4,12 @@
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from strata import docker_engine, stack_file
 from strata.errors import InvalidStackError, Problem, raise_problems
-from strata.ops.logs import Logs
+from strata.ops.logs import Logs, Selection
 from strata.ops.project import project_name
 from strata.ops.status import Status
 from strata.ops.top import Usage
@@ -25,8 +24,7 @@ class DeployedStack(Protocol):
 
     def status(self) -> Status: ...
 
-    def logs(self, services: Collection[str], since: datetime | None, tail: int | None) -> Logs:
-        """`since` and `tail` (the last lines of each container) leave out older lines."""
+    def logs(self, selection: Selection) -> Logs: ...
 
     def usages(self, services: Sequence[str]) -> Iterator[list[Usage]]:
         """What running containers use, again and again, without end."""

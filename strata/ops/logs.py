@@ -1,7 +1,7 @@
 """What the containers of a stack print, as `strata logs` shows it on every platform."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -20,6 +20,16 @@ class Line:
     time: str
     source: str
     text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The lines to show: those of `services` (services and jobs; empty: all), but none before `since`, and
+    only the last `tail` that each container has printed so far."""
+
+    services: Collection[str] = ()
+    since: datetime | None = None
+    tail: int | None = None
 
 
 class Logs(Protocol):

@@ -14,7 +14,7 @@ from strata.ops import status
 from strata.ops.docker.containers import Containers
 from strata.ops.docker.logs import DockerLogs
 from strata.ops.docker.status import status as read_status
-from strata.ops.logs import Line
+from strata.ops.logs import Line, Selection
 from tests.docker.conftest import health
 from tests.project import Project
 from tests.wait import until
@@ -69,7 +69,7 @@ def test_the_logs_of_services_until_now_and_after_a_restart(
     own = Containers(client=engine, project="strata", stack=reference.stack)
 
     def of(*services: str) -> DockerLogs:
-        return DockerLogs(own=own, services=services)
+        return DockerLogs(own=own, selection=Selection(services=services))
 
     every = list(of().past())
     assert {line.source for line in every} >= {"api-1", "worker-1", "postgres-1"}

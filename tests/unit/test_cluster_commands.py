@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 from strata.errors import ClusterError, InvalidStackError
 from strata.ops.deployed import DeployedStack, open_deployed
 from strata.ops.kubernetes import logs
-from strata.ops.logs import Line
+from strata.ops.logs import Line, Selection
 from strata.ops.restart import restart
 from tests.unit.cluster_api import Api, serving, write_kubeconfig
 from tests.unit.cluster_objects import NAMESPACE, Json, controller, job, pod
@@ -49,7 +49,7 @@ def deployed(folder: Path) -> Iterator[DeployedStack]:
 
 
 def shown(deployed: DeployedStack, services: tuple[str, ...] = ()) -> list[Line]:
-    return list(deployed.logs(services, None, None).past())
+    return list(deployed.logs(Selection(services=services)).past())
 
 
 def test_logs_are_merged_by_time(api: Api, deployed: DeployedStack) -> None:
@@ -72,7 +72,7 @@ def test_logs_are_merged_by_time(api: Api, deployed: DeployedStack) -> None:
 def test_older_lines_are_left_out(api: Api, deployed: DeployedStack) -> None:
     api.logs = {"api-1": [[b"2026-01-31T12:00:01.1Z old\n2026-01-31T12:00:01.3Z new\n"]]}
     since = datetime(2026, 1, 31, 12, 0, 1, 200_000, tzinfo=UTC)
-    found = deployed.logs((), since, 5).past()
+    found = deployed.logs(Selection(since=since, tail=5)).past()
     assert [each.text for each in found] == ["new"]
     (query,) = api.requested("/api-1/log")
     assert query["tailLines"] == "5"
@@ -92,7 +92,7 @@ def test_logs_of_one_service_and_of_pods_that_have_started(
     assert [each.source for each in shown(deployed, ("web",))] == ["web-1"]
     assert not api.requested("/web-2/log")
     with pytest.raises(InvalidStackError, match=r"has no service nobody\s+use one of: api, web"):
-        deployed.logs(("nobody",), None, None)
+        deployed.logs(Selection(services=("nobody",)))
 
 
 def test_following_goes_on_after_a_broken_connection_and_with_new_pods(
@@ -106,7 +106,7 @@ def test_following_goes_on_after_a_broken_connection_and_with_new_pods(
         ],
     }
     lines: list[Line] = []
-    follow = deployed.logs((), None, 10).follow
+    follow = deployed.logs(Selection(tail=10)).follow
 
     def run() -> None:
         with suppress(HTTPError):  # The server ends with the test.

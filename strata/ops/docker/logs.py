@@ -1,6 +1,6 @@
 """What the containers of a stack on Docker print."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import merge
@@ -8,29 +8,23 @@ from threading import Thread
 from typing import Any
 
 from strata.ops.docker.containers import Containers, service_of
-from strata.ops.logs import Line
+from strata.ops.logs import Line, Selection
 from strata.platforms.docker.names import STACK
 
 
 @dataclass(frozen=True, kw_only=True)
 class DockerLogs:
-    """The logs of a stack's services and jobs; of all without `services`. `since` and `tail` (the last
-    lines of each container) leave out older lines.
-
-    Raises `InvalidStackError` if there is nothing of the stack, or no such service.
-    """
+    """Raises `InvalidStackError` if there is nothing of the stack, or no such service."""
 
     own: Containers
-    services: Collection[str] = ()
-    since: datetime | None = None
-    tail: int | None = None
+    selection: Selection
 
     def __post_init__(self) -> None:
-        self.own.of(self.services)
+        self.own.of(self.selection.services)
 
     def past(self) -> Iterator[Line]:
         """What was printed so far, in order of time."""
-        return merge(*(self._lines(each, self.since) for each in self._containers()))
+        return merge(*(self._lines(each, self.selection.since) for each in self._containers()))
 
     def follow(self, show: Callable[[Line], None]) -> None:
         """Calls `show` with each line so far and from now on, also of containers that start later."""
@@ -52,7 +46,7 @@ class DockerLogs:
         filters = {"type": "container", "event": "start", "label": f"{STACK}={self.own.stack}"}
         events = self.own.client.api.events(decode=True, filters=filters)
         for container in self._containers():
-            start(container, self.since)
+            start(container, self.selection.since)
         for event in events:
             for container in self._containers():
                 if container["Id"] == event["id"]:
@@ -60,11 +54,8 @@ class DockerLogs:
 
     def _containers(self) -> list[dict[str, Any]]:
         # One that was removed since may come back.
-        return [
-            each
-            for each in self.own.all()
-            if not self.services or service_of(each) in self.services
-        ]
+        services = self.selection.services
+        return [each for each in self.own.all() if not services or service_of(each) in services]
 
     def _lines(
         self, container: dict[str, Any], since: datetime | None, *, follow: bool = False
@@ -75,7 +66,7 @@ class DockerLogs:
             follow=follow,
             timestamps=True,
             since=since.timestamp() if since else None,
-            tail="all" if self.tail is None else self.tail,
+            tail="all" if self.selection.tail is None else self.selection.tail,
         )
         return lines(self.own.short_name(container), frames)
 

@@ -1,8 +1,7 @@
 """The day-to-day commands on a Docker engine."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 
 from strata.ops.docker.containers import Containers
@@ -11,6 +10,7 @@ from strata.ops.docker.restart import restart
 from strata.ops.docker.shell import command_line
 from strata.ops.docker.status import status
 from strata.ops.docker.top import Meter
+from strata.ops.logs import Selection
 from strata.ops.project import expected_replicas
 from strata.ops.status import Status
 from strata.ops.top import Usage
@@ -25,10 +25,8 @@ class DockerStack:
     def status(self) -> Status:
         return status(self.own, self._expected)
 
-    def logs(
-        self, services: Collection[str], since: datetime | None, tail: int | None
-    ) -> DockerLogs:
-        return DockerLogs(own=self.own, services=services, since=since, tail=tail)
+    def logs(self, selection: Selection) -> DockerLogs:
+        return DockerLogs(own=self.own, selection=selection)
 
     def usages(self, services: Sequence[str]) -> Iterator[list[Usage]]:
         return Meter(self.own, services).frames()

@@ -124,28 +124,17 @@ class Cluster:
         """A Deployment, StatefulSet or DaemonSet as it is now."""
         from kubernetes.client import CustomObjectsApi
 
-        group, version, plural = _RESOURCES[controller["kind"]]
         return _json(
-            CustomObjectsApi(self.client).get_namespaced_custom_object,
-            group,
-            version,
-            controller["metadata"]["namespace"],
-            plural,
-            name_of(controller),
+            CustomObjectsApi(self.client).get_namespaced_custom_object, *_address(controller)
         )
 
     def patch(self, controller: Json, change: Json, field_manager: str) -> Json:
         """Changes a Deployment, StatefulSet or DaemonSet by a merge patch, and returns it."""
         from kubernetes.client import CustomObjectsApi
 
-        group, version, plural = _RESOURCES[controller["kind"]]
         return _json(
             CustomObjectsApi(self.client).patch_namespaced_custom_object,
-            group,
-            version,
-            controller["metadata"]["namespace"],
-            plural,
-            name_of(controller),
+            *_address(controller),
             change,
             field_manager=field_manager,
             _content_type="application/merge-patch+json",
@@ -172,6 +161,12 @@ class Cluster:
             )
         # The items of a list don't have their kind.
         return ({**each, "kind": kind} for each in listed["items"])
+
+
+def _address(item: Json) -> tuple[str, str, str, str, str]:
+    """The group, the version, the namespace, the path and the name of an object."""
+    group, version, plural = _RESOURCES[item["kind"]]
+    return group, version, item["metadata"]["namespace"], plural, name_of(item)
 
 
 def _json(call: Callable[..., Any], *arguments: Any, **options: Any) -> Json:

@@ -1,7 +1,7 @@
 """What the pods of a stack in a cluster print."""
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import merge
@@ -11,7 +11,7 @@ from threading import Thread
 import urllib3
 
 from strata.ops.kubernetes.cluster import Cluster, Json, container_status, name_of
-from strata.ops.logs import Line
+from strata.ops.logs import Line, Selection
 
 INTERVAL_SECONDS = 2.0
 """Between two looks for pods that have started. A new one is read from its first line."""
@@ -19,25 +19,18 @@ INTERVAL_SECONDS = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterLogs:
-    """The logs of a stack's services and jobs; of all without `services`. `since` and `tail` (the last
-    lines of each pod) leave out older lines.
-
-    Raises `InvalidStackError` if there is nothing of the stack, or no such service.
-    """
+    """Raises `InvalidStackError` if there is nothing of the stack, or no such service."""
 
     cluster: Cluster
-    services: Collection[str] = ()
-    since: datetime | None = None
-    tail: int | None = None
+    selection: Selection
 
     def __post_init__(self) -> None:
-        self.cluster.check_services(self.services)
+        self.cluster.check_services(self.selection.services)
 
     def past(self) -> Iterator[Line]:
         """What was printed so far, in order of time."""
-        return merge(
-            *(self._lines(each, self.since, self.tail) for each in self._started().values())
-        )
+        since, tail = self.selection.since, self.selection.tail
+        return merge(*(self._lines(each, since, tail) for each in self._started().values()))
 
     def follow(self, show: Callable[[Line], None]) -> None:
         """Calls `show` with each line so far and from now on, also of pods that start later."""
@@ -60,7 +53,7 @@ class ClusterLogs:
             except urllib3.exceptions.HTTPError:
                 pass  # The connection broke: the next look continues after the last line.
 
-        since, tail = self.since, self.tail
+        since, tail = self.selection.since, self.selection.tail
         while True:
             for container, pod in self._started().items():
                 is_running = "running" in container_status(pod)["state"]
@@ -80,7 +73,7 @@ class ClusterLogs:
     def _started(self) -> dict[str, Json]:
         """The pods whose container runs or has run, by the id of the container: a restart is another
         one."""
-        pods = self.cluster.pods(self.services)
+        pods = self.cluster.pods(self.selection.services)
         statuses = [(container_status(pod), pod) for pod in pods]
         return {str(each["containerID"]): pod for each, pod in statuses if each.get("containerID")}
 

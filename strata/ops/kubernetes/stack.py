@@ -1,9 +1,8 @@
 """The day-to-day commands on a stack in a cluster."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 
 from strata.config import PlatformName, Settings
 from strata.errors import ClusterError, InvalidStackError, Problem
@@ -13,6 +12,7 @@ from strata.ops.kubernetes.restart import restart
 from strata.ops.kubernetes.shell import command_line
 from strata.ops.kubernetes.status import status
 from strata.ops.kubernetes.top import frames
+from strata.ops.logs import Selection
 from strata.ops.status import Status
 from strata.ops.top import Usage
 from strata.platforms.eks.aws.location import stack_location
@@ -33,10 +33,8 @@ class ClusterStack:
     def status(self) -> Status:
         return status(self.cluster, self.domain)
 
-    def logs(
-        self, services: Collection[str], since: datetime | None, tail: int | None
-    ) -> ClusterLogs:
-        return ClusterLogs(cluster=self.cluster, services=services, since=since, tail=tail)
+    def logs(self, selection: Selection) -> ClusterLogs:
+        return ClusterLogs(cluster=self.cluster, selection=selection)
 
     def usages(self, services: Sequence[str]) -> Iterator[list[Usage]]:
         return frames(self.cluster, services)
