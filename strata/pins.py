@@ -31,6 +31,10 @@ KUBERNETES_PLUGIN = "4.34.2"
 UPSTREAM_MODULE = "github.com/kreuzwerker/terraform-provider-docker"
 UPSTREAM_VERSION = "v0.0.0-20260916201441-96d331c98ff4"
 
+# The newest state of Pulumi's Kubernetes provider that the Go module proxy has. For tests only.
+KUBERNETES_PROVIDER_MODULE = "github.com/pulumi/pulumi-kubernetes/provider/v4"
+KUBERNETES_PROVIDER_VERSION = "v4.0.0-20260115033456-f47bc2d6f199"
+
 # --- Tools ------------------------------------------------------------------------------------
 
 # The oldest Go that accepts the pinned modules. From 1.21 on, Go downloads a newer toolchain by

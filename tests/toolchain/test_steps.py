@@ -29,7 +29,7 @@ from toolchain import (
     steps,
 )
 from toolchain.layout import Layout
-from toolchain.registries import docker_plugin, golang
+from toolchain.registries import edits, golang
 from toolchain.stamps import Stamp, digest
 
 
@@ -201,11 +201,11 @@ def test_the_source_can_be_forced(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_an_edit_that_does_not_fit_fails(tmp_path: Path) -> None:
     (tmp_path / "file.go").write_text("wait = 5\nother = 5\n")
-    docker_plugin.apply((docker_plugin.Edit("file.go", "wait = 5", "wait = 0"),), tmp_path)
+    edits.apply((edits.Edit("file.go", "wait = 5", "wait = 0"),), tmp_path, "here.py")
     assert (tmp_path / "file.go").read_text() == "wait = 0\nother = 5\n"
     for old in ("wait = 5", "= "):
         with pytest.raises(SetupError, match="not once"):
-            docker_plugin.apply((docker_plugin.Edit("file.go", old, ""),), tmp_path)
+            edits.apply((edits.Edit("file.go", old, ""),), tmp_path, "here.py")
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,14 @@
-"""Prepares the sources of the Docker plugin: a copy of the upstream Terraform provider, with edits.
-
-Each edit names the exact text it replaces and fails if that text is not there, so a new version of the provider
-can't silently drop one.
-"""
+"""Prepares the sources of the Docker plugin: a copy of the upstream Terraform provider, with edits."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
-from strata.errors import SetupError
 from strata.pins import UPSTREAM_MODULE, UPSTREAM_VERSION
 from toolchain.layout import Layout
 from toolchain.registries import golang
+from toolchain.registries.edits import Edit, apply
 
 _PROVIDER = "internal/provider"
 
@@ -38,13 +33,6 @@ import "github.com/terraform-providers/terraform-provider-docker/internal/provid
 
 var New = provider.New
 """
-
-
-@dataclass(frozen=True)
-class Edit:
-    file: str
-    old: str
-    new: str
 
 
 # Delays before the first poll and between polls. A local engine creates these resources at once.
@@ -75,20 +63,6 @@ EDITS = tuple(
 )
 
 
-def apply(edits: tuple[Edit, ...], folder: Path) -> None:
-    """Makes the edits. Raises `SetupError` if a text to replace isn't there exactly once."""
-    for edit in edits:
-        path = folder / edit.file
-        text = path.read_text()
-        times = text.count(edit.old)
-        if times != 1:
-            raise SetupError(
-                f"{edit.file} of the upstream Docker provider contains {edit.old!r} {times} times, not once",
-                "adapt EDITS in toolchain/registries/docker_plugin.py to the new version of that file",
-            )
-        path.write_text(text.replace(edit.old, edit.new))
-
-
 def prepare(layout: Layout) -> Path:
     """Returns the folder to build the plugin in: our module with the edited copy of the upstream provider."""
     upstream = golang.download(layout, UPSTREAM_MODULE, UPSTREAM_VERSION)
@@ -104,7 +78,7 @@ def prepare(layout: Layout) -> Path:
     for pattern in REMOVED:
         for path in copy.glob(pattern):
             path.unlink()
-    apply(EDITS, copy)
+    apply(EDITS, copy, "toolchain/registries/docker_plugin.py")
     (copy / "exported").mkdir()
     (copy / "exported" / "exported.go").write_text(EXPORTED)
     return folder
