@@ -98,6 +98,8 @@ def repair_state(
     """Repair the local state after a killed run. Called by the wrapper of the CLI, with its arguments."""
     layout = here()
     killed, held = locks.remove_stale(repair.state_folder(layout))
+    if killed and (orphans := locks.end_orphans(layout.folder)):
+        print(f"Ended {len(orphans)} plugins of a pulumi run that was killed.", file=sys.stderr)
     for pid in killed:
         print(f"Removed the lock of a pulumi run that was killed (process {pid}).", file=sys.stderr)
     if leftovers and not held:

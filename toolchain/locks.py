@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -34,6 +37,48 @@ def remove_stale(state: Path) -> tuple[list[int], bool]:
             if not attributes.stat().st_size:
                 attributes.unlink()
     return killed, held
+
+
+def end_orphans(folder: Path) -> list[int]:
+    """Ends the plugins and language hosts below a folder whose engine is gone, and returns their ids.
+
+    The official ones notice after minutes, and meanwhile go on with what they were told. Linux only: elsewhere, nothing
+    is ended.
+    """
+    ended = []
+    for pid, engine in _plugins(folder.resolve()):
+        if not _listens(engine):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue  # it just ended
+            ended.append(pid)
+    return ended
+
+
+def _plugins(folder: Path) -> Iterator[tuple[int, tuple[str, int]]]:
+    """The running plugins and language hosts, and where the engine of each listens."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command, *arguments = (process / "cmdline").read_text().split("\0")
+            own = (process / "exe").resolve().is_relative_to(folder)
+        except (OSError, UnicodeDecodeError):
+            continue  # ended, or of another user
+        if not own or not Path(command).name.startswith(("pulumi-resource-", "pulumi-language-")):
+            continue
+        # Its arguments are options and the address of the engine.
+        for argument in arguments:
+            host, _, port = argument.rpartition(":")
+            if host == "127.0.0.1" and port.isdigit():
+                yield int(process.name), (host, int(port))
+
+
+def _listens(address: tuple[str, int]) -> bool:
+    try:
+        with socket.create_connection(address, timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def is_running(pid: int, program: str) -> bool:

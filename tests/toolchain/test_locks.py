@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,3 +200,30 @@ def test_the_state_is_where_the_user_chose(
         assert Path(done.stdout.split(" ")[2].strip()).samefile(wrapped.folder / "passphrase")
     assert backend(wrapped, environment) == (expected or "")
     assert backend(wrapped, {"PULUMI_BACKEND_URL": local}) == ""
+
+
+def test_only_plugins_without_their_engine_are_ended(tmp_path: Path) -> None:
+    """Plugins of a folder, the engine of one of which listens; and one of another folder, without its engine."""
+    shell = shutil.which("sh")
+    assert shell
+    own, other = tmp_path / "own", tmp_path / "other"
+    with socket.create_server(("127.0.0.1", 0)) as engine, socket.socket() as gone:
+        gone.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        processes = []
+        for folder, address in ((own, gone), (own, engine), (other, gone)):
+            plugin = folder / "pulumi-resource-test"
+            folder.mkdir(exist_ok=True)
+            if not plugin.exists():
+                shutil.copy(shell, plugin)
+            port = address.getsockname()[1]
+            command = [str(plugin), "-c", "read line", f"127.0.0.1:{port}"]
+            processes.append(subprocess.Popen(command, stdin=subprocess.PIPE))
+        orphan, *others = processes
+        try:
+            assert locks.end_orphans(own) == [orphan.pid]
+            assert orphan.wait(timeout=10) == -signal.SIGKILL
+            assert [one.poll() for one in others] == [None, None]
+        finally:
+            for one in processes:
+                one.kill()
+                one.communicate()
