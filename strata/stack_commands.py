@@ -130,6 +130,20 @@ def doctor(stack: StackOption = "dev") -> None:
     raise typer.Exit(1 if problems else 0)
 
 
+def repair(stack: StackOption = "dev") -> None:
+    """End what a killed `pulumi up` on a cluster left pending in the state."""
+    from strata.ops.kubernetes.repair import repair
+
+    done = repair(stack)
+    for name in done.recorded:
+        console.info(f"recorded {name}: the killed update had created it")
+    for name in done.foreign:
+        console.info(f"left {name} alone: it exists, and is not of this stack")
+    count = len(done.recorded) + len(done.foreign) + done.dropped
+    operations = {0: "no pending operations", 1: "1 pending operation"}
+    console.info(f"{stack}: {operations.get(count, f'{count} pending operations')} on the cluster")
+
+
 COMMANDS: Mapping[str, Callable[..., Any]] = {
     "graph": graph,
     "restart": restart,
@@ -137,4 +151,5 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "open": open_pages,
     "top": top,
     "doctor": doctor,
+    "repair": repair,
 }

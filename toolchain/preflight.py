@@ -1,5 +1,6 @@
 """What the wrapper of the CLI checks before a run: that the state of the stack can be read, belongs to this seed, and
-agrees with the Docker engine.
+agrees with the Docker engine; that no killed run left it with pending operations on a cluster; and that `destroy` won't
+stop half-way.
 
     python -S toolchain/preflight.py up --stack dev
 
@@ -14,6 +15,7 @@ import http.client
 import json
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +32,7 @@ KINDS = {
     "docker:index/network:Network": "networks",
     "docker:index/volume:Volume": "volumes",
 }
+STRATA = Path(__file__).resolve().parent.parent / ".toolchain" / "bin" / "strata"
 SOCKET = "unix:///var/run/docker.sock"
 ENGINE_SECONDS = 10
 
@@ -40,10 +43,15 @@ def main(arguments: Sequence[str], folder: Path, environment: Mapping[str, str])
     name = stack_of(arguments, folder, environment)
     if not backend.startswith("file://") or not name:
         return []
-    resources: list[dict[str, Any]] = []
     state = Path(backend.removeprefix("file://")) / ".pulumi"
-    for path in state.glob(f"stacks/*/{name}.json"):
-        resources += (read(path).get("latest") or {}).get("resources") or ()
+    deployments = _deployments(state, name)
+    resources = [each for found in deployments for each in found.get("resources") or ()]
+    # A destroy doesn't run the program, which knows whether the cluster is the stack's.
+    destroys = "destroy" in arguments and any(map(is_on_cluster, resources))
+    if destroys or any(map(is_pending_on_cluster, deployments)):
+        repair_on_cluster(name, folder)
+    if destroys:
+        check_protected(resources, name, arguments)
     own = [each for each in resources if labels(each).get("strata.stack") == name]
     check_seed(own, name, folder, environment)
     if REFRESH in arguments or not {"up", "update", "preview"} & {*arguments}:
@@ -85,6 +93,44 @@ def stack_of(arguments: Sequence[str], folder: Path, environment: Mapping[str, s
                 return str(json.loads(file.read_text()).get("stack") or "").rpartition("/")[2]
             break
     return ""
+
+
+def _deployments(state: Path, name: str) -> list[dict[str, Any]]:
+    return [read(path).get("latest") or {} for path in state.glob(f"stacks/*/{name}.json")]
+
+
+def is_on_cluster(resource: Mapping[str, Any]) -> bool:
+    return str(resource["type"]).startswith("kubernetes:")
+
+
+def is_pending_on_cluster(deployment: Mapping[str, Any]) -> bool:
+    """Whether a killed run left operations on Kubernetes objects."""
+    pending = deployment.get("pending_operations") or ()
+    return any(is_on_cluster(each["resource"]) for each in pending)
+
+
+def repair_on_cluster(name: str, folder: Path) -> None:
+    """Records what a killed run created in a cluster: the next one would fail because it exists already. Fails if the
+    kubeconfig leads to another cluster than the stack's."""
+    command = [str(STRATA), "repair", "--stack", name]
+    # The output of this program is the CLI's arguments.
+    if status := subprocess.run(command, cwd=folder, stdout=sys.stderr, check=False).returncode:
+        raise SystemExit(status)
+
+
+def check_protected(
+    resources: Sequence[Mapping[str, Any]], name: str, arguments: Sequence[str]
+) -> None:
+    """Rejects a destroy that would remove everything else, and then fail at what is protected."""
+    protected = [str(each["urn"]).rpartition("::")[2] for each in resources if each.get("protect")]
+    chosen = ("--exclude-protected", "--target", "-t", "--exclude")
+    if protected and not any(each.split("=")[0] in chosen for each in arguments):
+        raise SetupError(
+            f"stack {name}: a destroy would stop half-way, at what is protected: "
+            f"{', '.join(sorted(set(protected)))}",
+            "add --exclude-protected to keep them; to delete them and their data:"
+            f" `pulumi state unprotect --all --stack {name}`",
+        )
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -151,17 +151,7 @@ class Stack:
             for kind in ("Deployment", "StatefulSet", "DaemonSet")
             for one in self.cluster.all("apps/v1", kind)
         ]
-        least = {
-            one["spec"]["scaleTargetRef"]["name"]: one["spec"]["minReplicas"]
-            for one in self.cluster.all("autoscaling/v2", "HorizontalPodAutoscaler", self.namespace)
-        }
-        return [
-            one["metadata"]["name"]
-            for one in workloads
-            # An autoscaler brings a workload, which starts with one, to the least that it may have.
-            if not _settled(one)
-            or one["spec"].get("replicas", 1) < least.get(one["metadata"]["name"], 0)
-        ]
+        return [one["metadata"]["name"] for one in workloads if not _settled(one)]
 
 
 def owner_of(pod: Any) -> str:

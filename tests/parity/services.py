@@ -204,7 +204,7 @@ SERVICE = (
         field="Service.replicas_maximum",
         docker="rejected above `replicas`: Docker has no autoscaler",
         kubernetes="a HorizontalPodAutoscaler from `replicas` to this number, at 70% of"
-        " `cpu_reserved`; the workload itself then sets no `replicas`",
+        " `cpu_reserved`; updates then leave the number to it",
         on=("app",),
         checks=(
             Check(

@@ -152,6 +152,43 @@ def test_a_volume_in_a_folder_of_the_host_is_created_again(dev: Stack) -> None:
     assert dev.run(UP) == ["--refresh"]
 
 
+def test_a_destroy_that_would_stop_half_way_is_rejected(
+    dev: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = {"type": "kubernetes:core/v1:PersistentVolumeClaim", "urn": "a::b::data-postgres-0"}
+    dev.write(dev.file, [*RESOURCES, {**claim, "inputs": {}, "protect": True}])
+    asked: list[str] = []
+    monkeypatch.setattr(preflight, "repair_on_cluster", lambda name, _: asked.append(name))
+    with pytest.raises(SetupError, match="half-way, at what is protected: data-postgres-0"):
+        dev.run(DESTROY)
+    for chosen in ("--exclude-protected", "--target=urn", "-t"):
+        assert dev.run([*DESTROY, chosen]) == []
+    # Each time, it was looked at whether the cluster is the stack's.
+    assert asked == ["dev"] * 4
+    assert dev.run(UP) == []
+    assert asked == ["dev"] * 4
+
+
+def test_pending_operations_on_a_cluster_are_ended_first(
+    dev: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pending(kind: str) -> dict[str, Any]:
+        return {"pending_operations": [{"type": "creating", "resource": {"type": kind}}]}
+
+    ended: list[str] = []
+
+    def end(name: str, folder: Path) -> None:
+        ended.append(name)
+        dev.write(dev.file, RESOURCES)
+
+    monkeypatch.setattr(preflight, "repair_on_cluster", end)
+    for kind, expected in (("docker:a:B", []), ("kubernetes:a:B", ["dev"])):
+        latest = {"resources": RESOURCES, **pending(kind)}
+        dev.file.write_text(json.dumps({"checkpoint": {"latest": latest}}))
+        assert dev.run(UP) == []
+        assert ended == expected
+
+
 def test_an_engine_that_does_not_answer_is_left_to_the_program(
     dev: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,10 +6,12 @@ import pytest
 
 from strata.ops.kubernetes.cluster import PodUsage, usage
 from strata.ops.kubernetes.restart import Rollout, rollout, unready
-from strata.ops.kubernetes.status import containers, state
+from strata.ops.kubernetes.status import containers
 from strata.ops.kubernetes.top import usages
 from strata.ops.status import ContainerStatus, Status, lines
 from strata.ops.top import lines as top_lines
+from strata.platforms.kubernetes.pod_state import state
+from strata.platforms.kubernetes.progress import new
 from tests.unit.cluster_objects import SCHEDULED, Json, container, controller, job, metadata, pod
 
 NO_NODE = {
@@ -297,3 +299,15 @@ def test_pods_that_a_rollout_waits_for() -> None:
     ]
     reason = "Unschedulable: 0/3 nodes are available: 3 Insufficient memory"
     assert unready(pods) == f"api-2 is pending ({reason})"
+
+
+def test_an_update_says_once_what_it_waits_for() -> None:
+    reported: dict[str, str] = {}
+    without_node = pod("api-1", "api", phase="Pending", conditions=(NO_NODE,), statuses=())
+    ((service, message),) = new([without_node, pod("api-2", "api"), without_node], reported)
+    assert service == "api"
+    assert "is pending: Unschedulable: 0/3 nodes are available: 3 Insufficient memory" in message
+    assert list(new([without_node], reported)) == []
+    crashed = waiting("CrashLoopBackOff", lastState=ended("Error", 3))
+    ((_, message),) = new([pod("api-1", "api", statuses=(crashed,))], reported)
+    assert "CrashLoopBackOff: exited with status 3" in message

@@ -12,11 +12,10 @@ from strata.ops.deployed import check_names, not_up
 from strata.platforms.kubernetes.api_client import ANSWER_SECONDS
 from strata.platforms.kubernetes.discovery import quantity
 from strata.platforms.kubernetes.names import COMPONENT, INSTANCE, MANAGED_BY, NAME, StackNames
+from strata.platforms.kubernetes.pod_state import Json
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
-
-Json = dict[str, Any]
 
 THREADS = 8
 LOG_SECONDS = 60
@@ -184,14 +183,6 @@ def name_of(item: Json) -> str:
 def service_of(item: Json) -> str:
     """The service or the job of an object."""
     return str(item["metadata"]["labels"][NAME])
-
-
-def is_job(item: Json) -> bool:
-    return str(item["metadata"]["labels"][COMPONENT]) == Kind.JOB
-
-
-def is_terminating(pod: Json) -> bool:
-    return "deletionTimestamp" in pod["metadata"]
 
 
 def container_of(pod: Json) -> Json:

@@ -10,8 +10,9 @@ from threading import Thread
 
 import urllib3
 
-from strata.ops.kubernetes.cluster import Cluster, Json, container_status, name_of
+from strata.ops.kubernetes.cluster import Cluster, container_status, name_of
 from strata.ops.logs import Line, Selection
+from strata.platforms.kubernetes.pod_state import Json
 
 INTERVAL_SECONDS = 2.0
 """Between two looks for pods that have started. A new one is read from its first line."""

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from strata import console
 from strata.errors import OpsError
 from strata.ops.deployed import check_no_jobs
-from strata.ops.kubernetes.cluster import Cluster, Json, is_terminating, name_of, service_of
-from strata.ops.kubernetes.status import state, wanted
+from strata.ops.kubernetes.cluster import Cluster, name_of, service_of
+from strata.ops.kubernetes.status import wanted
+from strata.platforms.kubernetes.pod_state import Json, is_terminating, state
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 """A new value changes the pod template, so the controller replaces its pods by its update strategy.

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from strata.ops.deployed import none_runs
 from strata.ops.kubernetes.cluster import (
     Cluster,
-    Json,
     container_of,
     container_status,
-    is_terminating,
     name_of,
     service_of,
 )
-from strata.ops.kubernetes.status import state
+from strata.platforms.kubernetes.pod_state import Json, is_terminating, state
 
 SHELL = ("sh", "-c", "command -v bash > /dev/null && exec bash || exec sh")
 

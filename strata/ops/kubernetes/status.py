@@ -1,18 +1,15 @@
 """What runs of a stack in a cluster, and how it is. Each pod is a container of `Status`."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from strata.model import Kind
 from strata.ops.kubernetes.cluster import (
     CONTROLLERS,
     JOBS,
     Cluster,
-    Json,
     PodUsage,
     container_of,
-    is_job,
-    is_terminating,
     limits,
     name_of,
     service_of,
@@ -20,14 +17,17 @@ from strata.ops.kubernetes.cluster import (
 from strata.ops.status import PASSWORD_FILE, USER, ContainerStatus, Status, absent, short_image
 from strata.platforms.kubernetes.exposure import url
 from strata.platforms.kubernetes.names import COMPONENT
+from strata.platforms.kubernetes.pod_state import (
+    Json,
+    conditions_of,
+    explain,
+    is_terminating,
+    state,
+)
 
 GRAFANA, GRAFANA_PATH = "grafana", "/grafana/"
 GPU_RESOURCES = "nvidia.com/"
 """The start of the resources of NVIDIA's device plugin: whole GPUs, shared ones and MIG slices."""
-REASON_MAXIMUM = 160
-"""Characters of a message that are shown."""
-ON_THE_WAY = ("ContainerCreating", "PodInitializing")
-"""The reasons for which a container waits while it starts as it should."""
 
 
 def status(cluster: Cluster, domain: str | None) -> Status:
@@ -99,34 +99,6 @@ def wanted(controller: Json) -> int:
     return int(controller["spec"].get("replicas", 1))
 
 
-def state(pod: Json) -> tuple[str, str]:
-    """The state of a pod as in `ContainerStatus`, and the reason if it isn't healthy. `pending`: it has
-    no node."""
-    known = pod["status"]
-    phase, conditions = known.get("phase"), _conditions(pod)
-    if is_terminating(pod):
-        return "terminating", ""
-    if phase == "Succeeded":
-        return "succeeded", ""
-    statuses = [*known.get("initContainerStatuses", ()), *known.get("containerStatuses", ())]
-    if phase == "Failed":
-        return _failed(pod, statuses)
-    if conditions.get("PodScheduled", {}).get("status") != "True" and not statuses:
-        scheduled = conditions.get("PodScheduled", {})
-        return "pending", _reason(scheduled.get("reason"), scheduled.get("message"))
-    problem = next(filter(None, map(_waits, statuses)), "")
-    if problem:
-        return "unhealthy", problem
-    if conditions.get("Ready", {}).get("status") == "True":
-        return "running" if is_job(pod) else "healthy", ""
-    if is_job(pod):
-        return "running" if phase == "Running" else "starting", ""
-    started = known.get("containerStatuses") and all(
-        each.get("started") for each in known["containerStatuses"]
-    )
-    return "unhealthy" if started else "starting", ""
-
-
 def _row(pod: Json, used: PodUsage | None, page: str | None) -> ContainerStatus:
     its_state, reason = state(pod)
     its_limits = limits(pod)
@@ -149,54 +121,21 @@ def _row(pod: Json, used: PodUsage | None, page: str | None) -> ContainerStatus:
 def _without_pod(job: Json) -> ContainerStatus:
     """A job whose pod doesn't exist yet, or no longer: the node of a completed one may be gone."""
     name = service_of(job)
-    conditions = _conditions(job)
+    conditions = conditions_of(job)
     if job["kind"] == "CronJob":
         return absent(name, "scheduled")
     if conditions.get("Complete", {}).get("status") == "True":
         return absent(name, "succeeded")
     failed = conditions.get("Failed", {})
     if failed.get("status") == "True":
-        return absent(name, "failed", _reason(failed.get("reason"), failed.get("message")))
+        return absent(name, "failed", explain(failed.get("reason"), failed.get("message")))
     return absent(name)
 
 
 def _not_created(controller: Json) -> str:
     """Why a controller can't create a pod, such as an exceeded quota, if it says so."""
-    condition = _conditions(controller).get("ReplicaFailure", {})
-    return _reason(condition.get("reason"), condition.get("message"))
-
-
-def _failed(pod: Json, statuses: Sequence[Json]) -> tuple[str, str]:
-    reason = _reason(pod["status"].get("reason"), pod["status"].get("message"))
-    ended = (each["state"].get("terminated") for each in statuses)
-    code = next((each["exitCode"] for each in ended if each and each["exitCode"] != 0), None)
-    return ("failed" if code is None else f"failed with status {code}"), reason
-
-
-def _waits(container: Json) -> str:
-    """Why a container waits, unless it starts as it should."""
-    waiting = container["state"].get("waiting")
-    if waiting is None or waiting.get("reason") in (None, *ON_THE_WAY):
-        return ""
-    ended = container.get("lastState", {}).get("terminated")
-    if waiting["reason"] == "CrashLoopBackOff" and ended:
-        # The message only says how long the kubelet waits.
-        killed = ended.get("reason") == "OOMKilled"
-        how = "out of memory" if killed else f"exited with status {ended['exitCode']}"
-        return f"CrashLoopBackOff: {how}"
-    return _reason(waiting["reason"], waiting.get("message"))
-
-
-def _reason(reason: str | None, message: str | None) -> str:
-    """The reason with the first sentence of the message."""
-    sentence = " ".join((message or "").split()).partition(". ")[0].removesuffix(".")
-    if len(sentence) > REASON_MAXIMUM:
-        sentence = f"{sentence[:REASON_MAXIMUM]}..."
-    return ": ".join(filter(None, (reason, sentence)))
-
-
-def _conditions(item: Json) -> dict[str, Json]:
-    return {each["type"]: each for each in item.get("status", {}).get("conditions", ())}
+    condition = conditions_of(controller).get("ReplicaFailure", {})
+    return explain(condition.get("reason"), condition.get("message"))
 
 
 def _owner(item: Json) -> bool:

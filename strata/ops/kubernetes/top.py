@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from strata.errors import ClusterError
-from strata.ops.kubernetes.cluster import Cluster, Json, PodUsage, limits, name_of
+from strata.ops.kubernetes.cluster import Cluster, PodUsage, limits, name_of
 from strata.ops.top import INTERVAL_SECONDS, Usage
+from strata.platforms.kubernetes.pod_state import Json
 
 
 def frames(cluster: Cluster, services: Sequence[str]) -> Iterator[list[Usage]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import pulumi
 import pulumi_kubernetes
@@ -28,6 +29,7 @@ from strata.platforms.eks.aws.network import Network, NetworkArgs
 from strata.platforms.eks.aws.node_groups import NodeGroups, NodeGroupsArgs
 from strata.platforms.eks.aws.user_data import node_settings
 from strata.platforms.eks.managed.datastores import ManagedDatastores, ManagedDatastoresArgs
+from strata.platforms.kubernetes import api_client
 from strata.platforms.kubernetes.cluster import Connection, ManagedServer, WorkloadSummary
 from strata.platforms.kubernetes.images import ImageResolver
 from strata.platforms.kubernetes.names import StackNames
@@ -84,6 +86,8 @@ class EksInfrastructure(pulumi.ComponentResource):
             # By name: a preview may not know the cluster's endpoint, and must not show that objects
             # move to another cluster.
             cluster_identifier=location.cluster_arn,
+            # What somebody changed by `kubectl` is put back, instead of failing every update.
+            enable_patch_force=True,
             opts=self._child,
         )
         add_ons = ClusterAddOns(
@@ -164,6 +168,9 @@ class EksInfrastructure(pulumi.ComponentResource):
         )
         self.connection = Connection(
             provider=provider,
+            client=self._cluster.kubeconfig.apply(
+                lambda text: partial(api_client.configuration_of, text)
+            ),
             exposure=exposure(
                 args.settings.load_balancer,
                 domain=host,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import urllib3
-from yaml import YAMLError
+import yaml
 
 from strata.errors import StrataError
 from strata.model import InvalidStackError, Problem
@@ -49,6 +49,17 @@ def configuration(context: str | None) -> "tuple[Configuration, str]":
     return loaded, chosen
 
 
+def configuration_of(kubeconfig: str) -> "Configuration":
+    """The configuration of the client for the text of a kubeconfig."""
+    from kubernetes import client, config
+
+    loaded = client.Configuration()
+    config.load_kube_config_from_dict(  # type: ignore[no-untyped-call]
+        yaml.safe_load(kubeconfig), client_configuration=loaded
+    )
+    return loaded
+
+
 def contexts(
     fix: str = "set KUBECONFIG, or create ~/.kube/config",
 ) -> tuple[dict[str, str], str | None]:
@@ -61,7 +72,13 @@ def contexts(
         clusters = {entry["name"]: str(entry["context"]["cluster"]) for entry in entries}
     except config.ConfigException as error:
         raise unusable(f"there is no usable kubeconfig: {error}", fix) from None
-    except (OSError, KeyError, TypeError, ValueError, YAMLError) as error:  # the file's content
+    except (
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        yaml.YAMLError,
+    ) as error:  # the file's content
         raise unusable(f"the kubeconfig can't be read: {error}", fix) from None
     return clusters, str(current["name"]) if current else None
 

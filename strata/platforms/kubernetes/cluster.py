@@ -5,7 +5,7 @@ EKS and any kubeconfig are such targets. Nothing of a cluster is created before 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pulumi
 import pulumi_kubernetes
@@ -13,6 +13,9 @@ import pulumi_kubernetes
 from strata.model import GpuSharing, Job, Managed, Problem, Service, Workload
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.kubernetes.objects import Objects
+
+if TYPE_CHECKING:
+    from kubernetes.client import Configuration
 
 GPU_RESOURCE = "nvidia.com/gpu"
 """A whole GPU, by NVIDIA's device plugin; shared ones are `.shared`, slices `mig-PROFILE`."""
@@ -156,10 +159,11 @@ class Connection:
     besides. `api_server` and `kubelets` are where those serve, `metrics` the cluster's own pods that
     are scraped. `roles`: by service or job with rights in the cloud, what exists before its pods;
     `credentials` is where these get theirs, and `object_store` where buckets are. `managed`: the
-    managed services, by name.
+    managed services, by name. `client`: gives the configuration of an API client.
     """
 
     provider: pulumi_kubernetes.Provider
+    client: "pulumi.Input[Callable[[], Configuration]]"
     exposure: Exposure
     data_storage_class: str | None = None
     cache_storage_class: str | None = None

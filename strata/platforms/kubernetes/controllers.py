@@ -63,7 +63,7 @@ def make(
     deadline = ready_seconds(placed, service)
     if service.on_every_node:
         rounds = 100 // UPDATED_AT_ONCE_PERCENT
-        options = own.options(depends_on, timeout_seconds=deadline * rounds)
+        options = own.options(depends_on, timeout_seconds=rollout_seconds(placed, service, rounds))
         return daemon_set(service.name, describe(placed), own.objects, options)
     has_data = any(not volume.cache for volume in service.volumes)
     claims = _data_claims(service, connection, own, depends_on)
@@ -72,11 +72,10 @@ def make(
         # Removing a line from a program must not delete data.
         protect=has_data or None,
         # An update replaces pods one at a time.
-        timeout_seconds=deadline * max(1, service.replicas),
+        timeout_seconds=rollout_seconds(placed, service, service.replicas),
+        # An autoscaler owns the number from then on.
+        ignore_changes=["spec.replicas"] if service.replicas_maximum is not None else None,
     )
-    # An autoscaler owns the number. If it isn't set here, an update doesn't reset it: server-side
-    # apply leaves the field to whoever set it last.
-    replicas = service.replicas if service.replicas_maximum is None else None
     if is_stateful_set(service):
         # Claims with data outlive the StatefulSet. Caches are deleted with it, and with their replica.
         kept = "Retain" if has_data else "Delete"
@@ -84,7 +83,7 @@ def make(
             service.name,
             metadata=own.metadata(),
             spec=apps.StatefulSetSpecArgs(
-                replicas=replicas,
+                replicas=service.replicas,
                 selector=own.selector,
                 service_name=headless(service.name),
                 # Peers find each other only if all of them start; and in order, a pod that doesn't
@@ -122,7 +121,7 @@ def make(
         describe(placed),
         own.objects,
         options,
-        replicas=replicas,
+        replicas=service.replicas,
         strategy=apps.DeploymentStrategyArgs(type="RollingUpdate", rolling_update=update),
         min_ready_seconds=MIN_READY_SECONDS if service.replicas_at_most > 1 else None,
         deadline_seconds=deadline,
@@ -135,7 +134,7 @@ def deployment(
     objects: Objects,
     options: pulumi.ResourceOptions,
     *,
-    replicas: int | None,
+    replicas: int,
     strategy: apps.DeploymentStrategyArgs,
     min_ready_seconds: int | None = None,
     deadline_seconds: int | None = None,
@@ -260,18 +259,32 @@ def make_job(
 
 def _job_seconds(placed: Placed, job: Job) -> int:
     """All attempts, with the pauses between them, and a new node for each."""
-    node = GPU_NODE_SECONDS if placed.groups else NODE_SECONDS
     pauses = sum(
         min(BACK_OFF_SECONDS << index, BACK_OFF_MAXIMUM_SECONDS) for index in range(job.retries)
     )
-    return (job.retries + 1) * (job.timeout_seconds + node) + pauses
+    return (job.retries + 1) * (job.timeout_seconds + _node_seconds(placed)) + pauses
 
 
 def ready_seconds(placed: Placed, service: Service) -> int:
-    """How long a pod may take to become ready. Preparing may take as long as a job, as on Docker."""
-    node = GPU_NODE_SECONDS if placed.groups else NODE_SECONDS
+    """How long a pod may take to become ready."""
+    return _node_seconds(placed) + _pod_seconds(service)
+
+
+def rollout_seconds(placed: Placed, service: Service, rounds: int) -> int:
+    """How long an update may take that replaces the pods in so many rounds. Nodes join once: in later
+    rounds, a pod has the place of the one that it replaced."""
+    between = MIN_READY_SECONDS if service.replicas_at_most > 1 else 0
+    return _node_seconds(placed) + max(1, rounds) * (_pod_seconds(service) + between)
+
+
+def _node_seconds(placed: Placed) -> int:
+    return GPU_NODE_SECONDS if placed.groups else NODE_SECONDS
+
+
+def _pod_seconds(service: Service) -> int:
+    """Preparing may take as long as a job, as on Docker."""
     prepare = Job.timeout_seconds if service.prepare else 0
-    return node + prepare + start_seconds(service.probe)
+    return prepare + start_seconds(service.probe)
 
 
 def _data_claims(

@@ -23,7 +23,9 @@ from strata.platforms.kubernetes.cluster import (
 if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api
 
-RIGHTS = "read nodes, storage classes, versions and the Service of its API"
+RIGHTS = (
+    "read nodes, storage classes, versions, the namespace kube-system and the Service of its API"
+)
 
 NODES_A_PAGE = 500
 """How many nodes one query returns: kubectl's default (--chunk-size)."""
@@ -38,17 +40,19 @@ MIG_STRATEGY = "nvidia.com/mig.strategy"
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 METRICS = "metrics.k8s.io"
+SYSTEM_NAMESPACE = "kube-system"
 API_NAMESPACE, API_SERVICE = "default", "kubernetes"
 """The Service of the API server, in every cluster."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiscoveredCluster:
-    """`version`: major and minor. `groups`: nodes that pods may run on, grouped by kind.
-    `api_server`: where it serves, by the address of its Service and its own. `node_addresses`: those
-    of all nodes inside the cluster's network."""
+    """`identifier`: the same for the life of the cluster. `version`: major and minor. `groups`: nodes
+    that pods may run on, grouped by kind. `api_server`: where it serves, by the address of its Service
+    and its own. `node_addresses`: those of all nodes inside the cluster's network."""
 
     context: str
+    identifier: str
     version: tuple[int, int]
     groups: tuple[NodeGroup, ...]
     has_default_storage_class: bool
@@ -70,6 +74,7 @@ def discover(context: str | None) -> DiscoveredCluster:
     with api_client.explained(cluster, RIGHTS):
         version = client.VersionApi(api).get_code(_request_timeout=limit)
         core = client.CoreV1Api(api)
+        identity = identifier(core)
         nodes = _nodes(core)
         service: Any = core.read_namespaced_service(
             API_SERVICE, API_NAMESPACE, _request_timeout=limit
@@ -84,6 +89,7 @@ def discover(context: str | None) -> DiscoveredCluster:
         apis = client.ApisApi(api).get_api_versions(_request_timeout=limit)
     return DiscoveredCluster(
         context=chosen,
+        identifier=identity,
         version=(_number(version.major), _number(version.minor)),
         groups=group(nodes),
         has_default_storage_class=any(
@@ -93,6 +99,13 @@ def discover(context: str | None) -> DiscoveredCluster:
         api_server=api_server(service, slices.items),
         node_addresses=node_addresses(nodes),
     )
+
+
+def identifier(core: "CoreV1Api") -> str:
+    """Identifies a cluster, for which the API has no name: the UID of a namespace that is created with
+    it, and can't be deleted."""
+    found: Any = core.read_namespace(SYSTEM_NAMESPACE, _request_timeout=api_client.ANSWER_SECONDS)
+    return str(found.metadata.uid)
 
 
 def api_server(service: Any, slices: Iterable[Any]) -> tuple[Destination, ...]:

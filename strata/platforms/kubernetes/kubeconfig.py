@@ -12,7 +12,7 @@ import pulumi_kubernetes
 
 from strata.config import Settings
 from strata.model import Job, Managed, Problem, Service, raise_problems
-from strata.platforms.kubernetes import checks
+from strata.platforms.kubernetes import api_client, checks
 from strata.platforms.kubernetes.cluster import (
     KUBELET_PORT,
     Connection,
@@ -107,9 +107,19 @@ class KubeconfigTarget:
     def connect(self, workloads: WorkloadSummary) -> Connection:
         """Creates nothing: the cluster exists."""
         return Connection(
-            # The kubeconfig itself stays out of the state. The context is set, so that switching to
-            # another one doesn't move the stack.
-            provider=pulumi_kubernetes.Provider("cluster", context=self.discovered.context),
+            provider=pulumi_kubernetes.Provider(
+                "cluster",
+                # Switching to another context doesn't move the stack.
+                context=self.discovered.context,
+                # Neither the kubeconfig nor its path gets into the state: the SDK would take the path
+                # from KUBECONFIG, and another person's `destroy` would look there.
+                kubeconfig="",
+                # The same cluster at another address replaces nothing.
+                cluster_identifier=self.discovered.identifier,
+                # What somebody changed by `kubectl` is put back, instead of failing every update.
+                enable_patch_force=True,
+            ),
+            client=lambda: api_client.configuration(self.discovered.context)[0],
             exposure=Exposure(
                 source_ranges=self.source_ranges, public=self.is_public, host=self.host
             ),

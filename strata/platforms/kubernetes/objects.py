@@ -88,6 +88,7 @@ class Objects:
         *,
         protect: bool | None = None,
         timeout_seconds: int | None = None,
+        ignore_changes: Sequence[str] | None = None,
     ) -> pulumi.ResourceOptions:
         timeout = None if timeout_seconds is None else f"{timeout_seconds}s"
         return pulumi.ResourceOptions(
@@ -95,6 +96,7 @@ class Objects:
             provider=self.provider,
             depends_on=list(depends_on),
             protect=protect,
+            ignore_changes=None if ignore_changes is None else list(ignore_changes),
             custom_timeouts=(
                 None if timeout is None else pulumi.CustomTimeouts(create=timeout, update=timeout)
             ),

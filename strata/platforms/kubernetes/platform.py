@@ -21,6 +21,7 @@ from strata.platforms.kubernetes import (
     images,
     lifecycle,
     namespace,
+    progress,
 )
 from strata.platforms.kubernetes.cluster import (
     ClusterTarget,
@@ -157,6 +158,11 @@ class KubernetesPlatform:
             pull_secret=configuration.PULL_SECRET if self.registries else None,
         )
         hosts, ready = deploy(plan, connection, objects, components, self.registries)
+        if not self.preview:
+            all_ready = pulumi.Output.all(*(one.urn for one in ready))
+            pulumi.Output.from_input(connection.client).apply(
+                lambda connect: progress.report(connect, self.names, components, all_ready)
+            )
         values = {**self._outputs(plan, hosts), **connection.outputs}
         return outputs.when_ready(values, [one.urn for one in ready])
 

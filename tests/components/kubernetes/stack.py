@@ -11,6 +11,7 @@ import pulumi
 import pulumi_kubernetes
 import pytest
 from google.protobuf.json_format import MessageToDict
+from kubernetes.client import Configuration
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
@@ -107,6 +108,7 @@ class FakeCluster:
         )
         return Connection(
             provider=provider,
+            client=Configuration,
             ready=(nodes,),
             allowance=self.allowance,
             in_namespace=self.in_namespace,
@@ -131,6 +133,8 @@ class Recorded(Mocks):
     """What must be there before."""
     protected: set[tuple[str, str]] = field(default_factory=set)
     timeouts: dict[tuple[str, str], str] = field(default_factory=dict)
+    ignored: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """The inputs whose changes are ignored."""
     as_sent: dict[tuple[str, str], Any] = field(default_factory=dict)
     """The inputs as the engine gets them, with secrets marked: see `stack.plain`."""
     providers: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -192,7 +196,7 @@ def _revealed(value: Any) -> Any:
 
 
 class _Monitor(MockMonitor):
-    """The mocks do not hear of parents, dependencies, protection or timeouts; the engine does."""
+    """The mocks do not hear of parents, dependencies or options; the engine does."""
 
     mocks: Recorded
 
@@ -205,6 +209,7 @@ class _Monitor(MockMonitor):
             recorded.as_sent[key] = MessageToDict(request.object)
             recorded.providers[key] = request.provider
             recorded.timeouts[key] = request.customTimeouts.create
+            recorded.ignored[key] = list(request.ignoreChanges)
             if request.protect:
                 recorded.protected.add(key)
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]

@@ -74,6 +74,8 @@ class Answers:
             return {"major": "1", "minor": self.minor} | dict.fromkeys(VERSION_FIELDS, "x")
         if path.startswith("/api/v1/nodes"):
             return self._nodes(path)
+        if path == "/api/v1/namespaces/kube-system":
+            return {"metadata": {"uid": "5a1c"}}
         if path.startswith("/apis/storage.k8s.io/v1/storageclasses"):
             notes = {"storageclass.kubernetes.io/is-default-class": str(self.default_class).lower()}
             one = {"metadata": {"name": "gp3", "annotations": notes}, "provisioner": "ebs"}
@@ -404,8 +406,13 @@ def test_a_stack_on_it(kubeconfig: Kubeconfig) -> None:
         domain="strata.example.com",
     )
     made = compose(lambda stack: reference(stack), cluster=found)
-    # By name, and not by a kubeconfig that would lie in the state.
-    assert made.recorded.inputs["kubernetes", "cluster"] == {"context": "here"}
+    # By names, and not by a kubeconfig, or its path, that would lie in the state.
+    assert made.recorded.inputs["kubernetes", "cluster"] == {
+        "context": "here",
+        "kubeconfig": "",
+        "clusterIdentifier": "5a1c",
+        "enablePatchForce": "true",
+    }
     assert made.outputs["urls"] == {"gateway": "https://strata.example.com"}
     (claim,) = made.recorded.inputs["StatefulSet", "redis"]["spec"]["volumeClaimTemplates"]
     assert "storageClassName" not in claim["spec"], "the cluster's default one"

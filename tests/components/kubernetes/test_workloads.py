@@ -54,7 +54,9 @@ def test_replicas_are_apart_and_not_taken_away_together() -> None:
 
 def test_an_autoscaler_has_the_say_over_the_number() -> None:
     recorded = composed(replicas=2, replicas_maximum=5).recorded
-    assert "replicas" not in recorded.workload("app")["spec"]
+    assert recorded.workload("app")["spec"]["replicas"] == 2
+    assert recorded.ignored["Deployment", "app"] == ["spec.replicas"]
+    assert composed(replicas=2).recorded.ignored["Deployment", "app"] == []
     scaler = recorded.only("HorizontalPodAutoscaler")["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 5)
     assert scaler["scaleTargetRef"] == {
@@ -120,7 +122,8 @@ def test_the_provider_waits_for_a_start_and_for_a_node() -> None:
     probe = Probe(check=HttpProbe(port=8000), ready_within_seconds=100)
     recorded = composed(probe=probe, replicas=2).recorded
     assert recorded.workload("app")["spec"]["progressDeadlineSeconds"] == 400
-    assert recorded.timeouts["Deployment", "app"] == "800s"
+    # The two pods are replaced one after the other, each ready for 10 s before the next.
+    assert recorded.timeouts["Deployment", "app"] == "520s"
 
 
 def test_what_prepares_it_has_the_time_of_a_job() -> None:
