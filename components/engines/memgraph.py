@@ -12,6 +12,7 @@ from strata.model import (
     TMP,
     ExecProbe,
     File,
+    KernelSetting,
     ListenAddress,
     MemoryMib,
     Port,
@@ -147,6 +148,14 @@ def _service(name: str, options: EngineOptions, query_modules: Mapping[str, str]
             ),
         ),
         stop_grace_seconds=60,
+        # Memgraph documentation, "System configuration".
+        kernel=KernelSetting(
+            name="vm.max_map_count",
+            value=262144,
+            or_more=True,
+            reason="At the limit, it can't allocate memory, and transactions hang. The value is for up to"
+            " 32 GiB of memory.",
+        ),
     )
 
 

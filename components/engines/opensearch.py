@@ -13,6 +13,7 @@ from strata.model import (
     Endpoint,
     File,
     HttpProbe,
+    KernelSetting,
     Listen,
     MemoryMib,
     Monitoring,
@@ -186,6 +187,13 @@ def _service(name: str, options: EngineOptions) -> Service:
             "elasticsearch-exporter",
             EXPORTER_PORT,
             (f"--es.uri=http://{name}:{PORT}",),
+        ),
+        # OpenSearch documentation, "Important settings".
+        kernel=KernelSetting(
+            name="vm.max_map_count",
+            value=262144,
+            or_more=True,
+            reason="It maps the files of its indices into memory. At the limit, it can't open more.",
         ),
     )
 

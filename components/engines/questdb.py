@@ -9,6 +9,7 @@ from strata.model import (
     Alert,
     File,
     HttpProbe,
+    KernelSetting,
     MemoryMib,
     Monitoring,
     Panel,
@@ -122,6 +123,14 @@ def _service(name: str, options: EngineOptions) -> Service:
         ),
         stop_grace_seconds=60,
         monitoring=MONITORING,
+        # QuestDB documentation, "Capacity planning".
+        kernel=KernelSetting(
+            name="vm.max_map_count",
+            value=1048576,
+            or_more=True,
+            reason="It maps its files into memory. At the limit, reads and writes fail with `errno=12`,"
+            " although there is memory.",
+        ),
     )
 
 

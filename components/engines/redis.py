@@ -19,6 +19,7 @@ from strata.model import (
     Endpoint,
     ExecProbe,
     File,
+    KernelSetting,
     Listen,
     Managed,
     ManagedUser,
@@ -64,6 +65,15 @@ _MUTUAL_TLS = (
 EXPORTER_PORT = 9121
 """The exporter's default."""
 PASSWORDS_FILE = "/run/secrets/passwords.json"
+
+# Redis documentation, "Redis administration".
+KERNEL = KernelSetting(
+    name="vm.overcommit_memory",
+    value=1,
+    or_more=False,
+    reason="A background save, a rewrite of the append-only file or a replication can fail while memory"
+    " is short.",
+)
 
 MONITORING = Monitoring(
     port="metrics",
@@ -223,6 +233,7 @@ def _service(name: str, options: EngineOptions, storage: str = PERSISTENT) -> Se
         stop_grace_seconds=30,
         monitoring=MONITORING,
         exporter=redis_exporter(name, options),
+        kernel=KERNEL,
     )
 
 
@@ -231,7 +242,8 @@ def _ephemeral_service(name: str, options: EngineOptions) -> Service:
     # The image declares a volume at /data.
     tmpfs = (TMP, Tmpfs(path="/data", size_mib=1))
     # Stateful, because during a rollout a second one would take a part of the tasks.
-    return replace(service, volumes=(), tmpfs=tmpfs, stateful=True)
+    # It saves nothing, so it recommends nothing.
+    return replace(service, volumes=(), tmpfs=tmpfs, stateful=True, kernel=None)
 
 
 def redis_exporter(name: str, options: EngineOptions) -> Service:

@@ -9,6 +9,7 @@ from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.engines.redis import (
     ADMIN,
     ADMIN_PASSWORD_FILE,
+    KERNEL,
     USER,
     USERS_FILE,
     admin_password,
@@ -207,6 +208,7 @@ def _service(name: str, options: EngineOptions) -> Service:
         stop_grace_seconds=30,
         monitoring=MONITORING,
         exporter=redis_exporter(name, options),
+        kernel=KERNEL,
     )
 
 

@@ -15,6 +15,7 @@ from strata.model.external import ExternalServer as ExternalServer
 from strata.model.gpu import Gpu as Gpu
 from strata.model.gpu import GpuMode as GpuMode
 from strata.model.gpu import GpuSharing as GpuSharing
+from strata.model.kernel import KernelSetting as KernelSetting
 from strata.model.monitoring import SERVICE as SERVICE
 from strata.model.monitoring import Alert as Alert
 from strata.model.monitoring import Monitoring as Monitoring

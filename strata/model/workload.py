@@ -8,6 +8,7 @@ from enum import StrEnum
 from strata.model.build import Build
 from strata.model.external import ExternalServer
 from strata.model.gpu import Gpu
+from strata.model.kernel import KernelSetting
 from strata.model.monitoring import Monitoring
 from strata.model.network import Endpoint, Port
 from strata.model.secrets import Secret
@@ -454,7 +455,8 @@ class Service(ServiceFields, Workload):
     (S3, on EKS); `BucketName` and `Region` name it. `managed`: the platform's provider runs it,
     instead of a container; `ManagedHost` and `ManagedAuthority` are how clients reach and verify
     it. `authentication` says how it authenticates the clients of its published ports, and why some
-    need none; None: it doesn't. The policy `authentication` reads it.
+    need none; None: it doesn't. The policy `authentication` reads it. `kernel` is a setting of the
+    machine that its documentation recommends.
     """
 
     probe: Probe
@@ -466,6 +468,7 @@ class Service(ServiceFields, Workload):
     bucket: bool = False
     managed: Managed | None = None
     authentication: str | None = None
+    kernel: KernelSetting | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

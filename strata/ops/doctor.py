@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from strata import config, docker_engine, engine
-from strata.components.engines.kernel import KERNEL_SETTINGS, KernelSetting
 from strata.config import PlatformName
 from strata.config.load import SEED_FILE_VARIABLE
 from strata.errors import EngineError, InvalidStackError, Problem, StrataError
-from strata.model import GpuMode, Service
+from strata.model import GpuMode, KernelSetting, Service
 from strata.ops.project import Project, open_project
 from strata.platforms import choose, missing_sdk_reported
 from strata.platforms.docker.platform import DockerPlan, DockerPlatform
@@ -218,12 +217,10 @@ def on_docker(
 
 
 def kernel(services: Iterable[Service], sysctls: Path = SYSCTLS) -> Iterator[Check]:
-    """What the engines of these services ask of the kernel of this machine."""
+    """What these services recommend for the kernel of this machine."""
     by_name: dict[str, list[tuple[KernelSetting, Service]]] = {}
     for service in services:
-        setting = KERNEL_SETTINGS.get(str(service.image))
-        # Redis without persistence doesn't save.
-        if setting and service.volumes:
+        if setting := service.kernel:
             by_name.setdefault(setting.name, []).append((setting, service))
     for name, wanted in by_name.items():
         value = int((sysctls / name.replace(".", "/")).read_text())

@@ -8,6 +8,7 @@ from strata.model import (
     ExecProbe,
     File,
     Job,
+    KernelSetting,
     Kind,
     Listen,
     Managed,
@@ -282,6 +283,23 @@ SERVICE = (
         checks=(
             Check(
                 change=lambda app: fields(exporter=replace(app, name="app-exporter"))(app),
+                docker=Same(),
+                kubernetes=Same(),
+            ),
+        ),
+    ),
+    Row(
+        field="Service.kernel",
+        docker="compared with the machine's by `strata doctor`",
+        kubernetes="not checked: set it on the nodes",
+        on=("app",),
+        checks=(
+            Check(
+                change=fields(
+                    kernel=KernelSetting(
+                        name="vm.overcommit_memory", value=1, or_more=False, reason="It forks."
+                    )
+                ),
                 docker=Same(),
                 kubernetes=Same(),
             ),

@@ -33,10 +33,9 @@ from strata.components import (
     Route,
     engines,
 )
-from strata.components.engines.engine import Engine
-from strata.components.engines.kernel import KERNEL_SETTINGS
+from strata.components.engines.engine import Engine, EngineOptions
 from strata.config import ObservabilitySettings, Settings
-from strata.model import Alert, Build, Gpu, InvalidStackError, Monitoring, Panel
+from strata.model import Alert, Build, Gpu, InvalidStackError, Monitoring, Panel, Service
 from systems import reference
 from tests.components.stack import compose
 
@@ -219,10 +218,23 @@ def test_the_page_of_datastores_has_every_engine_with_what_its_upgrade_requires(
 
 
 def test_the_page_of_datastores_has_every_kernel_setting() -> None:
-    assert rows(DOCS / "components" / "datastore.md", "Kernel settings") == {
-        image: [setting.name, setting.wanted, setting.reason]
-        for image, setting in KERNEL_SETTINGS.items()
+    recommended = {
+        workload.image: [workload.kernel.name, workload.kernel.wanted, workload.kernel.reason]
+        for engine in all_engines().values()
+        for workload in engine.workloads("store", options(engine))
+        if isinstance(workload, Service) and workload.kernel
     }
+    assert rows(DOCS / "components" / "datastore.md", "Kernel settings") == recommended
+
+
+def options(engine: Engine) -> EngineOptions:
+    return EngineOptions(
+        resources=engine.resources,
+        volume_size_gib=engine.volume_size_gib,
+        storage_class=None,
+        mutual_tls=False,
+        profiles=(),
+    )
 
 
 def examples() -> Iterator[tuple[str, str]]:
