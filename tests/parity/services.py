@@ -271,14 +271,14 @@ SERVICE = (
     Row(
         field="Service.monitoring",
         docker="read by ObservabilityStack",
-        kubernetes="not used yet",
+        kubernetes="read by ObservabilityStack",
         on=("app",),
         checks=(Check(change=fields(monitoring=Monitoring()), docker=Same(), kubernetes=Same()),),
     ),
     Row(
         field="Service.exporter",
         docker="added by ObservabilityStack",
-        kubernetes="not used yet",
+        kubernetes="added by ObservabilityStack",
         on=("app",),
         checks=(
             Check(
