@@ -2,7 +2,8 @@
 
 One server, which keeps its state in memory: services register again with their next heartbeat, and the
 tokens are created at each start. Clients have a token that may write and read services, and nothing
-else. Consul's image has no bash, so its scripts are for sh.
+else. Without a token, the metrics and the configuration of the agent can be read, and nothing else.
+Consul's image has no bash, so its scripts are for sh.
 """
 
 import json
@@ -20,22 +21,31 @@ from strata.components.mutual_tls import (
 )
 from strata.model import (
     TMP,
+    Alert,
     ExecProbe,
     File,
     Listen,
+    Monitoring,
+    Panel,
     Port,
     Probe,
     Resources,
     Secret,
     Service,
+    Severity,
     Text,
     Tmpfs,
+    Unit,
 )
 from strata.model.secrets import SecretMaterial
 
 PORT = 8500
 ADMIN = "admin"
 POLICY = "services"
+METRICS_POLICY = "metrics"
+METRICS_PATH = "/v1/agent/metrics"
+# Consul documentation, "ACL tokens".
+ANONYMOUS = "00000000-0000-0000-0000-000000000002"
 
 DATA_FOLDER = "/consul/data"
 CONFIGURATION_FILE = f"{FOLDER}/consul.json"
@@ -46,23 +56,29 @@ RULES = """\
 service_prefix "" { policy = "write" }
 node_prefix "" { policy = "read" }
 """
+METRICS_RULES = """\
+agent_prefix "" { policy = "read" }
+"""
 
 # Tokens are in files, not in the arguments of curl. `@api@` is its options for TLS and the URL of the API.
 CURL = "curl --silent --output /dev/null --max-time 2"
 # The token of clients doesn't exist until it was created.
 WORKS = f"{CURL} --fail --header @{CLIENT_HEADER_FILE} @api@/acl/token/self"
+HAS_METRICS = f"{CURL} --fail @api@/agent/metrics"
 START = f"""\
 set -eu
 
 put() {{
-    {CURL} --header @{ADMIN_HEADER_FILE} --request PUT --data @"{FOLDER}/$1.json" @api@/acl/$1 || true
+    {CURL} --header @{ADMIN_HEADER_FILE} --request PUT --data @"{FOLDER}/$1.json" @api@/acl/$2 || true
 }}
 
 create() {{
-    until {WORKS}; do
+    until {WORKS} && {HAS_METRICS}; do
         # Rejected until there is a leader, and once they exist.
-        put policy
-        put token
+        put policy policy
+        put token token
+        put metrics-policy policy
+        put anonymous token/{ANONYMOUS}
         sleep 0.5
     done
 }}
@@ -70,6 +86,44 @@ create() {{
 create &
 exec consul agent -config-file={CONFIGURATION_FILE}
 """
+
+# The metrics are those of Consul's documentation, "Agent telemetry".
+MONITORING = Monitoring(
+    port="http",
+    path=METRICS_PATH,
+    alerts=(
+        Alert(
+            name="ConsulWithoutLeader",
+            expression='max by (service) (consul_server_isLeader{service="$service"}) == 0',
+            summary="$service has no leader: it takes no registrations",
+            severity=Severity.CRITICAL,
+            # The leader is elected within seconds of a start.
+            for_seconds=15,
+        ),
+    ),
+    panels=(
+        Panel(
+            title="Registered services",
+            expressions={
+                "services": 'max(consul_state_services{service="$service"})',
+                "instances": 'max(consul_state_service_instances{service="$service"})',
+            },
+        ),
+        Panel(
+            title="Requests",
+            expressions={"all": 'sum(rate(consul_rpc_request{service="$service"}[5m]))'},
+            unit=Unit.PER_SECOND,
+        ),
+        Panel(
+            title="Memory of Consul",
+            expressions={
+                "heap": 'consul_runtime_alloc_bytes{service="$service"}',
+                "resident": 'process_resident_memory_bytes{service="$service"}',
+            },
+            unit=Unit.BYTES,
+        ),
+    ),
+)
 
 
 def _script(script: str, name: str, options: EngineOptions) -> str:
@@ -120,6 +174,7 @@ def _configuration(name: str, options: EngineOptions) -> Text:
             "connect": {"enabled": False},
             "peering": {"enabled": False},
             "disable_update_check": True,
+            "telemetry": {"prometheus_retention_time": "60s", "disable_hostname": True},
             "acl": {
                 "enabled": True,
                 "default_policy": "deny",
@@ -173,9 +228,18 @@ def _service(name: str, options: EngineOptions) -> Service:
                     f'", "Policies": [{{"Name": "{POLICY}"}}]}}\n',
                 ),
             ),
+            File(
+                path=f"{FOLDER}/metrics-policy.json",
+                content=json.dumps({"Name": METRICS_POLICY, "Rules": METRICS_RULES}),
+            ),
+            File(
+                path=f"{FOLDER}/anonymous.json",
+                content=json.dumps({"Policies": [{"Name": METRICS_POLICY}]}),
+            ),
             # The probe is a client.
             *tls_files(name, server=options.mutual_tls, client=options.mutual_tls),
         ),
+        monitoring=MONITORING,
     )
 
 

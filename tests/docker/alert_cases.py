@@ -1044,6 +1044,14 @@ CASES = (
         summary="requests wait 2.5s in a queue of eventstore",
     ),
     Case(
+        alert="ConsulWithoutLeader",
+        fires={'consul_server_isLeader{service="consul"}': "1x3 0x20"},
+        quiet={"leads": {'consul_server_isLeader{service="consul"}': "1x20"}},
+        at="2m",
+        labels={"service": "consul"},
+        summary="consul has no leader: it takes no registrations",
+    ),
+    Case(
         alert="TracesDropped",
         fires={'otelcol_receiver_refused_spans_total{service="jaeger"}': "0x3 15+15x40"},
         quiet={"takes all": {'otelcol_receiver_refused_spans_total{service="jaeger"}': "4x40"}},

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from strata.components import ray_cluster
-from strata.components.engines import kurrentdb, opensearch, postgres_backup, questdb, redis_cluster
+from strata.components.engines import (
+    consul,
+    kurrentdb,
+    opensearch,
+    postgres_backup,
+    questdb,
+    redis_cluster,
+)
 from strata.components.gateways import traefik
 from strata.components.observability.configuration import rules
 from strata.components.observability.gpu import GPU
@@ -98,6 +105,7 @@ def test_each_alert_fires_for_its_cause_and_not_otherwise(
                 *(("series", alert) for alert in questdb.MONITORING.alerts),
                 *(("ray-worker", alert) for alert in ray_cluster.MONITORING.alerts),
                 *(("eventstore", alert) for alert in kurrentdb.MONITORING.alerts),
+                *(("consul", alert) for alert in consul.MONITORING.alerts),
             )
         )
     )
