@@ -55,13 +55,26 @@ def touched(old: dict[str, Any], new: dict[str, Any]) -> tuple[set[str], set[str
             "redis",
             {"redis-1", "redis-exporter-1", "api-1", "intelligence-1"},
         ),
+        (
+            "node_intelligence",
+            "postgres",
+            {"postgres-1", "postgres-exporter-1", "api-1", "intelligence-1"},
+        ),
         ("project88", "db", {"db-1", "db-exporter-1", "web-1", "web-2", "worker-1"}),
+        ("project88", "redis", {"redis-0", "redis-exporter-1", "web-1", "web-2", "worker-1"}),
         (
             "dredge",
             "redis",
             {"redis-1", "redis-exporter-1", "server-1", "mcp-1", "worker-1", "worker-2"},
         ),
         ("datapunk", "consul", {"consul-0", "cortex-1", "nexus-1"}),
+        ("datapunk", "postgres", {"postgres-1", "postgres-exporter-1", "cortex-1"}),
+        ("datapunk", "rabbitmq", {"rabbitmq-1", "cortex-1"}),
+        (
+            "datapunk",
+            "redis",
+            {"redis-exporter-1", "cortex-1", *(f"redis-{ordinal}" for ordinal in range(6))},
+        ),
         # Its certificates. Those of its clients and servers stay.
         ("datapunk", "nexus", {"nexus-1"}),
         ("datapunk", "prometheus", {"prometheus-1"}),
@@ -86,6 +99,8 @@ def touched(old: dict[str, Any], new: dict[str, Any]) -> tuple[set[str], set[str
             "ray",
             {"ray-head-1", "ray-worker-gpu-0-1", "ray-worker-gpu-1-1", "app-1", "app-2"},
         ),
+        ("jimbot", "questdb", {"questdb-1", "app-1", "app-2"}),
+        ("jimbot", "memgraph", {"memgraph-1", "app-1", "app-2"}),
     ],
 )
 def test_another_secret_of_a_service(system: str, owner: str, replaced: set[str]) -> None:
@@ -143,6 +158,21 @@ def test_one_replica_more(system: str, service: str, replicas: int) -> None:
             {"cortex-1", "nexus-1"},
         ),
         ("jimbot", {"profiles": ["development"]}, set(), {"app-2"}, {"app-1"}),
+        ("jimbot", {"profiles": ["traces"]}, {"jaeger-1"}, set(), {"app-1", "app-2"}),
+        (
+            "project88",
+            {"profiles": ["traces"]},
+            {"jaeger-1"},
+            set(),
+            {"web-1", "web-2", "worker-1"},
+        ),
+        (
+            "dredge",
+            {"profiles": ["traces"]},
+            {"jaeger-1"},
+            set(),
+            {"mcp-1", "server-1", "worker-1", "worker-2"},
+        ),
         (
             "datapunk",
             {"services": {"consul": {"enabled": False}}},
@@ -172,21 +202,49 @@ def test_a_service_more_or_less(
     assert found_replaced - SCRAPER - DASHBOARDS == replaced
 
 
+OBSERVERS = {
+    f"{name}-1"
+    for name in (
+        *(
+            "alertmanager",
+            "blackbox-exporter",
+            "container-exporter",
+            "gateway-exporter",
+            "log-agent",
+        ),
+        *("node-exporter", "prometheus", "redis-exporter", "victoria-logs", "victoria-metrics"),
+    )
+}
+
+
 @pytest.mark.parametrize(
-    ("old", "new", "added", "replaced"),
+    ("old", "new", "added", "removed", "replaced"),
     [
-        (["cpu", "proxy"], ["cpu", "proxy", "workers"], {"worker-1", "worker-2"}, set()),
+        (["cpu", "proxy"], ["cpu", "proxy", "workers"], {"worker-1", "worker-2"}, set(), set()),
+        # The server listens for nobody any more.
+        (["cpu", "proxy"], ["cpu"], set(), {"gateway-1"}, {"server-1"}),
+        # The gateway listens for its exporter, too.
+        (["cpu", "proxy"], ["cpu", "proxy", "monitoring"], OBSERVERS, set(), {"gateway-1"}),
         (
             ["cpu", "proxy", "workers"],
             ["cpu", "gpu", "proxy", "workers"],
             {"mcp-1"},
+            set(),
             {"gateway-1", "server-1", "worker-1", "worker-2"},
         ),
+        (
+            ["cpu", "proxy"],
+            ["full"],
+            {"mcp-1", "worker-1", "worker-2", *OBSERVERS},
+            set(),
+            {"gateway-1", "server-1"},
+        ),
+        (["full"], ["cpu", "gpu", "workers", "monitoring", "proxy"], set(), set(), set()),
     ],
 )
 def test_another_profile_of_dredge(
-    old: list[str], new: list[str], added: set[str], replaced: set[str]
+    old: list[str], new: list[str], added: set[str], removed: set[str], replaced: set[str]
 ) -> None:
     """What the new profile brings, and the clients of it."""
     given = [containers("dredge", {"profiles": profiles}) for profiles in (old, new)]
-    assert touched(*given) == (added, set(), replaced)
+    assert touched(*given) == (added, removed, replaced)
