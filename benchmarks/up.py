@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,8 +29,10 @@ from strata import docker_engine
 from strata.config import GpuSettings, ObservabilitySettings, Settings
 from strata.config.settings import Ports
 from strata.errors import BenchmarkError, exit_on_error
-from strata.images.build import build
+from strata.images.build import Step, build, take
 from strata.images.choose import choose
+from strata.images.engine import present
+from strata.images.source import Source
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker import leftovers
 from strata.platforms.docker.names import OWNER, owner_of
@@ -93,7 +95,6 @@ class Bench:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._client = docker_engine.connect()
-        self._program = peer.ensure(layout)
         self._seed_file = layout.folder / "bench" / "seed"
         # It is kept, so that the next run can remove what a killed run left.
         ensure_secret(self._seed_file)
@@ -108,6 +109,20 @@ class Bench:
         label = f"{OWNER}={owner_of(self._seed)}"
         listed: list[Any] = self._client.containers.list(filters={"label": label})
         return listed
+
+    def build_anew(self, names: Iterable[str], steps: Sequence[Step], source: Source) -> float:
+        """The seconds of these steps without the layers of earlier builds. What they start from is there:
+        the images `names`. The results are removed."""
+        build(self._client, names, source, _progress)
+        begin = time.monotonic()
+        try:
+            take(self._client, steps, source, _progress, use_cache=False)
+            return time.monotonic() - begin
+        finally:
+            known = present(self._client)
+            for step in reversed(steps):
+                if step.reference in known:
+                    self._client.images.remove(step.reference)
 
     def _settle(self) -> None:
         """Waits for Docker's own health checks. Strata doesn't, so some are due after a first `up`, and
@@ -185,7 +200,7 @@ class Bench:
             self._client,
             sorted({str(service.image) for service in description.services}),
             self._images,
-            lambda name, state: log(f"image {name}: {state or 'ready'}"),
+            _progress,
         )
         place = folder / "compose"
         place.mkdir()
@@ -199,7 +214,7 @@ class Bench:
             probe_interval_seconds=subject.probe_interval_seconds,
         )
 
-        program = [str(self._program), "--file", str(file)]
+        program = [str(peer.ensure(self._layout)), "--file", str(file)]
         run = partial(measure, program, folder=place, environment=os.environ, log=place / "log")
         return Tool("compose", run, ("up", "--wait", "--quiet-pull"), ("down", "--volumes"))
 
@@ -264,6 +279,10 @@ def _exclusive(layout: Layout) -> Iterator[None]:
                 "another benchmark of this clone is running", "wait until it is finished"
             ) from None
         yield
+
+
+def _progress(name: str, state: str) -> None:
+    log(f"image {name}: {state or 'ready'}")
 
 
 def log(text: str) -> None:

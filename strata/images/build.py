@@ -126,8 +126,21 @@ def build(
     Raises `ImageError` at the first failure, once the running builds have ended. The images that
     were built stay, so the next run continues there.
     """
-    todo = plan(names, source, present(client))
-    left = {step.reference: step for step in todo.steps}
+    take(client, plan(names, source, present(client)).steps, source, progress, logins)
+
+
+def take(
+    client: docker.DockerClient,
+    steps: Iterable[Step],
+    source: Source,
+    progress: Progress,
+    logins: Mapping[str, Login] = NO_LOGINS,
+    *,
+    use_cache: bool = True,
+) -> None:
+    """Takes the steps of a plan. `use_cache`: builds reuse the layers of earlier ones. Raises as
+    `build` does."""
+    left = {step.reference: step for step in steps}
     done: set[str] = set()
     running: dict[Future[None], Step] = {}
     pool = ThreadPoolExecutor(max_workers=BUILDS_AT_ONCE)
@@ -137,7 +150,8 @@ def build(
         while left or running:
             for step in [each for each in left.values() if done.issuperset(each.needs)]:
                 del left[step.reference]
-                running[pool.submit(_build_step, client, step, source, progress, logins)] = step
+                future = pool.submit(_build_step, client, step, source, progress, logins, use_cache)
+                running[future] = step
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 step = running.pop(future)
@@ -157,6 +171,7 @@ def _build_step(
     source: Source,
     progress: Progress,
     logins: Mapping[str, Login],
+    use_cache: bool,
 ) -> None:
     report = partial(progress, step.name)
     try:
@@ -166,7 +181,7 @@ def _build_step(
             elif step.kind == "pull":
                 _pull(client, step, report, logins.get(step.reference.partition("/")[0]))
             else:
-                _build(step, source, report)
+                _build(step, source, report, use_cache)
     except DockerError as error:
         raise ImageError(error.message, error.fix) from error
 
@@ -205,7 +220,7 @@ def _check_context(name: str, own: Build, files: Iterable[content.File]) -> None
             )
 
 
-def _build(step: Step, source: Source, report: Callable[[str], None]) -> None:
+def _build(step: Step, source: Source, report: Callable[[str], None], use_cache: bool) -> None:
     report("starting")
     own = catalogue.get(step.name).build
     name = str(replace(own, secrets={})) if own else step.name
@@ -237,6 +252,7 @@ def _build(step: Step, source: Source, report: Callable[[str], None]) -> None:
                 arguments={**arguments, **own.arguments},
                 network=network,
                 session_id=session_id,
+                use_cache=use_cache,
             )
         else:
             events = client.api.build(
@@ -249,6 +265,7 @@ def _build(step: Step, source: Source, report: Callable[[str], None]) -> None:
                 labels=labels,
                 buildargs=arguments,
                 network_mode=network,
+                nocache=not use_cache,
             )
         for event in events:
             if "error" in event:

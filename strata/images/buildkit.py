@@ -32,6 +32,7 @@ def build(
     arguments: Mapping[str, str],
     network: str | None,
     session_id: str | None,
+    use_cache: bool,
 ) -> Iterator[dict[str, Any]]:
     """Builds a context, a tar. Yields the events of the engine in the form of its older builder: `stream`
     has a step or its output, `error` why the build failed. `session_id`: of the session that
@@ -46,6 +47,7 @@ def build(
         **({"target": target} if target else {}),
         **({"networkmode": network} if network else {}),
         **({"session": session_id} if session_id else {}),
+        **({} if use_cache else {"nocache": "1"}),
     }
     response = api._post(
         api._url("/build"),
