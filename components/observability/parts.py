@@ -159,6 +159,8 @@ def _store(
         probe=_probe(port, "/health"),
         volumes=(Volume(name="data", path=folder, size_gib=5),),
         files=(PASSWORD_FILE, *files),
+        # It finishes requests for up to 7 s, then writes what it has in memory.
+        stop_grace_seconds=30,
         monitoring=Monitoring(),
     )
 
