@@ -26,8 +26,9 @@ DISK = "small-disk"
 
 
 @contextmanager
-def stopped(container: Any) -> Iterator[None]:
-    container.stop()
+def killed(container: Any) -> Iterator[None]:
+    """Docker doesn't restart a container that it killed itself."""
+    container.kill()
     try:
         yield
     finally:
@@ -114,6 +115,18 @@ def full_disk(exporter: Any) -> Iterator[None]:
         yield
     finally:
         run("umount", "/mnt")
+
+
+def crash(container: Any) -> None:
+    """Kills the container's first process, not by the engine, which restarts the container."""
+    os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
+
+
+def out_of_memory(container: Any) -> None:
+    """A process that needs more than the container's limit is killed by the kernel, which spares the
+    others: they need less."""
+    status, output = container.exec_run(["tail", "/dev/zero"])
+    assert status == 128 + signal.SIGKILL, output
 
 
 def deadlock(postgres: Any) -> None:

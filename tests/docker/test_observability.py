@@ -1,6 +1,5 @@
 """The observability stack of the reference system: what it sees, and that it tells."""
 
-import json
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,20 +19,22 @@ from strata.ops.volumes import Volumes
 from strata.platforms.docker.names import ResourceNames
 from tests.docker.conftest import Receiver, containers
 from tests.docker.faults import (
+    crash,
     deadlock,
     expired_certificate,
     full_disk,
     hanging,
+    killed,
     manifest,
     old_backup,
+    out_of_memory,
     rejected_connection,
-    stopped,
 )
+from tests.docker.observed import rows, store_client, values
 from tests.docker.operations import ops
 from tests.project import Project
 from tests.wait import until
 
-USER = "strata"
 ALERT_SECONDS = 60
 """Within which an alert reaches its receiver."""
 RESOLVED_SECONDS = 150
@@ -41,6 +42,7 @@ RESOLVED_SECONDS = 150
 
 CAUSED = {
     "ContainerDown": "worker",
+    "UrlDown": "gateway",
     "ContainerUnhealthy": "inference",
     "RabbitmqQueueWithoutConsumer": "rabbitmq",
     "CertificateExpired": "gateway",
@@ -49,7 +51,12 @@ CAUSED = {
     "RestoreUnverified": "",
 }
 """The service of each alert that the faults cause; empty for one of the whole stack."""
-OF_EVENTS = {"PostgresDeadlocks": "postgres", "RedisRejectsConnections": "redis"}
+OF_EVENTS = {
+    "ContainerRestarted": "redis-exporter",
+    "ContainerOutOfMemory": "alertmanager",
+    "PostgresDeadlocks": "postgres",
+    "RedisRejectsConnections": "redis",
+}
 """The same for alerts on what happened once, which stay for minutes."""
 
 LINES_PER_SECOND = 2000
@@ -66,40 +73,20 @@ done
 """
 
 
-def password(engine: Any) -> str:
-    content: bytes = (
-        containers(engine)["victoria-metrics"].exec_run(["cat", "/run/secrets/password"]).output
-    )
-    return content.decode()
-
-
 @pytest.fixture
 def metrics(engine: Any, reference: Project) -> httpx.Client:
-    url = reference.outputs()["urls"]["victoria-metrics"]
-    return httpx.Client(base_url=url, auth=(USER, password(engine)), timeout=30)
+    return store_client(engine, reference, "victoria-metrics")
 
 
 @pytest.fixture
 def logs(engine: Any, reference: Project) -> httpx.Client:
-    url = reference.outputs()["urls"]["victoria-logs"]
-    return httpx.Client(base_url=url, auth=(USER, password(engine)), timeout=30)
+    return store_client(engine, reference, "victoria-logs")
 
 
 def names_of(running: dict[str, Any]) -> ResourceNames:
     labels = running["node-exporter"].labels
     owner = labels["strata.owner"]
     return ResourceNames(project="strata", stack="pytest", system="reference", owner=owner)
-
-
-def values(metrics: httpx.Client, expression: str) -> dict[str, float]:
-    """The newest value of each service."""
-    answer = metrics.get("/api/v1/query", params={"query": expression}).raise_for_status().json()
-    return {one["metric"]["service"]: float(one["value"][1]) for one in answer["data"]["result"]}
-
-
-def rows(logs: httpx.Client, query: str) -> list[dict[str, str]]:
-    answer = logs.get("/select/logsql/query", params={"query": query}).raise_for_status().text
-    return [json.loads(line) for line in answer.splitlines()]
 
 
 def test_every_service_is_observed(reference: Project, metrics: httpx.Client) -> None:
@@ -187,12 +174,15 @@ def test_a_fault_is_told_and_then_its_end(
     )
     known = len(receiver.received)
     with ExitStack() as faults:
-        faults.enter_context(stopped(running["worker"]))
+        faults.enter_context(killed(running["worker"]))
         faults.enter_context(hanging(running["inference"]))
         faults.enter_context(expired_certificate(running["gateway"]))
         faults.enter_context(full_disk(running["node-exporter"]))
         old_backup(engine, names, days=40)
         gateway.post("/documents", json={"id": "unheard", "text": "Nobody takes it."})
+        faults.enter_context(killed(running["api"]))
+        crash(running["redis-exporter"])
+        out_of_memory(running["alertmanager"])
         deadlock(running["postgres"])
         rejected_connection(running["redis"])
         deadline = time.monotonic() + ALERT_SECONDS
