@@ -70,10 +70,16 @@ def with_stacks(layout: Layout) -> list[str]:
     return [str(layout.root / "tests" / name) for name in ("docker", "package")]
 
 
+def by_name(layout: Layout) -> list[str]:
+    """The folders whose tests run only by the name of their layer: an image takes minutes to compile."""
+    return [str(layout.root / "tests" / "traces")]
+
+
 def without_stacks(layout: Layout) -> list[str]:
     """The folders of all other tests, which need the processor."""
     layers = {str(path.parent) for path in (layout.root / "tests").glob("*/test_*.py")}
-    return [*sorted(layers - set(with_stacks(layout))), str(layout.root / "apps")]
+    others = {*with_stacks(layout), *by_name(layout)}
+    return [*sorted(layers - others), str(layout.root / "apps")]
 
 
 def run_pytest(layout: Layout, environment: dict[str, str], paths: Sequence[str]) -> int:

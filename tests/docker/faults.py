@@ -38,7 +38,7 @@ def killed(container: Any) -> Iterator[None]:
 @contextmanager
 def hanging(container: Any) -> Iterator[None]:
     """All processes of the container are stopped with SIGSTOP."""
-    processes = [int(line[1]) for line in container.top()["Processes"]]
+    processes = _processes(container)
 
     def send(number: signal.Signals) -> None:
         for process in processes:
@@ -51,6 +51,24 @@ def hanging(container: Any) -> Iterator[None]:
         yield
     finally:
         send(signal.SIGCONT)
+
+
+@contextmanager
+def refusing(container: Any) -> Iterator[None]:
+    """Nothing listens in the container, which rejects connections at once. Its processes are killed, and
+    its init, which would end too, is stopped until then."""
+    init = container.attrs["State"]["Pid"]
+    os.kill(init, signal.SIGSTOP)
+    try:
+        for process in set(_processes(container)) - {init}:
+            os.kill(process, signal.SIGKILL)
+        yield
+    finally:
+        os.kill(init, signal.SIGCONT)
+
+
+def _processes(container: Any) -> list[int]:
+    return [int(line[1]) for line in container.top()["Processes"]]
 
 
 @contextmanager

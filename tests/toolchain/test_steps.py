@@ -263,6 +263,15 @@ def test_an_unknown_layer_names_the_known_ones() -> None:
     assert checks.layer_folder(layout.here(), "toolchain").is_dir()
 
 
+def test_each_layer_runs_with_all_tests_or_by_name() -> None:
+    here = layout.here()
+    folders = [*checks.with_stacks(here), *checks.without_stacks(here), *checks.by_name(here)]
+    assert len(set(folders)) == len(folders)
+    layers = {path.parent for path in (here.root / "tests").glob("*/test_*.py")}
+    assert set(folders) == {*map(str, layers), str(here.root / "apps")}
+    assert all(checks.layer_folder(here, Path(each).name) for each in checks.by_name(here))
+
+
 def pinned(group: str) -> dict[str, str]:
     """The packages of a lock, by name."""
     text = (layout.here().root / "toolchain" / "requirements" / f"{group}.lock").read_text()
