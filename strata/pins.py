@@ -155,11 +155,6 @@ REDIS_EXPORTER = (
     "docker.io/oliver006/redis_exporter"
     "@sha256:7fbc93d30f0f91eed1b2fe6968a956259cc5d260a984dd9071f1d1e9c2692ecd"
 )
-# renovate: datasource=docker depName=docker.io/nginx/nginx-prometheus-exporter tag=1.5.1
-NGINX_EXPORTER = (
-    "docker.io/nginx/nginx-prometheus-exporter"
-    "@sha256:9f6d963bb2b19d706d401cc3e2c3ea8de2f1c471b96a2156ca45e76f650b1625"
-)
 # renovate: datasource=docker depName=docker.io/grafana/loki tag=3.7.8
 LOKI = (
     "docker.io/grafana/loki@sha256:1107dd5274e0ada47e42472b7a7e71f3b2a2fe878878108f3e2f9e51528f0193"

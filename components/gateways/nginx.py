@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from strata.components.exporter import exporter
 from strata.components.gateways.arguments import (
     HTTP_PORT,
     HTTPS_PORT,
@@ -38,11 +37,11 @@ from strata.components.mutual_tls import (
     FOLDER,
     PRIVATE_KEY_FILE,
 )
+from strata.components.observability.panels import REQUESTS
 from strata.model import (
     TMP,
     Alert,
     Cores,
-    Endpoint,
     File,
     HostName,
     HttpProbe,
@@ -55,18 +54,17 @@ from strata.model import (
     Probe,
     Service,
     Text,
-    Unit,
     Zone,
 )
 from strata.model.text import Part
 
-STATUS_PORT = 8082
-EXPORTER_PORT = 9113
-"""The exporter's default."""
+METRICS_PORT = 8082
 CONFIGURATION_FILE = f"{FOLDER}/nginx.conf"
 CLIENTS_FILE = f"{FOLDER}/clients.conf"
 """The keys of clients, apart from the rest, which isn't secret."""
+METRICS_FILE = f"{FOLDER}/metrics.js"
 TEMPLATE = Path(__file__).with_name("nginx.conf")
+METRICS = Path(__file__).with_name("metrics.js")
 
 UNKNOWN_PATHS = "    location / { return 404; }\n"
 STRICT_TRANSPORT = (
@@ -98,11 +96,7 @@ MONITORING = Monitoring(
         ),
     ),
     panels=(
-        Panel(
-            title="Requests",
-            expressions={"all": 'sum(rate(nginx_http_requests_total{service="$service"}[5m]))'},
-            unit=Unit.PER_SECOND,
-        ),
+        *REQUESTS,
         Panel(
             title="Connections",
             expressions={"open": 'sum(nginx_connections_active{service="$service"})'},
@@ -125,13 +119,14 @@ def describe(name: str, args: GatewayArgs) -> Service:
         ports=(
             *published_ports(args),
             Port(name="probe", number=PROBE_PORT),
-            Port(name="status", number=STATUS_PORT),
+            Port(name="metrics", number=METRICS_PORT),
         ),
         links=tuple(links(args)),
         probe=Probe(check=HttpProbe(port=PROBE_PORT, path="/")),
         tmpfs=(TMP,),
         files=(
             File(path=CONFIGURATION_FILE, content=_configuration(name, args)),
+            File(path=METRICS_FILE, content=METRICS.read_text()),
             *(
                 [File(path=CLIENTS_FILE, content=_clients(args))]
                 if args.stack.settings.gateway.clients
@@ -143,13 +138,6 @@ def describe(name: str, args: GatewayArgs) -> Service:
         authentication=described(args),
         stop_signal="SIGQUIT",  # Graceful: finishes requests in progress.
         monitoring=MONITORING,
-        exporter=exporter(
-            (Endpoint(service=name, port="status", number=STATUS_PORT),),
-            f"{name}-exporter",
-            "nginx-exporter",
-            EXPORTER_PORT,
-            (f"--nginx.scrape-uri=http://{name}:{STATUS_PORT}/",),
-        ),
     )
 
 
@@ -177,7 +165,8 @@ def _configuration(name: str, args: GatewayArgs) -> Text:
         "hosts": [f"    {host} 1;\n" for host in (*known_names(args), f"'~{inside(name)}'")],
         "strict_transport": [STRICT_TRANSPORT if args.stack.settings.domain else ""],
         "listen_probe": [_listen("probe", str(PROBE_PORT))],
-        "listen_status": [_listen("status", str(STATUS_PORT))],
+        "metrics": [METRICS_FILE],
+        "listen_metrics": [_listen("metrics", str(METRICS_PORT))],
         "listen_http": [_listen("http", str(HTTP_PORT))],
         "listen_https": [_listen("https", f"{HTTPS_PORT} ssl")],
         "certificate": [CERTIFICATE_FILE],
@@ -230,6 +219,7 @@ def _locations(index: int, route: Route, requires_key: bool) -> Iterator[Part]:
     for match in filter(None, (exact, route.below)):
         yield f"""\
     location {match} {{
+      set $route '{route.path}';
       limit_req zone=route{index} burst={route.burst} nodelay;
       client_max_body_size {route.body_kib}k;
       proxy_read_timeout {route.timeout_seconds}s;

@@ -49,7 +49,6 @@ OVERVIEW = (
         title="Requests",
         expressions={
             "{{service}}": _ALL,
-            "{{service}} (NGINX)": "sum by (service) (rate(nginx_http_requests_total[5m]))",
             "{{service}} (Traefik)": "sum by (service)"
             ' (rate(traefik_entrypoint_requests_total{entrypoint=~"https?[0-9]+"}[5m]))',
         },

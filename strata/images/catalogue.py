@@ -240,7 +240,6 @@ _IMAGES = (
     ),
     Image(name="redis-exporter", purpose="metrics of Redis", kubernetes=pins.REDIS_EXPORTER),
     Image(name="elasticsearch-exporter", purpose="metrics of OpenSearch", on_demand=True),
-    Image(name="nginx-exporter", purpose="metrics of NGINX", kubernetes=pins.NGINX_EXPORTER),
     Image(
         name="blackbox-exporter",
         purpose="probes over HTTP, TCP and DNS",

@@ -264,7 +264,7 @@ def test_a_gateway_is_published_on_loopback_and_finds_names_late() -> None:
     assert "burst=9" in configuration
     outward = recorded.inputs["door-outward"]["ipamConfigs"][0]["subnet"].rpartition(".")[0]
     listens = [line.split()[1] for line in configuration.splitlines() if "listen " in line]
-    # Those of the probe and the status; http and https on loopback and on the network that leads here.
+    # Those of the probe and the metrics; http and https on loopback and on the network that leads here.
     assert len(listens) == 6
     assert all(one.startswith(("127.0.0.1:", f"{outward}.")) for one in listens)
 

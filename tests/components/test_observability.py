@@ -7,6 +7,7 @@ from strata.components import ObservabilityStack, ObservabilityStackArgs
 from strata.components.observability.gpu import GPU
 from strata.model import GpuMode, GpuSharing, Monitoring, Panel
 from strata.stack import Stack
+from systems import reference
 from tests.components.example import application, on_gpu, settings
 from tests.components.stack import Recorded, compose
 from tests.components.test_gpu import host_with, requests
@@ -52,6 +53,18 @@ def test_only_what_is_called_shows_requests() -> None:
     assert "Sales" in panels(recorded, "-app.json")
     assert requests_panel not in panels(recorded, "-client.json")
     assert panels(recorded, "-silent.json")[-1] == "Healthy (1) and restarts"
+
+
+def test_nginx_serves_its_own_metrics() -> None:
+    recorded = compose(reference.compose).recorded
+    (job,) = (
+        job
+        for job in file(recorded, "prometheus.json")["scrape_configs"]
+        if job["job_name"] == "gateway"
+    )
+    assert job["static_configs"][0]["targets"] == ["gateway-1.gateway:8082"]
+    assert panels(recorded, "-gateway.json")[0] == "Requests by route and status"
+    assert "gateway-exporter" not in recorded.inputs
 
 
 def test_shares_are_shown_in_percent_and_bytes_in_mib() -> None:

@@ -54,6 +54,7 @@ def test_a_secret_file_is_readable_only_by_its_user(recorded: Recorded) -> None:
 
     assert modes("gateway-run-secrets") == {
         "certificate.pem": 0o444,
+        "metrics.js": 0o444,
         "nginx.conf": 0o444,
         "private-key.pem": 0o400,
     }

@@ -25,7 +25,7 @@ EVERYWHERE = {
 }
 TRACES = {"tempo", "trace-collector"}
 APPLICATION = {"api", "gateway", "inference", "postgres", "rabbitmq", "redis", "worker"}
-EXPORTERS = {"gateway-exporter", "postgres-exporter", "redis-exporter"}
+EXPORTERS = {"postgres-exporter", "redis-exporter"}
 STATES = {
     "service": "kube-state-metrics",
     "instance": "kube-state-metrics-1",
@@ -98,7 +98,7 @@ def test_prometheus_finds_exactly_what_has_metrics(platform: str) -> None:
     assert discovered(services) == expected
     # Grafana's metrics have no login, and Prometheus reads itself.
     assert set(services) - {name.removesuffix("-0") for name in expected} == {
-        *("gateway", "postgres", "redis"),
+        *("postgres", "redis"),
         *("grafana", "prometheus"),
     }
 

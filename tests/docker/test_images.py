@@ -22,7 +22,6 @@ IMAGES = {
     "postgres-exporter": ("0.17", "/metrics", 9187, ()),
     "redis-exporter": ("1.69", "/health", 9121, ()),
     "elasticsearch-exporter": ("1.9", "/", 9114, ()),
-    "nginx-exporter": ("1.4", "/metrics", 9113, ()),
     "blackbox-exporter": ("0.26", "/-/healthy", 9115, ()),
     "victoria-metrics": ("v1.151.0", "/health", 8428, ()),
     "victoria-logs": ("v1.52.1", "/health", 9428, ()),

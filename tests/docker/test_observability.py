@@ -156,6 +156,22 @@ def test_a_document_is_found_by_its_id(gateway: httpx.Client, logs: httpx.Client
     assert request["status"] == "202"
 
 
+def test_the_gateway_counts_and_times_its_requests(
+    gateway: httpx.Client, metrics: httpx.Client
+) -> None:
+    """Those that a service answers, and those that it answers itself."""
+    assert gateway.get("/documents/nothing").status_code == 404
+    assert gateway.get("/nothing").status_code == 404
+    counted = 'sum by (route) (http_requests_total{service="gateway", status="404"})'
+    timed = 'sum by (route) (http_request_duration_seconds_bucket{service="gateway", le="+Inf"})'
+
+    def routes(expression: str) -> set[str]:
+        return set(values(metrics, expression, "route"))
+
+    until(lambda: routes(counted) >= {"/documents", ""}, "both are counted")
+    until(lambda: routes(timed) >= {"/documents", ""}, "both are timed")
+
+
 def test_a_fault_is_told_and_then_its_end(
     engine: Any,
     reference: Project,
