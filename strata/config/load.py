@@ -112,6 +112,8 @@ def _fix(error: ErrorDetails) -> str:
         case "int_parsing" | "int_type" | "int_from_float":
             size = re.search("([MG])ib$", str(error["loc"][-1]))
             return f"write a whole number{f' of {size[1]}iB, without a unit' if size else ''}"
+        case "string_type":
+            return "write it in quotes; `pulumi config set` also needs `--type string`"
         case "float_parsing" | "float_type":
             return "write a number"
         case "model_type" | "model_attributes_type" | "dict_type":

@@ -144,6 +144,11 @@ def test_a_setting_outside_of_the_configuration_is_reported_with_the_rest(tmp_pa
         ),
         ({"ports": {"http": 70000}}, "strata:ports.http", "less than or equal to 65535"),
         ({"ports": "8080"}, "strata:ports", "write a map of keys and values"),
+        (
+            {"registries": {"a.example": {"username": 4, "password": "a"}}},
+            "strata:registries.a.example.username",
+            "write it in quotes; `pulumi config set` also needs `--type string`",
+        ),
         ({"gpu": {"mode": "maybe"}}, "strata:gpu.mode", "'require', 'prefer' or 'off'"),
         ({"network": {"range": "10.0.0.0/8"}}, "strata:network.range", "prefix of 16"),
         ({"network": {"range": "8.8.0.0/16"}}, "strata:network.range", "private range"),
