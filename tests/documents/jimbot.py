@@ -76,10 +76,12 @@ play, the share of random hands that it `beats`, its `id`, and the stores that i
 
 A play scores as in the game Balatro at its first level, without jokers. In Python:
 
-    from mcp import Client
+```py
+from mcp import Client
 
-    async with Client("http://127.0.0.1:8080/mcp") as client:
-        print(await client.call_tool("best_play", {"player": "ada", "cards": ["AS", "AD", "3C"]}))
+async with Client("http://127.0.0.1:8080/mcp") as client:
+    print(await client.call_tool("best_play", {"player": "ada", "cards": ["AS", "AD", "3C"]}))
+```
 
 The server answers requests whose header Host is `127.0.0.1` or `localhost`, or `strata:domain` if it is set,
 so that web pages can't reach it by DNS rebinding. Set others by `MCP_ALLOWED_HOSTS` in

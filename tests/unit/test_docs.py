@@ -2,7 +2,6 @@
 examples compose."""
 
 import importlib
-import importlib.util
 import pkgutil
 import re
 import typing
@@ -17,7 +16,6 @@ import yaml
 from pydantic import BaseModel
 
 from strata import components, config, model
-from strata.cli import app
 from strata.collect import collect
 from strata.components import (
     AppJobArgs,
@@ -309,22 +307,3 @@ def test_a_link_of_a_page_has_a_target(page: Path) -> None:
         path = next(filter(None, target))
         assert "://" not in path, f"{path}: outside the repository"
         assert (page.parent / path).exists(), f"{page.name} links to {path}"
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_command_on_a_page_exists(page: Path) -> None:
-    makefile = (REPOSITORY / "Makefile").read_text()
-    # Without what the page of a system quotes of its document: the cell after the numbers of lines.
-    text = re.sub(r"^(\| [\d-]+ \| ).*?(?<!\\) \| ", r"\1", page.read_text(), flags=re.MULTILINE)
-    for target in re.findall(r"`make ([a-z]+)|^ {4}make ([a-z]+)", text, re.MULTILINE):
-        name = next(filter(None, target))
-        assert re.search(rf"^{name}:", makefile, re.MULTILINE), f"make {name}"
-    commands = {
-        each.name or each.callback.__name__ for each in app.registered_commands if each.callback
-    }
-    commands |= {str(each.name) for each in app.registered_groups}
-    for name in re.findall(r"(?:^ {4}|`|python -m )strata ([a-z]+)", text, re.MULTILINE):
-        assert name in commands, f"strata {name}"
-    modules = r"python -m ((?:benchmarks|strata|tests)[a-z_.]*)"
-    for module in re.findall(modules, text):
-        assert importlib.util.find_spec(module.rstrip(".")), f"python -m {module}"
