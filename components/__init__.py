@@ -10,6 +10,7 @@ from strata.components.datastore import DatastoreArgs as DatastoreArgs
 from strata.components.engines.engine import Engine as Engine
 from strata.components.external_service import ExternalService as ExternalService
 from strata.components.external_service import ExternalServiceArgs as ExternalServiceArgs
+from strata.components.gateway import Credential as Credential
 from strata.components.gateway import Gateway as Gateway
 from strata.components.gateway import GatewayArgs as GatewayArgs
 from strata.components.gateway import Route as Route

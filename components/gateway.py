@@ -8,14 +8,14 @@ from dataclasses import replace
 import pulumi
 
 from strata.components.component import WorkloadComponent
-from strata.components.gateways import nginx, traefik
-from strata.components.gateways.arguments import EVERYTHING, GatewayArgs, Route
-from strata.components.gateways.authentication import owner
+from strata.components.gateways import login, nginx, traefik
+from strata.components.gateways.arguments import EVERYTHING, Credential, GatewayArgs, Route
+from strata.components.gateways.authentication import accepted, available, owner
 from strata.config import GatewayEngine, PlatformName, Settings
 from strata.model import Problem, Service
 from strata.model.argument_types import check_types
 
-__all__ = ["Gateway", "GatewayArgs", "Route"]
+__all__ = ["Credential", "Gateway", "GatewayArgs", "Route"]
 
 ENGINES: Mapping[GatewayEngine, Callable[[str, GatewayArgs], Service]] = {
     GatewayEngine.NGINX: nginx.describe,
@@ -35,9 +35,11 @@ class Gateway(WorkloadComponent):
         excluded = args.stack.composition.excluded
         routes = tuple(each for each in args.routes if each.endpoint.service not in excluded)
         describe = ENGINES[args.stack.settings.gateway.engine]
-        gateway = describe(name, replace(args, routes=routes))
+        workloads = [describe(name, replace(args, routes=routes))]
+        if oidc := args.stack.settings.gateway.oidc:
+            workloads.append(login.describe(name, args, oidc))
         problems = (*check(name, args), *check_settings(args.stack.settings))
-        super().__init__("Gateway", [gateway], args.stack, problems, opts)
+        super().__init__("Gateway", workloads, args.stack, problems, opts)
 
 
 def check(name: str, args: GatewayArgs) -> Iterator[Problem]:
@@ -68,9 +70,8 @@ def check(name: str, args: GatewayArgs) -> Iterator[Problem]:
                 "start with '/', without blanks, quotes, backticks or any of ; { } $ \\",
             )
         if route.open_reason is not None and not route.open_reason.strip():
-            yield Problem(
-                f"{prefix}.open_reason", "is empty", "say why the route requires no API key"
-            )
+            yield Problem(f"{prefix}.open_reason", "is empty", "say why anybody may use the route")
+        yield from _credential_problems(prefix, route, args)
         if route.endpoint.external is not None:
             yield Problem(
                 f"{prefix}.endpoint",
@@ -88,10 +89,30 @@ def check(name: str, args: GatewayArgs) -> Iterator[Problem]:
                 yield Problem(f"{prefix}.{field}", "is less than 1", "use 1 or more")
 
 
+def _credential_problems(prefix: str, route: Route, args: GatewayArgs) -> Iterator[Problem]:
+    path = f"{prefix}.credentials"
+    if not route.credentials:
+        yield Problem(
+            path, "is empty", "name a Credential, or say in open_reason why it needs none"
+        )
+    elif available(args) and not route.open_reason and not accepted(args, route):
+        setting = {Credential.KEY: "clients", Credential.LOGIN: "oidc"}[route.credentials[0]]
+        yield Problem(
+            path,
+            f"the stack has no {route.credentials[0]} for {route.path}",
+            f"set strata:gateway.{setting}, or accept the other credential, too",
+        )
+    if args.stack.settings.gateway.oidc and f"{route.path}/".startswith(login.PREFIX):
+        yield Problem(
+            f"{prefix}.path", f"{login.PREFIX} is for logins", "serve the path at another one"
+        )
+
+
 def check_settings(settings: Settings) -> Iterator[Problem]:
     """The errors of `strata:gateway`."""
     yield from _check_acme(settings)
     yield from _check_clients(settings)
+    yield from _check_oidc(settings)
     yield from _check_address(settings)
 
 
@@ -122,6 +143,16 @@ def _check_clients(settings: Settings) -> Iterator[Problem]:
             )
 
 
+def _check_oidc(settings: Settings) -> Iterator[Problem]:
+    oidc = settings.gateway.oidc
+    if oidc and not oidc.email_domains and not oidc.groups:
+        yield Problem(
+            "strata:gateway.oidc",
+            "accepts every user of the provider",
+            "set emailDomains, groups or both",
+        )
+
+
 def _check_address(settings: Settings) -> Iterator[Problem]:
     path, address = "strata:gateway.address", settings.gateway.address
     if address.is_loopback:
@@ -132,10 +163,10 @@ def _check_address(settings: Settings) -> Iterator[Problem]:
     elif address.is_unspecified:
         message = "names no address for the certificate"
         yield Problem(path, message, "set the one that clients use, such as 192.168.1.10")
-    if not settings.gateway.clients:
+    if not (settings.gateway.clients or settings.gateway.oidc):
         yield Problem(
             path,
-            f"other machines can reach {address}, and the gateway requires no API key",
+            f"other machines can reach {address}, and the gateway requires no API key or login",
             "add a client: pulumi config set --path strata:gateway.clients.NAME.acceptPrevious false",
         )
 

@@ -101,6 +101,13 @@ NGINX = (
     "docker.io/library/nginx"
     "@sha256:e9f347c65f318767714e8b0eccfd6b558d00fb92630791fb6cd901fcdf7f6fdd"
 )
+# Source of the digest: as published deployments pin it, on 30 November 2026. The image that is built
+# here has 7.15.6, the only 7.15 that the Go module proxy serves.
+# renovate: datasource=docker depName=quay.io/oauth2-proxy/oauth2-proxy tag=v7.15.5
+OAUTH2_PROXY = (
+    "quay.io/oauth2-proxy/oauth2-proxy"
+    "@sha256:8498b0d0ef0a7b29686414000a08aee467f02d0299c9ed1e006a8f33fc017916"
+)
 # Source of the digest: as published deployments pin it, on 29 November 2026. The image that is built
 # here has 3.6.12, the newest 3.6 that the Go module proxy serves.
 # renovate: datasource=docker depName=docker.io/library/traefik tag=v3.6.25

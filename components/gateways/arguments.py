@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from strata.components.mutual_tls import CERTIFICATE_FILE, PRIVATE_KEY_FILE, tls_files
 from strata.config import PlatformName
@@ -17,6 +18,15 @@ STRICT_TRANSPORT_SECONDS = 365 * 24 * 3600
 """With a domain. A browser ignores it without TLS."""
 
 
+class Credential(StrEnum):
+    """How a request says who sends it."""
+
+    KEY = "key"
+    """An API key of `strata:gateway.clients`."""
+    LOGIN = "login"
+    """A login by `strata:gateway.oidc`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Route:
     """Requests to `path` go to `endpoint`.
@@ -25,8 +35,9 @@ class Route:
     it; `/` matches only the root page, and `/*` whatever no other route matches. Each client is
     limited to `requests_per_second`, with `burst` more at once, and to bodies of `body_kib`. A
     response may take `timeout_seconds` (with `websocket`: the time between two messages). With
-    `strata:gateway.clients`, each client counts by its name, from wherever it connects, and requests
-    without a key are rejected (401) unless `open_reason` says why anybody may use the route.
+    `strata:gateway.clients` or `strata:gateway.oidc`, requests need one of `credentials`, unless
+    `open_reason` says why anybody may use the route. A client with a key counts by its name, from wherever
+    it connects.
     """
 
     path: str
@@ -36,6 +47,7 @@ class Route:
     body_kib: int = 1024
     timeout_seconds: int = 30
     websocket: bool = False
+    credentials: tuple[Credential, ...] = (Credential.KEY, Credential.LOGIN)
     open_reason: str | None = None
 
     @property

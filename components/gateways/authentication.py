@@ -1,10 +1,11 @@
-"""API keys: who may use a gateway, and how each engine compares what a request sends."""
+"""Who may use a gateway: clients with API keys, and users who log in."""
 
 import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, product
 
-from strata.components.gateways.arguments import GatewayArgs, Route
+from strata.components.gateways.arguments import Credential, GatewayArgs, Route
 from strata.components.mutual_tls import FOLDER
 from strata.config import GatewayClient
 from strata.model import Confidential, File, Secret, Text
@@ -13,8 +14,10 @@ from strata.model.text import Part
 
 CLIENT_HEADER = "X-Client-Name"
 """The name of the client, for the service. What a client sends by this name is removed."""
-CLIENT_HEADER_ALIASES = ("X-Client_Name", "X_Client-Name", "X_Client_Name")
-"""Names that a service behind CGI or WSGI can't distinguish from `CLIENT_HEADER`."""
+USER_HEADERS = ("X-Auth-Request-Email", "X-Auth-Request-Groups", "X-Auth-Request-User")
+"""The user who is logged in, for the service. What a client sends by these names is removed."""
+UNSET_HEADERS = ("X-Auth-Request-Preferred-Username", "X-Auth-Request-Access-Token")
+"""Further headers of OAuth2 Proxy, which a service might trust. No request has them."""
 
 CHALLENGE = 'Bearer realm="gateway", Basic realm="gateway"'
 """WWW-Authenticate (RFC 9110, 11.6.1). A browser asks for name and password of Basic."""
@@ -70,15 +73,33 @@ def key_files(args: GatewayArgs) -> Iterator[File]:
             yield File(path=f"{FOLDER}/client-{client}", content=content)
 
 
-def requires_key(args: GatewayArgs, route: Route) -> bool:
-    return bool(args.stack.settings.gateway.clients) and route.open_reason is None
+def aliases(header: str) -> Iterator[str]:
+    """Names that a service behind CGI or WSGI can't distinguish from a header."""
+    for separators in product("-_", repeat=header.count("-")):
+        pieces = zip(header.split("-"), (*separators, ""), strict=True)
+        yield "".join(chain.from_iterable(pieces))
+
+
+def accepted(args: GatewayArgs, route: Route) -> frozenset[Credential]:
+    """The credentials that a request may have, of those that the stack has; empty: it needs none."""
+    if route.open_reason is not None:
+        return frozenset()
+    return available(args) & set(route.credentials)
+
+
+def available(args: GatewayArgs) -> frozenset[Credential]:
+    settings = args.stack.settings.gateway
+    by_setting = {Credential.KEY: settings.clients, Credential.LOGIN: settings.oidc}
+    return frozenset(each for each, setting in by_setting.items() if setting)
 
 
 def described(args: GatewayArgs) -> str | None:
     """How the gateway authenticates its clients: see `Service.authentication`."""
-    if not args.stack.settings.gateway.clients:
+    names = {Credential.KEY: "API keys", Credential.LOGIN: "logins by OpenID Connect"}
+    kinds = [name for each, name in names.items() if each in available(args)]
+    if not kinds:
         return None
     opened = ", ".join(
         f"{route.path} ({route.open_reason})" for route in args.routes if route.open_reason
     )
-    return f"API keys{f', except for {opened}' if opened else ''}"
+    return f"{' or '.join(kinds)}{f', except for {opened}' if opened else ''}"

@@ -2,15 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from itertools import chain
 from pathlib import Path
 
+from strata.components.gateways import login, nginx_login
 from strata.components.gateways.arguments import (
     HTTP_PORT,
     HTTPS_PORT,
     PROBE_PORT,
     STRICT_TRANSPORT_SECONDS,
+    Credential,
     GatewayArgs,
     Route,
     are_names_known,
@@ -21,13 +23,12 @@ from strata.components.gateways.arguments import (
     published_ports,
 )
 from strata.components.gateways.authentication import (
-    CHALLENGE,
     CLIENT_HEADER,
+    accepted,
     credentials,
     described,
     key_files,
     keys,
-    requires_key,
 )
 from strata.components.gateways.template import fill
 from strata.components.mutual_tls import (
@@ -73,7 +74,6 @@ STRICT_TRANSPORT = (
 
 # NGINX's own error responses, so that all errors have the same form.
 ERRORS = {
-    401: "this path requires an API key",
     403: "this request comes from a page of another site",
     404: "there is nothing at this path",
     413: "the request is larger than this path takes",
@@ -121,7 +121,7 @@ def describe(name: str, args: GatewayArgs) -> Service:
             Port(name="probe", number=PROBE_PORT),
             Port(name="metrics", number=METRICS_PORT),
         ),
-        links=tuple(links(args)),
+        links=(*links(args), *login.links(name, args)),
         probe=Probe(check=HttpProbe(port=PROBE_PORT, path="/")),
         tmpfs=(TMP,),
         files=(
@@ -172,10 +172,14 @@ def _configuration(name: str, args: GatewayArgs) -> Text:
         "certificate": [CERTIFICATE_FILE],
         "private_key": [PRIVATE_KEY_FILE],
         "error_pages": [error_pages],
+        "unauthorized": nginx_login.unauthorized(name, args),
+        "login_maps": [nginx_login.MAPS],
+        "login_locations": nginx_login.locations(name, args),
+        "user_headers": [nginx_login.USER_HEADERS],
         "locations": [
             part
             for index, route in enumerate(args.routes)
-            for part in _locations(index, route, requires_key(args, route))
+            for part in _locations(index, route, accepted(args, route))
         ],
         "unknown_paths": [
             "" if any(route.below == "/" for route in args.routes) else UNKNOWN_PATHS
@@ -198,14 +202,8 @@ def _client(name: str, key: str) -> str:
     return "".join(f'"{value}" {name};\n' for value in credentials(name, key))
 
 
-def _locations(index: int, route: Route, requires_key: bool) -> Iterator[Part]:
-    upgrade = "      set $upgrade_header $http_upgrade;\n" if route.websocket else ""
-    authenticated = f"""\
-      if ($client_name = '') {{
-        set $challenge '{CHALLENGE}';
-        return 401;
-      }}
-"""
+def _locations(index: int, route: Route, accepted: Set[Credential]) -> Iterator[Part]:
+    upgrade = "$http_upgrade" if route.websocket else "''"
     # NGINX verifies the certificate for `proxy_ssl_name`.
     identity = f"""\
       proxy_ssl_certificate {CLIENT_CERTIFICATE_FILE};
@@ -224,7 +222,8 @@ def _locations(index: int, route: Route, requires_key: bool) -> Iterator[Part]:
       client_max_body_size {route.body_kib}k;
       proxy_read_timeout {route.timeout_seconds}s;
       proxy_send_timeout {route.timeout_seconds}s;
-{upgrade}{authenticated if requires_key else ""}{identity if route.endpoint.mutual_tls else ""}      set $upstream \
+      set $upgrade_header {upgrade};
+{nginx_login.authenticated(accepted)}{identity if route.endpoint.mutual_tls else ""}      set $upstream \
 """
         yield HostName(route.endpoint.service)
         yield f""":{route.endpoint.number};

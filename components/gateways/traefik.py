@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from strata.components.gateways import login
 from strata.components.gateways.arguments import (
     HTTP_PORT,
     HTTPS_PORT,
@@ -13,7 +14,12 @@ from strata.components.gateways.arguments import (
     links,
     published_ports,
 )
-from strata.components.gateways.authentication import CLIENT_HEADER, described, key_files
+from strata.components.gateways.authentication import (
+    CLIENT_HEADER,
+    USER_HEADERS,
+    described,
+    key_files,
+)
 from strata.components.gateways.template import fill
 from strata.components.gateways.traefik_routes import PING, routes
 from strata.components.mutual_tls import FOLDER
@@ -136,7 +142,11 @@ def describe(name: str, args: GatewayArgs) -> Service:
             Port(name="probe", number=PROBE_PORT),
             Port(name="metrics", number=METRICS_PORT),
         ),
-        links=(*links(args), *(each.without_waiting() for each in args.traces.values())),
+        links=(
+            *links(args),
+            *login.links(name, args),
+            *(each.without_waiting() for each in args.traces.values()),
+        ),
         probe=Probe(check=HttpProbe(port=PROBE_PORT, path=PING)),
         # Buffered bodies.
         tmpfs=(TMP,),
@@ -178,6 +188,7 @@ def _configuration(name: str, args: GatewayArgs) -> Text:
         "certificates": [_resolver(acme)] if acme else [],
         "routes": [ROUTES_FILE],
         "client_header": [CLIENT_HEADER],
+        "user_header": [USER_HEADERS[0]],
     }
     return fill(TEMPLATE, values)
 

@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from strata.components.gateways import login
 from strata.components.gateways.arguments import (
     STRICT_TRANSPORT_SECONDS,
+    Credential,
     GatewayArgs,
     Route,
     are_names_known,
@@ -16,10 +18,12 @@ from strata.components.gateways.arguments import (
 from strata.components.gateways.authentication import (
     CHALLENGE,
     CLIENT_HEADER,
-    CLIENT_HEADER_ALIASES,
+    UNSET_HEADERS,
+    USER_HEADERS,
+    accepted,
+    aliases,
     credentials,
     keys,
-    requires_key,
 )
 from strata.components.mutual_tls import (
     CA_FILE,
@@ -42,7 +46,7 @@ CIPHERS = tuple(
 )
 
 # Before every route. A route's priority is the length of its path: the longest wins.
-OTHER_NAME, OTHER_SITE = 100_002, 100_001
+OTHER_NAME, OTHER_SITE, LOGIN = 100_003, 100_002, 100_001
 UNKNOWN_PATH = 1
 
 # Traefik rejects with a status only addresses that aren't in a list.
@@ -130,13 +134,24 @@ def _routes(name: str, args: GatewayArgs) -> dict[str, Any]:
         }
     services: dict[str, Any] = {}
     transports: dict[str, Any] = {}
+    for asked in login.links(name, args):
+        rule = f"PathPrefix(`{login.PREFIX}`)"
+        routers["login"] = {"rule": rule, "priority": LOGIN, "service": "login"}
+        services["login"] = {"loadBalancer": {"servers": [{"url": asked.url}]}}
+        # It redirects a browser to the provider.
+        ask = {"address": f"{asked.url}/", "authResponseHeaders": USER_HEADERS}
+        middlewares["login"] = {"forwardAuth": ask}
     for index, route in enumerate(args.routes):
         routers |= _routers(index, route, args)
         limit = {"average": route.requests_per_second, "burst": route.burst + 1}
         middlewares[f"rate{index}"] = {"rateLimit": limit}
-        if args.stack.settings.gateway.clients:
-            by_client = {"sourceCriterion": {"requestHeaderName": CLIENT_HEADER}}
-            middlewares[f"rate{index}-clients"] = {"rateLimit": limit | by_client}
+        for setting, kind, header in (
+            (args.stack.settings.gateway.clients, "clients", CLIENT_HEADER),
+            (args.stack.settings.gateway.oidc, "users", USER_HEADERS[0]),
+        ):
+            if setting:
+                by_header = {"sourceCriterion": {"requestHeaderName": header}}
+                middlewares[f"rate{index}-{kind}"] = {"rateLimit": limit | by_header}
         middlewares[f"body{index}"] = {"buffering": {"maxRequestBodyBytes": _bytes(route)}}
         secured = route.endpoint.mutual_tls
         transport = f"{route.timeout_seconds}s{f'-{route.endpoint.host}' if secured else ''}"
@@ -190,15 +205,15 @@ def _identity(route: Route) -> dict[str, Any]:
 
 
 def _routers(index: int, route: Route, args: GatewayArgs) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The routers of a route: below the first, those of its clients, if it has any. Each has a rate
-    limit, which the routers below it share."""
+    """The routers of a route: below the first, those of its clients and users, if it has any. Each has a
+    rate limit, which the routers below it share."""
     path = (route.below or "/").rstrip("/")
     exact = f"Path(`{route.exact}`)" if route.exact else None
     below = f"PathPrefix(`{route.below}`)" if route.below else None
     # Above that of unknown paths.
     priority = UNKNOWN_PATH + len(path) + 1
-    clients = dict(_client_routers(index, route, args))
-    limit = [] if clients else [f"rate{index}"]
+    callers = dict(_caller_routers(index, route, args))
+    limit = [] if callers else [f"rate{index}"]
     yield (
         route.path,
         {
@@ -207,11 +222,11 @@ def _routers(index: int, route: Route, args: GatewayArgs) -> Iterator[tuple[str,
             "middlewares": [*limit, *([] if route.websocket else ["no-upgrade"])],
         },
     )
-    yield from clients.items()
-    if requires_key(args, route):
+    yield from callers.items()
+    if accepted(args, route) == {Credential.KEY}:
         rejected = _rejected(ANY_PATH, 1, "challenge", "reject-401")
         yield f"{route.path} rejected", rejected | {"parentRefs": [route.path]}
-    parents = list(clients) or [route.path]
+    parents = list(callers) or [route.path]
     declared = f"HeaderRegexp(`Content-Length`, `^({up_to(_bytes(route))})$`)"
     yield (
         f"{route.path} direct",
@@ -236,12 +251,13 @@ def _routers(index: int, route: Route, args: GatewayArgs) -> Iterator[tuple[str,
         yield f"{path} redirected", _rejected(f"Path(`{path}`)", priority, "add-slash")
 
 
-def _client_routers(
+def _caller_routers(
     index: int, route: Route, args: GatewayArgs
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One for each client, and one for everybody else if the route is open."""
+    """One for each client, and one for everybody else: who must log in, unless the route is open."""
     clients = args.stack.settings.gateway.clients
-    for client in clients:
+    credentials = accepted(args, route)
+    for client in clients if not credentials or Credential.KEY in credentials else ():
         yield (
             f"{route.path} client {client}",
             {
@@ -251,7 +267,17 @@ def _client_routers(
                 "middlewares": [f"client-{client}", f"rate{index}-clients"],
             },
         )
-    if clients and not requires_key(args, route):
+    if Credential.LOGIN in credentials:
+        yield (
+            f"{route.path} user",
+            {
+                "parentRefs": [route.path],
+                "rule": ANY_PATH,
+                "priority": 1,
+                "middlewares": ["login", f"rate{index}-users"],
+            },
+        )
+    if clients and not credentials:
         yield (
             f"{route.path} anybody",
             {
@@ -308,7 +334,8 @@ def _own_origins(args: GatewayArgs) -> Iterator[str]:
 
 
 def _headers(args: GatewayArgs) -> dict[str, Any]:
-    forged = dict.fromkeys((CLIENT_HEADER, *CLIENT_HEADER_ALIASES), "")
+    set_here = (CLIENT_HEADER, *USER_HEADERS, *UNSET_HEADERS, login.REDIRECT_HEADER)
+    forged = {alias: "" for header in set_here for alias in aliases(header)}
     headers: dict[str, Any] = {"contentTypeNosniff": True, "customRequestHeaders": forged}
     if args.stack.settings.domain is not None:
         headers |= {"stsSeconds": STRICT_TRANSPORT_SECONDS, "forceSTSHeader": True}

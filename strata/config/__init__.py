@@ -17,6 +17,7 @@ from strata.config.settings import GatewayEngine as GatewayEngine
 from strata.config.settings import GpuSettings as GpuSettings
 from strata.config.settings import ImageSource as ImageSource
 from strata.config.settings import ObservabilitySettings as ObservabilitySettings
+from strata.config.settings import Oidc as Oidc
 from strata.config.settings import PlatformName as PlatformName
 from strata.config.settings import Receivers as Receivers
 from strata.config.settings import Remote as Remote

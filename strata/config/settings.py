@@ -13,6 +13,8 @@ from strata.config.secrets import ExternalSecretSettings
 from strata.model import GpuMode, GpuSharing, Zone
 from strata.model.network import LOOPBACK
 
+SecretName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
+Certificate = Annotated[str, Field(pattern="^-----BEGIN CERTIFICATE-----\n")]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Cores = Annotated[float, Field(gt=0)]
 MemoryMib = Annotated[int, Field(ge=1)]
@@ -68,7 +70,27 @@ class Acme(BaseSettings):
 
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
     server: Annotated[str, Field(pattern=r"^https://[^\s/]+/\S+$")] = LETS_ENCRYPT
-    authority: Annotated[str, Field(pattern="^-----BEGIN CERTIFICATE-----\n")] | None = None
+    authority: Certificate | None = None
+
+
+class Oidc(BaseSettings):
+    """Logins at an OpenID provider.
+
+    `issuer`: the provider's URL. `client_id`: of the gateway at the provider. `client_secret`: the name of
+    its secret in `strata:secrets`. Only users with an e-mail address of `email_domains` and in one of
+    `groups` are accepted; one of the two may be empty. `scopes`: what the gateway asks the provider for. A
+    login ends after `hours`. `authority`: the certificate (PEM) that verifies the provider, if it isn't
+    publicly trusted.
+    """
+
+    issuer: Annotated[str, Field(pattern=r"^https://[^\s/]+(/\S*)?$")]
+    client_id: Annotated[str, Field(pattern=r"^\S+$")]
+    client_secret: SecretName
+    email_domains: tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")], ...] = ()
+    groups: tuple[Annotated[str, Field(pattern=r"^[^\s,][^,]*$")], ...] = ()
+    scopes: tuple[Annotated[str, Field(pattern=r"^\S+$")], ...] = ("openid", "email", "profile")
+    hours: Annotated[int, Field(ge=1, le=168)] = 12
+    authority: Certificate | None = None
 
 
 def _is_key(value: SecretStr) -> SecretStr:
@@ -101,13 +123,14 @@ ClientName = Annotated[str, AfterValidator(_is_client_name)]
 
 
 class GatewaySettings(BaseSettings):
-    """The gateways of a stack. With `clients`, by name, they require API keys. `address`, on Docker: the
-    address of this machine that HTTPS is published on; other machines can reach it, so it requires
-    clients."""
+    """The gateways of a stack. With `clients`, by name, they require API keys; with `oidc`, logins; with
+    both, one of the two. `address`, on Docker: the address of this machine that HTTPS is published on;
+    other machines can reach it, so it requires one of the two."""
 
     engine: GatewayEngine = GatewayEngine.NGINX
     acme: Acme | None = None
     clients: dict[ClientName, GatewayClient] = Field(default_factory=dict)
+    oidc: Oidc | None = None
     address: IPv4Address = IPv4Address(LOOPBACK)
 
 
@@ -308,7 +331,6 @@ class RegistryCredentials(BaseSettings):
     password: SecretStr
 
 
-SecretName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 

@@ -108,6 +108,14 @@ _IMAGES = (
         on_demand=True,
     ),
     Image(
+        name="oauth2-proxy",
+        builder="go",
+        purpose="OAuth2 Proxy 7, logins at a gateway",
+        kubernetes=pins.OAUTH2_PROXY,
+        # Only a gateway with logins uses it.
+        on_demand=True,
+    ),
+    Image(
         name="application",
         purpose="the reference application: API and worker",
         parent="python",

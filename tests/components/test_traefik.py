@@ -96,7 +96,8 @@ def test_routes_come_from_a_file_alone(process: dict[str, Any]) -> None:
 
 def test_the_access_log_has_nothing_of_a_query_or_a_header(process: dict[str, Any]) -> None:
     fields = process["accessLog"]["fields"]
-    headers = {"defaultMode": "drop", "names": {"X-Client-Name": "keep"}}
+    kept = {"X-Client-Name": "keep", "X-Auth-Request-Email": "keep"}
+    headers = {"defaultMode": "drop", "names": kept}
     assert (fields["defaultMode"], fields["headers"]) == ("drop", headers)
     assert not {"RequestPath", "RequestAddr", "ClientUsername"} & fields["names"].keys()
     assert {"StartUTC", "RouterName", "DownstreamStatus", "TraceId"} <= fields["names"].keys()

@@ -270,9 +270,10 @@ def test_downloaded_programs_are_pinned_and_renovate_updates_them() -> None:
         for dependency, _, version in pins:
             versions.setdefault(dependency, set()).add(version)
         for module in re.findall(r"(?m)^ +(github\.com/\S+)", text):
-            repository = "/".join(module.split("/")[:3])
+            repository = re.match(r"[^/]+/[^/]+/[^/@]+(/v\d+)?", module)
             assert module.endswith("@$APP_VERSION")
-            assert repository in [dependency for dependency, _, _ in pins]
+            assert repository
+            assert repository[0] in [dependency for dependency, _, _ in pins]
     assert {name: len(values) for name, values in versions.items()} == {
         "go": 1,
         "npm": 1,
@@ -280,6 +281,7 @@ def test_downloaded_programs_are_pinned_and_renovate_updates_them() -> None:
         "github.com/VictoriaMetrics/VictoriaLogs": 1,
         "github.com/jaegertracing/jaeger": 1,
         "github.com/axllent/mailpit": 1,
+        "github.com/oauth2-proxy/oauth2-proxy/v7": 1,
         "github.com/traefik/traefik/v3": 1,
     }
 

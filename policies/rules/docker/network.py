@@ -43,7 +43,8 @@ def bind_address(container: Resource, judge: Judge) -> None:
 @container_rule(
     title="A port that other machines can reach requires authentication.",
     risk="Whoever reaches the port can use the service: read its data, and keep its GPUs busy.",
-    fix="Require API keys at the gateway (`strata:gateway.clients`). Of another service, say in the label "
+    fix="Require API keys or logins at the gateway (`strata:gateway.clients`, `strata:gateway.oidc`). "
+    "Of another service, say in the label "
     f"`{facts.AUTHENTICATION_LABEL}` how it authenticates its clients. Or bind the port to loopback.",
     references=("OWASP API2:2023",),
     severity="high",

@@ -65,7 +65,8 @@ def service(resource: Resource, judge: Judge) -> None:
 @Rule(
     title="A load balancer's clients are authenticated.",
     risk="Whoever reaches the load balancer can use the service: read its data, and keep its GPUs busy.",
-    fix="Require API keys at the gateway (`strata:gateway.clients`). Of another service, say in the annotation "
+    fix="Require API keys or logins at the gateway (`strata:gateway.clients`, `strata:gateway.oidc`). "
+    "Of another service, say in the annotation "
     f"`{facts.AUTHENTICATION_ANNOTATION}` of the Service how it authenticates its clients.",
     references=("OWASP API2:2023",),
     severity="high",
