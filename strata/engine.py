@@ -4,10 +4,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +67,17 @@ def run(
         text=True,
         check=False,
     )
+
+
+def run_attached(command: Sequence[str], folder: Path, environment: dict[str, str]) -> int:
+    """Runs a command of the CLI with this process's terminal, and returns its status."""
+    with subprocess.Popen(command, cwd=folder, env=environment) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # The CLI got the signal too, and reports how it ends.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            return process.wait()
 
 
 @dataclass(frozen=True, order=True)

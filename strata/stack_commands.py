@@ -77,6 +77,32 @@ def shell(
         raise StrataError(f"{line[0]}: the command isn't on the PATH", fix) from None
 
 
+def dev(
+    services: Annotated[list[str], typer.Argument(help="The services to develop.")],
+    stack: StackOption = "dev",
+) -> None:
+    """Bring a stack on Docker up with the source of services mounted, and show their logs until Ctrl-C."""
+    from datetime import UTC, datetime
+
+    from strata.ops import develop
+    from strata.ops.deployed import open_deployed
+    from strata.ops.logs import Line, Selection
+
+    def show(line: Line) -> None:
+        console.info(f"{line.source} | {line.text}")
+
+    begin = datetime.now(UTC)
+    develop.up(stack, services)
+    console.info(
+        f"\nA change of {', '.join(services)} restarts the program. Ctrl-C ends the logs.\n"
+    )
+    with open_deployed(stack) as deployed:
+        try:
+            deployed.logs(Selection(services=services, since=begin)).follow(show)
+        except KeyboardInterrupt:
+            console.info(f"\nThe source stays mounted until the next pulumi up --stack {stack}.")
+
+
 def open_pages(
     name: Annotated[
         str | None, typer.Argument(help="A name of the list (default: the gateway).")
@@ -146,6 +172,7 @@ def repair(stack: StackOption = "dev") -> None:
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {
     "graph": graph,
+    "dev": dev,
     "restart": restart,
     "shell": shell,
     "open": open_pages,

@@ -6,11 +6,11 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
 from strata import stack_file
+from strata.engine import run_attached
 from strata.errors import SetupError
 from toolchain import repair
 from toolchain.files import ensure_secret, write
@@ -205,13 +205,7 @@ def _states(layout: Layout, stack: str) -> list[Path]:
 def run(layout: Layout, environment: dict[str, str], stack: str, *arguments: str) -> int:
     """Runs the CLI for a stack, and returns its status."""
     command = [str(layout.bin / "pulumi"), *arguments, "--stack", stack]
-    with subprocess.Popen(command, cwd=layout.root, env=environment) as process:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            # The CLI got the signal too, and reports how it ends.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            return process.wait()
+    return run_attached(command, layout.root, environment)
 
 
 def become(layout: Layout, environment: dict[str, str], stack: str, *arguments: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -183,6 +184,39 @@ def run(container: Any, script: str) -> str:
     assert status == 0, output
     text: str = output.decode()
     return text
+
+
+def test_one_command_mounts_the_source_and_shows_the_logs(engine: Any, developed: Project) -> None:
+    services = {"app": {"memoryMib": 192}, "postgres": developed.settings["services"]["postgres"]}
+    developed.configure({**developed.settings, "services": services})
+    file = developed.folder / f"Pulumi.{STACK}.yaml"
+    before = file.read_text()
+    assert developed.up().status == 0
+    assert "strata.development" not in containers(engine, STACK)["app"].labels
+    shown: list[str] = []
+    with subprocess.Popen(
+        [sys.executable, "-m", "strata", "dev", "app", "--stack", STACK],
+        cwd=developed.folder,
+        env={**developed.environment, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as command:
+        assert command.stdout is not None
+        reading = Thread(target=shown.extend, args=(command.stdout,))
+        reading.start()
+        until(lambda: any("Ctrl-C ends" in line for line in shown), "the stack is up", 120)
+        change(developed, "ANSWER = ", "ANSWER = b'' or ")
+        until(
+            lambda: any("app-1 | " in line and "the source changed" in line for line in shown),
+            "it restarts",
+        )
+        command.send_signal(signal.SIGINT)
+        reading.join()
+    assert command.returncode == 0, shown
+    assert shown[-1] == f"The source stays mounted until the next pulumi up --stack {STACK}.\n"
+    assert containers(engine, STACK)["app"].labels["strata.development"] == "source"
+    assert file.read_text() == before
 
 
 def test_the_program_gets_the_signal_to_stop(engine: Any, developed: Project) -> None:
