@@ -127,13 +127,16 @@ def _check_clients(settings: Settings) -> Iterator[Problem]:
                 message = f"is also a key of {owners[folded]}"
                 yield Problem(f"{path}.keys[{index}]", message, "use another key, or remove it")
             owners[folded] = name
+        if client.keys and client.secret:
+            message = "the client has keys, too"
+            yield Problem(f"{path}.secret", message, "remove it, or the keys")
         if not client.accept_previous:
             continue
-        if client.keys:
+        if client.keys or client.secret:
             yield Problem(
                 f"{path}.acceptPrevious",
                 "has no effect on keys of your own",
-                f"remove it, and list the previous key in {path}.keys",
+                f"remove it, and list both keys in {path}.keys",
             )
         elif settings.secret_generations.get(owner(name), 1) < 2:
             yield Problem(

@@ -8,7 +8,9 @@ from itertools import chain, product
 from strata.components.gateways.arguments import Credential, GatewayArgs, Route
 from strata.components.mutual_tls import FOLDER
 from strata.config import GatewayClient
-from strata.model import Confidential, File, Secret, Text
+from strata.config.settings import API_KEY, API_KEY_FORM
+from strata.errors import InvalidStackError, Problem
+from strata.model import Confidential, ExternalSecret, File, Secret, Text
 from strata.model.secrets import SecretMaterial
 from strata.model.text import Part
 
@@ -43,6 +45,23 @@ class ClientKey:
         return self.form(self.client, key)
 
 
+@dataclass(frozen=True)
+class ExternalKey:
+    """The encoder of a key in `strata:secrets`. A line break at its end doesn't count."""
+
+    client: str
+    secret: str
+    form: Form
+
+    def __call__(self, value: str) -> str:
+        key = value.strip()
+        if API_KEY.fullmatch(key) is None:
+            path, message = f"strata:secrets.{self.secret}", "isn't a valid API key"
+            fix = f"a key {API_KEY_FORM}; {self.client} is the client that has it"
+            raise InvalidStackError([Problem(path, message, fix)])
+        return self.form(self.client, key)
+
+
 def owner(client: str) -> str:
     """The owner of a client's key in `strata:secretGenerations`."""
     return f"client-{client}"
@@ -60,6 +79,9 @@ def keys(client: str, settings: GatewayClient, form: Form) -> Iterator[Part]:
         for given in settings.keys:
             yield Confidential(form(client, given.get_secret_value()))
         return
+    if settings.secret:
+        yield ExternalSecret(settings.secret, ExternalKey(client, settings.secret, form))
+        return
     yield Secret(owner(client), ClientKey(client, form))
     if settings.accept_previous:
         yield Secret(owner(client), ClientKey(client, form, rotations_ago=1))
@@ -68,7 +90,7 @@ def keys(client: str, settings: GatewayClient, form: Form) -> Iterator[Part]:
 def key_files(args: GatewayArgs) -> Iterator[File]:
     """The derived keys, for people to read."""
     for client, settings in args.stack.settings.gateway.clients.items():
-        if not settings.keys:
+        if not settings.keys and not settings.secret:
             content: Text = Secret(owner(client), ClientKey(client))
             yield File(path=f"{FOLDER}/client-{client}", content=content)
 

@@ -93,10 +93,14 @@ class Oidc(BaseSettings):
     authority: Certificate | None = None
 
 
+API_KEY = re.compile(r"[A-Za-z0-9._~+/=-]{32,128}")
+"""It is part of the gateways' configuration files, in quotes."""
+API_KEY_FORM = "must have 32 to 128 of A-Z, a-z, 0-9 and . _ ~ + / = -"
+
+
 def _is_key(value: SecretStr) -> SecretStr:
-    # It is part of the gateways' configuration files, in quotes.
-    if not re.fullmatch(r"[A-Za-z0-9._~+/=-]{32,128}", value.get_secret_value()):
-        raise ValueError("must have 32 to 128 of A-Z, a-z, 0-9 and . _ ~ + / = -")
+    if not API_KEY.fullmatch(value.get_secret_value()):
+        raise ValueError(API_KEY_FORM)
     return value
 
 
@@ -105,10 +109,11 @@ class GatewayClient(BaseSettings):
 
     The key derives from the seed, for the owner `client-NAME` of `secret_generations`. With
     `accept_previous`, the gateways also accept the key of the generation before. `keys`: keys that are
-    accepted instead; set them with `pulumi config set --secret`.
+    accepted instead; set them with `pulumi config set --secret`. `secret`: the name of one in `secrets`.
     """
 
     keys: tuple[Annotated[SecretStr, AfterValidator(_is_key)], ...] = ()
+    secret: SecretName | None = None
     accept_previous: bool = False
 
 

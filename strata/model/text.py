@@ -107,11 +107,17 @@ class Confidential:
     value: str = field(repr=False)
 
 
+def _as_it_is(value: str) -> str:
+    return value
+
+
 @dataclass(frozen=True)
 class ExternalSecret:
-    """A secret that the settings of the stack name: `strata:secrets.NAME`. Only in files."""
+    """A secret that the settings of the stack name: `strata:secrets.NAME`. Only in files. `encode` formats
+    it, and may reject it."""
 
     name: str
+    encode: Callable[[str], str] = _as_it_is
 
 
 @dataclass(frozen=True)
@@ -332,7 +338,8 @@ def _render(part: Part, context: RenderContext) -> str:
             return part.value
         case ExternalSecret():
             # A missing one is reported, and nothing is created.
-            return context.external_secrets.get(part.name, "")
+            value = context.external_secrets.get(part.name)
+            return "" if value is None else part.encode(value)
         case Ordinal():
             return context.ordinal
         case ReplicaHost():

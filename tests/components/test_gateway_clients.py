@@ -138,6 +138,32 @@ def test_keys_of_your_own_replace_the_derived_one(engine: str) -> None:
     assert GIVEN not in json.dumps(made.recorded.as_sent)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_key_can_be_a_secret_of_the_settings(engine: str) -> None:
+    chosen = settings(
+        gateway={"engine": engine, "clients": {"partner": {"secret": "partner-key"}}},
+        secrets={"partner-key": f"{GIVEN}\n"},
+    )
+    made = compose(door, settings=chosen)
+    assert accepted(made)["partner"] == {f"Bearer {GIVEN}", basic("partner", GIVEN)}
+    assert "client-partner" not in files(made)
+    assert GIVEN not in json.dumps(made.recorded.as_sent)
+
+
+def test_a_secret_that_is_no_key_is_rejected() -> None:
+    chosen = settings(
+        gateway={"clients": {"partner": {"secret": "partner-key"}}},
+        secrets={"partner-key": f'{GIVEN}"'},
+    )
+    error, _ = refused(door, settings=chosen)
+    (problem,) = error.problems
+    assert (problem.path, problem.message) == (
+        "strata:secrets.partner-key",
+        "isn't a valid API key",
+    )
+    assert GIVEN not in str(error)
+
+
 def test_nginx_compares_keys_before_it_connects() -> None:
     text = files(composed())["nginx.conf"]
     locations = dict(re.findall(r"location = (\S+) \{\n(.*?)\n    \}", text, re.DOTALL))
@@ -208,11 +234,23 @@ def test_only_https_is_published_on_another_address() -> None:
             {"strata:gateway.clients.cd.keys[1]"},
         ),
         (
+            {"clients": {"ci": {"keys": [GIVEN], "secret": "none"}}},
+            {"strata:gateway.clients.ci.secret"},
+        ),
+        (
             {"clients": {"ci": {"keys": [GIVEN, GIVEN.upper()]}}},
             {"strata:gateway.clients.ci.keys[1]"},
         ),
     ],
-    ids=["open", "no address", "the first key", "own keys", "one key for two", "one key twice"],
+    ids=[
+        "open",
+        "no address",
+        "the first key",
+        "own keys",
+        "one key for two",
+        "keys and a secret",
+        "one key twice",
+    ],
 )
 def test_it_is_rejected(given: dict[str, Any], paths: set[str]) -> None:
     error, _ = refused(door, settings=settings(gateway=given))
