@@ -11,7 +11,7 @@ import typer
 from strata import console
 
 StackOption = Annotated[str, typer.Option("--stack", help="The Pulumi stack.")]
-Watch = Annotated[bool, typer.Option("--watch", help="Show it again and again, until Ctrl-C.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Refresh until Ctrl-C.")]
 
 
 def graph(
