@@ -453,3 +453,11 @@ def test_a_reference_by_digest_is_used_as_it_is() -> None:
         assert resolve(reference, source) == reference
     with pytest.raises(ImageError, match="unknown image"):
         catalogue.get("registry.example.com/team/app:1.0")
+
+
+def test_the_packs_accept_the_registry_of_every_upstream_image() -> None:
+    levels = json.loads((REPOSITORY / "policies" / "prod.json").read_text())
+    allowed = tuple(f"{each}/" for each in levels["registry"]["registries"])
+    upstream = {image.upstream_for_pods for image in catalogue.IMAGES.values()} - {None}
+    assert len(upstream) > 20
+    assert [each for each in upstream if not str(each).startswith(allowed)] == []
