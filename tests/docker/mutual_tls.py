@@ -5,6 +5,7 @@ import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -32,8 +33,8 @@ class Protocol:
     asks_for_tls: bytes = b""
 
 
-def _http(channel: Channel) -> bool:
-    channel.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+def _http(path: bytes, channel: Channel) -> bool:
+    channel.sendall(b"GET %s HTTP/1.0\r\n\r\n" % path)
     return b" 200 " in channel.recv(64)
 
 
@@ -64,7 +65,8 @@ def _postgres(channel: Channel) -> bool:
     return channel.recv(64).startswith(b"R")
 
 
-HTTP = Protocol(_http)
+HTTP = Protocol(partial(_http, b"/health"))
+METRICS = Protocol(partial(_http, b"/metrics"))
 REDIS = Protocol(_redis)
 BUS = Protocol(_bus)
 AMQP = Protocol(_amqp)

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.docker import observed
 from tests.docker.conftest import containers, free_port, running
 from tests.docker.network import reached
 from tests.docker.test_project88 import paused
@@ -50,15 +51,14 @@ except urllib.error.HTTPError as error:
 
 @pytest.fixture(scope="module")
 def dredge(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """The system, up and healthy, without GPUs. The reference system is observed; this isn't."""
+    """The system, up and healthy, without GPUs."""
     project = Project(
         tmp_path_factory.mktemp("dredge") / "project",
         STACK,
         {
             "system": "dredge",
-            "observability": {"enabled": False},
             "gpu": {"mode": "off"},
-            "ports": {port: free_port() for port in ("http", "https")},
+            "ports": {port: free_port() for port in ("http", "https", "dashboards", "logs")},
             "services": {
                 "redis": {"memoryMib": 128},
                 # One, so that a test can stop it; it gives a killed one's text back soon.
@@ -212,6 +212,11 @@ def test_a_text_outlives_its_worker(engine: Any, gateway: httpx.Client) -> None:
         assert status(gateway, identifier) == "queued"
     done(gateway, identifier)
     assert found(gateway, "birds that breed near the ocean")[0]["id"] == identifier
+
+
+def test_its_engines_are_observed(engine: Any, dredge: Project) -> None:
+    metrics = observed.client(engine, dredge)
+    observed.check_targets(metrics, "redis", "gateway", "server", "worker", "mcp")
 
 
 def test_every_pair_of_services(engine: Any, dredge: Project) -> None:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from apps.jimbot import hands, simulation
+from tests.docker import observed
 from tests.docker.conftest import containers, free_port, running
 from tests.docker.network import reached
 from tests.project import Project
@@ -39,8 +40,7 @@ def jimbot(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
         {
             "system": "jimbot",
             "profiles": ["development"],
-            "observability": {"enabled": False},
-            "ports": {port: free_port() for port in ("http", "https")},
+            "ports": {port: free_port() for port in ("http", "https", "dashboards", "logs")},
             "services": {
                 **{name: {"enabled": False} for name in (*LEFT_OUT, "ray-worker-gpu-1")},
                 "ray-head": {**node, "memoryMib": 1536},
@@ -118,7 +118,8 @@ def test_stores_that_are_left_out_are_reported_and_not_needed(
     states = {"ray": "ok", "questdb": "ok", "eventstore": "left out", "memgraph": "left out"}
     assert health.json()["dependencies"] == states
     services = containers(engine, STACK)
-    assert set(services) == {"app", "gateway", "questdb", "ray-head", "ray-worker-gpu-0"}
+    assert set(services) >= {"app", "gateway", "questdb", "ray-head", "ray-worker-gpu-0"}
+    assert not set(services) & {*LEFT_OUT, "ray-worker-gpu-1"}
     environment = services["app"].attrs["Config"]["Env"]
     assert not [one for one in environment if one.startswith(("MEMGRAPH_", "EVENTSTORE_"))]
 
@@ -172,3 +173,11 @@ def test_every_pair_of_services(engine: Any, jimbot: Project) -> None:
         for link in links
         if link["server"] in bound
     }
+
+
+def test_its_engines_are_observed(engine: Any, jimbot: Project) -> None:
+    services = containers(engine, STACK)
+    metrics = observed.client(engine, jimbot)
+    observed.check_targets(metrics, "questdb", "ray-head", "ray-worker-gpu-0", "gateway", "app")
+    alerts = {("ContainerDown", "questdb"), ("ContainerDown", "ray-worker-gpu-0")}
+    observed.check_alerts(metrics, [services[name] for _, name in alerts], alerts)

@@ -17,6 +17,7 @@ from strata.ops.records import LAST_RESTORE, record_restore
 from strata.ops.running_stack import RunningStack
 from strata.ops.volumes import Volumes
 from strata.platforms.docker.names import ResourceNames
+from tests.docker import observed
 from tests.docker.conftest import Receiver, containers
 from tests.docker.faults import (
     crash,
@@ -30,7 +31,7 @@ from tests.docker.faults import (
     out_of_memory,
     rejected_connection,
 )
-from tests.docker.observed import rows, store_client, values
+from tests.docker.observed import check_targets, rows, values
 from tests.docker.operations import ops
 from tests.project import Project
 from tests.wait import until
@@ -75,12 +76,12 @@ done
 
 @pytest.fixture
 def metrics(engine: Any, reference: Project) -> httpx.Client:
-    return store_client(engine, reference, "victoria-metrics")
+    return observed.client(engine, reference)
 
 
 @pytest.fixture
 def logs(engine: Any, reference: Project) -> httpx.Client:
-    return store_client(engine, reference, "victoria-logs")
+    return observed.client(engine, reference, "victoria-logs")
 
 
 def names_of(running: dict[str, Any]) -> ResourceNames:
@@ -100,14 +101,7 @@ def test_every_service_is_observed(reference: Project, metrics: httpx.Client) ->
     exported = {name.removesuffix("-exporter") for name in services if name.endswith("-exporter")}
     own = {"api", "worker", "inference", "postgres", "redis", "rabbitmq", "gateway"}
     assert own - {"api", "worker", "inference", "rabbitmq"} <= exported
-    until(
-        lambda: values(metrics, 'min by (service) (up{job!="probes"})').keys() >= own,
-        "every target is scraped",
-    )
-    until(
-        lambda: set(values(metrics, "min by (service) (up)").values()) == {1.0},
-        "every target is up",
-    )
+    check_targets(metrics, *own)
     until(
         lambda: values(metrics, "min by (service) (probe_success)") == {"gateway": 1.0},
         "every published URL answers its probe",

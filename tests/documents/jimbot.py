@@ -755,6 +755,7 @@ stores before it (EventStore, QuestDB, Memgraph, in this order) have the play al
             (
                 Link("prometheus", APP, 8000, waits=False),
                 Link("prometheus", EVENTSTORE, 2113, waits=False),
+                Source(TEST, "def test_its_engines_are_observed"),
             ),
             "`strata status`, and the dashboards and logs of the observability stack.",
         ),

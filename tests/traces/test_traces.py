@@ -19,7 +19,7 @@ from strata.images.build import build
 from strata.images.choose import choose
 from tests.docker.conftest import containers, free_port, running
 from tests.docker.faults import refusing
-from tests.docker.observed import rows, store_client, values
+from tests.docker.observed import client, rows, values
 from tests.project import Project
 from tests.wait import until
 
@@ -125,9 +125,9 @@ def traced(
     with (
         running(engine, project),
         httpx.Client(base_url=project.outputs()["urls"]["gateway"], timeout=30) as gateway,
-        store_client(engine, project, "jaeger") as jaeger,
-        store_client(engine, project, "victoria-metrics") as metrics,
-        store_client(engine, project, "victoria-logs") as logs,
+        client(engine, project, "jaeger") as jaeger,
+        client(engine, project, "victoria-metrics") as metrics,
+        client(engine, project, "victoria-logs") as logs,
     ):
         yield Traced(engine, request.param, gateway, jaeger, metrics, logs)
 
