@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,10 +12,12 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from strata.images.build import build
+from strata.images.choose import choose
 from strata.model import certificate, client_certificate
 from tests.apps.pdf import pdf
-from tests.docker import mutual_tls
-from tests.docker.conftest import containers, free_port, running
+from tests.docker import mutual_tls, observed
+from tests.docker.conftest import containers, free_port, health, running
 from tests.docker.network import reached
 from tests.project import REPOSITORY, Project
 from tests.wait import until
@@ -59,15 +62,17 @@ Search(settings.load(WebSettings))._client.indices.delete(index="documents")
 
 @pytest.fixture(scope="module")
 def project88(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """The system for development, up and healthy. The reference system is observed; this isn't."""
+    """The system for development, up and healthy, behind Traefik."""
+    # Not by the update, which has a time limit: the first time, they take minutes.
+    build(engine, ["traefik", "pgadmin"], choose()[0], lambda _name, _state: None)
     project = Project(
         tmp_path_factory.mktemp("project88") / "project",
         STACK,
         {
             "system": "project88",
-            "profiles": ["development"],
-            "observability": {"enabled": False},
-            "ports": {port: free_port() for port in ("http", "https")},
+            "profiles": ["development", "pgadmin"],
+            "gateway": {"engine": "traefik"},
+            "ports": {port: free_port() for port in ("http", "https", "dashboards", "logs")},
             "services": {
                 "web": {"environment": {"SWEEP_INTERVAL_S": "1", "SWEEP_AFTER_S": "10"}},
                 "worker": {"develop": True},
@@ -169,6 +174,29 @@ def test_a_document_passes_through_every_store(
     until(lambda: f"Document {identifier} is done" in mails(), "the notice is caught")
 
 
+def test_pgadmin_connects_to_the_database(
+    engine: Any, project88: Project, gateway: httpx.Client
+) -> None:
+    pgadmin = containers(engine, STACK)["pgadmin"]
+    assert health(pgadmin) == "healthy"
+    password = pgadmin.exec_run(["cat", "/run/secrets/pgadmin-password"]).output.decode()
+    with httpx.Client(base_url=gateway.base_url, timeout=30) as browser:
+
+        def token(path: str, name: str) -> str:
+            """The token against forged requests, as a page of pgAdmin has it."""
+            found = re.search(rf"""{name}\W+([\w.-]+)""", browser.get(path).text)
+            assert found
+            return found[1]
+
+        login = {"email": "strata@example.com", "password": password}
+        login["csrf_token"] = token("/pgadmin/login", "csrfToken")
+        browser.post("/pgadmin/authenticate/login", data=login)
+        headers = {"x-pga-csrftoken": token("/pgadmin/browser/js/utils.js", "csrf_token'")}
+        connected = browser.post("/pgadmin/browser/server/connect/2/1", headers=headers).json()
+    assert connected["data"]["connected"], connected
+    assert (connected["data"]["db"], connected["data"]["user"]["name"]) == ("strata", "strata")
+
+
 def test_a_document_that_cannot_be_read_fails_with_the_reason(gateway: httpx.Client) -> None:
     with events(gateway, post(gateway, b"no PDF")) as socket:
         message = json.loads(socket.recv(timeout=60))
@@ -260,3 +288,16 @@ def test_health_fails_without_a_store_that_it_needs(engine: Any, gateway: httpx.
         assert answer.status_code == 503
         assert answer.json()["dependencies"]["redis"] != "ok"
         assert answer.json()["dependencies"]["postgresql"] == "ok"
+
+
+def test_its_engines_are_observed(engine: Any, project88: Project) -> None:
+    services = containers(engine, STACK)
+    metrics = observed.client(engine, project88)
+    observed.check_targets(metrics, "db", "redis", "search", "gateway", "web")
+    alerts = {
+        ("PostgresDown", "db"),
+        ("RedisDown", "redis"),
+        ("OpensearchDown", "search"),
+        ("UrlDown", "gateway"),
+    }
+    observed.check_alerts(metrics, [services[name] for _, name in alerts], alerts)

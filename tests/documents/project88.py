@@ -234,6 +234,7 @@ docker exec strata-dev-web-1 python3 -m apps.project88.reindex
                     "tests/components/test_project88.py",
                     "def test_pgadmin_reaches_the_database_and_is_reached_by_the_gateway_alone",
                 ),
+                Source(TEST, "def test_pgadmin_connects_to_the_database"),
             ),
             "Mailpit, because MailHog isn't maintained any more. Its page is at /mail/ of the gateway, so"
             " that no other port is published. pgAdmin is at /pgadmin/, with the profile `pgadmin`: its"
@@ -406,6 +407,7 @@ docker exec strata-dev-web-1 python3 -m apps.project88.reindex
                 Link("prometheus", WEB, 8000, waits=False),
                 Link("prometheus", "db-exporter", 9187, waits=False),
                 Link("prometheus", "node-exporter", 9100, waits=False),
+                Source(TEST, "def test_its_engines_are_observed"),
                 Link("prometheus", "search-exporter", 9114, waits=False),
             ),
             "Also those of Redis, OpenSearch, NGINX or Traefik, and every container.",
