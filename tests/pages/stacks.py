@@ -17,6 +17,7 @@ PREFIXES = ("strata-dev", "assist-dev", "strata-prod", "assist-prod")
 STACKS = ("dev", "prod")
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_]+(?![a-z])|<.+>")
 """What readers replace: `NAME`, `STACK`."""
+LOGINS = {"issuer": "https://login.example.com", "clientId": "strata", "clientSecret": "provider"}
 AGENTS = ("nvidia-device-plugin",)
 """Workloads of a cluster that no system has."""
 
@@ -48,7 +49,8 @@ def workloads() -> Sequence[Workload]:
     for compose in composers():
         profiles = tuple(collect(compose, Settings())._profiles)
         for platform in (PlatformName.DOCKER, PlatformName.KUBERNETES):
-            found += collect(compose, Settings(profiles=profiles, platform=platform)).workloads
+            settings = {"profiles": profiles, "platform": platform, "gateway": {"oidc": LOGINS}}
+            found += collect(compose, Settings.model_validate(settings)).workloads
     return [*found, *tutorial({}).workloads]
 
 
