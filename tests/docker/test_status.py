@@ -1,6 +1,7 @@
 """The commands for every day on a running stack: `strata status`, `logs`, `top`, `restart` and others."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,36 @@ def strata(
         timeout=120,
         check=False,
     )
+
+
+def test_the_state_is_refreshed_until_it_is_interrupted(engine: Any, reference: Project) -> None:
+    command = [sys.executable, "-m", "strata", "status", "--stack", reference.stack, "--watch"]
+    api = engine.containers.get("strata-pytest-api-1")
+    shown: list[str] = []
+
+    def state() -> str:
+        """That of the API, in the last frame."""
+        return next((line.split()[1] for line in reversed(shown) if api.name in line), "")
+
+    with subprocess.Popen(
+        command,
+        cwd=reference.folder,
+        env={**reference.environment, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as watching:
+        assert watching.stdout is not None
+        reading = Thread(target=shown.extend, args=(watching.stdout,))
+        reading.start()
+        until(lambda: state() == "healthy", "a first frame")
+        api.pause()
+        try:
+            until(lambda: state() == "paused", "a frame after the change")
+        finally:
+            api.unpause()
+        watching.send_signal(signal.SIGINT)
+        reading.join()
+    assert watching.returncode == 130
 
 
 def test_what_the_containers_use_now(reference: Project) -> None:
