@@ -88,8 +88,8 @@ def test_prometheus_presents_its_certificate_to_such_ports_only(platform: Platfo
     text = "".join(part if isinstance(part, str) else "x" for part in parts(content))
     jobs: list[dict[str, Any]] = json.loads(text)["scrape_configs"]
     secured = {job["tls_config"].get("server_name") for job in jobs if "cert_file" in str(job)}
-    assert secured == {"nexus", "cortex", "rabbitmq"}
-    assert [job["scheme"] for job in jobs if "cert_file" in str(job)] == ["https"] * 3
+    assert secured == {"nexus", "cortex", "rabbitmq", "consul"}
+    assert [job["scheme"] for job in jobs if "cert_file" in str(job)] == ["https"] * 4
     if platform is PlatformName.KUBERNETES:
         (pods,) = (job for job in jobs if job["job_name"] == "pods")
         assert "nexus" not in json.dumps(pods), "no second, plain target"

@@ -209,7 +209,6 @@ OBSERVERS = {
             "alertmanager",
             "blackbox-exporter",
             "container-exporter",
-            "gateway-exporter",
             "log-agent",
         ),
         *("node-exporter", "prometheus", "redis-exporter", "victoria-logs", "victoria-metrics"),
@@ -223,7 +222,7 @@ OBSERVERS = {
         (["cpu", "proxy"], ["cpu", "proxy", "workers"], {"worker-1", "worker-2"}, set(), set()),
         # The server listens for nobody any more.
         (["cpu", "proxy"], ["cpu"], set(), {"gateway-1"}, {"server-1"}),
-        # The gateway listens for its exporter, too.
+        # The gateway listens for Prometheus, too.
         (["cpu", "proxy"], ["cpu", "proxy", "monitoring"], OBSERVERS, set(), {"gateway-1"}),
         (
             ["cpu", "proxy", "workers"],

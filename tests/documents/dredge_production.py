@@ -47,7 +47,7 @@ ROWS = (
         216,
         216,
         (
-            Kubernetes("Deployment server", "spec.replicas", None),
+            Kubernetes("Deployment server", "spec.replicas", 2),
             Kubernetes("Deployment worker", "spec.replicas", 2),
             Kubernetes("PodDisruptionBudget server", "spec.maxUnavailable", 1),
             Kubernetes("Deployment server", "spec.strategy.rollingUpdate.maxUnavailable", 0),

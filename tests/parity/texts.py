@@ -293,6 +293,16 @@ TEXT = (
         ),
     ),
     _part(
+        "ExternalSecret.encode",
+        "formats the value",
+        "formats the value",
+        _holds(
+            _kept(ExternalSecret("token")),
+            _kept(ExternalSecret("token", encode=str.upper)),
+            "THE VALUE OF TOKEN",
+        ),
+    ),
+    _part(
         "Ordinal",
         "the ordinal of the replica, from 0",
         "a variable set from the pod's label `apps.kubernetes.io/pod-index`",
