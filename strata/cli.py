@@ -351,9 +351,7 @@ def logs(
         list[str] | None, typer.Argument(help="Services or jobs (default: all).")
     ] = None,
     stack: StackOption = "dev",
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Show new lines until Ctrl-C.")
-    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Run until Ctrl-C.")] = False,
     since: Annotated[
         str | None, typer.Option(help="Only newer lines: 90s, 10m, 2h, 1d, or a time (UTC).")
     ] = None,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Set
 
 from strata.components.gateways import authentication, login
 from strata.components.gateways.arguments import Credential, GatewayArgs
-from strata.components.gateways.authentication import CHALLENGE, UNSET_HEADERS
+from strata.components.gateways.authentication import CHALLENGE, UNSET_HEADERS, available
 from strata.config import PlatformName
 from strata.model import HostName
 from strata.model.text import Part
@@ -13,7 +13,7 @@ from strata.model.text import Part
 VARIABLES = {
     header: header.removeprefix("X-Auth-Request-").lower() for header in authentication.USER_HEADERS
 }
-MESSAGE = json.dumps({"error": "this path requires an API key or a login"})
+NAMES = {Credential.KEY: "an API key", Credential.LOGIN: "a login"}
 
 MAPS = f"""\
   # A browser that opens a page gets the provider's, and other programs an error.
@@ -53,13 +53,15 @@ def authenticated(accepted: Set[Credential]) -> str:
 
 def unauthorized(name: str, args: GatewayArgs) -> Iterator[Part]:
     """The response to a request that lacks a credential. `=`: the status is that of the location."""
+    names = [name for each, name in NAMES.items() if each in available(args)]
+    message = json.dumps({"error": f"this path requires {' or '.join(names)}"})
     yield f"""\
     error_page 401 = @401;
     location @401 {{
       internal;
       default_type application/json;
       set $challenge $offered;
-      if ($sign_in = '') {{ return 401 '{MESSAGE}'; }}
+      if ($sign_in = '') {{ return 401 '{message}'; }}
       set $challenge '';
 """
     if args.stack.settings.gateway.oidc:

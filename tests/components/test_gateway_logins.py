@@ -109,6 +109,7 @@ def test_nginx_asks_about_each_request_what_the_route_accepts() -> None:
         "/users": (["/.login"], False),
         "/health": ([], False),
     }
+    assert '{"error": "this path requires an API key or a login"}' in text
     assert "return 204" in locations["/.login-or-key"]
     assert "return 204" not in locations["/.login"]
     assert all("internal;" in locations[path] for path in ("/.login", "/.login-or-key"))
