@@ -273,8 +273,9 @@ def ready_seconds(placed: Placed, service: Service) -> int:
 def rollout_seconds(placed: Placed, service: Service, rounds: int) -> int:
     """How long an update may take that replaces the pods in so many rounds. Nodes join once: in later
     rounds, a pod has the place of the one that it replaced."""
+    stop = placed.drain_seconds + service.stop_grace_seconds
     between = MIN_READY_SECONDS if service.replicas_at_most > 1 else 0
-    return _node_seconds(placed) + max(1, rounds) * (_pod_seconds(service) + between)
+    return _node_seconds(placed) + max(1, rounds) * (stop + _pod_seconds(service) + between)
 
 
 def _node_seconds(placed: Placed) -> int:

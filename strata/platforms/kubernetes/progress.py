@@ -76,9 +76,13 @@ def _pods(configuration: "Configuration", names: StackNames) -> Iterator[list[Js
     kinds = ",".join(sorted(Kind))
     selector = f"{MANAGED_BY}=strata,{INSTANCE}={names.stack},{COMPONENT} in ({kinds})"
     while True:
-        response: Any = api.list_pod_for_all_namespaces(
-            label_selector=selector, _preload_content=False, _request_timeout=ANSWER_SECONDS
-        )
-        pods = json.loads(response.data)["items"]
-        own = (names.namespace, names.agents_namespace)
-        yield [each for each in pods if each["metadata"]["namespace"] in own]
+        pods: list[Json] = []
+        for namespace in (names.namespace, names.agents_namespace):
+            response: Any = api.list_namespaced_pod(
+                namespace,
+                label_selector=selector,
+                _preload_content=False,
+                _request_timeout=ANSWER_SECONDS,
+            )
+            pods += json.loads(response.data)["items"]
+        yield pods

@@ -122,8 +122,8 @@ def test_the_provider_waits_for_a_start_and_for_a_node() -> None:
     probe = Probe(check=HttpProbe(port=8000), ready_within_seconds=100)
     recorded = composed(probe=probe, replicas=2).recorded
     assert recorded.workload("app")["spec"]["progressDeadlineSeconds"] == 400
-    # The two pods are replaced one after the other, each ready for 10 s before the next.
-    assert recorded.timeouts["Deployment", "app"] == "520s"
+    # The two pods are replaced one after the other: 10 s to stop, 100 s to start, then ready for 10 s.
+    assert recorded.timeouts["Deployment", "app"] == "540s"
 
 
 def test_what_prepares_it_has_the_time_of_a_job() -> None:
