@@ -1,7 +1,8 @@
 """Installs Pulumi's parts where only package registries are reachable.
 
-The CLI, the Python language host and the Docker plugin are built from their Go modules, with pinned checksums. The
-plugins of AWS and Kubernetes are on no registry: a plan-only provider takes their place (plan_provider/README.md).
+The CLI, the Python language host and the Docker plugin are built from their Go modules, with pinned checksums. No
+registry has the plugins of AWS and Kubernetes in the versions of their SDKs: a plan-only provider takes their place
+(plan_provider/README.md).
 """
 
 from __future__ import annotations
