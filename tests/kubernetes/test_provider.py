@@ -160,6 +160,10 @@ def test_the_same_cluster_at_another_address_changes_nothing(stack: Stack, tmp_p
     assert unchanged(result), result.output
 
 
+@pytest.mark.fault(
+    "fields of a service on a cluster are changed by `kubectl`",
+    holds="the next update of the service sets them again",
+)
 def test_what_was_changed_by_hand_is_put_back(stack: Stack) -> None:
     """`kubectl set resources` and `kubectl scale` become the managers of what they change."""
     by_hand = {
@@ -207,6 +211,10 @@ def test_an_autoscaler_takes_over_without_a_pod_less(stack: Stack) -> None:
     assert min(one["object"]["spec"]["replicas"] for one in events) >= 2
 
 
+@pytest.mark.fault(
+    "every node of a cluster is full during an update",
+    holds="`up` says so within a minute, and completes once there is room",
+)
 def test_a_rollout_that_is_stuck_says_why_within_a_minute(stack: Stack) -> None:
     """With every node full, a new pod has no place. The update goes on once it has one."""
     pods = [filler(node["metadata"]["name"]) for node in stack.cluster.all("v1", "Node")]
@@ -256,6 +264,10 @@ def filler(node: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.fault(
+    "the first `up` on a cluster is killed (SIGKILL) once there is its namespace or a pod",
+    holds="the next `up` completes it, and creates nothing twice",
+)
 @pytest.mark.parametrize("moment", ["namespace", "pods"])
 def test_an_update_that_was_killed_is_continued(
     cluster: Cluster, tmp_path: Path, moment: str
