@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 from tests.project import REPOSITORY, Project, Result
 
@@ -25,6 +26,31 @@ def ops(project: Project, *arguments: str) -> Result:
     process = start(project, *arguments)
     output, _ = process.communicate(timeout=600)
     return Result(process.returncode, output)
+
+
+@contextmanager
+def following(
+    project: Project, *arguments: str
+) -> "Iterator[tuple[subprocess.Popen[str], list[str]]]":
+    """A command that runs until Ctrl-C, and the lines that it has shown so far. It is killed at the end."""
+    with subprocess.Popen(
+        # The tests may run in the background of a shell, which has them ignore SIGINT.
+        ["env", "--default-signal=INT", sys.executable, "-m", "strata", *arguments],
+        cwd=project.folder,
+        env={**project.environment, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        shown: list[str] = []
+        reading = Thread(target=shown.extend, args=(process.stdout,))
+        reading.start()
+        try:
+            yield process, shown
+        finally:
+            process.kill()
+            reading.join()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from tests.docker.conftest import containers, free_port, health, running
+from tests.docker.operations import following
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
@@ -193,18 +194,7 @@ def test_one_command_mounts_the_source_and_shows_the_logs(engine: Any, developed
     before = file.read_text()
     assert developed.up().status == 0
     assert "strata.development" not in containers(engine, STACK)["app"].labels
-    shown: list[str] = []
-    with subprocess.Popen(
-        [sys.executable, "-m", "strata", "dev", "app", "--stack", STACK],
-        cwd=developed.folder,
-        env={**developed.environment, "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as command:
-        assert command.stdout is not None
-        reading = Thread(target=shown.extend, args=(command.stdout,))
-        reading.start()
+    with following(developed, "dev", "app", "--stack", STACK) as (command, shown):
         until(lambda: any("Ctrl-C ends" in line for line in shown), "the stack is up", 120)
         change(developed, "ANSWER = ", "ANSWER = b'' or ")
         until(
@@ -212,8 +202,7 @@ def test_one_command_mounts_the_source_and_shows_the_logs(engine: Any, developed
             "it restarts",
         )
         command.send_signal(signal.SIGINT)
-        reading.join()
-    assert command.returncode == 0, shown
+        assert command.wait(timeout=30) == 0, shown
     assert shown[-1] == f"The source stays mounted until the next pulumi up --stack {STACK}.\n"
     assert containers(engine, STACK)["app"].labels["strata.development"] == "source"
     assert file.read_text() == before

@@ -17,6 +17,7 @@ from strata.ops.docker.logs import DockerLogs
 from strata.ops.docker.status import status as read_status
 from strata.ops.logs import Line, Selection
 from tests.docker.conftest import health
+from tests.docker.operations import following
 from tests.project import Project
 from tests.wait import until
 
@@ -106,24 +107,13 @@ def strata(
 
 
 def test_the_state_is_refreshed_until_it_is_interrupted(engine: Any, reference: Project) -> None:
-    command = [sys.executable, "-m", "strata", "status", "--stack", reference.stack, "--watch"]
     api = engine.containers.get("strata-pytest-api-1")
-    shown: list[str] = []
+    with following(reference, "status", "--stack", reference.stack, "--watch") as (watching, shown):
 
-    def state() -> str:
-        """That of the API, in the last frame."""
-        return next((line.split()[1] for line in reversed(shown) if api.name in line), "")
+        def state() -> str:
+            """That of the API, in the last frame."""
+            return next((line.split()[1] for line in reversed(shown) if api.name in line), "")
 
-    with subprocess.Popen(
-        command,
-        cwd=reference.folder,
-        env={**reference.environment, "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as watching:
-        assert watching.stdout is not None
-        reading = Thread(target=shown.extend, args=(watching.stdout,))
-        reading.start()
         until(lambda: state() == "healthy", "a first frame")
         api.pause()
         try:
@@ -131,8 +121,7 @@ def test_the_state_is_refreshed_until_it_is_interrupted(engine: Any, reference: 
         finally:
             api.unpause()
         watching.send_signal(signal.SIGINT)
-        reading.join()
-    assert watching.returncode == 130
+        assert watching.wait(timeout=30) == 130
 
 
 def test_what_the_containers_use_now(reference: Project) -> None:
