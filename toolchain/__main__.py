@@ -99,7 +99,8 @@ def repair_state(
     layout = here()
     killed, held = locks.remove_stale(repair.state_folder(layout))
     if killed and (orphans := locks.end_orphans(layout.folder)):
-        print(f"Ended {len(orphans)} plugins of a pulumi run that was killed.", file=sys.stderr)
+        processes = ", ".join(map(str, orphans))
+        print(f"Ended plugins of a pulumi run that was killed ({processes}).", file=sys.stderr)
     for pid in killed:
         print(f"Removed the lock of a pulumi run that was killed (process {pid}).", file=sys.stderr)
     if leftovers and not held:

@@ -45,11 +45,14 @@ def main(arguments: Sequence[str], folder: Path, environment: Mapping[str, str])
         return []
     state = Path(backend.removeprefix("file://")) / ".pulumi"
     deployments = _deployments(state, name)
-    resources = [each for found in deployments for each in found.get("resources") or ()]
     # A destroy doesn't run the program, which knows whether the cluster is the stack's.
-    destroys = "destroy" in arguments and any(map(is_on_cluster, resources))
-    if destroys or any(map(is_pending_on_cluster, deployments)):
+    destroys = "destroy" in arguments and any(map(is_on_cluster, _resources(deployments)))
+    # A cluster that is gone can't be looked at: with this variable, Pulumi's provider does without it.
+    is_gone = environment.get("PULUMI_K8S_DELETE_UNREACHABLE") == "true"
+    if (destroys or any(map(is_pending_on_cluster, deployments))) and not is_gone:
         repair_on_cluster(name, folder)
+        deployments = _deployments(state, name)
+    resources = _resources(deployments)
     if destroys:
         check_protected(resources, name, arguments)
     own = [each for each in resources if labels(each).get("strata.stack") == name]
@@ -97,6 +100,10 @@ def stack_of(arguments: Sequence[str], folder: Path, environment: Mapping[str, s
 
 def _deployments(state: Path, name: str) -> list[dict[str, Any]]:
     return [read(path).get("latest") or {} for path in state.glob(f"stacks/*/{name}.json")]
+
+
+def _resources(deployments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [each for found in deployments for each in found.get("resources") or ()]
 
 
 def is_on_cluster(resource: Mapping[str, Any]) -> bool:

@@ -167,6 +167,25 @@ def test_a_destroy_that_would_stop_half_way_is_rejected(
     assert asked == ["dev"] * 4
     assert dev.run(UP) == []
     assert asked == ["dev"] * 4
+    # Not if the cluster is gone.
+    dev.environment["PULUMI_K8S_DELETE_UNREACHABLE"] = "true"
+    assert dev.run([*DESTROY, "--exclude-protected"]) == []
+    assert asked == ["dev"] * 4
+
+
+def test_what_a_repair_records_is_protected_too(
+    dev: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = {"type": "kubernetes:core/v1:PersistentVolumeClaim", "inputs": {}}
+    dev.write(dev.file, [*RESOURCES, {**claim, "urn": "a::b::data-redis-0"}])
+
+    def record(_: str, folder: Path) -> None:
+        recorded = {**claim, "urn": "a::b::data-postgres-0", "protect": True}
+        dev.write(dev.file, [*RESOURCES, recorded])
+
+    monkeypatch.setattr(preflight, "repair_on_cluster", record)
+    with pytest.raises(SetupError, match="half-way, at what is protected: data-postgres-0"):
+        dev.run(DESTROY)
 
 
 def test_pending_operations_on_a_cluster_are_ended_first(
