@@ -363,17 +363,14 @@ def logs(
     from strata.ops import logs as ops
     from strata.ops.deployed import open_deployed
 
-    def show(line: ops.Line) -> None:
-        console.info(f"{line.source} | {line.text}")
-
     after = ops.since(since, datetime.now(UTC)) if since else None
     with open_deployed(stack) as deployed:
         found = deployed.logs(ops.Selection(services=services or (), since=after, tail=tail))
         if follow:
-            found.follow(show)
+            found.follow(ops.show)
         else:
             for line in found.past():
-                show(line)
+                ops.show(line)
 
 
 @policy.command()

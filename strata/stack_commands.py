@@ -86,10 +86,7 @@ def dev(
 
     from strata.ops import develop
     from strata.ops.deployed import open_deployed
-    from strata.ops.logs import Line, Selection
-
-    def show(line: Line) -> None:
-        console.info(f"{line.source} | {line.text}")
+    from strata.ops.logs import Selection, show
 
     begin = datetime.now(UTC)
     develop.up(stack, services)
@@ -166,8 +163,8 @@ def repair(stack: StackOption = "dev") -> None:
     for name in done.foreign:
         console.info(f"left {name} alone: it exists, and is not of this stack")
     count = len(done.recorded) + len(done.foreign) + done.dropped
-    operations = {0: "no pending operations", 1: "1 pending operation"}
-    console.info(f"{stack}: {operations.get(count, f'{count} pending operations')} on the cluster")
+    ended = {0: "nothing was pending", 1: "1 pending operation ended"}
+    console.info(f"{stack}: {ended.get(count, f'{count} pending operations ended')}")
 
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {

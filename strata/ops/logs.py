@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from strata import console
 from strata.errors import InvalidStackError, Problem
 
 DURATION = re.compile(r"(\d+)([smhd])")
@@ -20,6 +21,10 @@ class Line:
     time: str
     source: str
     text: str
+
+
+def show(line: Line) -> None:
+    console.info(f"{line.source} | {line.text}")
 
 
 @dataclass(frozen=True, kw_only=True)

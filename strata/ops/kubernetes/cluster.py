@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from strata.errors import InvalidStackError
-from strata.model import Kind
 from strata.ops.deployed import check_names, not_up
 from strata.platforms.kubernetes.api_client import ANSWER_SECONDS
 from strata.platforms.kubernetes.discovery import quantity
-from strata.platforms.kubernetes.names import COMPONENT, INSTANCE, MANAGED_BY, NAME, StackNames
+from strata.platforms.kubernetes.names import NAME, StackNames
 from strata.platforms.kubernetes.pod_state import Json
 
 if TYPE_CHECKING:
@@ -33,9 +32,6 @@ _RESOURCES = {
     "PodMetrics": ("metrics.k8s.io", "v1beta1", "pods"),
 }
 """The group, the version and the path of a kind."""
-
-# Without the pods of the cluster's own, which are in the same namespaces on EKS.
-_SELECTOR = f"{MANAGED_BY}=strata,{INSTANCE}={{stack}},{COMPONENT} in ({','.join(sorted(Kind))})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +140,8 @@ class Cluster:
 
         core = CoreV1Api(self.client)
         lists = {"Pod": core.list_namespaced_pod, "Service": core.list_namespaced_service}
-        selector = _SELECTOR.format(stack=self.names.stack)
+        # On EKS, the cluster's own pods are in the same namespaces.
+        selector = self.names.workloads
         if kind in lists:
             listed = _json(lists[kind], namespace, label_selector=selector)
         else:

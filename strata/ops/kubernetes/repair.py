@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from strata.engine import pulumi
 from strata.errors import ClusterError
 from strata.platforms.kubernetes import api_client
 from strata.platforms.kubernetes.discovery import SYSTEM_NAMESPACE, identifier
+from strata.platforms.kubernetes.pod_state import Json
 
 if TYPE_CHECKING:
     from kubernetes.client import Configuration
     from kubernetes.dynamic import DynamicClient
-
-Json = dict[str, Any]
 
 PENDING = "pending_operations"
 PROVIDER = "pulumi:providers:kubernetes"
@@ -95,8 +95,7 @@ def check_clusters(resources: Sequence[Json]) -> None:
         # A kubeconfig in the state has the address of the cluster, and so can't lead to another one.
         if each["type"] != PROVIDER or not wanted or inputs.get("kubeconfig"):
             continue
-        configuration, name = _configuration(inputs)
-        cluster = f"the cluster of context {name} ({configuration.host})"
+        configuration, cluster = _configuration(inputs)
         with api_client.explained(cluster, RIGHTS, ClusterError):
             found = identifier(CoreV1Api(ApiClient(configuration)))
         if found != wanted:
@@ -172,8 +171,7 @@ class _Clusters:
         from kubernetes.dynamic import DynamicClient
 
         if provider not in self._clients:
-            configuration, name = _configuration(self._inputs[provider])
-            cluster = f"the cluster of context {name} ({configuration.host})"
+            configuration, cluster = _configuration(self._inputs[provider])
             with api_client.explained(cluster, RIGHTS, ClusterError):
                 client = DynamicClient(ApiClient(configuration))  # type: ignore[no-untyped-call]
             self._clients[provider] = client, cluster
@@ -181,16 +179,18 @@ class _Clusters:
 
 
 def _configuration(inputs: Json) -> "tuple[Configuration, str]":
-    """The configuration of the client for a provider's inputs, and the name of the context."""
-    if not inputs.get("kubeconfig"):
-        return api_client.configuration(inputs.get("context"))
-    name = yaml.safe_load(inputs["kubeconfig"])["current-context"]
-    return api_client.configuration_of(inputs["kubeconfig"]), str(name)
+    """The configuration of the client for a provider's inputs, and what errors call its cluster."""
+    if kubeconfig := inputs.get("kubeconfig"):
+        configuration = api_client.configuration_of(kubeconfig)
+        name = yaml.safe_load(kubeconfig)["current-context"]
+    else:
+        configuration, name = api_client.configuration(inputs.get("context"))
+    return configuration, f"the cluster of context {name} ({configuration.host})"
 
 
 def _pulumi(*arguments: str, stack: str, text: str | None = None) -> str:
     """Runs the CLI, with `text` as its input. Returns what it prints. Raises `ClusterError`."""
-    command = ["pulumi", *arguments, "--stack", stack]
+    command = [pulumi(), *arguments, "--stack", stack, "--non-interactive"]
     done = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
     if done.returncode:
         raise ClusterError(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from strata.model import Service, Workload
+from strata.model import Kind, Service, Workload
 
 # Kubernetes documentation, "Recommended Labels".
 NAME = "app.kubernetes.io/name"
@@ -41,6 +41,12 @@ class StackNames:
 
     def namespace_of(self, workload: Workload) -> str:
         return self.agents_namespace if workload.host_mounts else self.namespace
+
+    @property
+    def workloads(self) -> str:
+        """Selects the objects of all services and jobs, without the cluster's own."""
+        kinds = ",".join(sorted(Kind))
+        return f"{MANAGED_BY}=strata,{INSTANCE}={self.stack},{COMPONENT} in ({kinds})"
 
     def selector(self, name: str) -> dict[str, str]:
         """The labels that select the pods of a service, a job or a pod of the cluster's own."""

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from strata.model import Kind
 from strata.platforms.kubernetes.api_client import ANSWER_SECONDS
-from strata.platforms.kubernetes.names import COMPONENT, INSTANCE, MANAGED_BY, NAME, StackNames
+from strata.platforms.kubernetes.names import NAME, StackNames
 from strata.platforms.kubernetes.pod_state import Json, state
 
 if TYPE_CHECKING:
@@ -73,14 +72,12 @@ def _pods(configuration: "Configuration", names: StackNames) -> Iterator[list[Js
     from kubernetes.client import ApiClient, CoreV1Api
 
     api = CoreV1Api(ApiClient(configuration))
-    kinds = ",".join(sorted(Kind))
-    selector = f"{MANAGED_BY}=strata,{INSTANCE}={names.stack},{COMPONENT} in ({kinds})"
     while True:
         pods: list[Json] = []
         for namespace in (names.namespace, names.agents_namespace):
             response: Any = api.list_namespaced_pod(
                 namespace,
-                label_selector=selector,
+                label_selector=names.workloads,
                 _preload_content=False,
                 _request_timeout=ANSWER_SECONDS,
             )
