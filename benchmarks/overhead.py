@@ -64,7 +64,7 @@ def post(seconds: float) -> None:
 
 def fired(containers: list[Any], seconds: float) -> list[str]:
     """The alerts that fired in the last `seconds`, but for the one that always does."""
-    (store,) = (one for one in containers if one.labels[SERVICE] == "victoria-metrics")
+    (store,) = (one for one in containers if one.labels[SERVICE] == "prometheus")
     password = store.exec_run(["cat", "/run/secrets/password"]).output.decode()
     query = f"count by (alertname, service) (last_over_time({ALERTS}[{math.ceil(seconds)}s]))"
     answer = httpx.get(

@@ -233,7 +233,7 @@ OF_THE_STACK = (
         " (increase(prometheus_remote_storage_samples_retried_total[2m]))"
         " + sum by (service)"
         " (increase(prometheus_remote_storage_samples_failed_total[2m])) > 0",
-        summary="Prometheus can't write to the store of the dashboards, and keeps the metrics",
+        summary="Prometheus can't send metrics to their store, and keeps them",
         for_seconds=150,
     ),
     Alert(

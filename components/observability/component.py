@@ -14,7 +14,8 @@ from strata.components.observability import (
     remote,
     tracing,
 )
-from strata.components.observability.pages import OVERVIEW, Page, pages
+from strata.components.observability.documents import ADDRESS
+from strata.components.observability.pages import OVERVIEW, pages
 from strata.components.observability.targets import published, targets
 from strata.config import PlatformName, Settings
 from strata.model import Composition, Endpoint, Problem, Service, Workload
@@ -129,11 +130,11 @@ def describe(composition: Composition, settings: Settings, traces: Service) -> I
         panels.OBSERVABILITY,
         overview=replace(OVERVIEW, panels=(*OVERVIEW.panels, panels.CPU_BUDGET, panels.BACKUPS)),
     )
-    stores = tuple(_stores(settings, shown))
+    stores = (parts.log_store(observability, settings.ports.logs),) if observability.logs else ()
     own: list[Service] = [
         receiver,
         *stores,
-        *(parts.log_agent(each.endpoint("http")) for each in stores if each.name == parts.LOGS),
+        *(parts.log_agent(each.endpoint("http")) for each in stores),
         parts.container_exporter(),
         parts.node_exporter(records=True),
         blackbox,
@@ -147,19 +148,12 @@ def describe(composition: Composition, settings: Settings, traces: Service) -> I
         probes,
         alertmanager=receiver.endpoint("http"),
         blackbox=blackbox.endpoint("metrics"),
-        remote_write=[
-            {
-                "url": f"{each.endpoint('http').url}/api/v1/write",
-                "basic_auth": configuration.LOGIN,
-            }
-            for each in stores
-            if each.name == parts.METRICS
-        ]
-        or [remote.remote_write(each) for each in (observability.remote_write,) if each],
-        own_port=parts.PROMETHEUS,
+        remote_write=[remote.remote_write(each) for each in (observability.remote_write,) if each],
+        own_address=f"{ADDRESS}:{parts.PROMETHEUS}",
         instance="prometheus-1",
+        has_login=True,
     )
-    # The blackbox exporter, Alertmanager and the store of metrics are targets too.
+    # The blackbox exporter and Alertmanager are targets too.
     links = tuple(dict.fromkeys(target.endpoint for target in scraped))
     rules = configuration.rules(
         configuration.alerts_of(
@@ -170,14 +164,4 @@ def describe(composition: Composition, settings: Settings, traces: Service) -> I
     yield from (service.exporter for service in observed if service.exporter is not None)
     # Without its profile, the composition leaves the trace store out.
     yield from (*own, traces)
-    yield parts.prometheus(content, rules, links, observability.remote_write)
-
-
-def _stores(settings: Settings, shown: Iterable[Page]) -> Iterator[Service]:
-    """The stores of metrics, which shows the dashboards, and of logs."""
-    observability = settings.observability
-    if observability.dashboards and observability.remote_write is None:
-        files = configuration.dashboard_files(shown, parts.DASHBOARDS)
-        yield parts.metric_store(observability, settings.ports.dashboards, files)
-    if observability.logs:
-        yield parts.log_store(observability, settings.ports.logs)
+    yield parts.prometheus(content, rules, links, observability, settings.ports.dashboards, shown)

@@ -1,6 +1,9 @@
 """The configuration files of the parts, written from plain data."""
 
+import base64
+import string
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -15,10 +18,12 @@ from strata.model import (
     Confidential,
     Endpoint,
     File,
+    Secret,
     Service,
     Text,
 )
 from strata.model.monitoring import Unit
+from strata.model.secrets import SecretMaterial
 
 SECRETS = "/run/secrets"
 USER = "strata"
@@ -65,10 +70,12 @@ def prometheus(
     alertmanager: Endpoint,
     blackbox: Endpoint,
     remote_write: Sequence[Mapping[str, Any]],
-    own_port: int,
+    own_address: str,
     instance: str,
+    has_login: bool = False,
 ) -> Text:
-    """`jobs`: those of the services. `own_port`: where Prometheus listens. `instance`: its own name."""
+    """`jobs`: those of the services. `own_address`: where Prometheus listens. `instance`: its own name.
+    `has_login`: it asks for the password (`login`)."""
     interval = f"{settings.scrape_interval_seconds}s"
     return document(
         {
@@ -93,9 +100,10 @@ def prometheus(
                 *jobs,
                 {
                     "job_name": "prometheus",
+                    **({"basic_auth": LOGIN} if has_login else {}),
                     "static_configs": [
                         {
-                            "targets": [f"127.0.0.1:{own_port}"],
+                            "targets": [own_address],
                             "labels": {"service": "prometheus", "instance": instance},
                         }
                     ],
@@ -104,7 +112,8 @@ def prometheus(
                         {
                             "source_labels": ["__name__"],
                             "regex": "prometheus_(remote_storage|notifications|rule_evaluation)_.*"
-                            "|prometheus_tsdb_(head_samples_appended_total|storage_blocks_bytes)",
+                            "|prometheus_tsdb_(head_samples_appended_total|storage_blocks_bytes"
+                            "|head_chunks_storage_size_bytes|wal_storage_size_bytes)",
                             "action": "keep",
                         }
                     ],
@@ -258,39 +267,56 @@ BLACKBOX = plain_document(
 )
 
 
-def dashboard_files(pages: Iterable[Page], folder: str) -> tuple[File, ...]:
-    """The dashboards of vmui."""
-    return tuple(
-        File(path=f"{folder}/{index:02}-{page.name}.json", content=_dashboard(page))
-        for index, page in enumerate(pages)
-    )
+@dataclass(frozen=True)
+class BcryptHash:
+    """The encoder of what Prometheus stores of a password."""
+
+    def __call__(self, material: SecretMaterial) -> str:
+        import bcrypt
+
+        # The salt is derived too, so that the file is always the same. bcrypt has its own alphabet.
+        salt = base64.b64encode(material.derive("bcrypt-salt", 16)).rstrip(b"=")
+        letters = string.ascii_uppercase + string.ascii_lowercase + string.digits
+        salt = salt.translate(bytes.maketrans(f"{letters}+/".encode(), f"./{letters}".encode()))
+        # The least rounds, which are enough: the password has 256 random bits.
+        return bcrypt.hashpw(material.password.encode(), b"$2b$04$" + salt).decode()
 
 
-def _dashboard(page: Page) -> str:
+def login(password: Secret) -> Text:
+    """The file with the user of Prometheus."""
+    before, after = plain_document({"basic_auth_users": {USER: "\0"}}).split(r"\u0000")
+    return (before, Secret(password.owner, BcryptHash()), after)
+
+
+def dashboards(pages: Iterable[Page]) -> tuple[File, ...]:
+    """The dashboards of vmui, where its image has a link to them."""
+    content = plain_document({"dashboardsSettings": [_dashboard(page) for page in pages]})
+    return (File(path=f"{SECRETS}/dashboards.json", content=content),)
+
+
+def _dashboard(page: Page) -> dict[str, Any]:
     """A dashboard has one row, because vmui shows further ones collapsed."""
-    return plain_document(
-        {
-            "title": page.title,
-            "rows": [
-                {
-                    "title": page.title,
-                    "panels": [
-                        {
-                            "title": panel.title,
-                            "width": 4,  # Of 12: below, values are cut off on a laptop.
-                            "unit": UNITS[panel.unit][0],
-                            "expr": [
-                                _scaled(UNITS[panel.unit][1], expression)
-                                for expression in panel.expressions.values()
-                            ],
-                            "alias": list(panel.expressions),
-                        }
-                        for panel in page.panels
-                    ],
-                }
-            ],
-        }
-    )
+    return {
+        "title": page.title,
+        "rows": [
+            {
+                "title": page.title,
+                "panels": [
+                    {
+                        "title": panel.title,
+                        "width": 4,  # Of 12: below, values are cut off on a laptop.
+                        "unit": UNITS[panel.unit][0],
+                        "expr": [
+                            _scaled(UNITS[panel.unit][1], expression)
+                            for expression in panel.expressions.values()
+                        ],
+                        "alias": list(panel.expressions),
+                    }
+                    for panel in page.panels
+                ],
+            }
+        ],
+    }
 
 
 def _scaled(factor: str | None, expression: str) -> str:

@@ -6,14 +6,21 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from strata.model import BucketName, Namespace, Region, StackName, Text
+from strata.model import BucketName, ListenAddress, Namespace, Region, StackName, Text
 from strata.model.text import Part
 
 STACK, NAMESPACE, BUCKET, REGION = "\0stack\0", "\0namespace\0", "\0bucket\0", "\0region\0"
-"""Placeholders in a `document`."""
+ADDRESS = "\0address\0"
+"""Placeholders in a `document`. The address is the one that the service's port `http` listens on."""
 
 _PARTS: Mapping[str, Part] = MappingProxyType(
-    {"stack": StackName(), "namespace": Namespace(), "bucket": BucketName(), "region": Region()}
+    {
+        "stack": StackName(),
+        "namespace": Namespace(),
+        "bucket": BucketName(),
+        "region": Region(),
+        "address": ListenAddress("http"),
+    }
 )
 # As JSON escapes them.
 _PLACEHOLDER = re.compile(r"\\u0000(\w+)\\u0000")

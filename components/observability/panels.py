@@ -260,6 +260,11 @@ CONTAINERS = (
 """Of every service."""
 
 _TARGETS = Panel(title="Targets", expressions={"all": "count(up)", "up": "sum(up)"})
+_SAMPLES = Panel(
+    title="Samples written",
+    expressions={"all": "sum(rate(prometheus_tsdb_head_samples_appended_total[5m]))"},
+    unit=Unit.PER_SECOND,
+)
 _SCRAPES = Panel(
     title="Time to read the metrics of a target",
     expressions={"{{service}}": "max by (service) (scrape_duration_seconds)"},
@@ -272,17 +277,14 @@ _ALERTS = Panel(
 
 OBSERVABILITY = (
     _TARGETS,
-    Panel(
-        title="Samples written",
-        expressions={
-            "all": "sum(rate(vm_rows_inserted_total[5m]))",
-        },
-        unit=Unit.PER_SECOND,
-    ),
+    _SAMPLES,
     _SCRAPES,
     Panel(
         title="Size of the metrics",
-        expressions={"stored": "sum(vm_data_size_bytes)"},
+        expressions={
+            "stored": 'sum({__name__=~"prometheus_tsdb_'
+            '(storage_blocks|head_chunks_storage_size|wal_storage_size)_bytes"})'
+        },
         unit=Unit.BYTES,
     ),
     Panel(
@@ -306,11 +308,7 @@ OBSERVABILITY = (
 
 OBSERVABILITY_IN_A_CLUSTER = (
     _TARGETS,
-    Panel(
-        title="Samples written",
-        expressions={"all": "sum(rate(prometheus_tsdb_head_samples_appended_total[5m]))"},
-        unit=Unit.PER_SECOND,
-    ),
+    _SAMPLES,
     _SCRAPES,
     Panel(
         title="Volumes (free)",

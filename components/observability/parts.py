@@ -5,19 +5,24 @@ The limits are about twice what the parts were measured to use with the referenc
 (docs/observability.md).
 """
 
+from collections.abc import Iterable
+
 from strata.components.exporter import PROBE_INTERVAL_SECONDS, exporter
 from strata.components.mutual_tls import tls_files
 from strata.components.observability import configuration, remote
 from strata.components.observability.configuration import SECRETS, USER
-from strata.config import ObservabilitySettings, Receivers, Remote
+from strata.components.observability.pages import Page
+from strata.config import ObservabilitySettings, Receivers
 from strata.model import (
     TMP,
     Endpoint,
+    ExecProbe,
     File,
     HostFolder,
     HostMount,
     HttpProbe,
     Listen,
+    ListenAddress,
     Monitoring,
     Port,
     Probe,
@@ -34,9 +39,8 @@ PASSWORD = Secret("observability")
 """Of the pages that people open, and of the agents that write to the stores."""
 
 PASSWORD_FILE = File(path=f"{SECRETS}/password", content=PASSWORD)
-DASHBOARDS = "/etc/dashboards"
-METRICS, LOGS = "victoria-metrics", "victoria-logs"
-"""The names of the stores."""
+METRICS, LOGS = "prometheus", "victoria-logs"
+"""The stores, which people open."""
 NODES = "node-exporter"
 RECORDS = Volume(name="records", path="/records", size_gib=1, cache=True)
 """Where `strata backup` and `strata restore` leave metrics, as files that node-exporter reads."""
@@ -47,7 +51,6 @@ ROOT = "0:0"
 # The programs' own defaults, but for the container exporter, which has none.
 PROMETHEUS = 9090
 ALERTMANAGER = 9093
-METRIC_STORE = 8428
 LOG_STORE = 9428
 LOG_AGENT = 9429
 BLACKBOX = 9115
@@ -63,32 +66,57 @@ FLUSH_DEADLINE = "--storage.remote.flush-deadline=3s"
 """How long a Prometheus that stops still sends samples. Its default of a minute is longer than its
 grace period: it would be killed. What it didn't send is in its log, and is sent after a restart."""
 
+# With the login that every path of Prometheus asks for.
+READY = f"""\
+exec 3<>"/dev/tcp/$LISTEN_ADDRESS/{PROMETHEUS}"
+login=$(printf '{USER}:%s' "$(< {PASSWORD_FILE.path})" | base64 --wrap=0)
+printf 'GET /-/ready HTTP/1.0\\r\\nAuthorization: Basic %s\\r\\n\\r\\n' "$login" >&3
+read -r protocol status rest <&3 && [ "$status" = 200 ]
+"""
+
 
 def prometheus(
-    content: Text, rules: str, links: tuple[Endpoint, ...], store: Remote | None
+    content: Text,
+    rules: str,
+    links: tuple[Endpoint, ...],
+    settings: ObservabilitySettings,
+    published: int,
+    pages: Iterable[Page],
 ) -> Service:
-    """Scrapes all targets and evaluates the alerts. It keeps four days: the longest window of an
-    alert is three. `store`: an outside one that it writes to."""
+    """Scrapes all targets, evaluates the alerts, keeps metrics and shows the dashboards. `published`: the
+    port of this machine for people; without dashboards, it has none."""
+    dashboards = configuration.dashboards(pages) if settings.dashboards else ()
+    store = settings.remote_write
     return Service(
-        name="prometheus",
+        name=METRICS,
         image="prometheus",
         zone=Zone.MONITORING,
         resources=Resources(memory_mib=256, cpu=0.5, cpu_reserved=0.05),
         command=(
             f"--config.file={SECRETS}/prometheus.json",
+            f"--web.config.file={SECRETS}/web.json",
+            "--web.user-assets=/usr/share/vmui",
             "--storage.tsdb.path=/prometheus",
-            "--storage.tsdb.retention.time=4d",
-            "--storage.tsdb.retention.size=1GB",
+            f"--storage.tsdb.retention.time={settings.metrics_days}d",
+            # A query with more fails. With the default of 50 million, at 16 bytes each, it would take the
+            # process that evaluates the alerts over its memory limit.
+            "--query.max-samples=5000000",
             FLUSH_DEADLINE,
-            # Nobody connects to it: people look at the dashboards' store.
-            f"--web.listen-address=127.0.0.1:{PROMETHEUS}",
+            ("--web.listen-address=", ListenAddress("http"), f":{PROMETHEUS}"),
         ),
-        probe=_probe(PROMETHEUS, "/-/ready"),
-        volumes=(Volume(name="data", path="/prometheus", size_gib=2, cache=True),),
+        environment={"LISTEN_ADDRESS": ListenAddress("http")},
+        ports=(Port(name="http", number=PROMETHEUS, published=published if dashboards else None),),
+        probe=Probe(
+            check=ExecProbe(command=("timeout", "2", "bash", "-c", READY)),
+            interval_seconds=PROBE_INTERVAL_SECONDS,
+        ),
+        volumes=(Volume(name="data", path="/prometheus", size_gib=5),),
         files=(
             File(path=f"{SECRETS}/prometheus.json", content=content),
             File(path=f"{SECRETS}/rules.json", content=rules),
+            File(path=f"{SECRETS}/web.json", content=configuration.login(PASSWORD)),
             PASSWORD_FILE,
+            *dashboards,
             *remote.password_files(store),
             *tls_files("prometheus", client=any(link.mutual_tls for link in links)),
         ),
@@ -119,46 +147,26 @@ def alertmanager(receivers: Receivers) -> Service:
     )
 
 
-def metric_store(
-    settings: ObservabilitySettings, published: int, dashboards: tuple[File, ...]
-) -> Service:
-    """Keeps metrics for long, and shows the dashboards."""
-    flags = (
-        f"-retentionPeriod={settings.metrics_days}d",
-        f"-vmui.customDashboardsPath={DASHBOARDS}",
-    )
-    return _store(METRICS, METRIC_STORE, published, flags, dashboards)
-
-
 def log_store(settings: ObservabilitySettings, published: int) -> Service:
-    flags = (
-        f"-retentionPeriod={settings.logs_days}d",
-        f"-retention.maxDiskSpaceUsageBytes={settings.logs_mib}MiB",
-    )
-    return _store(LOGS, LOG_STORE, published, flags)
-
-
-def _store(
-    name: str, port: int, published: int, flags: tuple[str, ...], files: tuple[File, ...] = ()
-) -> Service:
-    """A database of VictoriaMetrics. Its pages and its API ask for the password."""
-    folder = f"/{name}-data"
+    """A database of VictoriaMetrics. Its page and its API ask for the password."""
+    folder = f"/{LOGS}-data"
     return Service(
-        name=name,
-        image=name,
+        name=LOGS,
+        image=LOGS,
         zone=Zone.MONITORING,
         resources=Resources(memory_mib=256, cpu=0.5, cpu_reserved=0.05),
         command=(
             f"-storageDataPath={folder}",
-            f"-httpListenAddr=:{port}",
+            f"-httpListenAddr=:{LOG_STORE}",
             f"-httpAuth.username={USER}",
             f"-httpAuth.password=file://{SECRETS}/password",
-            *flags,
+            f"-retentionPeriod={settings.logs_days}d",
+            f"-retention.maxDiskSpaceUsageBytes={settings.logs_mib}MiB",
         ),
-        ports=(Port(name="http", number=port, published=published, bound=False),),
-        probe=_probe(port, "/health"),
+        ports=(Port(name="http", number=LOG_STORE, published=published, bound=False),),
+        probe=_probe(LOG_STORE, "/health"),
         volumes=(Volume(name="data", path=folder, size_gib=5),),
-        files=(PASSWORD_FILE, *files),
+        files=(PASSWORD_FILE,),
         # It finishes requests for up to 7 s, then writes what it has in memory.
         stop_grace_seconds=30,
         monitoring=Monitoring(),

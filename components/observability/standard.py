@@ -134,7 +134,7 @@ def describe(composition: Composition, settings: Settings) -> Iterator[Workload]
             ),
             *(remote.remote_write(each) for each in (observability.remote_write,) if each),
         ],
-        own_port=parts.PROMETHEUS,
+        own_address=f"127.0.0.1:{parts.PROMETHEUS}",
         instance="prometheus-0",
     )
     rules = configuration.rules(

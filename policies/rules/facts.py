@@ -32,7 +32,6 @@ TOOLKIT_CVES = ("CVE-2024-0132", "CVE-2025-23359", "CVE-2025-23266")
 
 METRIC_COLLECTORS = (
     "prometheus",
-    "victoria-metrics",
     "vmagent",
     "otel-collector",
     "alloy",

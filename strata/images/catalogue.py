@@ -236,7 +236,8 @@ _IMAGES = (
     # Observability.
     Image(
         name="prometheus",
-        purpose="Prometheus: metrics and alert rules",
+        builder="go",
+        purpose="Prometheus: metrics, alert rules and dashboards (vmui)",
         kubernetes=pins.PROMETHEUS,
     ),
     Image(name="alertmanager", purpose="Alertmanager: notifications", kubernetes=pins.ALERTMANAGER),
@@ -252,11 +253,6 @@ _IMAGES = (
         name="blackbox-exporter",
         purpose="probes over HTTP, TCP and DNS",
         kubernetes=pins.BLACKBOX_EXPORTER,
-    ),
-    Image(
-        name="victoria-metrics",
-        builder="go",
-        purpose="VictoriaMetrics: metrics store with dashboards",
     ),
     Image(name="victoria-logs", builder="go", purpose="VictoriaLogs: log store"),
     Image(name="vlagent", builder="victoria-logs", purpose="vlagent: sends logs to VictoriaLogs"),

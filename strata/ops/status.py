@@ -8,9 +8,9 @@ from typing import Any
 
 from strata import console
 
-METRICS, LOGS = "victoria-metrics", "victoria-logs"
+METRICS, LOGS = "prometheus", "victoria-logs"
 """The services of the observability stack that serve dashboards and logs on Docker."""
-DASHBOARDS_PATH, LOGS_PATH = "/vmui/#/dashboards", "/select/vmui"
+DASHBOARDS_PATH, LOGS_PATH = "/user/vmui/#/dashboards", "/select/vmui"
 PASSWORD_FILE = "/run/secrets/password"  # noqa: S105 - a path
 USER = "strata"
 INTERVAL_SECONDS = 2.0

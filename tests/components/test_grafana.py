@@ -118,9 +118,10 @@ def test_the_sdk_reads_what_it_wrote(written: list[dict[str, Any]]) -> None:
 def test_grafana_and_vmui_ask_the_same(
     shown: tuple[Page, ...], written: list[dict[str, Any]]
 ) -> None:
-    vmui = configuration.dashboard_files(shown, "/dashboards")
-    for file, dashboard in zip(vmui, written, strict=True):
-        (row,) = json.loads(str(file.content))["rows"]
+    (file,) = configuration.dashboards(shown)
+    vmui = json.loads(str(file.content))["dashboardsSettings"]
+    for page, dashboard in zip(vmui, written, strict=True):
+        (row,) = page["rows"]
         of_vmui = {unscaled(expression) for panel in row["panels"] for expression in panel["expr"]}
         assert {expr for uid, expr in queries(dashboard) if uid == "metrics"} == of_vmui
         assert "$service" not in json.dumps(dashboard)

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import bcrypt
+
 from strata.components import ObservabilityStack, ObservabilityStackArgs
 from strata.components.observability.gpu import GPU
 from strata.model import GpuMode, GpuSharing, Monitoring, Panel
@@ -28,31 +30,52 @@ def file(recorded: Recorded, name: str) -> Any:
     return json.loads(content)
 
 
-def panels(recorded: Recorded, dashboard: str) -> list[str]:
-    (row,) = file(recorded, dashboard)["rows"]
-    return [panel["title"] for panel in row["panels"]]
+def panels(recorded: Recorded, title: str) -> list[Any]:
+    """The panels of a dashboard."""
+    (page,) = (
+        page
+        for page in file(recorded, "dashboards.json")["dashboardsSettings"]
+        if page["title"] == title
+    )
+    (row,) = page["rows"]
+    return list(row["panels"])
+
+
+def titles(recorded: Recorded, page: str) -> list[str]:
+    return [panel["title"] for panel in panels(recorded, page)]
 
 
 def test_prometheus_reads_itself_and_what_has_metrics() -> None:
+    recorded = compose(observed).recorded
     jobs = {
         job["job_name"]: [
             target for config in job["static_configs"] for target in config["targets"]
         ]
-        for job in file(compose(observed).recorded, "prometheus.json")["scrape_configs"]
+        for job in file(recorded, "prometheus.json")["scrape_configs"]
     }
     assert jobs["app"] == ["app-1.app:8000"]
     assert jobs["client"] == ["client-1.client:8000"]
-    assert jobs["prometheus"] == ["127.0.0.1:9090"]
+    (own,) = jobs["prometheus"]
+    assert f"--web.listen-address={own}" in recorded.inputs["prometheus-1"]["command"]
     assert "silent" not in jobs
+
+
+def test_prometheus_asks_for_the_password_of_the_stack() -> None:
+    """And its file is the same each time, or every update would replace it."""
+    first, second = (compose(observed).recorded for _ in range(2))
+    (stored,) = file(first, "web.json")["basic_auth_users"].values()
+    assert file(second, "web.json") == file(first, "web.json")
+    passwords = {text for path, text in first.files.items() if path.endswith("/password")}
+    assert any(bcrypt.checkpw(each.encode(), stored.encode()) for each in passwords)
 
 
 def test_only_what_is_called_shows_requests() -> None:
     recorded = compose(observed).recorded
     requests_panel = "Requests by route and status"
-    assert panels(recorded, "-app.json")[0] == requests_panel
-    assert "Sales" in panels(recorded, "-app.json")
-    assert requests_panel not in panels(recorded, "-client.json")
-    assert panels(recorded, "-silent.json")[-1] == "Healthy (1) and restarts"
+    assert titles(recorded, "app")[0] == requests_panel
+    assert "Sales" in titles(recorded, "app")
+    assert requests_panel not in titles(recorded, "client")
+    assert titles(recorded, "silent")[-1] == "Healthy (1) and restarts"
 
 
 def test_nginx_serves_its_own_metrics() -> None:
@@ -63,13 +86,13 @@ def test_nginx_serves_its_own_metrics() -> None:
         if job["job_name"] == "gateway"
     )
     assert job["static_configs"][0]["targets"] == ["gateway-1.gateway:8082"]
-    assert panels(recorded, "-gateway.json")[0] == "Requests by route and status"
+    assert titles(recorded, "gateway")[0] == "Requests by route and status"
     assert "gateway-exporter" not in recorded.inputs
 
 
 def test_shares_are_shown_in_percent_and_bytes_in_mib() -> None:
-    (row,) = file(compose(observed).recorded, "-silent.json")["rows"]
-    units = {panel["title"]: (panel["unit"], panel["expr"][0]) for panel in row["panels"]}
+    shown = panels(compose(observed).recorded, "silent")
+    units = {panel["title"]: (panel["unit"], panel["expr"][0]) for panel in shown}
     assert units["CPU, share of the limit"][0] == "%"
     assert units["CPU, share of the limit"][1].startswith("100 * (")
     assert units["Memory"][0] == "MiB"

@@ -31,7 +31,7 @@ def secret(service: Service, path: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("platform", "store"), [("docker", "victoria-metrics"), ("kubernetes", ""), ("eks", "mimir")]
+    ("platform", "store"), [("docker", ""), ("kubernetes", ""), ("eks", "mimir")]
 )
 def test_metrics_go_outside(platform: str, store: str) -> None:
     found = services(platform, remoteWrite=LOGIN)
@@ -94,7 +94,7 @@ def test_an_endpoint_needs_no_login() -> None:
 @pytest.mark.parametrize(
     ("platform", "parts"),
     [
-        ("docker", {"logs": {"victoria-logs", "log-agent"}, "dashboards": {"victoria-metrics"}}),
+        ("docker", {"logs": {"victoria-logs", "log-agent"}, "dashboards": set()}),
         ("kubernetes", {"logs": {"loki", "log-agent"}, "dashboards": {"grafana"}}),
     ],
 )
@@ -103,6 +103,7 @@ def test_a_part_is_disabled(platform: str, parts: dict[str, set[str]]) -> None:
     for part, names in parts.items():
         assert everything - set(services(platform, **{part: False})) == names
     without = services(platform, logs=False, dashboards=False)
+    assert [each.published for each in without["prometheus"].ports] in ([], [None])
     assert set.union(*parts.values()) == everything - set(without)
     (configuration,) = (
         text for path, text in files(without["gateway"]).items() if path.endswith("nginx.conf")

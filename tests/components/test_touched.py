@@ -15,7 +15,6 @@ from tests.documents.plan import settings
 LARGE = replace(HOST, memory_mib=40_000, cpu=16)
 # Its configuration lists every replica, because Docker has no way to discover them.
 SCRAPER = {"prometheus-1"}
-DASHBOARDS = {"victoria-metrics-1"}
 
 
 def containers(
@@ -199,7 +198,7 @@ def test_a_service_more_or_less(
     found_added, found_removed, found_replaced = touched(before(system), containers(system, given))
     assert (found_added, found_removed) == (added, removed)
     # What observes the stack learns what there is.
-    assert found_replaced - SCRAPER - DASHBOARDS == replaced
+    assert found_replaced - SCRAPER == replaced
 
 
 OBSERVERS = {
@@ -211,7 +210,7 @@ OBSERVERS = {
             "container-exporter",
             "log-agent",
         ),
-        *("node-exporter", "prometheus", "redis-exporter", "victoria-logs", "victoria-metrics"),
+        *("node-exporter", "prometheus", "redis-exporter", "victoria-logs"),
     )
 }
 

@@ -41,7 +41,7 @@ FAULTED = (
 WRITER_QUEUE = 'kurrentdb_queue_queueing_duration_max_seconds{service="eventstore", name="Writer"}'
 HEAP_USED = 'elasticsearch_jvm_memory_used_bytes{service="search", area="heap"}'
 HEAP_MAXIMUM = 'elasticsearch_jvm_memory_max_bytes{service="search", area="heap"}'
-STORE = '{service="prometheus", url="http://victoria-metrics:8428/api/v1/write"}'
+STORE = '{service="prometheus", url="https://prometheus.example.com/api/v1/write"}'
 SENT = {f"prometheus_remote_storage_samples_failed_total{STORE}": "0x30"}
 DAY = 86400
 RECORDS = '{service="node-exporter", instance="node-exporter-1"}'
@@ -383,7 +383,7 @@ CASES = (
         },
         at="4m",
         labels={"service": "prometheus"},
-        summary="Prometheus can't write to the store of the dashboards, and keeps the metrics",
+        summary="Prometheus can't send metrics to their store, and keeps them",
     ),
     Case(
         alert="NotificationsFail",

@@ -20,7 +20,7 @@ CLEARED_SECONDS = 120
 TARGETS = 'min by (service) (up{job!="probes"})'
 
 
-def client(engine: Any, project: Project, store: str = "victoria-metrics") -> httpx.Client:
+def client(engine: Any, project: Project, store: str = "prometheus") -> httpx.Client:
     """A client of a store of the stack, with its password."""
     running = containers(engine, project.stack)
     password = running[store].exec_run(["cat", "/run/secrets/password"]).output.decode()
@@ -30,9 +30,7 @@ def client(engine: Any, project: Project, store: str = "victoria-metrics") -> ht
 
 def values(metrics: httpx.Client, expression: str, label: str = "service") -> dict[str, float]:
     """The newest value of each series, by a label; empty where a series lacks it."""
-    # By default, VictoriaMetrics answers as of 30 s ago.
-    parameters = {"query": expression, "latency_offset": "1s"}
-    answer = metrics.get("/api/v1/query", params=parameters).raise_for_status().json()
+    answer = metrics.get("/api/v1/query", params={"query": expression}).raise_for_status().json()
     return {
         one["metric"].get(label, ""): float(one["value"][1]) for one in answer["data"]["result"]
     }

@@ -23,7 +23,6 @@ IMAGES = {
     "redis-exporter": ("1.69", "/health", 9121, ()),
     "elasticsearch-exporter": ("1.9", "/", 9114, ()),
     "blackbox-exporter": ("0.26", "/-/healthy", 9115, ()),
-    "victoria-metrics": ("v1.151.0", "/health", 8428, ()),
     "victoria-logs": ("v1.52.1", "/health", 9428, ()),
     "vlagent": (
         "v1.52.1",

@@ -46,7 +46,7 @@ def test_only_the_sender_of_alerts_has_a_way_out(
     reaches = in_each(containers(engine), lambda one: connections(one, outside) == [True])
     # Networks of published ports aren't internal. Without masquerading, a reply finds no way back from
     # the internet; `outside` knows the way.
-    published = {"gateway", "victoria-logs", "victoria-metrics"}
+    published = {"gateway", "prometheus", "victoria-logs"}
     found = {name for name, does in reaches.items() if does}
     assert found - published == {"alertmanager"}
 
@@ -69,12 +69,10 @@ def test_what_people_open_is_published_on_loopback(engine: Any, reference: Proje
         for bindings in container.attrs["NetworkSettings"]["Ports"].values()
         for binding in bindings or ()
     }
-    assert published == {
-        (name, "127.0.0.1") for name in ("gateway", "victoria-logs", "victoria-metrics")
-    }
+    assert published == {(name, "127.0.0.1") for name in ("gateway", "prometheus", "victoria-logs")}
     assert set(reference.outputs()["urls"]) == {
         "gateway",
         "gateway-https",
+        "prometheus",
         "victoria-logs",
-        "victoria-metrics",
     }

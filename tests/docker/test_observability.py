@@ -111,7 +111,8 @@ def test_every_service_is_observed(reference: Project, metrics: httpx.Client) ->
 def test_the_stores_ask_for_the_password(metrics: httpx.Client, logs: httpx.Client) -> None:
     for client in (metrics, logs):
         assert httpx.get(f"{client.base_url}/").status_code == 401
-    assert metrics.get("/vmui/custom-dashboards").json()["dashboardsSettings"]
+    shown = metrics.get("/user/vmui/dashboards.json").json()["dashboardsSettings"]
+    assert {"Overview", "api", "Cost"} <= {each["title"] for each in shown}
 
 
 def test_logs_have_their_service(reference: Project, logs: httpx.Client) -> None:

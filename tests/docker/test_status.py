@@ -179,7 +179,7 @@ def test_the_urls_are_those_of_the_stack(reference: Project) -> None:
     shown = dict(line.split() for line in done.stdout.splitlines())
     assert list(shown) == ["gateway", "gateway-https", "dashboards", "logs"]
     assert shown["gateway"] == urls["gateway"]
-    assert shown["dashboards"].startswith(urls["victoria-metrics"])
+    assert shown["dashboards"].startswith(urls["prometheus"])
     done = strata(reference, "open", "--print", "logs")
     assert done.stdout.split() == ["logs", shown["logs"]]
 

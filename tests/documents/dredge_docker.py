@@ -84,7 +84,7 @@ ROWS = (
         45,
         46,
         (
-            Field("victoria-metrics", "ports[http].published", 8428),
+            Field("prometheus", "ports[http].published", 8428),
             Kubernetes("Deployment grafana", "spec.replicas", 1),
         ),
         "Grafana on EKS. On Docker, VictoriaMetrics shows the same dashboards, because Grafana is only published"
@@ -185,7 +185,7 @@ ROWS = (
     Row(
         154,
         154,
-        (Field("victoria-metrics", "ports[http].published", 8428),),
+        (Field("prometheus", "ports[http].published", 8428),),
         "`strata:ports.dashboards`. On EKS, Grafana is at /grafana/ of the gateway.",
     ),
     Row(

@@ -126,7 +126,7 @@ def traced(
         running(engine, project),
         httpx.Client(base_url=project.outputs()["urls"]["gateway"], timeout=30) as gateway,
         client(engine, project, "jaeger") as jaeger,
-        client(engine, project, "victoria-metrics") as metrics,
+        client(engine, project) as metrics,
         client(engine, project, "victoria-logs") as logs,
     ):
         yield Traced(engine, request.param, gateway, jaeger, metrics, logs)

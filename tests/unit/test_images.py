@@ -287,12 +287,12 @@ def test_downloaded_programs_are_pinned_and_renovate_updates_them() -> None:
 
 
 def test_what_compiles_an_image_is_built_first_and_once() -> None:
-    steps = plan(["victoria-metrics", "vlagent"], Source.LOCAL, set()).steps
+    steps = plan(["prometheus", "vlagent"], Source.LOCAL, set()).steps
     assert [step.name for step in steps] == [
         "root",
         "base",
         "go",
-        "victoria-metrics",
+        "prometheus",
         "victoria-logs",
         "vlagent",
     ]

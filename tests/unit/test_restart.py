@@ -16,13 +16,13 @@ def test_pages_have_the_names_that_people_use() -> None:
         "api": "http://127.0.0.1:8000",
         "gateway": "http://127.0.0.1:8080",
         "gateway-https": "https://127.0.0.1:8443",
+        "prometheus": "http://127.0.0.1:8428",
         "victoria-logs": "http://127.0.0.1:9428",
-        "victoria-metrics": "http://127.0.0.1:8428",
     }
     assert list(pages(urls).items()) == [
         ("gateway", "http://127.0.0.1:8080"),
         ("gateway-https", "https://127.0.0.1:8443"),
         ("api", "http://127.0.0.1:8000"),
-        ("dashboards", "http://127.0.0.1:8428/vmui/#/dashboards"),
+        ("dashboards", "http://127.0.0.1:8428/user/vmui/#/dashboards"),
         ("logs", "http://127.0.0.1:9428/select/vmui"),
     ]

@@ -30,7 +30,7 @@ HEALTHY = Status(
     alerts=(),
     disk_free=0.625,
     last_backup="2026-11-28T03:00:00+00:00",
-    dashboards="http://127.0.0.1:8428/vmui/#/dashboards",
+    dashboards="http://127.0.0.1:8428/user/vmui/#/dashboards",
     logs=None,
     login=None,
 )
@@ -48,7 +48,7 @@ def test_a_healthy_stack() -> None:
         "Alerts:      none",
         "Disk:        62% free",
         "Last backup: 2026-11-28T03:00:00+00:00",
-        "Dashboards:  http://127.0.0.1:8428/vmui/#/dashboards",
+        "Dashboards:  http://127.0.0.1:8428/user/vmui/#/dashboards",
     ]
 
 
@@ -77,9 +77,9 @@ def test_alerts_have_their_runbook() -> None:
 
 
 def test_without_metrics_alerts_are_unknown() -> None:
-    found = replace(HEALTHY, alerts_problem="the stack has no running victoria-metrics")
+    found = replace(HEALTHY, alerts_problem="the stack has no running prometheus")
     shown = "\n".join(lines(found))
-    assert "Alerts:      unknown: the stack has no running victoria-metrics" in shown
+    assert "Alerts:      unknown: the stack has no running prometheus" in shown
     assert "Last backup" not in shown
 
 

@@ -178,9 +178,12 @@ class _Metrics:
 
     def __init__(self, client: Any, store: dict[str, Any] | None) -> None:
         self.problem = ""
-        url = _page(store, "")
-        if store is None or url is None:
+        if store is None:
             self.problem = f"the stack has no running {METRICS}"
+            return
+        url = _page(store, "")
+        if url is None:
+            self.problem = f"without dashboards, {METRICS} has no port on this machine"
             return
         self._url = f"{url}/api/v1/query"
         self._login = (USER, _read(client, store["Id"], PASSWORD_FILE))
@@ -193,8 +196,7 @@ class _Metrics:
         try:
             answer = requests.get(
                 self._url,
-                # By default it hides the last 30 s, until every replica has sent them. Here one sends.
-                {"query": query, "latency_offset": "1s"},
+                {"query": query},
                 auth=self._login,
                 timeout=QUERY_SECONDS,
             )
