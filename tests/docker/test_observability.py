@@ -115,6 +115,12 @@ def test_the_stores_ask_for_the_password(metrics: httpx.Client, logs: httpx.Clie
     assert {"Overview", "api", "Cost"} <= {each["title"] for each in shown}
 
 
+def test_a_large_query_fails_instead_of_prometheus(metrics: httpx.Client) -> None:
+    answer = metrics.get("/api/v1/query", params={"query": "sum_over_time(vector(1)[100d:1s])"})
+    assert answer.status_code == 422
+    assert "too many samples" in answer.json()["error"]
+
+
 def test_logs_have_their_service(reference: Project, logs: httpx.Client) -> None:
     assert reference.stack == "pytest"
     query = (
