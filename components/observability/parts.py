@@ -98,9 +98,9 @@ def prometheus(
             "--web.user-assets=/usr/share/vmui",
             "--storage.tsdb.path=/prometheus",
             f"--storage.tsdb.retention.time={settings.metrics_days}d",
-            # A query with more fails. With the default of 50 million, at 16 bytes each, it would take the
-            # process that evaluates the alerts over its memory limit.
-            "--query.max-samples=5000000",
+            # A query with more fails. The default, 50 million of at least 16 bytes, and 5 million as well,
+            # took the process that evaluates the alerts over its memory limit.
+            "--query.max-samples=1000000",
             FLUSH_DEADLINE,
             ("--web.listen-address=", ListenAddress("http"), f":{PROMETHEUS}"),
         ),
