@@ -71,7 +71,6 @@ def write(
         context = RenderContext(
             addresses=partial(description.networks.addresses, service, replica=0),
             secrets=secrets,
-            host_name=lambda name: name,
             name_server=NAME_SERVER,
             stack="compose",
             memory_mib=service.resources.memory_mib,

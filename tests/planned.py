@@ -21,6 +21,7 @@ import systems
 from strata import config, platforms
 from strata.images import catalogue
 from strata.stack import Stack
+from tests.cluster_ip import with_cluster_ip
 from tests.loop import own_loop
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -130,7 +131,8 @@ class _Mocks(Mocks):
         self.make = make
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        return self.make(args)
+        identifier, outputs = self.make(args)
+        return identifier, with_cluster_ip(args, outputs)
 
     def call(self, args: MockCallArgs) -> dict[str, Any]:  # type: ignore[override]
         raise AssertionError(f"the program looked something up as it was planned: {args.token}")

@@ -55,15 +55,15 @@ class ListenAddress:
 
 @dataclass(frozen=True)
 class HostName:
-    """The fully qualified name of a service, for a process that queries DNS itself (NGINX) and so
-    has no search domains. Other processes resolve the short name (`Endpoint.host`)."""
+    """What a process that queries DNS itself (NGINX), and doesn't read /etc/hosts, connects to: the name
+    of a service on Docker, its address on Kubernetes. Other processes use `Endpoint.host`."""
 
     service: str
 
 
 @dataclass(frozen=True)
 class NameServer:
-    """The address or name of the stack's DNS server."""
+    """The address or name of the DNS server, or 127.0.0.1 where a workload has none."""
 
 
 @dataclass(frozen=True)
@@ -242,8 +242,6 @@ class RenderContext:
     addresses: Callable[[str], Sequence[str]]
     """The listen addresses of a port, by its name."""
     secrets: DerivedSecrets = field(repr=False)
-    host_name: Callable[[str], str]
-    """The fully qualified name of a service."""
     name_server: str
     stack: str
     memory_mib: int
@@ -263,6 +261,8 @@ class RenderContext:
     """The region of the bucket."""
     managed_hosts: "Mapping[str, pulumi.Input[str]]" = field(default_factory=dict)
     """The host names of managed services. In a plan, a service's own name stands for one."""
+    service_addresses: "Mapping[str, pulumi.Input[str]]" = field(default_factory=dict)
+    """The addresses of services that a process can't find by name. Others, and all in a plan, are named."""
     managed_authorities: Mapping[str, str] = field(default_factory=dict)
     """The certificates of the authorities of managed services."""
     external_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -275,18 +275,22 @@ def render(text: Text, context: RenderContext) -> str:
 
 
 def render_input(text: Text, context: RenderContext) -> "pulumi.Input[str]":
-    """The text with every part filled in: an `Output` if it contains any, or the name of a host that
-    isn't known yet."""
+    """The text with every part filled in: an `Output` if it contains any, or the name or the address of
+    a host that isn't known yet."""
     import pulumi
 
-    rendered = [
-        part
-        if isinstance(part, pulumi.Output)
-        else context.managed_hosts.get(part.service, part.service)
-        if isinstance(part, ManagedHost)
-        else _render(part, context)
-        for part in parts(text)
-    ]
+    def fill_in(part: Part) -> "pulumi.Input[str]":
+        match part:
+            case pulumi.Output():
+                return part
+            case ManagedHost():
+                return context.managed_hosts.get(part.service, part.service)
+            case HostName():
+                return context.service_addresses.get(part.service, part.service)
+            case _:
+                return _render(part, context)
+
+    rendered = [fill_in(part) for part in parts(text)]
     plain = [part for part in rendered if isinstance(part, str)]
     if len(plain) == len(rendered):
         return "".join(plain)
@@ -317,7 +321,7 @@ def _render(part: Part, context: RenderContext) -> str:
             # Loopback comes first.
             return [*context.addresses(part.port)][:2][-1]
         case HostName():
-            return context.host_name(part.service)
+            return part.service
         case NameServer():
             return context.name_server
         case Secret():

@@ -89,7 +89,6 @@ class ManagedPostgres:
         return RenderContext(
             addresses=lambda _: (),
             secrets=self.secrets,
-            host_name=lambda service: service,
             name_server="",
             stack="test",
             memory_mib=64,

@@ -78,20 +78,31 @@ def test_every_pair_of_pods(reference: Stack, network: Network, counted: list[st
     )
 
 
-def test_names_are_all_that_anybody_asks_the_cluster(reference: Stack, network: Network) -> None:
+def test_names_outside_are_all_that_anybody_asks_the_cluster(
+    reference: Stack, network: Network
+) -> None:
     """But for who has access to the API server and kubelets, in whose network pods have addresses,
     and for who reads the metrics of the cluster's own pods."""
     servers = [one for one in network.others if one.labels.get("k8s-app") == "kube-dns"]
     assert servers
+    stored = {one["metadata"]["name"]: one["spec"] for one in network.stored}
+    asking = set()
     for name, client in network.pods.items():
         service = reference.plan.services.get(network.owners[name])
+        asks = service is not None and (service.egress or service.bucket)
+        assert (stored[name]["dnsPolicy"] == "ClusterFirst") is asks, name
+        asking |= {network.owners[name]} if asks else set()
         for server in network.others:
-            wanted = {(one.number, one.protocol) for one in NAMES} if server in servers else set()
+            wanted = set()
+            if asks and server in servers:
+                wanted |= {(one.number, one.protocol) for one in NAMES}
             if service and server in servers:
                 wanted |= beyond(service, "10.64.0.2")
             if service and reads_every_pod(service):
                 wanted |= tcp(SCRAPED.get(server.labels.get(NAME, ""), ()))
             assert network.open(client, server) == wanted, (client.name, server.name)
+    assert asking
+    assert "gateway" not in asking
 
 
 def test_the_internet_is_for_those_who_asked(reference: Stack, network: Network) -> None:
@@ -202,11 +213,13 @@ def test_what_serves_the_cluster_is_closed_as_well(reference: Stack, network: Ne
 
 
 def test_a_pod_of_nobody_is_cut_off(reference: Stack, network: Network) -> None:
-    """A pod in the namespace that no link knows has names to ask for, and that is all."""
+    """A pod in the namespace that no link knows reaches nothing, not even DNS."""
     intruder = replace(next(iter(network.pods.values())), name="intruder", labels={})
     for one in network.pods.values():
         assert not network.open(intruder, one)
         assert not network.open(one, intruder)
+    for one in network.others:
+        assert not network.open(intruder, one)
     for address in (INTERNET, *NOT_THE_INTERNET):
         assert not network.open(intruder, outside(address))
         assert not network.open(outside(address), intruder)

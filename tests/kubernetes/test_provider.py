@@ -74,7 +74,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def stack(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     made = Stack(cluster, tmp_path_factory.mktemp("project") / "project")
-    done = made.run("up", "--yes", "--skip-preview")
+    # With a preview, in which no address of a Service is known.
+    done = made.run("up", "--yes")
     assert done.status == 0, done.output
     return made
 
@@ -145,6 +146,28 @@ def test_the_second_preview_has_no_change(stack: Stack) -> None:
     result = stack.run("preview", "--diff")
     assert unchanged(result), result.output
     assert str(stack.cluster.kubeconfig) not in stack.project.state_text()
+
+
+def test_pods_have_the_addresses_of_their_servers(stack: Stack) -> None:
+    """Also once a Service was created again."""
+
+    def service() -> Any:
+        path = f"/api/v1/namespaces/{stack.namespace}/services/postgres"
+        return stack.cluster.api.get(path)
+
+    def hosts() -> list[Any]:
+        pod = stack.read("Deployment", "api")["spec"]["template"]["spec"]
+        assert pod["dnsPolicy"] == "None"
+        return list(pod["hostAliases"])
+
+    first = service()
+    assert hosts() == [{"ip": first["spec"]["clusterIP"], "hostnames": ["postgres"]}]
+    stack.cluster.delete({"apiVersion": "v1", "kind": "Service", **first})
+    result = stack.run("up", "--yes", "--skip-preview", "--refresh")
+    assert result.status == 0, result.output
+    second = service()
+    assert second["metadata"]["uid"] != first["metadata"]["uid"]
+    assert hosts() == [{"ip": second["spec"]["clusterIP"], "hostnames": ["postgres"]}]
 
 
 def test_the_same_cluster_at_another_address_changes_nothing(stack: Stack, tmp_path: Path) -> None:

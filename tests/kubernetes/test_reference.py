@@ -14,6 +14,7 @@ import pytest
 from strata.model import Kind
 from strata.platforms.kubernetes.names import INSTANCE, NAME
 from tests import planned
+from tests.cluster_ip import cluster_ip
 from tests.kubernetes.stack import KUBE_SYSTEM, ZONES, Stack, owner_of
 
 # The one namespace whose pods may do more than `restricted` allows, and what runs there.
@@ -180,7 +181,12 @@ def referred(volume: Any) -> list[tuple[str, str]]:
 def test_clients_find_their_servers(stack: Stack) -> None:
     """The name and port of each link lead to the pods of its server, all that are ready and no others."""
     assert stack.plan.links()
-    for _, server, (port, _) in stack.plan.links():
+    for client, server, (port, _) in stack.plan.links():
+        for pod in stack.pods(client):
+            hosts = {
+                name: one["ip"] for one in pod["spec"]["hostAliases"] for name in one["hostnames"]
+            }
+            assert hosts[server] == cluster_ip(server), pod["metadata"]["name"]
         pods = stack.pods(server)
         wanted = {(pod["status"]["podIP"], port) for pod in pods}
         until_it_leads_to(stack, server, port, wanted)

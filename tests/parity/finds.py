@@ -5,6 +5,7 @@ from typing import Any
 
 from strata.images import catalogue
 from strata.platforms.kubernetes.names import NAME
+from strata.platforms.kubernetes.network_policies import DNS_LABELS
 from tests.components.kubernetes.stack import DIGEST
 from tests.parity.row import Find, Made, dig
 
@@ -225,6 +226,16 @@ def may_leave(made: Made, name: str) -> bool:
     rules = thing("NetworkPolicy", "{name}", "spec", "egress")(made, name) or ()
     return any(
         dig(peer, "ipBlock", "cidr") == "0.0.0.0/0" for rule in rules for peer in rule.get("to", ())
+    )
+
+
+def may_query_dns(made: Made, name: str) -> bool:
+    """Whether the NetworkPolicy lets it query the cluster's DNS servers."""
+    rules = thing("NetworkPolicy", "{name}", "spec", "egress")(made, name) or ()
+    return any(
+        dig(peer, "podSelector", "matchLabels") == DNS_LABELS and _has_port(rule, {"port": 53})
+        for rule in rules
+        for peer in rule.get("to", ())
     )
 
 

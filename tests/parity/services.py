@@ -21,6 +21,7 @@ from strata.model import (
     Secret,
     Volume,
 )
+from strata.platforms.kubernetes.names import POD_NAME
 from tests.parity import finds
 from tests.parity.finds import container, in_pod, pod
 from tests.parity.row import Change, Check, Refused, Row, Same, Seen, dig, fields, within
@@ -223,7 +224,7 @@ SERVICE = (
         " each and the alias `NAME-ORDINAL` on the networks of clients and peers."
         " Rejected with `replicas_maximum`",
         kubernetes="a StatefulSet with a headless Service `NAME-pods`: replicas `NAME-ORDINAL`, with"
-        " a claim each, and the host name `NAME-ORDINAL.NAME-pods`. Rejected with"
+        " a claim and a Service each, and the host name `NAME-ORDINAL.NAME-pods`. Rejected with"
         " `replicas_maximum`",
         on=("app",),
         checks=(
@@ -242,8 +243,11 @@ SERVICE = (
                         finds.kind_of_workload(made, name),
                         finds.workload("spec", "serviceName")(made, name),
                         finds.thing("Service", "{name}-pods", "spec", "clusterIP")(made, name),
+                        finds.thing("Service", "{name}-1", "spec", "selector", POD_NAME)(
+                            made, name
+                        ),
                     ),
-                    ("StatefulSet", "app-pods", "None"),
+                    ("StatefulSet", "app-pods", "None", "app-1"),
                 ),
             ),
             Check(

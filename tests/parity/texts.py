@@ -34,6 +34,7 @@ from strata.model import (
 )
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.kubernetes.pods import ORDINAL_VARIABLE
+from tests.cluster_ip import cluster_ip
 from tests.components.stack import SEED
 from tests.parity import finds
 from tests.parity.row import (
@@ -214,19 +215,25 @@ TEXT = (
     _part(
         "HostName.service",
         "the service's name, which Docker's DNS server resolves",
-        "`NAME.PROJECT-STACK.svc.cluster.local`",
+        "the address of its Service",
         _becomes(
             _said(HostName("store")),
             "store",
-            "store.strata-test.svc.cluster.local",
+            cluster_ip("store"),
             given=_said(HostName("server")),
         ),
     ),
     _part(
         "NameServer",
         "127.0.0.11, Docker's DNS server in every container",
-        "the cluster's DNS Service",
-        _becomes(_said(NameServer()), "127.0.0.11", "10.96.0.10"),
+        "the cluster's DNS Service where the pod may query it (see `Workload.egress`), otherwise 127.0.0.1",
+        _becomes(_said(NameServer()), "127.0.0.11", "127.0.0.1"),
+        Check(
+            given=fields(egress=True),
+            change=_said(NameServer()),
+            docker=Seen(finds.variable("SAID"), "127.0.0.11"),
+            kubernetes=Seen(finds.variable_in_pod("SAID"), "10.96.0.10"),
+        ),
     ),
     _part(
         "BucketName",

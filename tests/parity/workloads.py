@@ -20,6 +20,7 @@ from strata.model import (
     Ulimit,
     Zone,
 )
+from tests.cluster_ip import cluster_ip
 from tests.parity import finds
 from tests.parity.finds import container, in_pod, pod
 from tests.parity.row import Change, Check, Find, Made, Refused, Row, Seen, dig, fields
@@ -265,8 +266,8 @@ ROWS = (
         field="Workload.links",
         docker="networks (see [architecture](architecture.md#networks)); it starts after the"
         " linked services are healthy",
-        kubernetes="NetworkPolicies: egress to the server's pods and port, and ingress there; it"
-        " starts after the rollout of the linked services",
+        kubernetes="NetworkPolicies: egress to the server's pods and port, and ingress there, and the"
+        " server's name and address in `/etc/hosts`; it starts after the rollout of the linked services",
         on=BOTH,
         checks=(
             Check(
@@ -284,8 +285,14 @@ ROWS = (
                         finds.may_open("store", 8000)(made, name),
                         finds.may_open("server", 8000)(made, name),
                         finds.starts_after("Deployment", "store")(made, name),
+                        pod("hostAliases")(made, name),
                     ),
-                    (True, False, True),
+                    (
+                        True,
+                        False,
+                        True,
+                        [{"ip": cluster_ip("store"), "hostnames": ["store"]}],
+                    ),
                 ),
             ),
         ),
@@ -295,7 +302,7 @@ ROWS = (
         docker="its own network `NAME-outward`, with address translation, and names outside of the"
         " stack are resolved",
         kubernetes="egress in its NetworkPolicy to 0.0.0.0/0, except private, shared, link-local"
-        " and loopback ranges",
+        " and loopback ranges, and to the cluster's DNS, which its pods query",
         on=BOTH,
         checks=(
             Check(
@@ -306,7 +313,13 @@ ROWS = (
             Check(
                 change=fields(egress=True),
                 docker=Seen(container("dns"), None),
-                kubernetes=Seen(finds.may_leave, True),
+                kubernetes=Seen(
+                    lambda made, name: (
+                        finds.may_query_dns(made, name),
+                        pod("dnsPolicy")(made, name),
+                    ),
+                    (True, None),
+                ),
             ),
         ),
     ),
@@ -548,7 +561,7 @@ ROWS = (
             Check(
                 change=fields(extra_hosts={"there": "192.0.2.7"}),
                 docker=Seen(container("hosts"), [{"host": "there", "ip": "192.0.2.7"}]),
-                kubernetes=Seen(pod("hostAliases"), [{"ip": "192.0.2.7", "hostnames": ["there"]}]),
+                kubernetes=Seen(pod("hostAliases", 0), {"ip": "192.0.2.7", "hostnames": ["there"]}),
             ),
             Check(
                 change=fields(extra_hosts={"here": "host-gateway"}),

@@ -112,7 +112,7 @@ FIXTURE = {
         {
             "metadata": named("dns"),
             "spec": {
-                "podSelector": {},
+                "podSelector": {"matchLabels": {"app": "web"}},
                 "policyTypes": ["Egress"],
                 "egress": [{"ports": [{"port": 53, "protocol": "UDP"}]}],
             },
@@ -528,7 +528,7 @@ CLUSTER = [
             "shop:metadata.name": UNKNOWN,
             "quota:made_of": {"metadata": ["shop"]},
         },
-        frozenset({f"default-deny/{kind}@shop" for kind in ("ingress", "egress", "dns")}),
+        frozenset({f"default-deny/{kind}@shop" for kind in ("ingress", "egress")}),
         frozenset({"default-ns@quota"}),
     ),
     bad("pdb/absent@web")({"budget": REMOVED}),
@@ -687,26 +687,28 @@ STACK = [
         }
     ),
     unknown("store:spec.selector", "datastore-private@store"),
-    bad(
-        "default-deny/ingress@shop default-deny/egress@shop default-deny/dns@shop quota/absent@shop"
-    )({"shop:metadata.name": "other"}),
+    bad("default-deny/ingress@shop default-deny/egress@shop quota/absent@shop")(
+        {"shop:metadata.name": "other"}
+    ),
     bad("default-deny/ingress@shop")({"deny:spec.policyTypes": ["Egress"]}),
-    bad("default-deny/ingress@shop")({"deny:spec.podSelector": {"matchLabels": {"app": "web"}}}),
-    bad("default-deny/ingress@shop")(
+    bad("default-deny/ingress@shop default-deny/egress@shop")(
+        {"deny:spec.podSelector": {"matchLabels": {"app": "web"}}}
+    ),
+    bad("default-deny/ingress@shop default-deny/egress@shop")(
         {"deny:spec.podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}
     ),
     bad("default-deny/ingress@shop")({"deny:spec.ingress": [{}]}),
-    bad("default-deny/dns@shop", says=["no policy of the namespace allows DNS"])({"dns": REMOVED}),
     unknown(
         "deny:metadata.namespace",
         "default-ns@deny",
         change={"deny:made_of": {"metadata": ["account", "shop"]}},
     ),
-    bad("default-deny/dns@shop")({"dns:spec.egress[0].ports[0].port": 54}),
-    bad("default-deny/egress@shop")(
-        {"deny:spec.policyTypes": REMOVED, "dns:spec.podSelector": {"matchLabels": {"app": "web"}}}
+    bad("default-deny/egress@shop")({"deny:spec.policyTypes": REMOVED}),
+    unknown(
+        "deny:spec",
+        "default-deny@deny",
+        "default-deny/ingress@shop default-deny/egress@shop",
     ),
-    unknown("deny:spec", "default-deny@deny", "default-deny/ingress@shop"),
     bad("backup-coverage/uncovered@claim")({"claim:metadata.annotations": REMOVED}),
     bad("backup-coverage/uncovered@claim")(
         {"claim:metadata.annotations": {"strata.backup": "none"}}

@@ -28,7 +28,6 @@ def context(*, has_gpu: bool = False) -> RenderContext:
     return RenderContext(
         addresses=lambda port: {"http": ("127.0.0.1", "10.1.2.3")}[port],
         secrets=SECRETS,
-        host_name=lambda service: f"{service}.example",
         name_server="192.0.2.53",
         stack="test",
         memory_mib=511,
@@ -47,7 +46,7 @@ def context(*, has_gpu: bool = False) -> RenderContext:
         (Listen("http"), "127.0.0.1,10.1.2.3"),
         (("bind ", Listen("http", separator=" ")), "bind 127.0.0.1 10.1.2.3"),
         (Listen("http", template="{index}={address};", separator=""), "1=127.0.0.1;2=10.1.2.3;"),
-        (HostName("api"), "api.example"),
+        (HostName("api"), "api"),
         (("resolver ", NameServer(), ";"), "resolver 192.0.2.53;"),
         (MemoryMib(0.5), "255"),
         (MemoryMib(0.01, at_least=32), "32"),

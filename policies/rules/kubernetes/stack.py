@@ -124,9 +124,9 @@ def backends(ingress: Resource) -> Iterator[str]:
 
 
 @Rule(
-    title="A namespace denies all traffic that no policy allows, and allows DNS.",
+    title="A namespace denies all traffic that no policy allows.",
     risk="Pods can reach, and be reached by, everything in the cluster and outside it.",
-    fix="Create a NetworkPolicy with an empty podSelector and both policyTypes, and one that allows egress to port 53.",
+    fix="Create a NetworkPolicy with an empty podSelector and both policyTypes.",
     references=("CIS-EKS 4.3.2", "C-0206", "C-0030"),
     severity="high",
 )
@@ -136,10 +136,7 @@ def default_deny(stack: Stack, judge: Judge) -> None:
         with judge.of(policy):
             own = covered.setdefault(namespace_key(policy, stack), set())
             spec = mapping(policy.get("spec"))
-            if any(allows_dns(grant) for grant in items(spec.get("egress"))):
-                own.add("dns")
-            selector = mapping(spec.get("podSelector"))
-            if mapping(selector.get("matchLabels")) or items(selector.get("matchExpressions")):
+            if not selects_every_pod(spec):
                 continue
             kinds = {text(kind).lower() for kind in items(spec.get("policyTypes"))} or {"ingress"}
             # A grant without peers and ports allows everything: such a policy denies nothing.
@@ -148,14 +145,14 @@ def default_deny(stack: Stack, judge: Judge) -> None:
             }
     for namespace in stack.matching(is_kind("Namespace")):
         own = covered.get(own_key(namespace), set())
-        for kind in ("ingress", "egress", "dns"):
+        for kind in ("ingress", "egress"):
             if kind not in own:
-                problem = "allows DNS" if kind == "dns" else f"denies {kind}"
-                judge.violation(kind, f"no policy of the namespace {problem}", namespace)
+                judge.violation(kind, f"no policy of the namespace denies {kind}", namespace)
 
 
-def allows_dns(grant: Any) -> bool:
-    return any(number(dig(port, "port")) == 53 for port in items(dig(grant, "ports")))
+def selects_every_pod(spec: Any) -> bool:
+    selector = mapping(spec.get("podSelector"))
+    return not (mapping(selector.get("matchLabels")) or items(selector.get("matchExpressions")))
 
 
 def claims(stack: Stack) -> Iterator[tuple[Resource, Any]]:

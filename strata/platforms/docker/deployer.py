@@ -337,8 +337,6 @@ class Deployer:
             addresses=lambda port: self.network_plan.addresses(workload, port, replica, slot),
             secrets=self.secrets,
             external_secrets=self.external_secrets,
-            # Docker has no search domains: a service's name is an alias on its networks.
-            host_name=lambda service: service,
             name_server=NAME_SERVER,
             stack=self.names.stack,
             memory_mib=workload.resources.memory_mib,

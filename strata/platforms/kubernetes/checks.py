@@ -83,6 +83,12 @@ def check_workloads(workloads: Sequence[Workload]) -> Iterator[Problem]:
     ]
     owners = {public(name): name for name in publishing}
     owners |= {headless(one.name): one.name for one in services if is_stateful_set(one)}
+    owners |= {
+        one.replica_name(ordinal): one.name
+        for one in services
+        if one.stateful
+        for ordinal in range(one.replicas)
+    }
     for workload in workloads:
         yield from _workload(workload.path, workload)
         if workload.name in owners:

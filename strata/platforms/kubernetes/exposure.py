@@ -1,13 +1,22 @@
 """How services are reached: by name inside the stack, by a load balancer from outside."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
 
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 
 from strata.model import Port, Service, Workload
 from strata.platforms.kubernetes.cluster import Exposure
-from strata.platforms.kubernetes.names import AUTHENTICATION, headless, is_stateful_set, public
+from strata.platforms.kubernetes.names import (
+    AUTHENTICATION,
+    POD_NAME,
+    headless,
+    is_stateful_set,
+    public,
+    replica_host,
+)
 from strata.platforms.kubernetes.objects import SKIP_AWAIT, WorkloadObjects
 
 HTTP, HTTPS = 80, 443
@@ -36,34 +45,60 @@ def url(port_name: str, number: int, host: str) -> str:
     return f"{scheme}://{host}" if usual else f"{scheme}://{host}:{number}"
 
 
-def make_internal(service: Service, own: WorkloadObjects) -> list[pulumi.Resource]:
-    """The name by which clients reach the service; if it is stateful or has volumes, so do its pods."""
+@dataclass(frozen=True, kw_only=True)
+class Internal:
+    """How the stack reaches a service. `addresses`: by host name. They stay the same while the Services
+    exist, whichever pods there are."""
 
-    def make(name: str, ports: list[core.ServicePortArgs] | None, headless: bool) -> core.Service:
-        return core.Service(
-            name,
-            metadata=own.metadata(name, SKIP_AWAIT),
-            spec=core.ServiceSpecArgs(
-                type="ClusterIP",
-                cluster_ip="None" if headless else None,
-                selector=own.selector.match_labels,
-                ports=ports,
-                publish_not_ready_addresses=True if headless else None,
-            ),
-            opts=own.options(),
-        )
+    services: tuple[pulumi.Resource, ...]
+    addresses: Mapping[str, pulumi.Output[str]]
 
+
+def make_internal(service: Service, own: WorkloadObjects) -> Internal:
+    """The Services of a service: one for its clients; if it is stateful, one for each replica, and the
+    headless one that a StatefulSet must have."""
+    selector = own.objects.names.selector(service.name)
     numbers = [
         _port(number, number, name, port)
         for port in service.ports
         for name, number in numbered(port)
     ] or None
+
+    def make(name: str, pod: str | None = None, **more: Any) -> core.Service:
+        return core.Service(
+            name,
+            metadata=own.metadata(name, SKIP_AWAIT),
+            spec=core.ServiceSpecArgs(
+                type="ClusterIP",
+                selector={**selector, **({POD_NAME: pod} if pod else {})},
+                ports=numbers,
+                **more,
+            ),
+            opts=own.options(),
+        )
+
     services: list[pulumi.Resource] = []
+    addresses: dict[str, pulumi.Output[str]] = {}
     if numbers:
-        services.append(make(service.name, numbers, headless=False))
+        services.append(client := make(service.name))
+        addresses[service.name] = _address(client)
     if is_stateful_set(service):
-        services.append(make(headless(service.name), numbers, headless=True))
-    return services
+        name = headless(service.name)
+        services.append(make(name, cluster_ip="None", publish_not_ready_addresses=True))
+    for ordinal in range(service.replicas) if numbers and service.stateful else ():
+        pod = service.replica_name(ordinal)
+        # Peers connect before any of them is ready.
+        services.append(one := make(pod, pod, publish_not_ready_addresses=True))
+        addresses[replica_host(service.name, ordinal)] = _address(one)
+    return Internal(services=tuple(services), addresses=addresses)
+
+
+def _address(service: core.Service) -> pulumi.Output[str]:
+    def known(spec: core.outputs.ServiceSpec) -> str:
+        # In a preview, the provider returns a Service that doesn't exist yet without an address.
+        return spec.cluster_ip or cast(str, pulumi.UNKNOWN)
+
+    return service.spec.apply(known)
 
 
 def make_public(

@@ -19,6 +19,9 @@ AUTHENTICATION = "strata.authentication"
 `authentication` reads it."""
 CACHE = "strata.cache"
 
+POD_NAME = "statefulset.kubernetes.io/pod-name"
+"""The label of a StatefulSet's pod with its name."""
+
 CLUSTER_DOMAIN = "cluster.local"
 """The only choice of kubeadm and EKS, and the default everywhere (Kubernetes documentation, "DNS for
 Services and Pods")."""
@@ -70,11 +73,6 @@ class StackNames:
         }
 
 
-def domain(namespace: str) -> str:
-    """The search domain in which the short names of a namespace's services resolve."""
-    return f"{namespace}.svc.{CLUSTER_DOMAIN}"
-
-
 def is_stateful_set(service: Service) -> bool:
     """Whether a StatefulSet runs it, whose pods have stable names, and not a Deployment."""
     return service.stateful or bool(service.volumes)
@@ -83,6 +81,11 @@ def is_stateful_set(service: Service) -> bool:
 def headless(service: str) -> str:
     """The Service that gives the pods of a StatefulSet their names."""
     return f"{service}-pods"
+
+
+def replica_host(service: str, ordinal: int | str) -> str:
+    """The host name of a replica of a stateful service."""
+    return f"{service}-{ordinal}.{headless(service)}"
 
 
 def public(service: str) -> str:

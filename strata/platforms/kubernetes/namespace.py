@@ -1,4 +1,4 @@
-"""Namespaces: with a Pod Security profile, a quota, and closed to all traffic but DNS requests."""
+"""Namespaces: with a Pod Security profile and a quota, and closed to all traffic."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from strata.pins import POD_SECURITY_VERSION
 from strata.platforms.kubernetes.cluster import Allowance, NodeGroup, pods_at_most
 from strata.platforms.kubernetes.formatting import cores, mebibytes
 from strata.platforms.kubernetes.names import NAME
-from strata.platforms.kubernetes.network_policies import policy, to_name_servers
+from strata.platforms.kubernetes.network_policies import policy
 from strata.platforms.kubernetes.objects import Objects
 
 POD_SECURITY = "restricted"
@@ -44,7 +44,7 @@ class NamespaceArgs:
 
 
 class Namespace(pulumi.ComponentResource):
-    """A namespace with its quota and the policies for all its pods.
+    """A namespace with its quota and the policy for all its pods.
 
     Objects in it depend on `namespace`, pods on all of `ready`.
     """
@@ -68,13 +68,6 @@ class Namespace(pulumi.ComponentResource):
                 opts=inside,
             ),
             policy(f"{name}-default-deny", objects.metadata("default-deny"), inside),
-            policy(
-                f"{name}-allow-dns",
-                objects.metadata("allow-dns"),
-                inside,
-                types=["Egress"],
-                egress=[to_name_servers()],
-            ),
         )
         self.register_outputs({})
 

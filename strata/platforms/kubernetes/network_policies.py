@@ -107,9 +107,11 @@ def make(
     namespaces: Mapping[str, str],
     connection: Connection,
     own: WorkloadObjects,
+    *,
+    queries_dns: bool,
 ) -> networking.NetworkPolicy | None:
     """The connections that one service or job may receive and open. None if there are none: the
-    namespace's default policy covers that. `namespaces`: by workload."""
+    namespace's default policy covers that. `namespaces`: by workload. `queries_dns`: see `pods`."""
     workload, exposure = own.workload, connection.exposure
 
     def peer(name: str) -> networking.NetworkPolicyPeerArgs:
@@ -150,6 +152,8 @@ def make(
         for name, server in sorted(connection.managed.items())
         if name in servers
     ]
+    if queries_dns:
+        outgoing.append(to_name_servers())
     outgoing += _beyond_the_stack(workload, connection, own.objects)
     if not incoming and not outgoing:
         return None

@@ -1,7 +1,7 @@
 """The Kubernetes platform: services, jobs and links become objects of a cluster."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -25,7 +25,6 @@ from strata.platforms.kubernetes import (
 )
 from strata.platforms.kubernetes.cluster import (
     ClusterTarget,
-    Connection,
     ManagedPlan,
     NodeGroup,
     WorkloadSummary,
@@ -33,9 +32,15 @@ from strata.platforms.kubernetes.cluster import (
 )
 from strata.platforms.kubernetes.deployer import deploy
 from strata.platforms.kubernetes.formatting import reference
-from strata.platforms.kubernetes.names import StackNames, domain, headless
+from strata.platforms.kubernetes.names import StackNames, headless, replica_host
 from strata.platforms.kubernetes.objects import Objects
-from strata.platforms.kubernetes.pods import ORDINAL_VARIABLE, POD_VARIABLE, Placed
+from strata.platforms.kubernetes.pod_template import NOWHERE
+from strata.platforms.kubernetes.pods import (
+    ORDINAL_VARIABLE,
+    POD_VARIABLE,
+    Placed,
+    queries_dns,
+)
 
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - who may connect is said by a NetworkPolicy
 
@@ -104,7 +109,6 @@ class KubernetesPlatform:
         )
         references = {name: self.cluster.image(name) for name in set(images_by_workload.values())}
         not_pushed = tuple(images.not_pushed(references, self.names.stack, self.names.namespace))
-        namespaces = {one.name: self.names.namespace_of(one) for one in composition.workloads}
         authorities = {name: one.authority for name, one in managed_plans.items()}
         return KubernetesPlan(
             composition=composition,
@@ -117,7 +121,6 @@ class KubernetesPlatform:
                     references[images_by_workload[one.name]],
                     gpus,
                     composition.links,
-                    namespaces,
                     authorities,
                 )
                 for one in workloads
@@ -151,7 +154,6 @@ class KubernetesPlatform:
         for name, reason in plan.gpus.cpu_fallbacks.items():
             pulumi.log.warn(f"{name} runs on the CPU: {reason}", components[name])
         connection = self.cluster.connect(plan.workloads)
-        plan = self._with_hosts(plan, connection)
         objects = Objects(
             names=self.names,
             provider=connection.provider,
@@ -165,20 +167,6 @@ class KubernetesPlatform:
             )
         values = {**self._outputs(plan, hosts), **connection.outputs}
         return outputs.when_ready(values, [one.urn for one in ready])
-
-    def _with_hosts(self, plan: KubernetesPlan, connection: Connection) -> KubernetesPlan:
-        """The plan with the hosts of managed services, where it has their names."""
-        if not connection.managed:
-            return plan
-        hosts = {name: server.host for name, server in connection.managed.items()}
-
-        def with_hosts(placed: Placed) -> Placed:
-            context = replace(placed.context, managed_hosts=hosts)
-            folders = configuration.folders(placed.workload, context, self.secrets)
-            return replace(placed, context=context, folders=folders)
-
-        placed = {name: with_hosts(one) for name, one in plan.placed.items()}
-        return replace(plan, placed=placed)
 
     def _outputs(
         self, plan: KubernetesPlan, hosts: Mapping[str, pulumi.Input[str]]
@@ -223,31 +211,24 @@ class KubernetesPlatform:
         image: str,
         gpus: GpuDecision[tuple[NodeGroup, ...]],
         links: Sequence[Link],
-        namespaces: Mapping[str, str],
         authorities: Mapping[str, str],
     ) -> Placed:
-        own_namespace = namespaces[workload.name]
-        servers = {link.server for link in links if link.client == workload.name}
+        # The job that sets up a managed service has its name.
+        servers = {workload.name, *(one.server for one in links if one.client == workload.name)}
+        has_dns = queries_dns(workload, servers, authorities.keys())
         bucket = self.cluster.bucket(workload) if isinstance(workload, Service) else None
         context = RenderContext(
             addresses=lambda _: (EVERY_ADDRESS,),
             secrets=self.secrets,
             external_secrets=self.external_secrets,
-            # A service whose profile is disabled has a name, too.
-            host_name=lambda service: (
-                f"{service}.{domain(namespaces.get(service, self.names.namespace))}"
-            ),
-            name_server=self.cluster.name_server,
+            name_server=self.cluster.name_server if has_dns else NOWHERE,
             stack=self.names.stack,
             namespace=self.names.namespace,
             memory_mib=workload.resources.memory_mib,
             cpu=workload.resources.cpu,
             has_gpu=workload.name in gpus.granted,
             ordinal=reference(ORDINAL_VARIABLE),
-            hosts=[
-                f"{workload.name}-{ordinal}.{headless(workload.name)}"
-                for ordinal in range(workload.replicas)
-            ],
+            hosts=[replica_host(workload.name, ordinal) for ordinal in range(workload.replicas)],
             host=f"{reference(POD_VARIABLE)}.{headless(workload.name)}",
             bucket=bucket.name if bucket else "",
             region=bucket.region if bucket else "",
@@ -258,18 +239,14 @@ class KubernetesPlatform:
             image=image,
             context=context,
             groups=gpus.granted.get(workload.name, ()),
-            folders=configuration.folders(workload, context, self.secrets),
             priority_class=namespace.priority_class(self.names.namespace, workload),
+            queries_dns=has_dns,
             drain_seconds=(
                 lifecycle.drain_seconds(
                     workload, any(link.server == workload.name for link in links)
                 )
                 if isinstance(workload, Service)
                 else 0
-            ),
-            search_domains=tuple(
-                domain(one)
-                for one in sorted({namespaces[server] for server in servers} - {own_namespace})
             ),
         )
 

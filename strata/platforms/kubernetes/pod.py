@@ -132,13 +132,21 @@ class NodeSelection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HostAlias:
+    """An entry of /etc/hosts."""
+
+    address: pulumi.Input[str]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pod:
     """`name` is also that of its service account. `component`: see `names.COMPONENT`.
 
     `group`: the user's number by default. `owns_volumes` gives new volumes to the group.
     `root_reason`: why it runs as root, and not as `user`. `spread` keeps replicas apart.
-    `host_aliases`: host names by address. `search_domains`: where short names resolve, after those of
-    its own namespace.
+    `queries_dns`: it resolves names by the cluster's DNS, and not only by `host_aliases`. A NetworkPolicy
+    must allow it.
     """
 
     name: str
@@ -157,8 +165,8 @@ class Pod:
     grace_seconds: int | None = None
     nodes: NodeSelection = NodeSelection()
     spread: bool = False
-    host_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    search_domains: tuple[str, ...] = ()
+    host_aliases: tuple[HostAlias, ...] = ()
+    queries_dns: bool = False
 
     @property
     def mounts(self) -> tuple[Mount, ...]:

@@ -22,6 +22,10 @@ from strata.platforms.kubernetes.pod import (
     PodField,
 )
 
+NOWHERE = "127.0.0.1"
+"""A DNS server that doesn't exist: no service listens on port 53, so lookups fail at once. Kubernetes
+requires an address."""
+
 TOPOLOGY_KEYS = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
 
 FILE_MODE = 0o444
@@ -57,15 +61,14 @@ def template(pod: Pod, objects: Objects) -> core.PodTemplateSpecArgs:
             containers=[_container(one) for one in pod.containers],
             volumes=list(_volumes(pod)) or None,
             host_aliases=[
-                core.HostAliasArgs(ip=address, hostnames=list(hosts))
-                for address, hosts in pod.host_aliases.items()
+                core.HostAliasArgs(ip=alias.address, hostnames=list(alias.names))
+                for alias in pod.host_aliases
             ]
             or None,
-            dns_config=(
-                core.PodDNSConfigArgs(searches=list(pod.search_domains))
-                if pod.search_domains
-                else None
-            ),
+            # By default the pod would query the cluster's DNS servers, and wait for answers that no
+            # NetworkPolicy allows.
+            dns_policy=None if pod.queries_dns else "None",
+            dns_config=None if pod.queries_dns else core.PodDNSConfigArgs(nameservers=[NOWHERE]),
             tolerations=[toleration] if pod.nodes.tolerates_gpu_taint else None,
             node_selector=dict(pod.nodes.labels) or None,
             affinity=_affinity(pod.nodes),

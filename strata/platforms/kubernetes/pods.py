@@ -1,7 +1,7 @@
 """Describes the pod of a service or a job."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 
 import pulumi
 
@@ -21,6 +21,7 @@ from strata.platforms.kubernetes.pod import (
     ContainerResources,
     EmptyDir,
     Files,
+    HostAlias,
     HostPath,
     Mount,
     NodeSelection,
@@ -50,18 +51,35 @@ HOST_FOLDERS: Mapping[HostFolder, str] = {HostFolder.POD_LOGS: "/var/log/pods"}
 class Placed:
     """A service or a job with all that is known of it once the stack is checked.
 
-    `groups`: where it runs on GPUs; empty: on the CPU. `drain_seconds`: see `lifecycle`.
-    `search_domains`: those of servers in another namespace.
+    `groups`: where it runs on GPUs; empty: on the CPU. `drain_seconds`: see `lifecycle`. `queries_dns`:
+    see the function. `addresses` (of its servers, by host name) and `folders` are known once the
+    Services exist.
     """
 
     workload: Workload
     image: str
     context: RenderContext
     groups: tuple[NodeGroup, ...]
-    folders: tuple[Folder, ...]
     priority_class: str
+    queries_dns: bool
     drain_seconds: int = 0
-    search_domains: tuple[str, ...] = ()
+    folders: tuple[Folder, ...] = ()
+    addresses: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+
+
+def queries_dns(workload: Workload, servers: Set[str], managed: Set[str]) -> bool:
+    """Whether a workload uses names that only DNS has: with `egress`, those of the internet; of an external
+    server; of its bucket; of one of its `servers` that is `managed`.
+
+    No other pod may query DNS. The cluster's DNS servers forward names outside of the cluster, so a pod
+    without any other way out could send data in the names that it asks for.
+    """
+    return (
+        workload.egress
+        or workload.bucket
+        or any(not server.is_address for server in workload.external_servers)
+        or not servers.isdisjoint(managed)
+    )
 
 
 def describe(placed: Placed) -> Pod:
@@ -86,13 +104,23 @@ def describe(placed: Placed) -> Pod:
             else gpu_nodes(placed.groups)
         ),
         spread=workload.replicas_at_most > 1,
-        host_aliases=_host_aliases(
-            {
-                **workload.extra_hosts,
-                **{each.name: each.host for each in workload.external_servers if each.is_address},
-            }
+        host_aliases=(
+            *_host_aliases(
+                {
+                    **workload.extra_hosts,
+                    **{
+                        each.name: each.host
+                        for each in workload.external_servers
+                        if each.is_address
+                    },
+                }
+            ),
+            *(
+                HostAlias(address=address, names=(host,))
+                for host, address in sorted(placed.addresses.items())
+            ),
         ),
-        search_domains=placed.search_domains,
+        queries_dns=placed.queries_dns,
     )
     if isinstance(workload, Job):
         # For one run, counted from when a node accepts it; every retry gets as long.
@@ -197,8 +225,9 @@ def _root_reason(workload: Workload) -> str:
     return "; ".join(mount.reason for mount in workload.host_mounts)
 
 
-def _host_aliases(extra_hosts: Mapping[str, str]) -> Mapping[str, tuple[str, ...]]:
-    aliases: dict[str, tuple[str, ...]] = {}
+def _host_aliases(extra_hosts: Mapping[str, str]) -> list[HostAlias]:
+    """One for each address: Kubernetes rejects a second one."""
+    hosts: dict[str, tuple[str, ...]] = {}
     for host, address in sorted(extra_hosts.items()):
-        aliases[address] = (*aliases.get(address, ()), host)
-    return dict(sorted(aliases.items()))
+        hosts[address] = (*hosts.get(address, ()), host)
+    return [HostAlias(address=address, names=names) for address, names in sorted(hosts.items())]

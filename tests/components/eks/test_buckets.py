@@ -117,7 +117,8 @@ def test_bucket_and_credentials_are_there_before_the_pods(program: Program) -> N
 
 def test_its_pods_reach_s3_and_their_credentials_and_others_do_not(program: Program) -> None:
     policies = objects(program, "NetworkPolicy", "strata-prod")
-    credentials, s3 = policies["logs"]["spec"]["egress"]
+    names, credentials, s3 = policies["logs"]["spec"]["egress"]
+    assert {port["port"] for port in names["ports"]} == {53}
     assert credentials == {
         "to": [{"ipBlock": {"cidr": "169.254.170.23/32"}}],
         "ports": [{"port": 80, "protocol": "TCP"}],

@@ -118,8 +118,6 @@ def test_namespaces_are_closed_and_bounded(stack: Program, namespace: str) -> No
     policies = _objects(stack, "NetworkPolicy", namespace)
     deny = policies["default-deny"]["spec"]
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    names = policies["allow-dns"]["spec"]
-    assert {port["port"] for port in names["egress"][0]["ports"]} == {53}
     assert _objects(stack, "ResourceQuota", namespace)["quota"]["spec"]["hard"]["pods"]
 
 
@@ -271,9 +269,14 @@ def test_the_autoscaler_changes_the_groups_of_its_cluster_alone(stack: Program) 
 
 def test_the_autoscaler_reaches_the_api_and_aws_and_nothing_else(stack: Program) -> None:
     policy = _objects(stack, "NetworkPolicy", "strata-system")["cluster-autoscaler"]["spec"]
+    names, *others = policy["egress"]
+    assert {port["port"] for port in names["ports"]} == {53}
+    assert "dnsPolicy" not in _pod(
+        _objects(stack, "Deployment", "strata-system")["cluster-autoscaler"]
+    )
     reached = {
         (peer["ipBlock"]["cidr"], port["port"])
-        for rule in policy["egress"]
+        for rule in others
         for peer in rule["to"]
         for port in rule["ports"]
     }

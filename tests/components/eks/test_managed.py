@@ -247,6 +247,17 @@ def test_only_clients_reach_its_subnets(program: Program) -> None:
     }
 
 
+def test_its_clients_query_dns_and_others_do_not(program: Program) -> None:
+    allowed = {
+        policy.name
+        for policy in program.of(":NetworkPolicy")
+        for rule in policy.inputs["spec"].get("egress") or ()
+        if 53 in {port["port"] for port in rule["ports"]}
+    }
+    assert {"api", "postgres", "postgres-exporter", "redis-exporter"} <= allowed
+    assert allowed.isdisjoint({"stranger", "rabbitmq", "prometheus", "grafana"})
+
+
 def test_its_subnets_have_no_route_out(program: Program) -> None:
     table = of(program, "RouteTable", "eks-data")
     associated = [

@@ -35,6 +35,7 @@ from strata.platforms.kubernetes.names import StackNames
 from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.platform import KubernetesPlatform
 from strata.stack import Stack
+from tests.cluster_ip import with_cluster_ip
 from tests.loop import own_loop
 
 SEED = b"a seed that only tests use......"
@@ -143,7 +144,7 @@ class Recorded(Mocks):
         kind = args.typ.rpartition(":")[2]
         self.inputs[kind, args.name] = {key: _revealed(one) for key, one in args.inputs.items()}
         self.types[kind, args.name] = args.typ
-        outputs = dict(args.inputs)
+        outputs = with_cluster_ip(args, dict(args.inputs))
         if kind == "Service" and dict(args.inputs.get("spec", {})).get("type") == "LoadBalancer":
             outputs["status"] = {"loadBalancer": {"ingress": [{"hostname": "lb.test"}]}}
         return f"{args.name}-id", outputs

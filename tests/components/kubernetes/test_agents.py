@@ -10,12 +10,12 @@ from strata.model import (
     File,
     HostFolder,
     HostMount,
-    HostName,
     Resources,
     Secret,
     Tmpfs,
 )
 from strata.platforms.kubernetes.cluster import NodeGroup, Taint
+from tests.cluster_ip import cluster_ip
 from tests.components.kubernetes.agents import POD_LOGS, agent, describe
 from tests.components.kubernetes.example import job
 from tests.components.kubernetes.stack import (
@@ -182,18 +182,11 @@ def test_links_cross_the_namespaces_in_both_directions() -> None:
 
 def test_names_resolve_from_one_namespace_in_the_other() -> None:
     client = service("client", links=(link("agent"),))
-    names = ("store", "agent", "disabled")
-    texts = {name.upper(): HostName(name) for name in names}
-    recorded = composed(STORE, agent(environment=texts), client)
-    pod = recorded.inputs["DaemonSet", "agent"]["spec"]["template"]["spec"]
-    assert pod["dnsConfig"] == {"searches": [f"{NAMESPACE}.svc.cluster.local"]}
-    (container,) = pod["containers"]
-    values = {one["name"]: one["value"] for one in container["env"]}
-    assert values["STORE"] == f"store.{NAMESPACE}.svc.cluster.local"
-    assert values["AGENT"] == f"agent.{AGENTS}.svc.cluster.local"
-    assert values["DISABLED"] == f"disabled.{NAMESPACE}.svc.cluster.local"
-    assert recorded.pod("client")["dnsConfig"] == {"searches": [f"{AGENTS}.svc.cluster.local"]}
-    assert "dnsConfig" not in recorded.pod("store")
+    recorded = composed(STORE, agent(), client)
+    for name, server in (("agent", "store"), ("client", "agent")):
+        assert recorded.pod(name)["hostAliases"] == [
+            {"ip": cluster_ip(server), "hostnames": [server]}
+        ]
 
 
 def test_a_stack_without_agents_has_one_namespace() -> None:

@@ -7,8 +7,9 @@ import pytest
 from strata.model import Port
 from strata.platforms.kubernetes.names import NAME
 from strata.stack import Stack
+from tests.cluster_ip import cluster_ip
 from tests.components.example import application, stateful
-from tests.components.kubernetes.stack import Recorded, compose, refused
+from tests.components.kubernetes.stack import NAMES, Recorded, compose, refused
 from tests.parity.row import dig
 
 HOSTS = ["store-0.store-pods", "store-1.store-pods", "store-2.store-pods"]
@@ -38,6 +39,34 @@ def test_it_is_a_stateful_set_with_a_headless_service(recorded: Recorded) -> Non
     # Peers look each other up before any of them is ready.
     assert headless["publishNotReadyAddresses"] is True
     assert recorded.of("Service")["store"]["spec"].get("clusterIP") != "None"
+
+
+def test_each_replica_has_an_address_that_outlives_its_pod(recorded: Recorded) -> None:
+    for ordinal in range(3):
+        spec = recorded.of("Service")[f"store-{ordinal}"]["spec"]
+        assert "clusterIP" not in spec
+        assert spec["publishNotReadyAddresses"] is True
+        assert spec["selector"] == {
+            **NAMES.selector("store"),
+            "statefulset.kubernetes.io/pod-name": f"store-{ordinal}",
+        }
+        assert spec["ports"] == recorded.of("Service")["store"]["spec"]["ports"]
+
+
+@pytest.mark.parametrize("name", ["store", "client"])
+def test_peers_and_clients_resolve_the_names_of_replicas(recorded: Recorded, name: str) -> None:
+    hosts = {one["hostnames"][0]: one["ip"] for one in recorded.pod(name)["hostAliases"]}
+    services = {host: host.partition(".")[0] for host in ("store", *HOSTS)}
+    assert hosts == {host: cluster_ip(service) for host, service in services.items()}
+
+
+def test_the_name_of_a_replica_is_taken() -> None:
+    def describe(stack: Stack) -> None:
+        stateful(stack)
+        application(stack, "store-1")
+
+    error, _ = refused(describe)
+    assert [one.path for one in error.problems] == ["service store-1: name"]
 
 
 def test_each_replica_has_a_protected_claim(recorded: Recorded) -> None:

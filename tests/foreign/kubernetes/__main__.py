@@ -30,7 +30,7 @@ names = kubernetes.networking.v1.NetworkPolicy(
     "names",
     metadata=inside,
     spec={
-        "pod_selector": {},
+        "pod_selector": {"match_labels": LABELS},
         "policy_types": ["Egress"],
         "egress": [{"ports": [{"port": 53, "protocol": "UDP"}]}],
     },

@@ -26,7 +26,12 @@ from strata.platforms.kubernetes.cluster import NODE_GROUP
 from strata.platforms.kubernetes.controllers import deployment
 from strata.platforms.kubernetes.lifecycle import probe
 from strata.platforms.kubernetes.namespace import Namespace, NamespaceArgs
-from strata.platforms.kubernetes.network_policies import from_scrapers, policy, to
+from strata.platforms.kubernetes.network_policies import (
+    from_scrapers,
+    policy,
+    to,
+    to_name_servers,
+)
 from strata.platforms.kubernetes.objects import Objects
 from strata.platforms.kubernetes.pod import (
     API_TOKEN_FOLDER,
@@ -153,6 +158,7 @@ def autoscaler(image: str, aws: AwsSettings, location: AwsLocation) -> Pod:
         annotations=scraped(METRICS_PORT),
         priority_class="system-cluster-critical",
         nodes=NodeSelection(labels={NODE_GROUP: SYSTEM}),
+        queries_dns=True,
     )
 
 
@@ -210,7 +216,7 @@ class Autoscaler(pulumi.ComponentResource):
             inside,
             pods=objects.selector(AUTOSCALER),
             ingress=from_scrapers(args.scrapers, METRICS_PORT, objects),
-            egress=[to(api_server(args.aws)), to(POD_IDENTITY_AGENT)],
+            egress=[to_name_servers(), to(api_server(args.aws)), to(POD_IDENTITY_AGENT)],
         )
         rights = self._rights(namespace.namespace, account)
         ready = [*args.ready, *namespace.ready, *role.ready, *rights]
