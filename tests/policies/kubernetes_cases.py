@@ -706,9 +706,12 @@ STACK = [
     bad("default-deny/egress@shop")({"deny:spec.policyTypes": REMOVED}),
     unknown(
         "deny:spec",
-        "default-deny@deny",
+        "default-deny@deny dns-egress@deny",
         "default-deny/ingress@shop default-deny/egress@shop",
     ),
+    bad("dns-egress/every-pod@dns")({"dns:spec.podSelector": {}}),
+    good({"dns:spec.podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}),
+    good({"dns:spec.podSelector": {}, "dns:spec.egress[0].ports[0].port": 443}),
     bad("backup-coverage/uncovered@claim")({"claim:metadata.annotations": REMOVED}),
     bad("backup-coverage/uncovered@claim")(
         {"claim:metadata.annotations": {"strata.backup": "none"}}

@@ -155,6 +155,23 @@ def selects_every_pod(spec: Any) -> bool:
     return not (mapping(selector.get("matchLabels")) or items(selector.get("matchExpressions")))
 
 
+@Rule(
+    title="No policy lets every pod of a namespace query DNS.",
+    risk="A pod without any other way out can send data in the names that it asks for: DNS servers forward them.",
+    fix="Select the pods that use names outside of the cluster, and give the others `hostAliases`.",
+    severity="medium",
+    accepts=is_kind("NetworkPolicy"),
+)
+def dns_egress(policy: Resource, judge: Judge) -> None:
+    spec = mapping(policy.get("spec"))
+    if selects_every_pod(spec) and any(map(allows_dns, items(spec.get("egress")))):
+        judge.violation("every-pod", "the policy lets every pod of the namespace query DNS")
+
+
+def allows_dns(grant: Any) -> bool:
+    return any(number(dig(port, "port")) == 53 for port in items(dig(grant, "ports")))
+
+
 def claims(stack: Stack) -> Iterator[tuple[Resource, Any]]:
     """The PersistentVolumeClaims and claim templates that hold data, with their metadata.
 
