@@ -229,7 +229,8 @@ class ServiceSettings(BaseSettings):
     neither a link nor variables nor files for it. `image` replaces its image, on GPUs too. `environment`
     is merged into the component's variables.
     `volumes` is keyed by the name of a volume. `managed` replaces a datastore by a managed service, on
-    EKS. `backup` backs a datastore up continuously, where its engine can. For development on Docker:
+    EKS. `backup` backs a datastore up continuously, where its engine can. `ready_within_seconds` is how long
+    the service may take to become healthy, and to be unhealthy before it is restarted. For development on Docker:
     `develop` mounts its source, and a change restarts its program; `debug_port` is where its debugger
     listens, on 127.0.0.1; `ports` publishes ports of the service there, by their name.
     """
@@ -250,6 +251,7 @@ class ServiceSettings(BaseSettings):
     shared_memory_mib: Annotated[int, Field(ge=1)] | None = None
     replicas: Annotated[int, Field(ge=1)] | None = None
     replicas_maximum: Annotated[int, Field(ge=1, le=1000)] | None = None
+    ready_within_seconds: Annotated[int, Field(ge=1)] | None = None
 
 
 class LoadBalancer(BaseSettings):

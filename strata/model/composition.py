@@ -8,7 +8,7 @@ from strata.errors import Problem
 from strata.model.checks import name_problems, workload_problems
 from strata.model.external import ExternalServer
 from strata.model.network import Endpoint, Link
-from strata.model.overrides import BACKUPS, Overrides
+from strata.model.overrides import BACKUPS, READY_WITHIN, Overrides
 from strata.model.secrets import AUTHORITY, Secret
 from strata.model.text import ExternalSecret, parts, secrets_of
 from strata.model.workload import Job, Service, Workload
@@ -288,6 +288,9 @@ class Composition:
                 continue
             if isinstance(workload, Job) and changes.keys() & {"replicas", "replicas_maximum"}:
                 yield Problem(f"{path}.replicas", "a job runs once at a time", "remove the key")
+            if isinstance(workload, Job) and READY_WITHIN in changes:
+                key = f"{path}.readyWithinSeconds"
+                yield Problem(key, "a job has no health check", "remove the key")
             for change, key in (("develop", "develop"), ("debug_port", "debugPort")):
                 if isinstance(workload, Job) and changes.get(change):
                     yield Problem(f"{path}.{key}", "a job runs once, and ends", "remove the key")

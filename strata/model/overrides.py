@@ -10,6 +10,7 @@ from strata.model.workload import Resources, Service, Tmpfs, Workload
 _Workload = TypeVar("_Workload", bound=Workload)
 _RESOURCES = frozenset(each.name for each in fields(Resources))
 _OF_SERVICES = frozenset({"replicas", "replicas_maximum"})
+READY_WITHIN = "ready_within_seconds"
 TMPFS_MIB = "tmpfs_mib"
 BACKUPS = "backups"
 """The volume of continuous backups."""
@@ -22,7 +23,8 @@ Changes = Mapping[str, Any]
 part of the stack, whatever its profiles. `managed` is the size of a managed service that replaces a
 datastore. `develop` and `debug_port` are for development: see
 strata/platforms/docker/development.py. So is `ports`, which maps the name of a port to where it's published.
-`backup` is the datastore's own, which has a volume `BACKUPS` if its engine has continuous backups."""
+`backup` is the datastore's own, which has a volume `BACKUPS` if its engine has continuous backups.
+`READY_WITHIN` is of a service's probe."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,10 @@ class Overrides:
             changed["environment"] = {**workload.environment, **changes["environment"]}
         if isinstance(workload, Service):
             changed |= {name: changes[name] for name in _OF_SERVICES & changes.keys()}
+            if READY_WITHIN in changes and workload.probe:
+                changed["probe"] = replace(
+                    workload.probe, ready_within_seconds=changes[READY_WITHIN]
+                )
             volumes = changes.get("volumes", {})
             in_memory = self.in_memory(workload.name)
             changed["volumes"] = tuple(

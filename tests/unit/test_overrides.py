@@ -1,5 +1,7 @@
 """What the settings of a stack change in a workload."""
 
+from dataclasses import replace
+
 from strata.model import (
     Build,
     Composition,
@@ -46,6 +48,15 @@ def test_an_environment_is_added_and_replaces_variables_of_the_same_name() -> No
     given = service("a", environment={"LEVEL": "info", "PORT": "80"})
     result = changed(given, {"environment": {"LEVEL": "debug", "TRACE": "1"}})
     assert result.environment == {"LEVEL": "debug", "PORT": "80", "TRACE": "1"}
+
+
+def test_a_service_may_take_longer_to_become_healthy() -> None:
+    result = changed(service("a"), {"ready_within_seconds": 600})
+    assert result == replace(
+        service("a"), probe=replace(service("a").probe, ready_within_seconds=600)
+    )
+    (problem,) = problems(_job(), {"ready_within_seconds": 600})
+    assert problem.startswith("strata:services.a.readyWithinSeconds: a job has no health check")
 
 
 def test_a_volume_changes_in_the_fields_that_the_settings_give() -> None:
