@@ -7,6 +7,7 @@ the same on every platform.
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from strata import console
 from strata.components.engines.postgres_backup import SCRIPT_FILE
@@ -14,7 +15,8 @@ from strata.errors import InvalidStackError, OpsError, Problem
 from strata.model import BACKUPS
 from strata.ops.guard import failed, undisturbed
 from strata.ops.logs import since
-from strata.ops.running_stack import DataService, RunningStack
+from strata.ops.running_stack import RunningStack
+from strata.ops.service_script import ServiceScript
 from strata.ops.services import Services
 
 # What begins with a digit is a time.
@@ -22,11 +24,10 @@ POINT = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,62}")
 
 
 @dataclass(frozen=True)
-class ContinuousBackups:
+class ContinuousBackups(ServiceScript):
     """Those of one service. Raises `InvalidStackError` if it has none."""
 
-    stack: RunningStack
-    service: DataService
+    FILE: ClassVar[str] = SCRIPT_FILE
 
     def list(self) -> str:
         """The backups, with their times, and the named restore points."""
@@ -77,18 +78,6 @@ class ContinuousBackups:
                 f"{name} couldn't start with the restored data: it runs with the data before",
                 f"read its log: strata logs {name}",
             )
-
-    def _run(self, *arguments: str) -> str:
-        status, output = self._status("bash", SCRIPT_FILE, *arguments)
-        if status != 0:
-            raise OpsError(f"{self.service.name}: {output or f'status {status}'}")
-        return output
-
-    def _status(self, *command: str) -> tuple[int, str]:
-        """The status of a command in the container, and what it prints."""
-        (container,) = self.service.containers
-        run = self.stack.client.containers.get(container).exec_run(list(command))
-        return run.exit_code, run.output.decode(errors="replace").strip()
 
 
 def of_service(stack: RunningStack, name: str) -> ContinuousBackups:
