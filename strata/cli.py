@@ -42,9 +42,11 @@ def _group(text: str, cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
 
 app = _group("GPU application stacks on Docker, Kubernetes and EKS.", _Commands)
 backups = _group("Create, list and check continuous backups of a datastore on Docker.")
+upgrade = _group("Move a PostgreSQL on Docker to a new major version, with its data.")
 images = _group("Build, list, push and remove container images.")
 policy = _group("Check stacks with the policy packs.")
 app.add_typer(backups, name="backups")
+app.add_typer(upgrade, name="upgrade")
 app.add_typer(images, name="images")
 app.add_typer(policy, name="policy")
 
@@ -318,6 +320,43 @@ def verify_backup(service: ServiceOption = "postgres", stack: StackOption = "dev
     from strata.ops.continuous import of_service
 
     console.info(ops.run(lambda opened, _: of_service(opened, service).verify(), stack))
+
+
+@upgrade.command("prepare")
+def prepare_upgrade(service: ServiceOption = "postgres", stack: StackOption = "dev") -> None:
+    """Write a dump for the next major version. The application can't log in from now on."""
+    from strata import ops
+    from strata.ops.upgrade import of_service
+
+    console.info(ops.run(lambda opened, _: of_service(opened, service).prepare(), stack))
+    console.info("next: update to a later version, or take this back by `strata upgrade cancel`")
+
+
+@upgrade.command("cancel")
+def cancel_upgrade(service: ServiceOption = "postgres", stack: StackOption = "dev") -> None:
+    """Take `prepare` or `revert` back. The application can log in again."""
+    from strata import ops
+    from strata.ops.upgrade import of_service
+
+    ops.run(lambda opened, _: of_service(opened, service).cancel(), stack)
+
+
+@upgrade.command("revert")
+def revert_upgrade(service: ServiceOption = "postgres", stack: StackOption = "dev") -> None:
+    """Return to the data before the upgrade with the next update to the earlier version."""
+    from strata import ops
+    from strata.ops.upgrade import of_service
+
+    console.info(ops.run(lambda opened, _: of_service(opened, service).revert(), stack))
+
+
+@upgrade.command("confirm")
+def confirm_upgrade(service: ServiceOption = "postgres", stack: StackOption = "dev") -> None:
+    """Delete the data before the upgrade."""
+    from strata import ops
+    from strata.ops.upgrade import of_service
+
+    ops.run(lambda opened, _: of_service(opened, service).confirm(), stack)
 
 
 @app.command()

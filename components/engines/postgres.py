@@ -53,6 +53,7 @@ from strata.model.secrets import SecretMaterial
 SET_UP = Path(__file__).with_name("postgres.sql")
 MIGRATION = Path(__file__).with_name("postgres_migration.sql")
 MANAGED_SET_UP = Path(__file__).with_name("postgres_managed.sql")
+UPGRADE = Path(__file__).with_name("postgres_upgrade.sh")
 
 PORT = 5432
 USER = "strata"
@@ -66,6 +67,7 @@ SET_UP_FILE = f"{FOLDER}/set-up.sql"
 MIGRATION_FILE = f"{FOLDER}/migration.sql"
 ACCESS_FILE = f"{FOLDER}/pg_hba.conf"
 NAMES_FILE = f"{FOLDER}/pg_ident.conf"
+UPGRADE_FILE = f"{FOLDER}/upgrade"
 EXPORTER_PASSWORD_FILE = f"{FOLDER}/password"
 ADMIN_PASSWORD_FILE = f"{FOLDER}/administrator"
 
@@ -101,6 +103,7 @@ single() {{
         -c log_checkpoints=off "$1" > /dev/null
 }}
 
+bash {UPGRADE_FILE} start
 @prepare@if [ -e {EARLIER_DIGEST_FILE} ]; then
     echo "migrating a cluster whose application was the superuser"
     single {DATABASE} < {MIGRATION_FILE}
@@ -110,7 +113,7 @@ elif [ ! -e {DIGEST_FILE} ]; then
         echo "putting aside a cluster whose set-up was interrupted"
         rm -rf "$PGDATA.interrupted" && mv "$PGDATA" "$PGDATA.interrupted"
     fi
-    initdb -D "$PGDATA" --username=postgres --auth=reject --locale=C.UTF-8 --data-checksums > /dev/null
+    bash {UPGRADE_FILE} initialize "$PGDATA"
     # Not in single-user mode, which gives objects the ids of PostgreSQL's own. pg_dump would leave the
     # extension out.
     pg_ctl -D "$PGDATA" -o "-c listen_addresses= -c hba_file={ACCESS_FILE} -c ident_file={NAMES_FILE}" \\
@@ -124,6 +127,11 @@ if [ "$digest" != "$(cat {DIGEST_FILE} 2> /dev/null)" ]; then
     echo "setting up roles and passwords"
     single postgres < {SET_UP_FILE}
     echo "$digest" > {DIGEST_FILE}
+fi
+# What is written now would not be in the dump, or not in the data that takes effect next.
+if [ -e "$PGDATA.dump" ] || [ -e "$PGDATA.next" ]; then
+    echo "an upgrade is prepared: the application can't log in"
+    single postgres <<< "ALTER ROLE {USER} NOLOGIN"
 fi
 # PostgreSQL rejects a key that others can read.
 install -m 0600 {PRIVATE_KEY_FILE} {SOCKET_FOLDER}/private-key.pem
@@ -327,6 +335,7 @@ def _service(name: str, options: EngineOptions) -> Service:
                 content=f"{ACCESS}{WITH_CERTIFICATE if options.mutual_tls else ''}\n",
             ),
             File(path=NAMES_FILE, content=NAMES),
+            File(path=UPGRADE_FILE, content=UPGRADE.read_text()),
             *tls_files(name, server=True),
             *(postgres_backup.files(name, DATA_FOLDER, backup) if backup else ()),
         ),
@@ -423,6 +432,6 @@ POSTGRES = Engine(
     tls=True,
     has_mutual_tls=True,
     managed=_managed,
-    upgrade="A new major version can't read the files of an older one: write a dump with `pg_dump`, start"
-    " with an empty volume, and load the dump.",
+    upgrade="A new major version doesn't start with the data of an older one, unless that [wrote a"
+    " dump](../upgrading.md#upgrade-postgresql-to-a-new-major-version), which the new one loads.",
 )

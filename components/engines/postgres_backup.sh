@@ -116,6 +116,7 @@ room_in() { # room_in VOLUME: fails unless another copy of the cluster fits.
 }
 
 restore() {
+    [ ! -e "$PGDATA.dump" ] && [ ! -e "$PGDATA.next" ] || fail "an upgrade is prepared: cancel it first"
     alone
     trap 'rm -rf "$PGDATA.restoring"' EXIT
     rm -rf "$PGDATA".{restoring,rehearsed,failed}
@@ -162,6 +163,8 @@ prepare() {
         echo restored > "${PGDATA%/*}/set-up-digest"
         mv "$PGDATA.restored" "$PGDATA"
     fi
+    # A backup may be of another version.
+    bash "${0%/*}/upgrade" start
     [ -e "$PGDATA/recovery.signal" ] || return 0
     echo "recovering to the target of the restore"
     log_of promote && return
@@ -174,7 +177,8 @@ prepare() {
 
 # The server starts without a repository, too: the alerts report that.
 begin() {
-    pgbackrest --no-online stanza-create || pgbackrest --no-online stanza-upgrade \
+    # After an upgrade, the next backup is a full one.
+    pgbackrest --no-online stanza-create || { pgbackrest --no-online stanza-upgrade && rm -f "$times"/{full,incr}; } \
         || echo "backups: the repository can't be used"
     # A child of the init process: PostgreSQL, which this process becomes, would take it for one of its own.
     (while sleep 2; do
