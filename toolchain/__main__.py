@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from strata import docker_engine
 from strata.console import heading, info
 from strata.errors import SetupError, exit_on_error
 from toolchain import checks, clean, data, locks, preflight, repair, stack, steps
@@ -81,6 +82,7 @@ def down(name: StackName = DEV, delete_data: DeleteData = False) -> None:
     """Destroy a stack on Docker. Set-up and images stay, and so do volumes with data."""
     layout = here()
     stack.require_docker(layout, name, "destroy")
+    before = data.volumes(docker_engine.connect(), layout, name)
     if stack.exists(layout, name):
         ready = steps.ensure(layout, name)
         arguments = ("destroy", "--yes", "--skip-preview")
@@ -88,7 +90,7 @@ def down(name: StackName = DEV, delete_data: DeleteData = False) -> None:
             raise typer.Exit(status)
     else:
         info(f"The stack {name} does not exist.")
-    data.delete_or_name(layout, name, delete=delete_data)
+    data.delete_or_name(layout, name, before, delete=delete_data)
 
 
 @application.command("repair", hidden=True)

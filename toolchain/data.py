@@ -1,4 +1,5 @@
-"""The volumes with data that this clone's stacks have on Docker. Pulumi never deletes them."""
+"""The volumes with data that this clone's stacks have on Docker. Pulumi deletes only those whose `deletionPolicy` says
+so."""
 
 from __future__ import annotations
 
@@ -28,11 +29,16 @@ def volumes(client: Any, layout: Layout, stack: str | None = None) -> dict[str, 
     }
 
 
-def delete_or_name(layout: Layout, stack: str, *, delete: bool) -> None:
-    """Deletes the volumes with data of a destroyed stack, or prints their names. The content of a folder of the host
-    stays: it may have held other files before the stack did."""
+def delete_or_name(
+    layout: Layout, stack: str, before: dict[str, str | None], *, delete: bool
+) -> None:
+    """Deletes the volumes with data of a destroyed stack, or prints their names. `before`: those that it had; the
+    destroy deleted some if their `deletionPolicy` says so. The content of a folder of the host stays: it may have held
+    other files before the stack did."""
     client = docker_engine.connect()
     named = volumes(client, layout, stack)
+    if gone := {name: folder for name, folder in before.items() if name not in named}:
+        info(f"Deleted with the stack (deletionPolicy: delete): {listed(gone)}")
     if not named:
         return
     if not delete:

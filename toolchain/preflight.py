@@ -45,11 +45,12 @@ def main(arguments: Sequence[str], folder: Path, environment: Mapping[str, str])
         return []
     state = Path(backend.removeprefix("file://")) / ".pulumi"
     deployments = _deployments(state, name)
+    destroys = "destroy" in arguments
     # A destroy doesn't run the program, which knows whether the cluster is the stack's.
-    destroys = "destroy" in arguments and any(map(is_on_cluster, _resources(deployments)))
+    empties_cluster = destroys and any(map(is_on_cluster, _resources(deployments)))
     # A cluster that is gone can't be looked at: with this variable, Pulumi's provider does without it.
     is_gone = environment.get("PULUMI_K8S_DELETE_UNREACHABLE") == "true"
-    if (destroys or any(map(is_pending_on_cluster, deployments))) and not is_gone:
+    if (empties_cluster or any(map(is_pending_on_cluster, deployments))) and not is_gone:
         repair_on_cluster(name, folder)
         deployments = _deployments(state, name)
     resources = _resources(deployments)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 from strata.config.aws import AwsSettings
 from strata.config.base import BaseSettings
 from strata.config.secrets import ExternalSecretSettings
-from strata.model import GpuMode, GpuSharing, Zone
+from strata.model import DeletionPolicy, GpuMode, GpuSharing, Zone
 from strata.model.network import LOOPBACK
 
 SecretName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
@@ -187,12 +187,13 @@ class Host(BaseSettings):
 
 class VolumeSettings(BaseSettings):
     """Overrides for one volume of a service. `size_gib` and `storage_class` apply on Kubernetes,
-    `folder` on Docker: an existing folder of the host, which holds the volume's data. `tmpfs_mib`, for
-    development on Docker: it is in memory, of this size."""
+    `folder` on Docker: an existing folder of the host, which holds the volume's data. `deletion_policy`:
+    what a destroy does to it. `tmpfs_mib`, for development on Docker: it is in memory, of this size."""
 
     size_gib: Annotated[int, Field(ge=1)] | None = None
     storage_class: str | None = None
     folder: str | None = None
+    deletion_policy: DeletionPolicy | None = None
     tmpfs_mib: MemoryMib | None = None
 
 

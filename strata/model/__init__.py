@@ -63,6 +63,7 @@ from strata.model.workload import TMP as TMP
 from strata.model.workload import ApiAccess as ApiAccess
 from strata.model.workload import AwsPermission as AwsPermission
 from strata.model.workload import Capability as Capability
+from strata.model.workload import DeletionPolicy as DeletionPolicy
 from strata.model.workload import ExecProbe as ExecProbe
 from strata.model.workload import File as File
 from strata.model.workload import HostFolder as HostFolder

@@ -98,6 +98,18 @@ class Resources:
         return self.cpu / 4 if self.cpu_reserved is None else self.cpu_reserved
 
 
+class DeletionPolicy(StrEnum):
+    """What happens to a volume when its stack is destroyed, or its service is removed or renamed.
+
+    `retain` keeps it: Docker leaves the volume, and Kubernetes rejects the operation. `delete` deletes
+    it. `protect` rejects the operation on both platforms, until `pulumi state unprotect`.
+    """
+
+    RETAIN = "retain"
+    DELETE = "delete"
+    PROTECT = "protect"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Volume:
     """Storage that outlives the container. `name` is unique within the service.
@@ -105,7 +117,7 @@ class Volume:
     `size_gib` and `storage_class` apply where a platform provisions storage by size (Kubernetes);
     None is the platform's own class. `folder` is a folder of the host that holds the data, where a
     platform has one host (Docker). A `cache` holds what can be fetched or built again: it isn't
-    backed up, and it is deleted with the stack.
+    backed up. `deletion_policy`: by default `delete` for a cache and `retain` for data.
     """
 
     name: str
@@ -114,6 +126,13 @@ class Volume:
     storage_class: str | None = None
     folder: str | None = None
     cache: bool = False
+    deletion_policy: DeletionPolicy | None = None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it is deleted with its stack or service."""
+        default = DeletionPolicy.DELETE if self.cache else DeletionPolicy.RETAIN
+        return (self.deletion_policy or default) is DeletionPolicy.DELETE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,6 +119,9 @@ class Recorded(Mocks):
     retained: set[str] = field(default_factory=set)
     """What stays when Pulumi deletes it."""
 
+    protected: set[str] = field(default_factory=set)
+    """What Pulumi doesn't delete."""
+
     replacement_triggers: dict[str, Any] = field(default_factory=dict)
     """What replaces a resource when it changes, besides its inputs."""
 
@@ -170,6 +173,8 @@ class _Monitor(MockMonitor):
             recorded.dependencies[request.name] = frozenset(map(_name, request.dependencies))
             if request.retainOnDelete:
                 recorded.retained.add(request.name)
+            if request.protect:
+                recorded.protected.add(request.name)
             if request.deleteBeforeReplaceDefined and not request.deleteBeforeReplace:
                 recorded.created_first.add(request.name)
             recorded.as_sent[request.name] = MessageToDict(request.object)

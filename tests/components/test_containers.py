@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import pulumi
 import pytest
 
 from strata.collect import collect
-from strata.components import Gateway, GatewayArgs, Route
+from strata.components import AppService, AppServiceArgs, Gateway, GatewayArgs, Route
 from strata.model import (
     Capability,
     Endpoint,
     ExecProbe,
+    File,
     HttpProbe,
     LogRotation,
     Port,
@@ -344,3 +346,21 @@ def test_a_volume_with_data_outlives_the_stack_and_a_cache_does_not() -> None:
     recorded = composed(volumes=volumes).recorded
     assert set(recorded.of("Volume")) == {"app-data", "app-models"}
     assert recorded.retained == {"app-data"}
+
+
+def test_a_protected_service_can_still_be_updated() -> None:
+    """Pulumi replaces what a component with `protect` has, except for its volumes."""
+
+    def describe(stack: Stack) -> None:
+        data = Volume(name="data", path="/data")
+        args = AppServiceArgs(
+            stack=stack,
+            image="probe-server",
+            resources=Resources(memory_mib=64),
+            volumes=(data,),
+            files=(File(path="/etc/app/note", content="a note"),),
+        )
+        app = AppService("app", args, pulumi.ResourceOptions(protect=True))
+        application(stack, "client", app.endpoint())
+
+    assert compose(describe).recorded.protected == {"app", "app-data"}

@@ -192,6 +192,32 @@ def test_a_destroyed_stack_keeps_its_data(engine: Any, stack: Project) -> None:
     assert server.exec_run(["cat", "/data/file"]).output == b"kept\n"
 
 
+def test_a_volume_is_protected_or_deleted_as_its_policy_says(engine: Any, stack: Project) -> None:
+    def choose(policy: str) -> None:
+        volumes = {"data": {"deletionPolicy": policy}}
+        stack.configure({"system": "holding", "services": {"server": {"volumes": volumes}}})
+        up = stack.up()
+        assert up.status == 0, up.output
+
+    before = containers(engine, STACK)
+    choose("protect")
+    rejected = stack.destroy()
+    assert rejected.status != 0, rejected.output
+    assert "at what is protected: server-data" in rejected.output, rejected.output
+    choose("delete")
+    after = containers(engine, STACK)
+    assert {name: one.id for name, one in after.items()} == {
+        name: one.id for name, one in before.items()
+    }
+    destroyed = stack.destroy()
+    assert destroyed.status == 0, destroyed.output
+    assert engine.volumes.list(filters={"label": f"strata.stack={STACK}"}) == []
+
+    stack.configure({"system": "holding"})
+    up = stack.up()
+    assert up.status == 0, up.output
+
+
 def test_a_renamed_service_keeps_its_data(engine: Any, stack: Project) -> None:
     """A system that no longer has the service: the plan deletes the volume, and Docker keeps it."""
     server = containers(engine, STACK)["server"]

@@ -2,6 +2,7 @@
 
 from strata.model import (
     Capability,
+    DeletionPolicy,
     File,
     Tmpfs,
     Ulimit,
@@ -204,11 +205,9 @@ STORAGE = (
     ),
     Row(
         field="Volume.cache",
-        docker="no label `strata.backup`: it isn't backed up. It's deleted with the stack,"
-        " as all volumes are",
+        docker="no label `strata.backup`: it isn't backed up",
         kubernetes="the storage class of caches, and the label `strata.cache` instead of the"
-        " backup's; deleted with the service. Data is retained, and its StatefulSet"
-        " and the namespace are protected",
+        " backup's",
         on=("app",),
         checks=(
             Check(
@@ -229,6 +228,40 @@ STORAGE = (
                     ),
                     ("strata-cache", None, False),
                 ),
+            ),
+        ),
+    ),
+    Row(
+        field="Volume.deletion_policy",
+        docker="`delete`: the volume is deleted with the stack or its service. `retain`: it stays, by"
+        " `retainOnDelete`. `protect`: Pulumi protects it",
+        kubernetes="`delete`: the claim is deleted with the stack or its service, and the disk if the"
+        " `reclaimPolicy` of its storage class says so. `retain` and `protect`: Pulumi protects the claim,"
+        " its StatefulSet and the namespace; both are rejected for a cache",
+        on=("app",),
+        checks=(
+            Check(
+                given=DATA,
+                change=within("volumes", deletion_policy=DeletionPolicy.DELETE),
+                docker=Seen(lambda made, name: f"{name}-data" in made.recorded.retained, False),
+                kubernetes=Seen(
+                    lambda made, name: {
+                        kind for kind, _ in made.recorded.protected if kind != "Namespace"
+                    },
+                    set(),
+                ),
+            ),
+            Check(
+                given=DATA,
+                change=within("volumes", deletion_policy=DeletionPolicy.PROTECT),
+                docker=Seen(lambda made, name: f"{name}-data" in made.recorded.protected, True),
+                kubernetes=Same(),
+            ),
+            Check(
+                given=CACHE,
+                change=within("volumes", deletion_policy=DeletionPolicy.RETAIN),
+                docker=Seen(lambda made, name: f"{name}-models" in made.recorded.retained, True),
+                kubernetes=Refused("service {name}: volumes.models.deletion_policy"),
             ),
         ),
     ),

@@ -173,6 +173,13 @@ def test_a_destroy_that_would_stop_half_way_is_rejected(
     assert asked == ["dev"] * 4
 
 
+def test_a_destroy_stops_before_a_protected_volume(dev: Stack) -> None:
+    volume = {"type": "docker:index/volume:Volume", "urn": "a::b::postgres-data", "inputs": {}}
+    dev.write(dev.file, [*RESOURCES, {**volume, "protect": True}])
+    with pytest.raises(SetupError, match="at what is protected: postgres-data"):
+        dev.run(DESTROY)
+
+
 def test_what_a_repair_records_is_protected_too(
     dev: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,7 +124,7 @@ def engine(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Engine:
 def test_the_data_of_a_stack_is_kept_and_named(
     layout: Layout, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data.delete_or_name(layout, "dev", delete=False)
+    data.delete_or_name(layout, "dev", {}, delete=False)
     assert capsys.readouterr().out == (
         "Kept 1 volume with data: strata-dev-postgres-data\n"
         "    To delete: make down STACK=dev DELETE_DATA=1\n"
@@ -133,7 +133,7 @@ def test_the_data_of_a_stack_is_kept_and_named(
 
 
 def test_the_data_of_one_stack_is_deleted_when_told(layout: Layout, engine: Engine) -> None:
-    data.delete_or_name(layout, "dev", delete=True)
+    data.delete_or_name(layout, "dev", {}, delete=True)
     assert list(engine.volumes_by_name) == [
         "strata-other-redis-data",
         "strata-dev-model-cache",
@@ -141,13 +141,24 @@ def test_the_data_of_one_stack_is_deleted_when_told(layout: Layout, engine: Engi
     ]
 
 
+def test_what_the_destroy_deleted_is_named(
+    layout: Layout, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = data.volumes(engine, layout, "dev")
+    engine.remove_volume("strata-dev-postgres-data")
+    data.delete_or_name(layout, "dev", before, delete=False)
+    assert capsys.readouterr().out == (
+        "Deleted with the stack (deletionPolicy: delete): 1 volume with data: strata-dev-postgres-data\n"
+    )
+
+
 def test_the_content_of_a_folder_of_the_host_is_never_deleted(
     layout: Layout, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bind = {"type": "none", "o": "bind", "device": "/data/postgres"}
     engine.options["strata-dev-postgres-data"] = bind
-    data.delete_or_name(layout, "dev", delete=False)
-    data.delete_or_name(layout, "dev", delete=True)
+    data.delete_or_name(layout, "dev", {}, delete=False)
+    data.delete_or_name(layout, "dev", {}, delete=True)
     named = "1 volume with data: strata-dev-postgres-data (in /data/postgres)"
     assert capsys.readouterr().out == (
         f"Kept {named}\n"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pulumi
 import pulumi_docker as docker
 
-from strata.model import Job, RenderContext, Service, Workload, render
+from strata.model import DeletionPolicy, Job, RenderContext, Service, Workload, render
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker import containers, networks, relays
 from strata.platforms.docker.containers import ContainerSpec
@@ -287,6 +287,8 @@ class Deployer:
             args,
             opts=pulumi.ResourceOptions(
                 parent=self.components[spec.workload.name],
+                # An update replaces it, also if the component is protected.
+                protect=False,
                 depends_on=depends_on,
                 delete_before_replace=not start_first,
                 replace_on_changes=replace_on_changes,
@@ -360,9 +362,11 @@ class Deployer:
                 ),
                 opts=pulumi.ResourceOptions(
                     parent=self.components[service.name],
-                    # Nothing that Pulumi does deletes data: a destroy, a removed or renamed service.
-                    # The next update uses the volume again, by its name.
-                    retain_on_delete=not volume.cache,
+                    # None: that of the component.
+                    protect=volume.deletion_policy is DeletionPolicy.PROTECT or None,
+                    # By default nothing that Pulumi does deletes data: a destroy, a removed or renamed
+                    # service. The next update uses the volume again, by its name.
+                    retain_on_delete=not volume.is_deleted,
                 ),
             )
             for service in workloads
@@ -386,7 +390,7 @@ class Deployer:
             ],
             labels=containers.label_args(docker.NetworkLabelArgs, self.names.labels()),
             opts=pulumi.ResourceOptions(
-                parent=self.components[plan.server], hooks=self.hooks.network
+                parent=self.components[plan.server], protect=False, hooks=self.hooks.network
             ),
         )
 

@@ -126,5 +126,5 @@ class FileVolumes:
             ],
             # The provider would delete it first, and with it, at once, every container that mounts a
             # volume whose content changes. So each container runs until its own turn.
-            opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=False),
+            opts=pulumi.ResourceOptions(parent=parent, protect=False, delete_before_replace=False),
         )

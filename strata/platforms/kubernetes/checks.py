@@ -256,6 +256,12 @@ def _volume(service: Service, volume: Volume) -> Iterator[Problem]:
             f"remove it, and choose a disk by strata:services.{service.name}.volumes.{volume.name}"
             ".storageClass (`kubectl get storageclasses` lists them)",
         )
+    if volume.cache and not volume.is_deleted:
+        yield Problem(
+            f"{service.path}: volumes.{volume.name}.deletion_policy",
+            "a cache is deleted with its pods' StatefulSet",
+            "remove it, or keep the volume as data: cache=False",
+        )
 
 
 def _files(path: str, workload: Workload) -> Iterator[Problem]:

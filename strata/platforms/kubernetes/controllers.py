@@ -65,19 +65,21 @@ def make(
         rounds = 100 // UPDATED_AT_ONCE_PERCENT
         options = own.options(depends_on, timeout_seconds=rollout_seconds(placed, service, rounds))
         return daemon_set(service.name, describe(placed), own.objects, options)
-    has_data = any(not volume.cache for volume in service.volumes)
+    keeps_data = any(not volume.is_deleted for volume in service.volumes)
     claims = _data_claims(service, connection, own, depends_on)
     options = own.options(
         [*depends_on, *claims],
         # Removing a line from a program must not delete data.
-        protect=has_data or None,
+        protect=keeps_data,
         # An update replaces pods one at a time.
         timeout_seconds=rollout_seconds(placed, service, service.replicas),
         # An autoscaler owns the number from then on.
         ignore_changes=["spec.replicas"] if service.replicas_maximum is not None else None,
     )
     if is_stateful_set(service):
-        # Claims with data outlive the StatefulSet. Caches are deleted with it, and with their replica.
+        # Claims with data have a resource of their own. Caches are deleted with the StatefulSet, and with
+        # their replica.
+        has_data = any(not volume.cache for volume in service.volumes)
         kept = "Retain" if has_data else "Delete"
         return apps.StatefulSet(
             service.name,
@@ -307,7 +309,7 @@ def _data_claims(
                 SKIP_AWAIT,
             ),
             spec=_claim_spec(volume, connection, volume.size_gib),
-            opts=own.options(depends_on, protect=True),
+            opts=own.options(depends_on, protect=not volume.is_deleted),
         )
         for volume in service.volumes
         if not volume.cache

@@ -87,13 +87,13 @@ def make(
     objects: Objects,
 ) -> tuple[core.Namespace, list[pulumi.Resource]]:
     """The namespace of the workloads, and what pods depend on besides: its quota, policies and
-    priority classes. It is protected if it has data: deleting a namespace deletes its claims."""
+    priority classes. It is protected if it has data to keep: deleting a namespace deletes its claims."""
     name = objects.namespace
-    has_data = any(not volume.cache for one in workloads for volume in one.volumes)
+    keeps_data = any(not volume.is_deleted for one in workloads for volume in one.volumes)
     made = Namespace(
         name,
         NamespaceArgs(objects=objects, quota=bounds(workloads, groups, gpu_groups, allowance)),
-        pulumi.ResourceOptions(protect=has_data or None),
+        pulumi.ResourceOptions(protect=keeps_data or None),
     )
     classes = [
         scheduling.PriorityClass(

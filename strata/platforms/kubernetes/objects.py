@@ -129,6 +129,7 @@ class WorkloadObjects:
     def options(
         self, depends_on: Sequence[pulumi.Resource] | None = None, **more: Any
     ) -> pulumi.ResourceOptions:
-        """`more`: see `Objects.options`."""
+        """`more`: see `Objects.options`. The protection of a component isn't inherited: an update replaces
+        Secrets, ConfigMaps and Jobs."""
         after = [self.namespace] if depends_on is None else depends_on
-        return self.objects.options(self.parent, after, **more)
+        return self.objects.options(self.parent, after, **{"protect": False, **more})

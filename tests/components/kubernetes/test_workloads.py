@@ -7,7 +7,7 @@ import pytest
 from strata.components import Datastore, DatastoreArgs
 from strata.components.engines.postgres import POSTGRES
 from strata.components.engines.redis import REDIS
-from strata.model import GpuMode, HttpProbe, Probe, Volume
+from strata.model import DeletionPolicy, GpuMode, HttpProbe, Probe, Volume
 from strata.stack import Stack
 from tests.components.example import application, on_gpu
 from tests.components.kubernetes.example import composed, pod, workload
@@ -91,6 +91,13 @@ def test_data_is_a_protected_claim_that_is_kept() -> None:
     assert ("StatefulSet", "db") in recorded.protected
     # With the namespace, the claims in it would go.
     assert any(kind == "Namespace" for kind, _ in recorded.protected)
+
+
+def test_data_can_be_deleted_with_its_service() -> None:
+    data = Volume(name="data", path="/data", deletion_policy=DeletionPolicy.DELETE)
+    recorded = composed(volumes=(data,)).recorded
+    assert ("PersistentVolumeClaim", "data-app-0") in recorded.inputs
+    assert recorded.protected == set()
 
 
 def test_a_cache_goes_with_its_service() -> None:
