@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ from strata.stack_commands import StackOption, Watch
 if TYPE_CHECKING:
     import docker
 
+    from strata.images.platforms import Platform
     from strata.images.source import Source
 
 
@@ -87,12 +89,20 @@ def build_images(
     console.info(f"images: {len(wanted)} ready ({chosen}: {reason}; {seconds:.1f} s)")
 
 
-def _build(client: docker.DockerClient, names: list[str], source: Source) -> None:
-    from strata.images.build import build
+def _build(
+    client: docker.DockerClient,
+    names: list[str],
+    source: Source,
+    targets: Sequence[Platform] = (),
+) -> None:
+    from strata.images.build import build, build_for
 
     try:
         with console.Steps("Image") as steps:
-            build(client, names, source, steps.update)
+            if targets:
+                build_for(client, names, source, targets, steps.update)
+            else:
+                build(client, names, source, steps.update)
     except KeyboardInterrupt:
         typer.echo("interrupted; the finished images stay, and the next run continues", err=True)
         # Python would wait for the threads of the builds.
@@ -121,10 +131,14 @@ def push_images(
     prefix: Annotated[str, typer.Option(help="The prefix of the repositories: the cluster.")],
     digests: Annotated[Path, typer.Option(help="The JSON file to write the digests to.")],
     source: SourceOption = None,
+    platform: Annotated[
+        list[str] | None,
+        typer.Option(help="linux/amd64 or linux/arm64 (repeatable; default: this machine's)."),
+    ] = None,
 ) -> None:
     """Push images to AWS ECR. Exits with 3 if a repository does not exist yet."""
     from strata import docker_engine
-    from strata.images import catalogue, push
+    from strata.images import catalogue, platforms, push
     from strata.images.choose import choose
 
     client = docker_engine.connect()
@@ -132,14 +146,16 @@ def push_images(
     ecr = push.client_of(region)
     registry = push.log_in(ecr, account, region, prefix)
     # Before the build, which takes minutes.
+    targets = platforms.named(platform or ())
+    platforms.check(client, names, targets)
     repositories = {name: catalogue.get(name).name for name in names}
     push.check_repositories(ecr, account, registry, list(repositories.values()))
-    _build(client, names, chosen)
+    _build(client, names, chosen, targets)
     by_name: dict[str, str] = {}
     pushed = 0
     for name in names:
         with console.step(f"Pushing image {name}") as step:
-            digest, is_new = push.push(client, registry, name, chosen, step.update)
+            digest, is_new = push.push(client, registry, name, chosen, step.update, targets)
             by_name[repositories[name]] = digest
         pushed += is_new
     digests.write_text(json.dumps(by_name))

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from strata.console import info
 from strata.errors import MissingRepositoryError, SetupError
 from strata.images import catalogue
 from strata.model import GpuMode, InvalidStackError
+from strata.platforms.eks.facts.instances import AMD64, architecture
 from toolchain import stack as stacks
 from toolchain import steps
 from toolchain.files import write
@@ -50,16 +51,16 @@ def push(layout: Layout, stack: str, more: list[str]) -> None:
             "`make push STACK=prod`",
         )
     try:
-        names = sorted({*own_images(settings), *known(more)})
+        platforms = platforms_of(settings, known(more))
     except InvalidStackError as error:
         raise SetupError(str(error), f"correct {file.name}") from error
     ready = steps.ensure(layout, stack)
     steps.ensure_engine(layout, ready.source)
     prefix = f"{project}-{stack}"
-    digests = _push(layout, ready.environment, settings, prefix, names)
+    digests = _push_all(layout, ready.environment, settings, prefix, platforms)
     if digests is None:
-        _make_repositories(layout, ready.environment, stack, names)
-        digests = _push(layout, ready.environment, settings, prefix, names)
+        _make_repositories(layout, ready.environment, stack, sorted(platforms))
+        digests = _push_all(layout, ready.environment, settings, prefix, platforms)
     if digests is None:
         raise SetupError(
             f"stack {stack}: its image repositories are still missing",
@@ -74,8 +75,32 @@ def push(layout: Layout, stack: str, more: list[str]) -> None:
         info(f"{file.name} is up to date")
 
 
+def _push_all(
+    layout: Layout,
+    environment: dict[str, str],
+    settings: Settings,
+    prefix: str,
+    platforms: Mapping[str, frozenset[str]],
+) -> dict[str, str] | None:
+    """Pushes images for their platforms. Returns the digests, or None if the registry has no repository for
+    one of the images."""
+    digests: dict[str, str] = {}
+    for together in sorted(set(platforms.values()), key=sorted):
+        names = sorted(name for name, own in platforms.items() if own == together)
+        pushed = _push(layout, environment, settings, prefix, names, sorted(together))
+        if pushed is None:
+            return None
+        digests |= pushed
+    return digests
+
+
 def _push(
-    layout: Layout, environment: dict[str, str], settings: Settings, prefix: str, names: list[str]
+    layout: Layout,
+    environment: dict[str, str],
+    settings: Settings,
+    prefix: str,
+    names: list[str],
+    platforms: list[str],
 ) -> dict[str, str] | None:
     """Returns the digests, or None if the registry has no repository for one of the images."""
     with tempfile.TemporaryDirectory(prefix="strata-push-") as folder:
@@ -83,6 +108,7 @@ def _push(
         command = [sys.executable, "-m", "strata", "images", "push", *names]
         command += ["--account", str(settings.aws.account), "--region", settings.aws.region]
         command += ["--prefix", prefix, "--digests", str(digests)]
+        command += [f"--platform={platform}" for platform in platforms]
         done = subprocess.run(
             command,
             cwd=layout.root,
@@ -116,16 +142,25 @@ def _make_repositories(
         sys.exit(status)
 
 
-def own_images(settings: Settings) -> set[str]:
-    """The images of a stack that no public registry has. Raises `InvalidStackError`."""
-    names: set[str] = set()
+def platforms_of(settings: Settings, more: Collection[str] = ()) -> Mapping[str, frozenset[str]]:
+    """The images of a stack that no public registry has, and `more`, with the platforms of the nodes that
+    they run on. Raises `InvalidStackError`."""
+    system = f"linux/{architecture(settings.aws.system_nodes.instance_types)}"
+    # GPU nodes with Graviton aren't supported.
+    with_gpu = f"linux/{AMD64}"
+    platforms: dict[str, set[str]] = {name: {system} for name in more}
     for workload in collect(systems.find(settings.system), settings).workloads:
-        gpu = workload.gpu
-        if gpu.mode is not GpuMode.REQUIRE or gpu.image is None:
-            names.add(str(workload.image))
-        if gpu.mode is not GpuMode.OFF and gpu.image is not None:
-            names.add(str(gpu.image))
-    return {name for name in names if catalogue.get(name).upstream_for_pods is None}
+        gpu, image = workload.gpu, str(workload.image)
+        on_gpus = str(gpu.image) if gpu.image is not None else image
+        if gpu.mode is not GpuMode.REQUIRE:
+            platforms.setdefault(image, set()).add(system)
+        if gpu.mode is not GpuMode.OFF or (workload.on_every_node and settings.aws.gpu_nodes):
+            platforms.setdefault(on_gpus, set()).add(with_gpu)
+    return {
+        name: frozenset(own)
+        for name, own in platforms.items()
+        if name in more or catalogue.get(name).upstream_for_pods is None
+    }
 
 
 def known(names: Iterable[str]) -> set[str]:

@@ -269,10 +269,12 @@ class LoadBalancer(BaseSettings):
 
 class KubernetesSettings(BaseSettings):
     """`context`: a context of the kubeconfig (KUBECONFIG, or ~/.kube/config). Default: the current
-    one. `registry`: where `make push` put our own images, such as `registry.example.com/strata`."""
+    one. `registry`: where `make push` put our own images, such as `registry.example.com/strata`.
+    `architecture`: pods run only on nodes that have it; by default on any node."""
 
     context: str | None = None
     registry: str | None = None
+    architecture: Literal["amd64", "arm64"] | None = None
 
 
 class Mail(BaseSettings):

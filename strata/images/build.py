@@ -19,6 +19,7 @@ from strata.errors import DockerError, ImageError
 from strata.images import buildkit, catalogue, content, host, root, session
 from strata.images.engine import LABEL_CLONE, LABEL_IMAGE, clone, present
 from strata.images.log import Tail
+from strata.images.platforms import Platform, of_engine, reference_for
 from strata.images.source import (
     Source,
     builder_reference,
@@ -59,12 +60,18 @@ NO_LOGINS: Mapping[str, Login] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Step:
-    """An image to build or pull: `kind` is `root`, `build` or `pull`."""
+    """An image to build or pull: `kind` is `root`, `build` or `pull`. `platform`: by default the engine's."""
 
     name: str
     reference: str
     kind: str
     needs: tuple[str, ...]
+    platform: Platform | None = None
+
+    @property
+    def label(self) -> str:
+        """What the progress calls it."""
+        return f"{self.name} for {self.platform}" if self.platform else self.name
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,28 @@ def build(
     take(client, plan(names, source, present(client)).steps, source, progress, logins)
 
 
+def build_for(
+    client: docker.DockerClient,
+    names: Iterable[str],
+    source: Source,
+    platforms: Iterable[Platform],
+    progress: Progress,
+) -> None:
+    """Builds those of these images that the engine lacks for one of the platforms, which passed
+    `platforms.check`. Raises as `build` does."""
+    names, own, have = tuple(names), of_engine(client), present(client)
+    steps: list[Step] = []
+    for platform in platforms:
+        if platform == own:
+            steps += plan(names, source, have).steps
+            continue
+        for name in names:
+            reference = reference_for(resolve(name, source), platform, own)
+            if reference not in have:
+                steps.append(Step(name, reference, "build", (), platform))
+    take(client, steps, source, progress)
+
+
 def take(
     client: docker.DockerClient,
     steps: Iterable[Step],
@@ -157,7 +186,7 @@ def take(
                 step = running.pop(future)
                 future.result()
                 done.add(step.reference)
-                progress(step.name, "")
+                progress(step.label, "")
     except Exception:
         wait_at_end = True
         raise
@@ -173,7 +202,7 @@ def _build_step(
     logins: Mapping[str, Login],
     use_cache: bool,
 ) -> None:
-    report = partial(progress, step.name)
+    report = partial(progress, step.label)
     try:
         with docker_engine.errors(f"image {step.name}: Docker failed"):
             if step.kind == "root":
@@ -253,6 +282,7 @@ def _build(step: Step, source: Source, report: Callable[[str], None], use_cache:
                 network=network,
                 session_id=session_id,
                 use_cache=use_cache,
+                platform=step.platform,
             )
         else:
             events = client.api.build(

@@ -33,10 +33,11 @@ def build(
     network: str | None,
     session_id: str | None,
     use_cache: bool,
+    platform: str | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Builds a context, a tar. Yields the events of the engine in the form of its older builder: `stream`
     has a step or its output, `error` why the build failed. `session_id`: of the session that
-    has the secrets of the build."""
+    has the secrets of the build. `platform`: by default the engine's."""
     # The SDK has no public method for a request that it doesn't know.
     api: Any = client.api
     parameters = {
@@ -48,6 +49,7 @@ def build(
         **({"networkmode": network} if network else {}),
         **({"session": session_id} if session_id else {}),
         **({} if use_cache else {"nocache": "1"}),
+        **({"platform": platform} if platform else {}),
     }
     response = api._post(
         api._url("/build"),

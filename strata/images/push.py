@@ -1,19 +1,26 @@
-"""Pushes images to AWS ECR through the Docker engine, by digest."""
+"""Pushes images to AWS ECR through the Docker engine, by digest; those for several platforms as one index."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from strata import docker_engine
 from strata.errors import DockerError, ImageError, MissingRepositoryError
 from strata.images import catalogue
+from strata.images.platforms import Platform, of_engine, reference_for, suffix
 from strata.images.source import Source, resolve
 
 if TYPE_CHECKING:
     import docker
+
+INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+MANIFESTS = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+REQUEST_SECONDS = 60
 
 SHORT_DIGEST = 12
 """Hexadecimal digits of an upstream image's tag: as many as the tag of an image that we build."""
@@ -34,6 +41,11 @@ class Registry:
     @property
     def login(self) -> dict[str, str]:
         return {"username": self.user, "password": self.password}
+
+    def manifest_url(self, name: str, tag: str) -> str:
+        """The address of a tag or digest (OCI distribution specification). As Docker, by HTTP on loopback."""
+        scheme = "http" if self.host.startswith(("127.", "localhost")) else "https"
+        return f"{scheme}://{self.host}/v2/{self.prefix}/{name}/manifests/{tag}"
 
 
 def client_of(region: str) -> Any:
@@ -103,8 +115,10 @@ def push(
     name: str,
     source: Source,
     progress: Callable[[str], None],
+    platforms: Sequence[Platform] = (),
 ) -> tuple[str, bool]:
-    """Pushes an image of the engine; returns its digest, and whether the registry lacked it.
+    """Pushes an image of the engine; returns its digest, and whether the registry lacked it. `platforms`:
+    those that it was built for, by default the engine's. With several, it's the digest of an index.
 
     Raises `ImageError` if the registry rejects the image.
     """
@@ -112,17 +126,91 @@ def push(
     repository, tag = registry.repository(catalogue.get(name).name), tag_of(reference)
     try:
         with docker_engine.errors(f"{name} was not pushed to {repository}"):
-            present = _digest(client, registry, f"{repository}:{tag}")
-            if present is not None:
+            if not platforms:
+                return _push_tag(client, registry, name, (reference, tag), progress)
+            whole = f"{tag}{suffix(platforms)}"
+            if (present := _digest(client, registry, f"{repository}:{whole}")) is not None:
                 return present, False
-            client.api.tag(reference, repository, tag)
-            try:
-                return _push(client, registry, name, tag, progress), True
-            finally:
-                client.api.remove_image(f"{repository}:{tag}", noprune=True)
+            own = of_engine(client)
+            digests: dict[Platform, str] = {}
+            for platform in platforms:
+                built = reference_for(reference, platform, own)
+                _check_platform(client, name, built, platform)
+                pushed = (built, f"{tag}{suffix([platform])}")
+                digests[platform], _ = _push_tag(client, registry, name, pushed, progress)
+            if len(platforms) == 1:
+                return digests[platforms[0]], True
+            return _push_index(registry, catalogue.get(name).name, whole, digests), True
     except DockerError as error:
         fix = "check that the engine reaches the registry, then run this again"
         raise ImageError(error.message, fix) from error
+
+
+def _check_platform(
+    client: docker.DockerClient, name: str, reference: str, platform: Platform
+) -> None:
+    """Raises `ImageError` unless the image is for the platform. A Dockerfile may name another one."""
+    attributes = client.images.get(reference).attrs
+    found = f"{attributes['Os']}/{attributes['Architecture']}"
+    if found != platform:
+        raise ImageError(
+            f"image {name} was built for {found}, not for {platform}",
+            "remove --platform from the FROM of its last stage",
+        )
+
+
+def _push_tag(
+    client: docker.DockerClient,
+    registry: Registry,
+    name: str,
+    pushed: tuple[str, str],
+    progress: Callable[[str], None],
+) -> tuple[str, bool]:
+    """Pushes an image, by its reference, as a tag. Returns its digest, and whether the registry lacked it."""
+    reference, tag = pushed
+    repository = registry.repository(catalogue.get(name).name)
+    present = _digest(client, registry, f"{repository}:{tag}")
+    if present is not None:
+        return present, False
+    client.api.tag(reference, repository, tag)
+    try:
+        return _push(client, registry, name, tag, progress), True
+    finally:
+        client.api.remove_image(f"{repository}:{tag}", noprune=True)
+
+
+def _push_index(registry: Registry, repository: str, tag: str, digests: dict[Platform, str]) -> str:
+    """Pushes an index of images that the registry has. Returns its digest."""
+    # The engine has no call for it.
+    import requests
+
+    auth = (registry.user, registry.password)
+    manifests = []
+    for platform, digest in digests.items():
+        answer = requests.get(
+            registry.manifest_url(repository, digest),
+            auth=auth,
+            headers={"Accept": MANIFESTS},
+            timeout=REQUEST_SECONDS,
+        )
+        answer.raise_for_status()
+        manifests.append(
+            {
+                "mediaType": answer.headers["Content-Type"],
+                "size": len(answer.content),
+                "digest": digest,
+                "platform": {"os": "linux", "architecture": platform.architecture},
+            }
+        )
+    body = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}).encode()
+    requests.put(
+        registry.manifest_url(repository, tag),
+        data=body,
+        auth=auth,
+        headers={"Content-Type": INDEX},
+        timeout=REQUEST_SECONDS,
+    ).raise_for_status()
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 def _digest(client: docker.DockerClient, registry: Registry, reference: str) -> str | None:

@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 from strata import docker_engine
 from strata.cli import app
 from strata.errors import ImageError, MissingRepositoryError, SetupError
-from strata.images import push
+from strata.images import platforms, push
 from strata.images.source import Source
+from strata.model import InvalidStackError
 from strata.platforms.eks import registry_alone
 from tests.toolchain.image_registry import ImageRegistry, serving
 from toolchain import push as command
@@ -147,7 +148,10 @@ def test_the_digests_of_a_push_are_in_the_file_of_the_stack(
     layout.stack_file("prod").write_text(text)
     asked: list[tuple[str, list[str]]] = []
 
-    def pushed(_: Layout, __: Any, settings: Any, prefix: str, names: list[str]) -> dict[str, str]:
+    def pushed(
+        _: Layout, __: Any, settings: Any, prefix: str, names: list[str], platforms: list[str]
+    ) -> dict[str, str]:
+        assert platforms == ["linux/amd64"]
         asked.append((prefix, names))
         return dict.fromkeys(names, DIGEST)
 
@@ -163,6 +167,68 @@ def test_the_digests_of_a_push_are_in_the_file_of_the_stack(
     )
     command.push(layout, "prod", ["redis"])
     assert layout.stack_file("prod").read_text() == written
+
+
+@pytest.fixture
+def folder(tmp_path: Path, engine: docker.DockerClient) -> Iterator[Path]:
+    """A folder of the user, whose image needs nothing of its platform to be built."""
+    folder = tmp_path / f"pytest-push-{secrets.token_hex(4)}"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY file /\n")
+    (folder / "file").write_text(secrets.token_hex(8))
+    yield folder
+    for found in engine.images.list(name=f"strata/{folder.name}*"):
+        engine.images.remove(str(found.id), force=True)
+
+
+def test_an_image_for_two_platforms_is_pushed_as_one_index(
+    ecr: Any,
+    folder: Path,
+    registry: tuple[push.Registry, ImageRegistry],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    place, server = registry
+    repository = f"{PREFIX}/{folder.name}"
+    server.repositories.add(repository)
+    monkeypatch.setattr(push, "log_in", lambda *_: place)
+    ecr.create_repository(repositoryName=repository)
+    file = tmp_path / "digests.json"
+    options = {"account": ACCOUNT, "region": REGION, "prefix": PREFIX, "digests": str(file)}
+    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+    arguments += ["--platform", "linux/arm64", "--platform", "linux/amd64"]
+    for expected in ("1 pushed, 0 already", "0 pushed, 1 already"):
+        done = CliRunner().invoke(app, ["images", "push", str(folder), *arguments])
+        assert done.exit_code == 0, done.output
+        assert expected in done.output
+    assert server.pushes == 3
+
+    kind, body = server.manifests[repository, json.loads(file.read_text())[folder.name]]
+    assert kind == push.INDEX
+    listed = json.loads(body)["manifests"]
+    assert [one["platform"]["architecture"] for one in listed] == ["amd64", "arm64"]
+    for one in listed:
+        kind, body = server.manifests[repository, one["digest"]]
+        assert (one["mediaType"], one["size"]) == (kind, len(body))
+        config = json.loads(server.blobs[json.loads(body)["config"]["digest"]])
+        assert config["architecture"] == one["platform"]["architecture"]
+
+
+def test_what_the_engine_cannot_build_is_reported_before_anything_is_built(
+    engine: docker.DockerClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = platforms.of_engine(engine)
+    (other,) = set(platforms.Platform) - {own}
+    assert platforms._runs(engine, platforms.Platform(own))
+    monkeypatch.setattr(platforms, "_runs", lambda *_: False)
+    (folder / "Dockerfile").write_text('FROM scratch AS web\nCOPY file /\nRUN ["/file"]\n')
+    with pytest.raises(InvalidStackError) as error:
+        platforms.check(engine, [str(folder), "application"], [other])
+    assert [problem.message for problem in error.value.problems] == [
+        f"its stage web has a RUN, and the engine can't run programs of {other}",
+        f"only images of your folders are built for {other} here: the engine has {own}",
+    ]
+    platforms.check(engine, [str(folder), "application"], [platforms.Platform(own)])
 
 
 def test_a_refused_login_is_one_clear_error(
@@ -274,18 +340,26 @@ def test_a_file_that_cannot_be_added_to_is_left_with_the_digests_told() -> None:
 
 
 def test_the_images_of_a_stack_are_those_of_its_services(tmp_path: Path) -> None:
-    def of(mode: str) -> set[str]:
+    def of(mode: str, nodes: str = "m7i.xlarge") -> dict[str, set[str]]:
         file = tmp_path / "Pulumi.prod.yaml"
         secret = "  strata:seed:\n    secure: v1:abc\n"
+        aws = f"  strata:aws: {{systemNodes: {{instanceTypes: [{nodes}]}}}}\n"
         file.write_text(
-            f"config:\n  strata:platform: eks\n{secret}  strata:gpu: {{mode: {mode}}}\n"
+            f"config:\n  strata:platform: eks\n{secret}{aws}  strata:gpu: {{mode: {mode}}}\n"
         )
-        return command.own_images(command.settings_of(file))
+        found = command.platforms_of(command.settings_of(file))
+        return {name: {one.removeprefix("linux/") for one in own} for name, own in found.items()}
 
     # The engines of its datastores are upstream's.
-    assert of("require") == {"application", "inference-cuda"}
-    assert of("prefer") == {"application", "inference", "inference-cuda"}
-    assert of("off") == {"application", "inference"}
+    assert set(of("require")) == {"application", "inference-cuda"}
+    assert set(of("prefer")) == {"application", "inference", "inference-cuda"}
+    assert set(of("off")) == {"application", "inference"}
+    # An image is for the nodes that it runs on.
+    assert of("prefer", "m7g.xlarge") == {
+        "application": {"arm64"},
+        "inference": {"arm64"},
+        "inference-cuda": {"amd64"},
+    }
 
 
 def test_an_image_that_nobody_knows_is_refused() -> None:

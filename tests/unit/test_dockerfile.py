@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from strata.errors import ImageError
-from strata.images import catalogue
+from strata.images import catalogue, stages
 from strata.images.dockerfile import contents
 from strata.model import Build
 from tests.project import REPOSITORY
@@ -122,6 +122,41 @@ def test_the_target_counts_with_the_stages_that_it_starts_from(
     found = contents(str(Build(image(tmp_path, STAGES), target=target)))
     assert [str(folder) for folder, _ in found.folders] == folders
     assert found.command == (command,)
+
+
+CROSS = """
+FROM --platform=$BUILDPLATFORM golang AS build
+RUN go build -o /server .
+FROM build AS checked
+RUN go vet .
+FROM debian AS tools
+RUN apt-get install tools
+FROM scratch AS server
+COPY --from=build /server /
+FROM scratch AS toolbox
+COPY --from=tools /usr/bin/tool /
+FROM --platform=$TARGETPLATFORM scratch AS run
+RUN ["/server"]
+FROM toolbox
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "stage"),
+    [
+        ("build", None),
+        ("checked", None),
+        ("server", None),
+        ("tools", "tools"),
+        ("toolbox", "tools"),
+        ("run", "run"),
+        (None, "tools"),
+    ],
+)
+def test_which_stage_runs_programs_of_the_platform_that_is_built(
+    target: str | None, stage: str | None
+) -> None:
+    assert stages.runs_on_target(stages.read(CROSS), target) == stage
 
 
 def test_an_entry_point_without_a_command_drops_that_of_the_parent(tmp_path: Path) -> None:

@@ -61,6 +61,11 @@ class EksTarget:
     def image(self, name: str) -> str:
         return self._images.reference(name)
 
+    @property
+    def node_labels(self) -> Mapping[str, str]:
+        # Without a GPU, all nodes of a stack have one architecture.
+        return {}
+
     def bucket(self, service: Service) -> Bucket:
         name = bucket_name(self._location, service.name)
         return Bucket(name=name, region=self._location.region)

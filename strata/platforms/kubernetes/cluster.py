@@ -25,6 +25,8 @@ GPU_PRESENT = "nvidia.com/gpu.present"
 """The label of a node with GPUs, which the device plugin's own affinity uses."""
 KUBELET_PORT = 10250
 """Where a kubelet serves its metrics (Kubernetes documentation, "Ports and Protocols")."""
+ARCHITECTURE = "kubernetes.io/arch"
+"""The label of every node with its architecture."""
 NODE_GROUP = "strata.node-group"
 """The label with the name of a node's group, on clusters of ours."""
 
@@ -44,7 +46,8 @@ class NodeGroup:
 
     `cpu` (cores) and `memory_mib`: what pods can use of one node (its allocatable). `gpus`: what one
     node offers of `gpu_resource`, after sharing. `gpu_memory_mib`: of one GPU or MIG slice (0:
-    unknown). `labels`: those that distinguish its nodes from others.
+    unknown). `labels`: those that distinguish its nodes from others. `architecture`: as Kubernetes names
+    it.
     """
 
     name: str
@@ -57,6 +60,7 @@ class NodeGroup:
     sharing: GpuSharing = GpuSharing.EXCLUSIVE
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
+    architecture: str = ""
 
 
 def runs_agents(group: NodeGroup) -> bool:
@@ -208,6 +212,10 @@ class ClusterTarget(Protocol):
 
     @property
     def groups(self) -> tuple[NodeGroup, ...]: ...
+
+    @property
+    def node_labels(self) -> Mapping[str, str]:
+        """Labels that the nodes of all pods of the stack must have."""
 
     def image(self, name: str) -> str:
         """The full reference, by digest, of a logical image that passed `check`."""

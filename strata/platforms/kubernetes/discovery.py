@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from strata.model import GpuSharing
 from strata.platforms.kubernetes import api_client
 from strata.platforms.kubernetes.cluster import (
+    ARCHITECTURE,
     GPU_PRESENT,
     GPU_RESOURCE,
     GPU_TAINT,
@@ -184,7 +185,14 @@ def _describe(node: Any, taints: tuple[Taint, ...]) -> NodeGroup:
     memory_mib = int(quantity(has.get("memory", "0")) // 2**20)
     resource, gpus = _gpus(has)
     name = labels.get(INSTANCE_TYPE) or f"{cpu:g}-cores-{memory_mib}-mib"
-    described = NodeGroup(name=name, nodes_maximum=1, cpu=cpu, memory_mib=memory_mib, taints=taints)
+    described = NodeGroup(
+        name=name,
+        nodes_maximum=1,
+        cpu=cpu,
+        memory_mib=memory_mib,
+        taints=taints,
+        architecture=labels.get(ARCHITECTURE, ""),
+    )
     if not gpus:
         return described
     # A slice has a label of its own (nvidia.com/mig-1g.10gb.memory).

@@ -4,8 +4,8 @@ The API can't tell whether the cluster's network enforces NetworkPolicies: a clu
 accepts and ignores them (docs/kubernetes.md).
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
 import pulumi_kubernetes
@@ -14,6 +14,7 @@ from strata.config import Settings
 from strata.model import Job, Managed, Problem, Service, raise_problems
 from strata.platforms.kubernetes import api_client, checks
 from strata.platforms.kubernetes.cluster import (
+    ARCHITECTURE,
     KUBELET_PORT,
     Connection,
     Destination,
@@ -43,6 +44,7 @@ class KubeconfigTarget:
     source_ranges: tuple[str, ...]
     is_public: bool
     host: str | None
+    architecture: str | None = None
     name_server: str = f"kube-dns.kube-system.svc.{CLUSTER_DOMAIN}"
     """The name of the DNS Service in every cluster, also with CoreDNS."""
 
@@ -51,10 +53,16 @@ class KubeconfigTarget:
         """Discovers the cluster. Raises `InvalidStackError` if it can't be used."""
         discovered = discover(settings.kubernetes.context)
         raise_problems(check_cluster(discovered))
+        architecture = settings.kubernetes.architecture
+        groups = tuple(
+            group for group in discovered.groups if architecture in (None, group.architecture)
+        )
+        raise_problems(_check_architecture(discovered, groups))
         balancer = settings.load_balancer
         given = tuple(str(one) for one in balancer.ranges)
         return cls(
-            discovered=discovered,
+            discovered=replace(discovered, groups=groups),
+            architecture=architecture,
             images=ImageResolver(
                 registry=settings.kubernetes.registry, digests=dict(settings.image_digests)
             ),
@@ -66,6 +74,10 @@ class KubeconfigTarget:
     @property
     def groups(self) -> tuple[NodeGroup, ...]:
         return self.discovered.groups
+
+    @property
+    def node_labels(self) -> Mapping[str, str]:
+        return {ARCHITECTURE: self.architecture} if self.architecture else {}
 
     def image(self, name: str) -> str:
         return self.images.reference(name)
@@ -157,4 +169,16 @@ def check_cluster(cluster: DiscoveredCluster) -> Iterator[Problem]:
             "strata:kubernetes.context",
             f"the cluster of context {cluster.context} has no node that pods may run on",
             "add a node, or `kubectl uncordon` one",
+        )
+
+
+def _check_architecture(
+    cluster: DiscoveredCluster, chosen: Sequence[NodeGroup]
+) -> Iterator[Problem]:
+    if not chosen:
+        known = ", ".join(sorted({group.architecture for group in cluster.groups}))
+        yield Problem(
+            "strata:kubernetes.architecture",
+            f"no node of the cluster of context {cluster.context} has it",
+            f"use one of: {known}",
         )

@@ -239,6 +239,7 @@ class KubernetesPlatform:
             image=image,
             context=context,
             groups=gpus.granted.get(workload.name, ()),
+            node_labels=self.cluster.node_labels,
             priority_class=namespace.priority_class(self.names.namespace, workload),
             queries_dns=has_dns,
             drain_seconds=(

@@ -53,7 +53,7 @@ class Placed:
 
     `groups`: where it runs on GPUs; empty: on the CPU. `drain_seconds`: see `lifecycle`. `queries_dns`:
     see the function. `addresses` (of its servers, by host name) and `folders` are known once the
-    Services exist.
+    Services exist. `node_labels`: see `ClusterTarget`.
     """
 
     workload: Workload
@@ -65,6 +65,7 @@ class Placed:
     drain_seconds: int = 0
     folders: tuple[Folder, ...] = ()
     addresses: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    node_labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def queries_dns(workload: Workload, servers: Set[str], managed: Set[str]) -> bool:
@@ -86,6 +87,11 @@ def describe(placed: Placed) -> Pod:
     """The pod, with one container and, if the service prepares anything, an init container."""
     workload = placed.workload
     user, _, group = workload.user.partition(":")
+    nodes = (
+        NodeSelection(tolerates_gpu_taint=True)
+        if workload.on_every_node
+        else gpu_nodes(placed.groups)
+    )
     pod = Pod(
         name=workload.name,
         component=str(workload.kind),
@@ -98,11 +104,7 @@ def describe(placed: Placed) -> Pod:
         owns_volumes=True,
         root_reason=_root_reason(workload) if int(user) == 0 else None,
         priority_class=placed.priority_class,
-        nodes=(
-            NodeSelection(tolerates_gpu_taint=True)
-            if workload.on_every_node
-            else gpu_nodes(placed.groups)
-        ),
+        nodes=replace(nodes, labels={**nodes.labels, **placed.node_labels}),
         spread=workload.replicas_at_most > 1,
         host_aliases=(
             *_host_aliases(

@@ -37,7 +37,8 @@ def test_a_type_is_what_ec2_says_it_is(name: str, ec2: dict[str, Any]) -> None:
     assert own.pod_addresses == 2 + first_card["MaximumNetworkInterfaces"] * (
         network["Ipv4AddressesPerInterface"] - 1
     )
-    assert known["ProcessorInfo"]["SupportedArchitectures"] == ["x86_64"]
+    architectures = {"amd64": "x86_64", "arm64": "arm64"}
+    assert known["ProcessorInfo"]["SupportedArchitectures"] == [architectures[own.architecture]]
     gpus = known.get("GpuInfo", {}).get("Gpus", [])
     if not gpus:
         assert own.gpu is None
@@ -58,7 +59,7 @@ def test_efa_interfaces_are_on_cards_of_their_own(ec2: dict[str, Any]) -> None:
             assert cards - own.efa_interfaces == (1 if name in EFA_FROM_SECOND_CARD else 0), name
 
 
-def test_every_current_x86_size_of_the_families_is_there(ec2: dict[str, Any]) -> None:
+def test_every_current_size_of_the_families_is_there(ec2: dict[str, Any]) -> None:
     families = {one.family for one in TYPES.values()}
     sizes = {name for name in ec2 if name.partition(".")[0] in families and "metal" not in name}
     assert set(TYPES) == sizes

@@ -49,9 +49,14 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
         "g6.xlarge has a GPU, and system nodes always run",
     ),
     "no such system type": (
-        {"systemNodes": {"instanceTypes": ["m7g.xlarge"]}},
+        {"systemNodes": {"instanceTypes": ["a1.xlarge"]}},
         "strata:aws.systemNodes.instanceTypes[0]",
-        "m7g.xlarge is not an instance type for this group",
+        "a1.xlarge is not an instance type for this group",
+    ),
+    "system types of two architectures": (
+        {"systemNodes": {"instanceTypes": ["m7g.xlarge", "m7i.xlarge"]}},
+        "strata:aws.systemNodes.instanceTypes",
+        "the types have different architectures: m7g.xlarge is arm64, m7i.xlarge is amd64",
     ),
     "different numbers of GPUs": (
         gpu(instanceTypes=["g6.xlarge", "g6.12xlarge"]),

@@ -11,7 +11,7 @@ from strata.config.aws import AwsSettings
 from strata.model import GpuSharing
 from strata.pins import EKS_NODE_RELEASES
 from strata.platforms.eks.add_ons.autoscaler import priorities
-from strata.platforms.eks.aws.node_groups import node_groups, shares
+from strata.platforms.eks.aws.node_groups import ami_type, node_groups, shares
 from strata.platforms.kubernetes.cluster import NodeGroup, Taint
 from tests.planned import Planned, Program, plan
 
@@ -171,6 +171,13 @@ def test_images_are_pinned_and_have_the_driver(stack: Program) -> None:
         # Its releases are named by a commit: EKS takes its own default.
         "rocket-a": ("BOTTLEROCKET_x86_64_NVIDIA", None),
     }
+
+
+def test_graviton_nodes_have_an_image_for_arm() -> None:
+    system = {"systemNodes": {"instanceTypes": ["m7g.xlarge", "m8g.xlarge"]}}
+    (group, *_) = node_groups(AwsSettings.model_validate(system))
+    assert (group.name, group.cpu) == ("system", 3.92)
+    assert ami_type(AwsSettings.model_validate(system).system_nodes) == "AL2023_ARM_64_STANDARD"
 
 
 def test_a_release_of_ones_own_wins() -> None:

@@ -74,6 +74,7 @@ class FakeCluster:
     exposure: Exposure = EXPOSURE
     found: tuple[Problem, ...] = ()
     wrong_nodes: tuple[Problem, ...] = ()
+    node_labels: Mapping[str, str] = field(default_factory=dict)
     allowance: Allowance = NO_ALLOWANCE
     in_namespace: Callable[[Objects, Sequence[pulumi.Resource]], None] | None = None
 

@@ -23,7 +23,7 @@ from strata.platforms.kubernetes.discovery import DiscoveredCluster, discover
 from strata.platforms.kubernetes.kubeconfig import KubeconfigTarget
 from systems.reference import compose as reference
 from tests.components.kubernetes.agents import describe, reader
-from tests.components.kubernetes.stack import compose, refused
+from tests.components.kubernetes.stack import FakeCluster, compose, refused
 from tests.unit.examples import service
 
 SEED = b"\0" * 32
@@ -382,6 +382,21 @@ def test_what_a_stack_needs_of_it(kubeconfig: Kubeconfig) -> None:
         "strata:loadBalancer.ranges",
     ]
     assert list(cluster(kubeconfig, Answers()).check(services[:2], ())) == []
+
+
+def test_nodes_of_another_architecture_are_left_out(kubeconfig: Kubeconfig) -> None:
+    nodes = [node(name, labels={"kubernetes.io/arch": name}) for name in ("amd64", "arm64")]
+    chosen = cluster(kubeconfig, Answers(nodes=nodes), kubernetes={"architecture": "arm64"})
+    assert [group.architecture for group in chosen.groups] == ["arm64"]
+    both = cluster(kubeconfig, Answers(nodes=nodes))
+    assert (len(both.groups), both.node_labels) == (2, {})
+    recorded = compose(reference, cluster=FakeCluster(node_labels=chosen.node_labels)).recorded
+    for name in ("api", "postgres"):
+        pod = recorded.workload(name)["spec"]["template"]["spec"]
+        assert pod["nodeSelector"] == {"kubernetes.io/arch": "arm64"}
+    with pytest.raises(InvalidStackError) as caught:
+        cluster(kubeconfig, Answers(nodes=nodes[:1]), kubernetes={"architecture": "arm64"})
+    assert "strata:kubernetes.architecture: no node " in str(caught.value)
 
 
 def test_where_images_come_from(kubeconfig: Kubeconfig) -> None:

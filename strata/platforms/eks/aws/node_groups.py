@@ -18,8 +18,10 @@ from strata.pins import EKS_NODE_RELEASES
 from strata.platforms.eks.aws.launch_templates import LaunchTemplate, LaunchTemplateArgs
 from strata.platforms.eks.aws.user_data import NodeSettings
 from strata.platforms.eks.facts.instances import (
+    ARM64,
     TYPES,
     InstanceType,
+    architecture,
     cpu_for_pods,
     memory_for_pods,
     mig_memory_mib,
@@ -271,7 +273,8 @@ def _scaling_group(resources: Sequence[NodeGroupResource]) -> str:
 def ami_type(nodes: SystemNodes | GpuNodes) -> str:
     """The kind of node image, with NVIDIA's driver for GPUs."""
     if isinstance(nodes, SystemNodes):
-        return "AL2023_x86_64_STANDARD"
+        is_arm = architecture(nodes.instance_types) == ARM64
+        return "AL2023_ARM_64_STANDARD" if is_arm else "AL2023_x86_64_STANDARD"
     if nodes.image is NodeImage.BOTTLEROCKET:
         return "BOTTLEROCKET_x86_64_NVIDIA"
     return "AL2023_x86_64_NVIDIA"

@@ -53,6 +53,11 @@ def check_add_ons(versions: Mapping[str, str]) -> Iterator[Problem]:
 def _system_group(aws: AwsSettings) -> Iterator[Problem]:
     path, nodes = "strata:aws.systemNodes", aws.system_nodes
     suitable = [instance for instance in TYPES.values() if instance.gpu is None]
+    known = [instance for _, _, instance in _types(path, nodes) if instance is not None]
+    if len({instance.architecture for instance in known}) > 1:
+        listed = ", ".join(f"{instance.name} is {instance.architecture}" for instance in known)
+        message = f"the types have different architectures: {listed}"
+        yield Problem(f"{path}.instanceTypes", message, "use types of one architecture")
     for where, name, instance in _types(path, nodes):
         if instance is None:
             yield _unknown_type(where, name, suitable)

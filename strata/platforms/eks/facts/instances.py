@@ -1,14 +1,14 @@
 """The instance types of nodes, and what pods can use of each.
 
 The types (instances.csv) are from EC2's DescribeInstanceTypes; a test compares every row with moto's
-copy of that answer. Left out are types that are not x86-64, which the stack's images are built for
-(g5g and the Graviton families), bare metal, which takes a quarter of an hour to boot, and fractions of
-a GPU (g6f, gr6f), which need another driver.
+copy of that answer. Left out are GPU types that are not x86-64 (g5g), bare metal, which takes a quarter
+of an hour to boot, and fractions of a GPU (g6f, gr6f), which need another driver.
 """
 
 import math
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 
@@ -16,6 +16,8 @@ from pydantic import TypeAdapter
 
 from strata.platforms.eks.facts import rows
 
+_GRAVITON = re.compile(r"[a-z]+\d+g")
+AMD64, ARM64 = "amd64", "arm64"
 MEBIBYTES_OF_GIGABYTE = 1_000_000_000 / 1_048_576
 
 
@@ -47,6 +49,12 @@ class InstanceType:
     @property
     def family(self) -> str:
         return self.name.partition(".")[0]
+
+    @property
+    def architecture(self) -> str:
+        """As Docker and Kubernetes name it. The names of Graviton's families have a `g` after the generation
+        (EC2 User Guide, "Instance type naming conventions")."""
+        return ARM64 if _GRAVITON.match(self.family) else AMD64
 
 
 _GPUS = TypeAdapter(dict[str, GpuProduct]).validate_python(
@@ -89,3 +97,8 @@ def memory_for_pods(instance: InstanceType) -> int:
     """
     seen = math.floor(instance.memory_mib * (1 - 0.075))
     return seen - (255 + 11 * instance.pod_addresses) - 100
+
+
+def architecture(names: Iterable[str]) -> str:
+    """That of a node group, by its instance types. checks/nodes.py rejects a group with both."""
+    return next((TYPES[name].architecture for name in names if name in TYPES), AMD64)
