@@ -70,14 +70,18 @@ def run(
 
 
 def run_attached(command: Sequence[str], folder: Path, environment: dict[str, str]) -> int:
-    """Runs a command of the CLI with this process's terminal, and returns its status."""
+    """Runs a command of the CLI with this process's terminal, and returns its status. SIGTERM is
+    forwarded to it."""
     with subprocess.Popen(command, cwd=folder, env=environment) as process:
+        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:
             return process.wait()
         except KeyboardInterrupt:
             # The CLI got the signal too, and reports how it ends.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             return process.wait()
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 @dataclass(frozen=True, order=True)
@@ -119,7 +123,8 @@ class Summary:
             elif step := event.get("resourcePreEvent"):
                 summary.steps[step["metadata"]["op"]] += 1
             elif (note := event.get("diagnosticEvent")) and note.get("severity") == "error":
-                summary.errors += plain(note["message"])
+                summary.errors += f"{plain(note['message'])}\n"
+        summary.errors = summary.errors.strip()
         summary.results.sort(key=lambda result: (result.level != "mandatory", result))
         return summary
 

@@ -46,7 +46,7 @@ def up(name: StackName = DEV) -> None:
     stack.require_docker(layout, name, "up")
     ready = steps.ensure(layout, name)
     steps.build_images(layout, ready)
-    stack.become(layout, ready.environment, name, "up", "--yes", "--skip-preview")
+    raise typer.Exit(stack.update(layout, ready.environment, name))
 
 
 @application.command()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from pathlib import Path
 
 from strata.console import info
-from strata.engine import Summary
 from strata.policies.packs import level_file, pack_arguments
 from toolchain import plugins
 from toolchain.layout import Layout
-from toolchain.stack import on_docker, run
+from toolchain.stack import on_docker, run_with_events
 
 
 def preview(layout: Layout, environment: dict[str, str], stack: str) -> int:
@@ -19,13 +16,7 @@ def preview(layout: Layout, environment: dict[str, str], stack: str) -> int:
     begin = time.monotonic()
     is_on_docker = on_docker(layout, stack)
     packs = pack_arguments(level_file(stack, on_docker=is_on_docker), on_docker=is_on_docker)
-    with tempfile.TemporaryDirectory(prefix="strata-preview-") as folder:
-        log = Path(folder) / "events"
-        log.touch()
-        # Pulumi hides the option --event-log without this variable.
-        visible = {**environment, "PULUMI_DEBUG_COMMANDS": "true"}
-        status = run(layout, visible, stack, "preview", "--event-log", str(log), *packs)
-        summary = Summary.of(log.read_text())
+    status, summary = run_with_events(layout, environment, stack, "preview", *packs)
     seconds = time.monotonic() - begin
     planned = summary.steps and not is_on_docker and plugins.plan_only(layout)
     note = "; plan-only providers" if planned else ""

@@ -7,10 +7,12 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 from strata import stack_file
-from strata.engine import run_attached
+from strata.engine import Summary, run_attached
 from strata.errors import SetupError
 from toolchain import repair
 from toolchain.files import ensure_secret, write
@@ -208,8 +210,23 @@ def run(layout: Layout, environment: dict[str, str], stack: str, *arguments: str
     return run_attached(command, layout.root, environment)
 
 
-def become(layout: Layout, environment: dict[str, str], stack: str, *arguments: str) -> None:
-    """Replaces this process by the CLI, which then has the terminal, the signals and the exit status."""
-    os.chdir(layout.root)
-    command = [str(layout.bin / "pulumi"), *arguments, "--stack", stack]
-    os.execve(command[0], command, environment)  # noqa: S606 (no shell is wanted)
+def run_with_events(
+    layout: Layout, environment: dict[str, str], stack: str, *arguments: str
+) -> tuple[int, Summary]:
+    """Runs the CLI for a stack. Returns its status and a summary of what it reported."""
+    with tempfile.TemporaryDirectory(prefix="strata-events-") as folder:
+        log = Path(folder) / "events"
+        log.touch()
+        # Pulumi hides the option --event-log without this variable.
+        visible = {**environment, "PULUMI_DEBUG_COMMANDS": "true"}
+        status = run(layout, visible, stack, *arguments, "--event-log", str(log))
+        return status, Summary.of(log.read_text())
+
+
+def update(layout: Layout, environment: dict[str, str], stack: str) -> int:
+    """Updates a stack, and prints its errors last: Pulumi prints the outputs after them. Returns the CLI's status."""
+    arguments = ("up", "--yes", "--skip-preview")
+    status, summary = run_with_events(layout, environment, stack, *arguments)
+    if status and summary.errors:
+        print(f"error: {summary.errors}", file=sys.stderr)
+    return status

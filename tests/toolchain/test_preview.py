@@ -11,7 +11,8 @@ import pytest
 
 from strata import engine
 from strata.engine import Summary
-from toolchain import plugins, preview
+from strata.platforms.failure import STATUS_REPORTED
+from toolchain import plugins, preview, stack
 from toolchain.layout import Layout, here
 
 PROGRAM = Path(__file__).resolve().parent / "planned_program.py"
@@ -109,6 +110,27 @@ def test_a_program_that_fails_fails_the_preview(
     assert said[0].startswith("prod: the preview failed after ")
 
 
+def test_the_errors_of_an_update_come_last(
+    project: tuple[Layout, dict[str, str]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    layout, environment = project
+    program = layout.root / "__main__.py"
+    # As strata/platforms/failure.py.
+    program.write_text(
+        "import pulumi\n"
+        "pulumi.export('a', 1)\n"
+        "pulumi.log.error('of the test\\n  its fix')\n"
+        f"raise SystemExit({STATUS_REPORTED})\n"
+    )
+    assert stack.update(layout, environment, "prod") != 0
+    output = capfd.readouterr()
+    assert "Resources:" in output.out
+    assert output.err == "error: of the test\n  its fix\n"
+    program.write_text("import pulumi\npulumi.export('a', 1)\n")
+    assert stack.update(layout, environment, "prod") == 0
+    assert "error:" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(("platform", "packs"), [("docker", 1), ("eks", 3)])
 def test_the_platform_of_a_stack_decides_its_packs(
     platform: str, packs: int, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -120,7 +142,7 @@ def test_the_platform_of_a_stack_decides_its_packs(
         given.extend(arguments)
         return 0
 
-    monkeypatch.setattr(preview, "run", run)
+    monkeypatch.setattr(stack, "run", run)
     assert preview.preview(Layout(tmp_path), {}, "dev-ada") == 0
     assert given.count("--policy-pack") == packs
     levels = {Path(one).name for one in given if one.endswith(".json")}
