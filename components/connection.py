@@ -67,13 +67,13 @@ class Connection:
 
 @dataclass(frozen=True, kw_only=True)
 class Dependencies:
-    """What the arguments of a component say of the services that its workload uses.
+    """The services that a component's workload uses.
 
     `connections`: datastores, by the prefix of their variables (see `Connection.environment`).
     `calls`: endpoints, by the variable that is set to the endpoint's URL. `links`: endpoints that
     need no variable. All three are links; the application can reach nothing else, unless `egress`
-    allows the internet. What names a service that the stack's settings leave out has no effect: the
-    application gets neither a link nor variables nor files.
+    allows the internet. Entries for a service that the stack's settings leave out have no effect:
+    the application gets neither a link nor variables nor files.
     """
 
     connections: Mapping[str, Connection] = field(default_factory=dict)

@@ -58,7 +58,7 @@ def check(name: str, args: GatewayArgs) -> Iterator[Problem]:
         if ORIGIN.fullmatch(origin) is None:
             yield Problem(
                 f"service {name}: origins",
-                f"{origin!r} is no origin",
+                f"{origin!r} is not an origin",
                 "write scheme, host and port without a path, such as https://app.example.com",
             )
     for index, route in enumerate(args.routes):

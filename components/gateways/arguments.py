@@ -19,7 +19,7 @@ STRICT_TRANSPORT_SECONDS = 365 * 24 * 3600
 
 
 class Credential(StrEnum):
-    """How a request says who sends it."""
+    """How a request identifies its sender."""
 
     KEY = "key"
     """An API key of `strata:gateway.clients`."""
@@ -36,8 +36,8 @@ class Route:
     limited to `requests_per_second`, with `burst` more at once, and to bodies of `body_kib`. A
     response may take `timeout_seconds` (with `websocket`: the time between two messages). With
     `strata:gateway.clients` or `strata:gateway.oidc`, requests need one of `credentials`, unless
-    `open_reason` says why anybody may use the route. A client with a key counts by its name, from wherever
-    it connects.
+    `open_reason` says why anybody may use the route. The limit of a client with a key applies to its name,
+    whatever its address.
     """
 
     path: str

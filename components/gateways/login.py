@@ -42,7 +42,7 @@ def login_of(name: str) -> str:
 
 
 def links(name: str, args: GatewayArgs) -> Iterator[Endpoint]:
-    """Where the gateway asks. It serves its other clients while this is away."""
+    """The link to the service that the gateway asks. If it is unavailable, the gateway serves its other clients."""
     if args.stack.settings.gateway.oidc:
         yield Endpoint(service=login_of(name), port="http", number=PORT).without_waiting()
 

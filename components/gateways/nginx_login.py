@@ -1,4 +1,4 @@
-"""How NGINX tells who sends a request, and sends a browser to the provider."""
+"""How NGINX identifies who sends a request, and sends a browser to the provider."""
 
 import json
 from collections.abc import Iterator, Set

@@ -1,4 +1,4 @@
-"""ObservabilityStack: see what runs, and be told when it doesn't."""
+"""ObservabilityStack: metrics, logs, dashboards and alerts of every service."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace

@@ -138,7 +138,7 @@ def _loki(settings: ObservabilitySettings, store: str) -> dict[str, Any]:
 
 
 def log_agent(store: Endpoint | Remote, system: str) -> Service:
-    """Sends every line that a container of the stack writes to the store. While the store is away, the
+    """Sends every line that a container of the stack writes to the store. While the store is unavailable, the
     lines stay in kubelet's own files: 5 of 10 MiB for each container, unless the node's settings
     differ (containerLogMaxFiles, containerLogMaxSize).
 

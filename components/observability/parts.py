@@ -174,7 +174,7 @@ def log_store(settings: ObservabilitySettings, published: int) -> Service:
 
 
 def log_agent(store: Endpoint) -> Service:
-    """Sends every line that a container of the stack writes to the store. While the store is away,
+    """Sends every line that a container of the stack writes to the store. While the store is unavailable,
     the lines stay in Docker's own files, and then in the agent's volume."""
     return Service(
         name="log-agent",

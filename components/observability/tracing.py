@@ -164,7 +164,7 @@ def pipelines(store: str) -> dict[str, Any]:
 
 
 def telemetry(service: str) -> dict[str, Any]:
-    """What a collector says of itself. Its own metrics go the way of the others, so that one port has
+    """What a collector reports about itself. Its own metrics go the way of the others, so that one port has
     all."""
     return {
         # Prometheus names the instance.

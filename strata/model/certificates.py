@@ -64,8 +64,8 @@ class CertificateAuthority:
     def issue(
         self, names: tuple[str, ...], key_seed: bytes, *, for_client: bool = False
     ) -> IssuedCertificate:
-        """A certificate for `names` (host names or addresses), the first one its subject: of a server, or
-        of a client, which can't be a server by it and the reverse."""
+        """A certificate for `names` (host names or addresses), of which the first is the
+        subject. It is either for a server or for a client, and can't be used for the other."""
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if for_client else ExtendedKeyUsageOID.SERVER_AUTH
         key = _key(key_seed)
         # `names` may be empty until the stack reports it: a plan renders files before that.

@@ -207,7 +207,7 @@ def secret_env(container: Container, judge: Judge) -> None:
 
 @Rule(
     title="A pod belongs to a workload that replaces it.",
-    risk="Nothing restarts the pod when its node goes away.",
+    risk="Nothing restarts the pod if its node fails.",
     fix="Create a Deployment, StatefulSet, DaemonSet or Job instead.",
     references=("C-0073",),
     severity="low",
