@@ -4,6 +4,7 @@ import asyncio
 import runpy
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pulumi
@@ -26,11 +27,20 @@ class _NoEngine(Mocks):
         return {}, None
 
 
-def collect(compose: Callable[[Stack], None], settings: Settings) -> Composition:
-    """What a system consists of with these settings. Raises `InvalidStackError` for a name that is
-    used twice; the composition reports all other problems."""
+def collect(
+    compose: Callable[[Stack], None],
+    settings: Settings,
+    configuration: Mapping[str, str] = MappingProxyType({}),
+) -> Composition:
+    """What a system consists of with these settings. `configuration`: see `read_program`. Raises
+    `InvalidStackError` for a name that is used twice; the composition reports all other problems."""
     stack = Stack(settings)
-    _run(lambda: compose(stack), project="strata", stack="collect")
+
+    def run() -> None:
+        set_all_config(dict(configuration))
+        compose(stack)
+
+    _run(run, project="strata", stack="collect")
     stack.complete()
     return stack.composition
 

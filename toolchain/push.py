@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -51,7 +52,7 @@ def push(layout: Layout, stack: str, more: list[str]) -> None:
             "`make push STACK=prod`",
         )
     try:
-        platforms = platforms_of(settings, known(more))
+        platforms = platforms_of(settings, known(more), configuration_of(file))
     except InvalidStackError as error:
         raise SetupError(str(error), f"correct {file.name}") from error
     ready = steps.ensure(layout, stack)
@@ -142,14 +143,19 @@ def _make_repositories(
         sys.exit(status)
 
 
-def platforms_of(settings: Settings, more: Collection[str] = ()) -> Mapping[str, frozenset[str]]:
+def platforms_of(
+    settings: Settings,
+    more: Collection[str] = (),
+    configuration: Mapping[str, str] = MappingProxyType({}),
+) -> Mapping[str, frozenset[str]]:
     """The images of a stack that no public registry has, and `more`, with the platforms of the nodes that
-    they run on. Raises `InvalidStackError`."""
+    they run on. `configuration`: what the system reads by `pulumi.Config`. Raises `InvalidStackError`."""
     system = f"linux/{architecture(settings.aws.system_nodes.instance_types)}"
     # GPU nodes with Graviton aren't supported.
     with_gpu = f"linux/{AMD64}"
     platforms: dict[str, set[str]] = {name: {system} for name in more}
-    for workload in collect(systems.find(settings.system), settings).workloads:
+    compose = systems.find(settings.system)
+    for workload in collect(compose, settings, configuration).workloads:
         gpu, image = workload.gpu, str(workload.image)
         on_gpus = str(gpu.image) if gpu.image is not None else image
         if gpu.mode is not GpuMode.REQUIRE:
@@ -168,6 +174,17 @@ def known(names: Iterable[str]) -> set[str]:
     found = set(names)
     for name in found:
         catalogue.get(name)
+    return found
+
+
+def configuration_of(file: Path) -> dict[str, str]:
+    """The configuration of a stack. No image depends on a secret, so each has another value here."""
+    found: dict[str, str] = {}
+    for key, value in stack_file.read(file).items():
+        if isinstance(value, dict) and "secure" in value:
+            found[key] = "(secret)"
+        else:
+            found[key] = value if isinstance(value, str) else json.dumps(value)
     return found
 
 

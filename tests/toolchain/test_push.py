@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import docker
+import pulumi
 import pytest
 import yaml
 from moto import mock_aws
@@ -18,11 +19,14 @@ from typer.testing import CliRunner
 
 from strata import docker_engine
 from strata.cli import app
+from strata.components import AppService, AppServiceArgs
 from strata.errors import ImageError, MissingRepositoryError, SetupError
 from strata.images import platforms, push
 from strata.images.source import Source
-from strata.model import InvalidStackError
+from strata.model import File, InvalidStackError
 from strata.platforms.eks import registry_alone
+from strata.stack import Stack
+from tests.components.example import SMALL
 from tests.toolchain.image_registry import ImageRegistry, serving
 from toolchain import push as command
 from toolchain import stack, steps
@@ -360,6 +364,26 @@ def test_the_images_of_a_stack_are_those_of_its_services(tmp_path: Path) -> None
         "inference": {"arm64"},
         "inference-cuda": {"amd64"},
     }
+
+
+def test_a_system_may_read_its_own_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compose(stack: Stack) -> None:
+        own = pulumi.Config("shop")
+        token = File(path="/run/secrets/token", content=own.require_secret("token"))
+        args = AppServiceArgs(
+            stack=stack, image=own.require("image"), resources=SMALL, files=(token,)
+        )
+        AppService("app", args)
+
+    monkeypatch.setattr(command.systems, "find", lambda _: compose)
+    file = tmp_path / "Pulumi.prod.yaml"
+    file.write_text(
+        "config:\n  strata:platform: eks\n  shop:image: inference\n  shop:token:\n    secure: v1:abc\n"
+    )
+    found = command.platforms_of(command.settings_of(file), (), command.configuration_of(file))
+    assert found == {"inference": {"linux/amd64"}}
 
 
 def test_an_image_that_nobody_knows_is_refused() -> None:
