@@ -103,6 +103,14 @@ COMPUTED: Mapping[str, dict[str, Any]] = {
     "aws:elasticache/replicationGroup:ReplicationGroup": {
         "primaryEndpointAddress": "master.strata-prod-redis.abc123.use1.cache.amazonaws.com"
     },
+    "aws:mq/broker:Broker": {
+        "instances": [
+            {
+                "consoleUrl": "https://b-0123.mq.us-east-1.on.aws",
+                "endpoints": ["amqps://b-0123.mq.us-east-1.on.aws:5671"],
+            }
+        ]
+    },
     "aws:rds/instance:Instance": {
         "address": "strata-prod-postgres.abcdefghijkl.us-east-1.rds.amazonaws.com"
     },

@@ -2,9 +2,11 @@
 
 import base64
 import hashlib
-import json
+from dataclasses import dataclass, replace
+from typing import Any
 
 from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.engines.http_set_up import PLACE, http_set_up, with_secrets
 from strata.components.mutual_tls import (
     CA_FILE,
     CERTIFICATE_FILE,
@@ -20,6 +22,8 @@ from strata.model import (
     File,
     Listen,
     ListenAddress,
+    Managed,
+    ManagedUser,
     MemoryMib,
     Monitoring,
     Panel,
@@ -31,11 +35,16 @@ from strata.model import (
     Severity,
     Text,
     Unit,
+    UserPassword,
 )
 from strata.model.secrets import SecretMaterial
 
 PORT = 5672
+TLS_PORT = 5671
+"""Of a managed RabbitMQ, which accepts only TLS."""
 USER = "strata"
+ADMIN = "admin"
+"""The administrator of a managed RabbitMQ."""
 VIRTUAL_HOST = "strata"
 METRICS_PORT = 15692
 """The default of RabbitMQ's plugin."""
@@ -172,6 +181,15 @@ MONITORING = Monitoring(
 
 
 def _service(name: str, options: EngineOptions) -> Service:
+    service = _container(name, options)
+    if options.managed is None:
+        return service
+    # Its provider serves no metrics of single queues, which most alerts are about.
+    port = Port(name="amqp", number=TLS_PORT)
+    return replace(service, ports=(port,), files=(), monitoring=None)
+
+
+def _container(name: str, options: EngineOptions) -> Service:
     return Service(
         name=name,
         image="rabbitmq",
@@ -250,42 +268,78 @@ def _configuration(options: EngineOptions) -> Text:
 
 
 def _definitions(name: str) -> Text:
-    """The application's user, without a tag and so without rights beyond its virtual host. A broker that
-    starts with definitions creates no user `guest` and no virtual host `/`."""
-    before, after = json.dumps(
-        {
-            "vhosts": [{"name": VIRTUAL_HOST}],
-            "users": [
-                {
-                    "name": USER,
-                    "password_hash": "\0",
-                    "hashing_algorithm": "rabbit_password_hashing_sha256",
-                    "tags": [],
-                }
-            ],
-            "permissions": [
-                {
-                    "user": USER,
-                    "vhost": VIRTUAL_HOST,
-                    "configure": ".*",
-                    "write": ".*",
-                    "read": ".*",
-                }
-            ],
-        }
-    ).split(json.dumps("\0")[1:-1])
-    return (before, Secret(name, password_hash), after)
+    """The application's user. A broker that starts with definitions creates no user `guest` and no virtual
+    host `/`."""
+    return with_secrets(_objects(_user(USER)), Secret(name, PasswordHash()))
 
 
-def password_hash(material: SecretMaterial) -> str:
-    """The password as RabbitMQ's `rabbit_password_hashing_sha256` stores it.
+def _objects(*users: dict[str, Any]) -> dict[str, Any]:
+    """The virtual host, users, and the rights of the application's."""
+    permission = {"user": USER, "vhost": VIRTUAL_HOST}
+    return {
+        "vhosts": [{"name": VIRTUAL_HOST}],
+        "users": [*users],
+        "permissions": [{**permission, "configure": ".*", "write": ".*", "read": ".*"}],
+    }
+
+
+def _user(name: str, *tags: str) -> dict[str, Any]:
+    """A user with a hash to fill in. Without a tag, it has no rights beyond its virtual host."""
+    return {
+        "name": name,
+        "password_hash": PLACE,
+        "hashing_algorithm": "rabbit_password_hashing_sha256",
+        "tags": list(tags),
+    }
+
+
+def _managed(name: str) -> Managed:
+    """RabbitMQ of a provider, which creates one user: an administrator. Nothing uses it but the set-up,
+    which changes its password too when it is rotated."""
+    users = _objects(_user(USER), _user(ADMIN, "administrator"))
+    requests = [{"method": "POST", "path": "/api/definitions", "body": users}]
+    return Managed(
+        engine="rabbitmq",
+        version="4.2",
+        users=(ManagedUser(name=ADMIN, password=Secret(name, UserPassword(ADMIN))),),
+        set_up=http_set_up(
+            name,
+            ADMIN,
+            (Secret(name, UserPassword(ADMIN)), Secret(name, FormerPassword(ADMIN))),
+            with_secrets(requests, Secret(name, PasswordHash()), Secret(name, PasswordHash(ADMIN))),
+        ),
+        set_up_port=443,
+    )
+
+
+@dataclass(frozen=True)
+class PasswordHash:
+    """The encoder of a user's password as RabbitMQ's `rabbit_password_hashing_sha256` stores it. "" is the
+    user of the application.
 
     Source: RabbitMQ, "Credentials and Passwords": 4 bytes of salt, then SHA-256 of salt and
     password, in base64. The salt is derived too, so that the file is always the same.
     """
-    salt = material.derive("password-salt", 4)
-    digest = hashlib.sha256(salt + material.password.encode()).digest()
-    return base64.b64encode(salt + digest).decode()
+
+    user: str = ""
+
+    def __call__(self, material: SecretMaterial) -> str:
+        salt = material.derive(f"password-salt of {self.user}" if self.user else "password-salt", 4)
+        digest = hashlib.sha256(salt + material.password_of(self.user).encode()).digest()
+        return base64.b64encode(salt + digest).decode()
+
+
+@dataclass(frozen=True)
+class FormerPassword:
+    """The encoder of the password that a user had before the last rotation, or has if there was none."""
+
+    user: str
+
+    def __call__(self, material: SecretMaterial) -> str:
+        try:
+            return material.password_of(self.user, rotations_ago=1)
+        except ValueError:
+            return material.password_of(self.user)
 
 
 RABBITMQ = Engine(
@@ -297,6 +351,7 @@ RABBITMQ = Engine(
     user=USER,
     database=VIRTUAL_HOST,
     has_mutual_tls=True,
+    managed=_managed,
     upgrade="Enable all stable feature flags before a new minor version: `rabbitmqctl enable_feature_flag"
     " all`. Going back requires a backup.",
 )

@@ -205,9 +205,9 @@ class ManagedSettings(BaseSettings):
     the engine's default.
     """
 
-    instance_class: Annotated[str, Field(pattern=r"^(db|cache)\.[a-z0-9-]+\.[a-z0-9]+$")] | None = (
-        None
-    )
+    instance_class: (
+        Annotated[str, Field(pattern=r"^(db|cache|mq)\.[a-z0-9-]+\.[a-z0-9]+$")] | None
+    ) = None
     storage_gib: Annotated[int, Field(ge=20, le=65536)] | None = None
     replicas: Annotated[int, Field(ge=1, le=5)] | None = None
 

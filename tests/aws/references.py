@@ -40,6 +40,7 @@ _MAKES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("iam", "CreateInstanceProfile"): ("InstanceProfileName", "instance profile"),
     ("iam", "CreateRole"): ("RoleName", "role"),
     ("logs", "CreateLogGroup"): ("logGroupName", "log group"),
+    ("mq", "CreateBroker"): ("BrokerName", "broker"),
     ("rds", "CreateDBInstance"): ("DBInstanceIdentifier", "database"),
     ("rds", "CreateDBParameterGroup"): ("DBParameterGroupName", "parameter group"),
     ("rds", "CreateDBSubnetGroup"): ("DBSubnetGroupName", "subnet group"),

@@ -56,6 +56,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "hostedZoneId": "given",
     },
 }
+# Beside the datastores that Pulumi.prod.yaml has AWS run.
+MANAGED: dict[str, dict[str, Any]] = {
+    "another region, two zones, one NAT gateway, an API and a hosted zone from outside": {
+        "rabbitmq": {"managed": {}}
+    },
+}
 
 
 def aws_settings(aws: Account, changes: dict[str, Any]) -> dict[str, Any]:
@@ -95,9 +101,10 @@ def aws_settings(aws: Account, changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _carried_out(chosen: dict[str, Any], carry_out: CarryOut) -> Program:
+def _carried_out(chosen: dict[str, Any], managed: dict[str, Any], carry_out: CarryOut) -> Program:
+    services = json.loads(settings().model_dump_json(by_alias=True, exclude_unset=True))["services"]
     try:
-        return plan({"aws": chosen}, make=carry_out.make)
+        return plan({"aws": chosen, "services": {**services, **managed}}, make=carry_out.make)
     except Exception:
         # Pulumi's own error tells of all that could not be asked for then, as well.
         if carry_out.failures:
@@ -126,7 +133,7 @@ def test_all_of_it_is_made_and_nothing_stays(
     chosen = aws_settings(aws, SETTINGS[title])
     before = carry_out.inventory(frozenset({chosen["region"]}))
 
-    program = _carried_out(chosen, carry_out)
+    program = _carried_out(chosen, MANAGED.get(title, {}), carry_out)
 
     # All that was asked for was made: moto lists it.
     asked = Counter(one.type for one in program.resources if one.type.startswith("aws:"))

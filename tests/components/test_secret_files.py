@@ -9,7 +9,7 @@ from cryptography import x509
 
 from strata.components import AppService, AppServiceArgs, Datastore, DatastoreArgs
 from strata.components.engines.postgres import POSTGRES
-from strata.components.engines.rabbitmq import password_hash
+from strata.components.engines.rabbitmq import PasswordHash
 from strata.components.engines.redis import REDIS
 from strata.model import File, Secret, private_key
 from strata.model.secrets import DerivedSecrets
@@ -33,7 +33,7 @@ def secrets() -> dict[str, str]:
     key = derived.encode(private_key("gateway", ("localhost", "127.0.0.1")))
     return (
         {owner: derived.encode(Secret(owner)) for owner in OWNERS}
-        | {"hash of rabbitmq": derived.encode(Secret("rabbitmq", password_hash))}
+        | {"hash of rabbitmq": derived.encode(Secret("rabbitmq", PasswordHash()))}
         | {"key": json.dumps(key)[1:-1], "seed": SEED.decode()}
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from strata.components.engines.rabbitmq import password_hash
+from strata.components.engines.rabbitmq import PasswordHash
 from strata.model import Secret, private_key
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker.names import HOST_MOUNT
@@ -34,7 +34,7 @@ def secret_values(project: Project) -> dict[str, str]:
     return (
         {f"password of {owner}": secrets.encode(Secret(owner)) for owner in owners}
         | {"private key": key, "seed": seed}
-        | {"hash for rabbitmq": secrets.encode(Secret("rabbitmq", password_hash))}
+        | {"hash for rabbitmq": secrets.encode(Secret("rabbitmq", PasswordHash()))}
     )
 
 

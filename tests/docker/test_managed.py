@@ -1,12 +1,14 @@
-"""The set-up of a managed PostgreSQL, run as its job does against a real server."""
+"""The set-up of a managed PostgreSQL and RabbitMQ, run as its job does against a real server."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from strata.components.engines.rabbitmq import ADMIN
 from tests.docker.conftest import containers
 from tests.docker.managed_postgres import ManagedPostgres
+from tests.docker.managed_rabbitmq import ManagedRabbitmq
 from tests.project import Project
 
 
@@ -68,3 +70,40 @@ def test_again_it_changes_only_rotated_passwords(database: ManagedPostgres) -> N
     assert database.query("SELECT 1") == "1"
     with pytest.raises(AssertionError, match="password authentication failed"):
         database.query("SELECT 1", PGPASSWORD=former)
+
+
+@pytest.fixture(scope="module")
+def broker(engine: Any, reference: Project) -> Iterator[ManagedRabbitmq]:
+    """A broker in the image of the reference system, set up by the job in that of its API."""
+    assert reference.stack == "pytest"
+    running = containers(engine)
+    started = ManagedRabbitmq(engine, running["rabbitmq"].image.id, running["api"].image.id)
+    try:
+        started.start()
+        status, output = started.set_up()
+        assert status == 0, output
+        yield started
+    finally:
+        started.remove()
+
+
+def test_the_application_has_its_virtual_host_and_is_no_administrator(
+    broker: ManagedRabbitmq,
+) -> None:
+    assert broker.users() == {ADMIN: "[administrator]", "strata": "[]"}
+    assert "strata\t.*\t.*\t.*" in broker.permissions()
+    assert broker.accepts("strata", broker.password())
+    assert broker.password() != broker.password(ADMIN)
+
+
+def test_again_it_changes_only_the_passwords_that_were_rotated(broker: ManagedRabbitmq) -> None:
+    assert broker.set_up() == (0, "POST /api/definitions: 204\n")
+    assert broker.accepts("strata", broker.password())
+    former = {user: broker.password(user) for user in ("", ADMIN)}
+    broker.rotate(2)
+    # The second time, with the administrator's new password.
+    for _ in range(2):
+        assert broker.set_up() == (0, "POST /api/definitions: 204\n")
+    for user, password in former.items():
+        assert broker.accepts(user or "strata", broker.password(user))
+        assert not broker.accepts(user or "strata", password)

@@ -47,23 +47,32 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return made
 
 
-@pytest.mark.parametrize("engine", ["nginx", "traefik"])
+# AWS chooses the hosts of the managed datastores: two variables of the API, and one each of the worker, an
+# exporter and the job that sets PostgreSQL up. With RabbitMQ, one more of the API and the worker, and of a
+# second job.
+@pytest.mark.parametrize(
+    ("engine", "managed", "unknown"),
+    [("nginx", {}, 5), ("traefik", {"rabbitmq": {"managed": {}}}, 8)],
+)
 def test_the_plan_is_whole_and_the_packs_find_nothing(
-    project: Project, monkeypatch: pytest.MonkeyPatch, engine: str
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+    managed: Mapping[str, Any],
+    unknown: int,
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(preview, "info", said.append)
     gateway = {**settings()["gateway"], "engine": engine}
-    project.configure({**settings(), "gateway": gateway})
+    services = {**settings()["services"], **managed}
+    project.configure({**settings(), "gateway": gateway, "services": services})
     began = time.monotonic()
     assert preview.preview(Layout(project.folder), project.environment, "prod") == 0
     seconds = time.monotonic() - began
     (line,) = said
     assert " 0 violations," in line
-    # Nothing of what a plan can know was left out of what the program states. AWS chooses the hosts of
-    # the managed datastores: two variables of the API, and one each of the worker, an exporter and the
-    # job that sets PostgreSQL up.
-    assert " 5 could not be judged" in line
+    # Nothing of what a plan can know was left out of what the program states.
+    assert f" {unknown} could not be judged" in line
     assert seconds < PREVIEW_SECONDS
 
 

@@ -421,25 +421,43 @@ SERVICE = (
             checks=(_managed(**changed),),
         )
         for field, described, changed in (
-            ("Managed.engine", "`postgres` is RDS, `valkey` is ElastiCache", {"engine": "valkey"}),
+            (
+                "Managed.engine",
+                "`postgres` is RDS, `rabbitmq` is Amazon MQ, `valkey` is ElastiCache",
+                {"engine": "valkey"},
+            ),
             ("Managed.version", "the version of the engine", {"version": "18"}),
             ("Managed.users", "the users that AWS creates", {"users": ()}),
             ("Managed.database", "the database that AWS creates", {"database": "data"}),
-            ("Managed.parameters", "a parameter group", {"parameters": {"a": "b"}}),
+            (
+                "Managed.parameters",
+                "a parameter group; no other service than RDS and ElastiCache has any",
+                {"parameters": {"a": "b"}},
+            ),
             (
                 "Managed.set_up",
                 "a Job with the name of the service, which its clients wait for",
                 {"set_up": Job(name="app", image="postgres", resources=Resources(memory_mib=64))},
             ),
             (
+                "Managed.set_up_port",
+                "the only port that the Job may connect to, and that the security group admits besides",
+                {"set_up_port": 443},
+            ),
+            (
                 "Managed.instance_class",
                 "the class of each instance",
                 {"instance_class": "db.m7g.large"},
             ),
-            ("Managed.storage_gib", "the storage; rejected for ElastiCache", {"storage_gib": 100}),
+            (
+                "Managed.storage_gib",
+                "the storage; rejected for ElastiCache and Amazon MQ",
+                {"storage_gib": 100},
+            ),
             (
                 "Managed.replicas",
-                "replicas in other zones; RDS has one standby, and more are rejected",
+                "replicas in other zones; RDS has one standby and Amazon MQ two copies, and other numbers are"
+                " rejected",
                 {"replicas": 2},
             ),
             ("ManagedUser.name", "the name of the user", {"users": (replace(USER, name="other"),)}),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from strata.components.engines.rabbitmq import password_hash
+from strata.components.engines.rabbitmq import PasswordHash
 from strata.model import (
     BucketName,
     ByDevice,
@@ -148,7 +148,7 @@ POD_INDEX = "metadata.labels['apps.kubernetes.io/pod-index']"
 
 SECRETS_OF: tuple[Callable[[str], Secret], ...] = (
     Secret,
-    lambda owner: Secret(owner, password_hash),
+    lambda owner: Secret(owner, PasswordHash()),
     lambda owner: certificate(owner, ("a.test",)),
     lambda owner: private_key(owner, ("a.test",)),
 )
@@ -391,8 +391,8 @@ TEXT = (
         "as on Docker",
         _holds(
             _kept(Secret("server")),
-            _kept(Secret("server", password_hash)),
-            SECRETS.encode(Secret("server", password_hash)),
+            _kept(Secret("server", PasswordHash())),
+            SECRETS.encode(Secret("server", PasswordHash())),
         ),
         _holds(
             _kept(certificate("server", ("a.test",))),

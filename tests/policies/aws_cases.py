@@ -9,6 +9,7 @@ from strata.policies.rules.aws import PACK
 from strata.policies.rules.aws.facts import (
     ACCESS_BLOCK,
     BACKUP_SELECTION,
+    BROKER,
     BUCKET_POLICY,
     BUCKETS,
     CLUSTER,
@@ -212,6 +213,16 @@ FIXTURE = {
             "multiAzEnabled": True,
             "userGroupIds": ["strata"],
         },
+    ),
+    "broker": Made(
+        BROKER,
+        {
+            "engineType": "RabbitMQ",
+            "deploymentMode": "CLUSTER_MULTI_AZ",
+            "publiclyAccessible": False,
+            "encryptionOptions": {"kmsKeyId": UNKNOWN, "useAwsOwnedKey": False},
+        },
+        protect=True,
     ),
 }
 
@@ -479,6 +490,10 @@ DATA = [
         "rds/public@database",
         change={"database:publiclyAccessible": True},
     ),
+    bad("rds/public@broker")({"broker:publiclyAccessible": True}),
+    bad("rds/key@broker")({"broker:encryptionOptions": REMOVED}),
+    bad("rds/key@broker")({"broker:encryptionOptions.useAwsOwnedKey": True}),
+    unknown("broker:encryptionOptions", "rds@broker"),
     bad("backup/short@database")({"database:backupRetentionPeriod": 6}),
     bad("backup/short@database")({"database:backupRetentionPeriod": REMOVED}),
     unknown("database:backupRetentionPeriod", "backup@database"),
@@ -498,6 +513,10 @@ DATA = [
     bad("standby/zone@database")({"database:multiAz": REMOVED}),
     bad("standby/zone@cache")({"cache:multiAzEnabled": REMOVED}),
     bad("standby/failover@cache")({"cache:automaticFailoverEnabled": False}),
+    bad("standby/zone@broker")({"broker:deploymentMode": REMOVED}),
+    bad("standby/zone@broker")({"broker:deploymentMode": "SINGLE_INSTANCE"}),
+    good({"broker:deploymentMode": "ACTIVE_STANDBY_MULTI_AZ"}),
+    unknown("broker:deploymentMode", "standby@broker"),
     unknown("database:multiAz", "standby@database"),
     unknown(
         "cache:automaticFailoverEnabled",
@@ -530,7 +549,7 @@ DATA = [
     ),
     *[
         bad(f"stateful-protect/unprotected@{name}")({f"{name}:protect": False})
-        for name in ("database", "bucket", "files", "volume")
+        for name in ("database", "broker", "bucket", "files", "volume")
     ],
 ]
 

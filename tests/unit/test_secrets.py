@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtensionOID
 
 from strata.components.engines.postgres import ScramVerifier, scram_verifier
-from strata.components.engines.rabbitmq import password_hash
+from strata.components.engines.rabbitmq import PasswordHash
 from strata.model import (
     Secret,
     UserPassword,
@@ -57,7 +57,7 @@ def test_a_password_has_256_bits_and_no_character_that_a_configuration_would_tak
 
 
 def test_the_hash_is_what_rabbitmq_checks() -> None:
-    raw = base64.b64decode(secrets().encode(Secret("mq", password_hash)))
+    raw = base64.b64decode(secrets().encode(Secret("mq", PasswordHash())))
     salt, digest = raw[:4], raw[4:]
     assert digest == hashlib.sha256(salt + secrets().encode(Secret("mq")).encode()).digest()
 
@@ -197,7 +197,7 @@ def test_what_is_derived_for_one_purpose_tells_nothing_of_another() -> None:
     ("secret", "is_issued", "public"),
     [
         (Secret("a"), False, False),
-        (Secret("a", password_hash), False, False),
+        (Secret("a", PasswordHash()), False, False),
         (Secret("a", UserPassword("b")), False, False),
         (Secret("a", ScramVerifier("b")), False, False),
         (authority_certificate(), False, True),

@@ -23,17 +23,21 @@ def retention(group: Resource, judge: Judge) -> None:
 
 
 @Rule(
-    title="A database is encrypted and private.",
-    risk="Anyone with a snapshot reads the data, or the database has a public address.",
-    fix="Set `storageEncrypted: true`, and remove `publiclyAccessible`.",
-    references=("CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_96", "AWS-0080"),
+    title="A database or broker is encrypted and private.",
+    risk="Anyone with a snapshot reads the data, or it has a public address.",
+    fix="Set `storageEncrypted: true` (RDS), or `encryptionOptions.useAwsOwnedKey: false` (Amazon MQ), and "
+    "remove `publiclyAccessible`.",
+    references=("CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_69", "CKV_AWS_96", "CKV_AWS_209", "AWS-0080"),
     severity="critical",
-    accepts=is_type(*facts.DATABASES, facts.CLUSTER_INSTANCE),
+    accepts=is_type(*facts.DATABASES, facts.CLUSTER_INSTANCE, facts.BROKER),
 )
 def rds(database: Resource, judge: Judge) -> None:
-    """An instance of a cluster has the encryption of the cluster."""
+    """An instance of a cluster has the encryption of the cluster. Amazon MQ always encrypts, by default
+    with a key that isn't of the account."""
     if database.type in facts.DATABASES:
         judge.require(database, "plain", "storageEncrypted", "true")
+    if database.type == facts.BROKER:
+        judge.require(database, "key", "encryptionOptions.useAwsOwnedKey", "false")
     if flag(database.get("publiclyAccessible")):
         judge.violation("public", "publiclyAccessible is true")
 
@@ -92,17 +96,21 @@ def deletion_protection(database: Resource, judge: Judge) -> None:
 
 
 @Rule(
-    title="A database or cache has a standby in another zone.",
+    title="A database, cache or broker has a standby in another zone.",
     risk="It is down as long as its zone is, and what it had in memory is lost.",
-    fix="Set `multiAz: true` (RDS), or `automaticFailoverEnabled: true` and `multiAzEnabled: true` "
-    "(ElastiCache).",
+    fix="Set `multiAz: true` (RDS), `automaticFailoverEnabled: true` and `multiAzEnabled: true` "
+    "(ElastiCache), or `deploymentMode: CLUSTER_MULTI_AZ` (Amazon MQ).",
     references=("CKV_AWS_157", "CKV2_AWS_50"),
     severity="medium",
-    accepts=is_type(facts.DATABASE, facts.REPLICATION_GROUP),
+    accepts=is_type(facts.DATABASE, facts.REPLICATION_GROUP, facts.BROKER),
 )
 def standby(datastore: Resource, judge: Judge) -> None:
     if datastore.type == facts.DATABASE:
         judge.require(datastore, "zone", "multiAz", "true")
+        return
+    if datastore.type == facts.BROKER:
+        if text(datastore.get("deploymentMode")) not in facts.SEVERAL_ZONES:
+            judge.violation("zone", "deploymentMode has no node in another zone")
         return
     judge.require(datastore, "failover", "automaticFailoverEnabled", "true")
     judge.require(datastore, "zone", "multiAzEnabled", "true")
@@ -166,6 +174,7 @@ def backup_coverage(stack: Stack, judge: Judge) -> None:
     severity="high",
 )
 def stateful_protect(stack: Stack, judge: Judge) -> None:
-    for resource in stack.of(*facts.DATABASES, *facts.BUCKETS, facts.FILE_SYSTEM, facts.VOLUME):
+    kinds = (*facts.DATABASES, facts.BROKER, *facts.BUCKETS, facts.FILE_SYSTEM, facts.VOLUME)
+    for resource in stack.of(*kinds):
         if not resource.protect:
             judge.violation("unprotected", "the resource is not protected", resource)

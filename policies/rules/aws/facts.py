@@ -53,6 +53,7 @@ DATABASE = DATABASES[0]
 PARAMETERS = "aws:rds/parameterGroup:ParameterGroup"
 CLUSTER_INSTANCE = "aws:rds/clusterInstance:ClusterInstance"
 REPLICATION_GROUP = "aws:elasticache/replicationGroup:ReplicationGroup"
+BROKER = "aws:mq/broker:Broker"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 BACKUP_SELECTION = "aws:backup/selection:Selection"
 
@@ -65,6 +66,9 @@ FORCED_TLS = {
     "mysql": ("require_secure_transport", "1"),
     "mariadb": ("require_secure_transport", "1"),
 }
+
+# The deployments of a broker of Amazon MQ with nodes in several zones.
+SEVERAL_ZONES = ("CLUSTER_MULTI_AZ", "ACTIVE_STANDBY_MULTI_AZ")
 
 KIND_TAG = "strata.kind"
 

@@ -118,10 +118,11 @@ class ManagedPlan:
 @dataclass(frozen=True, kw_only=True)
 class ManagedServer:
     """A managed service. `host`: what its certificate is for. Pods that use it wait for `ready`, and
-    connect to `destination`."""
+    connect to `destination`; the job that sets it up connects to `set_up`."""
 
     host: pulumi.Output[str]
     destination: Destination
+    set_up: Destination
     ready: tuple[pulumi.Resource, ...]
 
 

@@ -148,7 +148,7 @@ def make(
     servers = {workload.name, *(link.server for link in links if link.client == workload.name)}
     outgoing += [
         # The job that sets up a managed service has its name.
-        to(server.destination)
+        to(server.set_up if name == workload.name else server.destination)
         for name, server in sorted(connection.managed.items())
         if name in servers
     ]

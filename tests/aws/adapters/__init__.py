@@ -2,6 +2,7 @@
 
 from tests.aws.adapters import (  # noqa: F401 - importing them registers what they make
     backups,
+    brokers,
     caches,
     clusters,
     databases,

@@ -1,5 +1,6 @@
 """Datastores that AWS runs: hardened, in subnets of their own, and the same to their clients."""
 
+import json
 from collections.abc import Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -32,10 +33,12 @@ POSTGRES_HOST = planned.COMPUTED["aws:rds/instance:Instance"]["address"]
 REDIS_HOST = planned.COMPUTED["aws:elasticache/replicationGroup:ReplicationGroup"][
     "primaryEndpointAddress"
 ]
+RABBITMQ_HOST = "b-0123.mq.us-east-1.on.aws"
 SIZE = {"instanceClass": "db.m7g.large", "storageGib": 100}
 SERVICES: dict[str, Any] = {
     "postgres": {"managed": SIZE},
     "redis": {"managed": {"instanceClass": "cache.m7g.large", "replicas": 2}},
+    "rabbitmq": {"managed": {"instanceClass": "mq.m7g.xlarge"}},
 }
 
 
@@ -54,7 +57,7 @@ def compose(stack: Stack) -> None:
         ),
     )
     AppService(
-        "stranger",
+        "worker",
         AppServiceArgs(
             stack=stack,
             image="application",
@@ -156,11 +159,58 @@ def test_a_cache_is_hardened(program: Program) -> None:
     }
 
 
+def test_a_broker_is_hardened(program: Program) -> None:
+    broker = only(program, "mq/broker:Broker")
+    assert broker.protect
+    assert broker.ignore_changes == ("users",)
+    expected = {
+        "brokerName": "strata-prod-rabbitmq",
+        "engineType": "RabbitMQ",
+        "engineVersion": "4.2",
+        "hostInstanceType": "mq.m7g.xlarge",
+        "deploymentMode": "CLUSTER_MULTI_AZ",
+        "publiclyAccessible": False,
+        "encryptionOptions": {
+            "kmsKeyId": of(program, "Key", "eks-keys-data").outputs["arn"],
+            "useAwsOwnedKey": False,
+        },
+        "logs": {"general": True},
+        "autoMinorVersionUpgrade": True,
+        "securityGroups": [of(program, "SecurityGroup", "eks-data-rabbitmq").id],
+    }
+    assert {key: broker.inputs[key] for key in expected} == expected
+    assert len(broker.inputs["subnetIds"]) == 3
+
+
+def test_the_application_is_no_administrator_of_its_broker(program: Program) -> None:
+    (administrator,) = only(program, "mq/broker:Broker").inputs["users"]
+    (request,) = json.loads(files(program, "rabbitmq")["requests.json"])
+    assert (request["method"], request["path"]) == ("POST", "/api/definitions")
+    tags = {one["name"]: one["tags"] for one in request["body"]["users"]}
+    assert tags == {"strata": [], administrator["username"]: ["administrator"]}
+    (permission,) = request["body"]["permissions"]
+    assert (permission["user"], permission["vhost"]) == ("strata", "strata")
+    assert "administrator" not in files(program, "worker")
+    # The first generation has no former password.
+    assert files(program, "rabbitmq")["administrator"] == f"{administrator['password']}\n" * 2
+
+
+def test_the_set_up_of_a_broker_logs_in_with_the_password_before_a_rotation() -> None:
+    first, second = (
+        files(plan(SERVICES, secretGenerations={"rabbitmq": generation}), "rabbitmq")
+        for generation in (1, 2)
+    )
+    former, _ = first["administrator"].split()
+    present, before = second["administrator"].split()
+    assert before == former != present
+    assert first["requests.json"] != second["requests.json"]
+
+
 def test_passwords_are_secrets_of_the_state_and_those_that_clients_have() -> None:
     sent: dict[str, Any] = {}
 
     def make(args: Any) -> Any:
-        if args.typ in ("aws:rds/instance:Instance", "aws:elasticache/user:User"):
+        if args.typ.split("/")[-1] in ("instance:Instance", "user:User", "broker:Broker"):
             sent[args.name] = args.inputs
         return planned.echo(args)
 
@@ -176,6 +226,9 @@ def test_passwords_are_secrets_of_the_state_and_those_that_clients_have() -> Non
     (password,) = bare(sent["eks-data-redis-strata"]["authenticationMode"])["passwords"]
     assert files(program, "api")["redis-password"] == password
     assert bare(database) != files(program, "api")["database-password"]
+    users = sent["eks-data-rabbitmq"]["users"]
+    assert bare(users) != users, "it isn't marked as a secret"
+    assert bare(users)[0]["password"] != files(program, "worker")["rabbitmq-password"]
 
 
 def test_clients_have_the_same_variables_and_files(program: Program) -> None:
@@ -187,6 +240,9 @@ def test_clients_have_the_same_variables_and_files(program: Program) -> None:
     assert {*variables} - {"REDIS_CA_FILE"} == {
         *environment(container(in_containers, "Deployment", "api"))
     }
+    of_worker = environment(container(program, "Deployment", "worker"))
+    assert (of_worker["RABBITMQ_HOST"], of_worker["RABBITMQ_PORT"]) == (RABBITMQ_HOST, "5671")
+    assert files(program, "worker")["rabbitmq-ca.pem"] == amazon_roots()
     own = files(program, "api")
     assert own["database-ca.pem"] == rds_authority("us-east-1")
     assert own["redis-ca.pem"] == amazon_roots()
@@ -210,13 +266,30 @@ def test_clients_start_after_it_is_set_up(program: Program) -> None:
     assert job.urn in api.dependencies
     assert only(program, "rds/instance:Instance").urn in job.dependencies
     assert only(program, ":ReplicationGroup").urn in api.dependencies
+    job = of(program, "Job", "rabbitmq")
+    assert environment(container(program, "Job", "rabbitmq"))["URL"] == f"https://{RABBITMQ_HOST}"
+    assert only(program, "mq/broker:Broker").urn in job.dependencies
+    assert job.urn in of(program, "Deployment", "worker").dependencies
+
+
+def test_nothing_scrapes_a_broker_that_serves_no_metrics(program: Program) -> None:
+    def prometheus(planned: Program) -> str:
+        return str([one.inputs.get("data") for one in planned.of(":ConfigMap")])
+
+    assert "RabbitmqQueueWithoutConsumer" in prometheus(plan({}))
+    assert "Rabbitmq" not in prometheus(program)
+    assert "PostgresDown" in prometheus(program)
 
 
 def test_nothing_else_of_it_is_in_the_cluster(program: Program) -> None:
     assert [one.name for one in program.of(":StatefulSet") if one.name in SERVICES] == []
     assert [one for one in program.of(":PersistentVolumeClaim") if "postgres" in one.name] == []
     assert not SERVICES.keys() & {one["name"] for one in program.outputs["services"]}
-    assert program.outputs["managed"] == {"postgres": POSTGRES_HOST, "redis": REDIS_HOST}
+    assert program.outputs["managed"] == {
+        "postgres": POSTGRES_HOST,
+        "redis": REDIS_HOST,
+        "rabbitmq": RABBITMQ_HOST,
+    }
 
 
 def test_only_clients_reach_its_subnets(program: Program) -> None:
@@ -244,6 +317,9 @@ def test_only_clients_reach_its_subnets(program: Program) -> None:
         "postgres": {5432},
         "postgres-exporter": {5432},
         "redis-exporter": {6379},
+        "worker": {5671},
+        # The job alone reaches the broker's API.
+        "rabbitmq": {443},
     }
 
 
@@ -269,8 +345,13 @@ def test_its_subnets_have_no_route_out(program: Program) -> None:
 
 
 def test_its_security_group_lets_in_nodes_on_its_port(program: Program) -> None:
-    for name, port in (("postgres", 5432), ("redis", 6379)):
-        rule = of(program, "SecurityGroupIngressRule", f"eks-data-{name}").inputs
+    for name, rule_name, port in (
+        ("postgres", "postgres", 5432),
+        ("redis", "redis", 6379),
+        ("rabbitmq", "rabbitmq", 5671),
+        ("rabbitmq", "rabbitmq-set-up", 443),
+    ):
+        rule = of(program, "SecurityGroupIngressRule", f"eks-data-{rule_name}").inputs
         assert rule["referencedSecurityGroupId"] == "sg-cluster"
         assert (rule["fromPort"], rule["toPort"], rule["ipProtocol"]) == (port, port, "tcp")
         group = of(program, "SecurityGroup", f"eks-data-{name}")
@@ -288,7 +369,7 @@ def test_a_stack_without_any_has_no_subnets_for_them() -> None:
 @pytest.mark.parametrize(
     ("services", "changes", "path", "message"),
     [
-        ({"rabbitmq": {"managed": {}}}, {}, "strata:services.rabbitmq.managed", "no managed"),
+        ({"worker": {"managed": {}}}, {}, "strata:services.worker.managed", "no managed service"),
         ({"api": {"managed": {}}}, {}, "strata:services.api.managed", "no managed service"),
         (
             {"postgres": {"managed": {}, "memoryMib": 1024}},
@@ -315,6 +396,24 @@ def test_a_stack_without_any_has_no_subnets_for_them() -> None:
             "has no disk",
         ),
         (
+            {"rabbitmq": {"managed": {"instanceClass": "db.m7g.large"}}},
+            {},
+            "strata:services.rabbitmq.managed.instanceClass",
+            "not a class of mq",
+        ),
+        (
+            {"rabbitmq": {"managed": {"replicas": 1}}},
+            {},
+            "strata:services.rabbitmq.managed.replicas",
+            "three nodes",
+        ),
+        (
+            {"rabbitmq": {"managed": {"storageGib": 50}}},
+            {},
+            "strata:services.rabbitmq.managed.storageGib",
+            "chooses the size",
+        ),
+        (
             {"postgres": {"managed": {}}},
             {"aws": {"account": "111122223333", "region": "ca-west-1"}},
             "strata:services.postgres.managed",
@@ -332,6 +431,11 @@ def test_what_cannot_be_is_rejected_with_its_path(
     services: dict[str, Any], changes: dict[str, Any], path: str, message: str
 ) -> None:
     assert message in rejected(services, **changes)[path]
+
+
+def test_a_broker_has_no_backups_to_keep() -> None:
+    aws = {"account": "111122223333", "backupRetentionDays": 90}
+    assert only(plan({"rabbitmq": {"managed": {}}}, aws=aws), "mq/broker:Broker")
 
 
 def test_mutual_tls_is_rejected() -> None:

@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 
-from strata.platforms.eks.managed import postgres, valkey
+from strata.platforms.eks.managed import postgres, rabbitmq, valkey
 from strata.platforms.eks.managed.engine import ManagedEngine
 
-ENGINES: Mapping[str, ManagedEngine] = {"postgres": postgres.RDS, "valkey": valkey.ELASTICACHE}
+ENGINES: Mapping[str, ManagedEngine] = {
+    "postgres": postgres.RDS,
+    "rabbitmq": rabbitmq.AMAZON_MQ,
+    "valkey": valkey.ELASTICACHE,
+}
 """By `Managed.engine`."""

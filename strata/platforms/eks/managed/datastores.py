@@ -39,7 +39,7 @@ def _check(
             f"the authority of RDS's certificates in {location.region} isn't known here",
             "remove the key, or use another region",
         )
-    if aws.backup_retention_days > BACKUP_DAYS_MAXIMUM:
+    if engine.keeps_backups and aws.backup_retention_days > BACKUP_DAYS_MAXIMUM:
         yield Problem(
             "strata:aws.backupRetentionDays",
             f"{service.name} is managed, and AWS keeps its backups for at most"
@@ -64,7 +64,7 @@ class ManagedDatastoresArgs:
 class ManagedDatastores(pulumi.ComponentResource):
     """Datastores that AWS runs. `servers`: by the name of their service.
 
-    Their subnets have no route out of the VPC. A security group lets in the nodes, on the port of the
+    Their subnets have no route out of the VPC. A security group lets in the nodes, on the ports of the
     datastore. Which pods of a node get that far is decided by their NetworkPolicies.
     """
 
@@ -106,6 +106,7 @@ class ManagedDatastores(pulumi.ComponentResource):
     def _make(self, service: Service, managed: Managed) -> ManagedServer:
         args, name = self._args, f"{self._name}-{service.name}"
         port = service.ports[0].number
+        set_up_port = managed.set_up_port or port
         group = ec2.SecurityGroup(
             name,
             description=f"{args.location.cluster}: {service.name}",
@@ -113,16 +114,19 @@ class ManagedDatastores(pulumi.ComponentResource):
             tags=self._tags(service.name),
             opts=self._child,
         )
-        vpc.SecurityGroupIngressRule(
-            name,
-            security_group_id=group.id,
-            description="From the nodes",
-            referenced_security_group_id=args.client_group_id,
-            ip_protocol="tcp",
-            from_port=port,
-            to_port=port,
-            opts=self._child,
-        )
+        for suffix, number in {"-set-up": set_up_port, "": port}.items():
+            if suffix and number == port:
+                continue
+            vpc.SecurityGroupIngressRule(
+                f"{name}{suffix}",
+                security_group_id=group.id,
+                description="From the nodes",
+                referenced_security_group_id=args.client_group_id,
+                ip_protocol="tcp",
+                from_port=number,
+                to_port=number,
+                opts=self._child,
+            )
         made = ENGINES[managed.engine].make(
             name,
             ManagedArgs(
@@ -138,8 +142,12 @@ class ManagedDatastores(pulumi.ComponentResource):
             ),
             self._child,
         )
-        destination = Destination(ranges=self._ranges, port=port)
-        return ManagedServer(host=made.host, destination=destination, ready=made.ready)
+        return ManagedServer(
+            host=made.host,
+            destination=Destination(ranges=self._ranges, port=port),
+            set_up=Destination(ranges=self._ranges, port=set_up_port),
+            ready=made.ready,
+        )
 
     def _tags(self, part: str) -> dict[str, str]:
         return {"Name": f"{self._args.location.cluster}-{part}"}

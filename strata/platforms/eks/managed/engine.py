@@ -14,8 +14,8 @@ from strata.platforms.eks.aws.location import AwsLocation
 BACKUP_DAYS_MAXIMUM = 35
 """RDS and ElastiCache keep automatic backups no longer (BackupRetentionPeriod, SnapshotRetentionLimit)."""
 
-# The same for RDS (CreateDBInstance, DBInstanceIdentifier) and ElastiCache (CreateReplicationGroup,
-# ReplicationGroupId): no two hyphens in a row, and none at the end.
+# RDS (CreateDBInstance, DBInstanceIdentifier) and ElastiCache (CreateReplicationGroup,
+# ReplicationGroupId): no two hyphens in a row, and none at the end. Others accept more.
 _IDENTIFIER = re.compile(r"[a-z](-?[a-z0-9])*")
 
 
@@ -58,12 +58,14 @@ class ManagedEngine:
     """A managed service of AWS, for one engine.
 
     `authority`: the certificates (PEM) of the authorities that issue its own, by region; None if they
-    aren't known. `check`: what is wrong with a datastore's size or name.
+    aren't known. `check`: what is wrong with a datastore's size or name. `keeps_backups`: whether it keeps
+    them as long as the settings say.
     """
 
     authority: Callable[[str], str | None]
     check: Callable[[Service, Managed, AwsLocation], Iterator[Problem]]
     make: Callable[[str, ManagedArgs, pulumi.ResourceOptions], MadeDatastore]
+    keeps_backups: bool = True
 
 
 def identifier(location: AwsLocation, service: Service) -> str:
