@@ -59,13 +59,15 @@ class Datastore(WorkloadComponent):
             ),
             backup=settings.backup if settings else None,
         )
+        client = options.managed.client if options.managed else None
+        password = engine.password(name) if engine.password else None
         workloads = engine.workloads(name, options)
         super().__init__("Datastore", workloads, args.stack, check(name, args), opts)
         self.connection = Connection(
             endpoint=self.endpoint(engine.port),
-            user=engine.user,
+            user=client.name if client else engine.user,
             database=engine.database,
-            password=engine.password(name) if engine.password else None,
+            password=client.password if client else password,
             tls=engine.tls or args.mutual_tls or options.managed is not None,
             host=options.host(name) if options.managed else None,
             authority=options.authority(name),

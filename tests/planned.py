@@ -111,6 +111,9 @@ COMPUTED: Mapping[str, dict[str, Any]] = {
             }
         ]
     },
+    "aws:opensearch/domain:Domain": {
+        "endpoint": "vpc-strata-prod-search-0123.us-east-1.es.amazonaws.com"
+    },
     "aws:rds/instance:Instance": {
         "address": "strata-prod-postgres.abcdefghijkl.us-east-1.rds.amazonaws.com"
     },

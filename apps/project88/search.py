@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from opensearchpy import OpenSearch, helpers
 from opensearchpy.exceptions import OpenSearchException, RequestError
 
-from apps.common import traces
+from apps.common import secret, traces
 from apps.common.errors import RefusedError, UnavailableError
 from apps.project88.documents import Indexed
 from apps.project88.settings import SearchSettings
@@ -17,9 +17,9 @@ INDEX = "documents"
 WITHIN_S = 10
 HEALTH_WITHIN_S = 2
 EXCERPT_CHARACTERS = 160
-# One node has no place for replicas.
+# A single node has no place for a replica.
 BODY = {
-    "settings": {"number_of_shards": 1, "number_of_replicas": 0},
+    "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1"},
     "mappings": {
         "dynamic": "strict",
         "properties": {
@@ -47,8 +47,13 @@ class Search:
     """The index, which is created when it is first needed."""
 
     def __init__(self, settings: SearchSettings) -> None:
+        password_file, authority = settings.search_password_file, settings.search_ca_file
+        login = password_file and (settings.search_user, secret.read(password_file))
         self._client = OpenSearch(
             hosts=[{"host": settings.search_host, "port": settings.search_port}],
+            http_auth=login,
+            use_ssl=authority is not None,
+            ca_certs=authority and str(authority),
             timeout=WITHIN_S,
             max_retries=0,
         )

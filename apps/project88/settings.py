@@ -1,5 +1,7 @@
 """The environment of the web application and the worker."""
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
@@ -13,10 +15,14 @@ class BrokerSettings(RedisSettings):
 
 
 class SearchSettings(BaseSettings):
-    """OpenSearch."""
+    """OpenSearch. `search_user`, with its password, and `search_ca_file`, the authority of its certificate:
+    if it is a managed one, which requires a login and TLS."""
 
     search_host: str = "search"
     search_port: int = 9200
+    search_user: str | None = None
+    search_password_file: Path | None = None
+    search_ca_file: Path | None = None
 
 
 class WebSettings(ListenSettings, DatabaseSettings, BrokerSettings, SearchSettings):

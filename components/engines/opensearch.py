@@ -3,10 +3,13 @@
 It has no authentication and no TLS. Both are in its security plugin, which Maven Central lacks for
 this version, so the image that is built here lacks it, too; START disables the upstream image's. Links
 alone restrict access: a linked service and the exporter can read and change all indices, and nothing
-else reaches the port.
+else reaches the port. A managed OpenSearch has both.
 """
 
+from dataclasses import dataclass, replace
+
 from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.engines.http_set_up import PLACE, http_set_up, with_secrets
 from strata.components.exporter import exporter
 from strata.model import (
     Alert,
@@ -15,20 +18,30 @@ from strata.model import (
     HttpProbe,
     KernelSetting,
     Listen,
+    Managed,
+    ManagedUser,
     MemoryMib,
     Monitoring,
     Panel,
     Port,
     Probe,
     Resources,
+    Secret,
     Service,
     Severity,
     Text,
     Tmpfs,
     Unit,
 )
+from strata.model.secrets import SecretMaterial
 
 PORT = 9200
+HTTPS_PORT = 443
+"""Of a managed OpenSearch."""
+USER = "strata"
+"""The user of a managed OpenSearch."""
+ADMIN = "admin"
+"""The administrator of a managed OpenSearch."""
 DATA_FOLDER = "/usr/share/opensearch/data"
 FOLDER = "/etc/opensearch"
 
@@ -151,6 +164,16 @@ MONITORING = Monitoring(
 
 
 def _service(name: str, options: EngineOptions) -> Service:
+    service = _container(name, options)
+    if options.managed is None:
+        return service
+    # The exporter takes a password from its environment only, and the alerts are about a single node.
+    return replace(
+        service, ports=(Port(name="http", number=HTTPS_PORT),), monitoring=None, exporter=None
+    )
+
+
+def _container(name: str, options: EngineOptions) -> Service:
     return Service(
         name=name,
         image="opensearch",
@@ -213,6 +236,47 @@ def _configuration(name: str) -> Text:
     )
 
 
+@dataclass(frozen=True)
+class ManagedPassword:
+    """The encoder of a password that AWS accepts: with an upper-case letter, a lower-case one, a digit and
+    a special character. "" is the user of the application."""
+
+    user: str = ""
+
+    def __call__(self, material: SecretMaterial) -> str:
+        return f"{material.password_of(self.user)}-Aa0"
+
+
+# What a client of a container can do, without the security plugin's own settings.
+ROLE = {
+    "cluster_permissions": [
+        "cluster_composite_ops",
+        "cluster_monitor",
+        "cluster_manage_index_templates",
+    ],
+    "index_permissions": [{"index_patterns": ["*"], "allowed_actions": ["indices_all"]}],
+}
+
+
+def _managed(name: str) -> Managed:
+    """OpenSearch of a provider, which creates one user: an administrator. Nothing uses it but the set-up."""
+    administrator = Secret(name, ManagedPassword(ADMIN))
+    client = ManagedUser(name=USER, password=Secret(name, ManagedPassword()))
+    api = "/_plugins/_security/api"
+    user = {"password": PLACE, "opendistro_security_roles": [USER]}
+    requests = [
+        {"method": "PUT", "path": f"{api}/roles/{USER}", "body": ROLE},
+        {"method": "PUT", "path": f"{api}/internalusers/{USER}", "body": user},
+    ]
+    return Managed(
+        engine="opensearch",
+        version="3.3",
+        users=(ManagedUser(name=ADMIN, password=administrator),),
+        client=client,
+        set_up=http_set_up(name, ADMIN, (administrator,), with_secrets(requests, client.password)),
+    )
+
+
 OPENSEARCH = Engine(
     name="opensearch",
     purpose="OpenSearch 3, a single node without authentication",
@@ -220,6 +284,7 @@ OPENSEARCH = Engine(
     port="http",
     resources=Resources(memory_mib=1024, cpu=1),
     password=None,
+    managed=_managed,
     upgrade="A new version reads indices that the previous major version created; reindex older ones first."
     " Going back requires a backup.",
 )

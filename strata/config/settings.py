@@ -197,17 +197,20 @@ class VolumeSettings(BaseSettings):
     tmpfs_mib: MemoryMib | None = None
 
 
+InstanceClass = Annotated[
+    str, Field(pattern=r"^((db|cache|mq)\.[a-z0-9-]+\.[a-z0-9]+|[a-z0-9-]+\.[a-z0-9]+\.search)$")
+]
+
+
 class ManagedSettings(BaseSettings):
     """A managed service of AWS that takes the place of a datastore's container, on EKS.
 
-    `instance_class`: of each of its instances, such as `db.m7g.large`. `storage_gib`: of PostgreSQL.
-    `replicas`: copies in other zones, one of which takes over if the primary fails. A missing key is
-    the engine's default.
+    `instance_class`: of each of its instances, such as `db.m7g.large`. `storage_gib`: of PostgreSQL, and of
+    each node of OpenSearch. `replicas`: copies in other zones, one of which takes over if the primary fails.
+    A missing key is the engine's default.
     """
 
-    instance_class: (
-        Annotated[str, Field(pattern=r"^(db|cache|mq)\.[a-z0-9-]+\.[a-z0-9]+$")] | None
-    ) = None
+    instance_class: InstanceClass | None = None
     storage_gib: Annotated[int, Field(ge=20, le=65536)] | None = None
     replicas: Annotated[int, Field(ge=1, le=5)] | None = None
 

@@ -271,7 +271,7 @@ class Managed:
     `engine` and `version` (major) are the provider's. `database`: one that the provider creates.
     `parameters`: the engine's own settings, by name. `set_up`: a job that creates what the provider
     doesn't, with the name of the datastore; its clients start after it. It connects to `set_up_port`,
-    None: the port of the clients.
+    None: the port of the clients. `client`: the user that they log in as, if it isn't that of the container.
 
     `instance_class`, `storage_gib` and `replicas` (copies in other zones, one of which takes over) are
     those of the stack's settings. None: the provider's default for the engine.
@@ -284,6 +284,7 @@ class Managed:
     parameters: Mapping[str, str] = field(default_factory=dict)
     set_up: "Job | None" = None
     set_up_port: int | None = None
+    client: ManagedUser | None = None
     instance_class: str | None = None
     storage_gib: int | None = None
     replicas: int | None = None

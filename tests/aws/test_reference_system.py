@@ -12,6 +12,7 @@ from tests.aws.account import Account
 from tests.aws.carry_out import CarryOut
 from tests.aws.conftest import Told
 from tests.aws.order import unsaid
+from tests.components.eks.test_managed_search import compose as search
 from tests.components.kubernetes.agents import describe
 from tests.planned import Program, plan, settings
 from tests.unit.examples import service
@@ -173,3 +174,16 @@ def test_a_bucket_of_a_service_is_made_and_taken_away(aws: Account, carry_out: C
     assert unsaid(program.resources, aws.references.uses) == []
     carry_out.destroy()
     assert carry_out.inventory()["aws:s3/bucket:Bucket"] == before["aws:s3/bucket:Bucket"]
+
+
+def test_a_search_domain_is_made_and_taken_away(aws: Account, carry_out: CarryOut) -> None:
+    chosen = aws_settings(aws, {"zones": 2})
+    before = carry_out.inventory(frozenset({chosen["region"]}))
+    services: dict[str, Any] = {"search": {"managed": {}}}
+    changes = {"aws": chosen, "services": services, "gpu": {"mode": "off"}}
+    program = plan(changes, describe=search, make=carry_out.make)
+    (domain,) = aws.itself("opensearch", chosen["region"]).list_domain_names()["DomainNames"]
+    assert domain["DomainName"] == "strata-prod-search"
+    assert unsaid(program.resources, aws.references.uses) == []
+    carry_out.destroy()
+    assert carry_out.inventory() == before

@@ -47,25 +47,30 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return made
 
 
+def managed(**sizes: Any) -> dict[str, Any]:
+    """The services of the stack, with others that AWS runs too."""
+    more = {name: {"managed": size} for name, size in sizes.items()}
+    return {"services": {**settings()["services"], **more}}
+
+
 # AWS chooses the hosts of the managed datastores: two variables of the API, and one each of the worker, an
-# exporter and the job that sets PostgreSQL up. With RabbitMQ, one more of the API and the worker, and of a
-# second job.
+# exporter and the job that sets PostgreSQL up. With RabbitMQ, one more of the API and the worker, and of its
+# job. In project88, one each of the web application, the worker and the job of its search.
 @pytest.mark.parametrize(
-    ("engine", "managed", "unknown"),
-    [("nginx", {}, 5), ("traefik", {"rabbitmq": {"managed": {}}}, 8)],
+    ("changes", "unknown"),
+    [
+        ({}, 5),
+        ({"gateway": {**settings()["gateway"], "engine": "traefik"}, **managed(rabbitmq={})}, 8),
+        ({"system": "project88", "services": {"search": {"managed": {}}}}, 3),
+    ],
+    ids=["as it is", "Traefik and RabbitMQ", "OpenSearch"],
 )
 def test_the_plan_is_whole_and_the_packs_find_nothing(
-    project: Project,
-    monkeypatch: pytest.MonkeyPatch,
-    engine: str,
-    managed: Mapping[str, Any],
-    unknown: int,
+    project: Project, monkeypatch: pytest.MonkeyPatch, changes: Mapping[str, Any], unknown: int
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(preview, "info", said.append)
-    gateway = {**settings()["gateway"], "engine": engine}
-    services = {**settings()["services"], **managed}
-    project.configure({**settings(), "gateway": gateway, "services": services})
+    project.configure({**settings(), **changes})
     began = time.monotonic()
     assert preview.preview(Layout(project.folder), project.environment, "prod") == 0
     seconds = time.monotonic() - began

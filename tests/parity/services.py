@@ -423,7 +423,8 @@ SERVICE = (
         for field, described, changed in (
             (
                 "Managed.engine",
-                "`postgres` is RDS, `rabbitmq` is Amazon MQ, `valkey` is ElastiCache",
+                "`opensearch` is OpenSearch Service, `postgres` is RDS, `rabbitmq` is Amazon MQ, `valkey` is"
+                " ElastiCache",
                 {"engine": "valkey"},
             ),
             ("Managed.version", "the version of the engine", {"version": "18"}),
@@ -445,6 +446,11 @@ SERVICE = (
                 {"set_up_port": 443},
             ),
             (
+                "Managed.client",
+                "the user that clients have in their variables and files",
+                {"client": USER},
+            ),
+            (
                 "Managed.instance_class",
                 "the class of each instance",
                 {"instance_class": "db.m7g.large"},
@@ -457,7 +463,7 @@ SERVICE = (
             (
                 "Managed.replicas",
                 "replicas in other zones; RDS has one standby and Amazon MQ two copies, and other numbers are"
-                " rejected",
+                " rejected, as any is for OpenSearch Service",
                 {"replicas": 2},
             ),
             ("ManagedUser.name", "the name of the user", {"users": (replace(USER, name="other"),)}),

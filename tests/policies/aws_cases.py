@@ -15,6 +15,7 @@ from strata.policies.rules.aws.facts import (
     CLUSTER,
     DATABASES,
     DEFAULT_GROUP,
+    DOMAIN,
     EGRESS_RULE,
     ENCRYPTIONS,
     FILE_SYSTEM,
@@ -221,6 +222,21 @@ FIXTURE = {
             "deploymentMode": "CLUSTER_MULTI_AZ",
             "publiclyAccessible": False,
             "encryptionOptions": {"kmsKeyId": UNKNOWN, "useAwsOwnedKey": False},
+        },
+        protect=True,
+    ),
+    "search": Made(
+        DOMAIN,
+        {
+            "encryptAtRest": {"enabled": True, "kmsKeyId": UNKNOWN},
+            "nodeToNodeEncryption": {"enabled": True},
+            "domainEndpointOptions": {
+                "enforceHttps": True,
+                "tlsSecurityPolicy": "Policy-Min-TLS-1-2-PFS-2023-10",
+            },
+            "advancedSecurityOptions": {"enabled": True},
+            "vpcOptions": {"subnetIds": UNKNOWN},
+            "clusterConfig": {"zoneAwarenessEnabled": True},
         },
         protect=True,
     ),
@@ -494,6 +510,19 @@ DATA = [
     bad("rds/key@broker")({"broker:encryptionOptions": REMOVED}),
     bad("rds/key@broker")({"broker:encryptionOptions.useAwsOwnedKey": True}),
     unknown("broker:encryptionOptions", "rds@broker"),
+    bad("rds/public@search")({"search:vpcOptions": REMOVED}),
+    bad("rds/plain@search")({"search:encryptAtRest": REMOVED}),
+    unknown("search:encryptAtRest", "rds@search"),
+    bad("search-domain/https@search search-domain/old@search")(
+        {"search:domainEndpointOptions": REMOVED}
+    ),
+    bad("search-domain/old@search")(
+        {"search:domainEndpointOptions.tlsSecurityPolicy": "Policy-Min-TLS-1-0-2019-07"}
+    ),
+    bad("search-domain/nodes@search")({"search:nodeToNodeEncryption.enabled": False}),
+    bad("search-domain/anybody@search")({"search:advancedSecurityOptions": REMOVED}),
+    unknown("search:domainEndpointOptions", "search-domain@search"),
+    unknown("search:nodeToNodeEncryption", "search-domain@search"),
     bad("backup/short@database")({"database:backupRetentionPeriod": 6}),
     bad("backup/short@database")({"database:backupRetentionPeriod": REMOVED}),
     unknown("database:backupRetentionPeriod", "backup@database"),
@@ -517,6 +546,8 @@ DATA = [
     bad("standby/zone@broker")({"broker:deploymentMode": "SINGLE_INSTANCE"}),
     good({"broker:deploymentMode": "ACTIVE_STANDBY_MULTI_AZ"}),
     unknown("broker:deploymentMode", "standby@broker"),
+    bad("standby/zone@search")({"search:clusterConfig.zoneAwarenessEnabled": False}),
+    unknown("search:clusterConfig", "standby@search"),
     unknown("database:multiAz", "standby@database"),
     unknown(
         "cache:automaticFailoverEnabled",
@@ -549,7 +580,7 @@ DATA = [
     ),
     *[
         bad(f"stateful-protect/unprotected@{name}")({f"{name}:protect": False})
-        for name in ("database", "broker", "bucket", "files", "volume")
+        for name in ("database", "broker", "search", "bucket", "files", "volume")
     ],
 ]
 

@@ -23,13 +23,16 @@ def retention(group: Resource, judge: Judge) -> None:
 
 
 @Rule(
-    title="A database or broker is encrypted and private.",
+    title="A database, broker or search domain is encrypted and private.",
     risk="Anyone with a snapshot reads the data, or it has a public address.",
-    fix="Set `storageEncrypted: true` (RDS), or `encryptionOptions.useAwsOwnedKey: false` (Amazon MQ), and "
-    "remove `publiclyAccessible`.",
-    references=("CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_69", "CKV_AWS_96", "CKV_AWS_209", "AWS-0080"),
+    fix="Set `storageEncrypted: true` (RDS), `encryptionOptions.useAwsOwnedKey: false` (Amazon MQ), or "
+    "`encryptAtRest.enabled: true` and `vpcOptions` (OpenSearch Service), and remove `publiclyAccessible`.",
+    references=(
+        *("CKV_AWS_5", "CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_69", "CKV_AWS_96", "CKV_AWS_137"),
+        *("CKV_AWS_209", "AWS-0080"),
+    ),
     severity="critical",
-    accepts=is_type(*facts.DATABASES, facts.CLUSTER_INSTANCE, facts.BROKER),
+    accepts=is_type(*facts.DATABASES, facts.CLUSTER_INSTANCE, facts.BROKER, facts.DOMAIN),
 )
 def rds(database: Resource, judge: Judge) -> None:
     """An instance of a cluster has the encryption of the cluster. Amazon MQ always encrypts, by default
@@ -38,6 +41,10 @@ def rds(database: Resource, judge: Judge) -> None:
         judge.require(database, "plain", "storageEncrypted", "true")
     if database.type == facts.BROKER:
         judge.require(database, "key", "encryptionOptions.useAwsOwnedKey", "false")
+    if database.type == facts.DOMAIN:
+        judge.require(database, "plain", "encryptAtRest.enabled", "true")
+        if database.get("vpcOptions") is None:
+            judge.violation("public", "vpcOptions is not set")
     if flag(database.get("publiclyAccessible")):
         judge.violation("public", "publiclyAccessible is true")
 
@@ -96,13 +103,14 @@ def deletion_protection(database: Resource, judge: Judge) -> None:
 
 
 @Rule(
-    title="A database, cache or broker has a standby in another zone.",
+    title="A database, cache, broker or search domain has a standby in another zone.",
     risk="It is down as long as its zone is, and what it had in memory is lost.",
     fix="Set `multiAz: true` (RDS), `automaticFailoverEnabled: true` and `multiAzEnabled: true` "
-    "(ElastiCache), or `deploymentMode: CLUSTER_MULTI_AZ` (Amazon MQ).",
+    "(ElastiCache), `deploymentMode: CLUSTER_MULTI_AZ` (Amazon MQ), or "
+    "`clusterConfig.zoneAwarenessEnabled: true` (OpenSearch Service).",
     references=("CKV_AWS_157", "CKV2_AWS_50"),
     severity="medium",
-    accepts=is_type(facts.DATABASE, facts.REPLICATION_GROUP, facts.BROKER),
+    accepts=is_type(facts.DATABASE, facts.REPLICATION_GROUP, facts.BROKER, facts.DOMAIN),
 )
 def standby(datastore: Resource, judge: Judge) -> None:
     if datastore.type == facts.DATABASE:
@@ -111,6 +119,9 @@ def standby(datastore: Resource, judge: Judge) -> None:
     if datastore.type == facts.BROKER:
         if text(datastore.get("deploymentMode")) not in facts.SEVERAL_ZONES:
             judge.violation("zone", "deploymentMode has no node in another zone")
+        return
+    if datastore.type == facts.DOMAIN:
+        judge.require(datastore, "zone", "clusterConfig.zoneAwarenessEnabled", "true")
         return
     judge.require(datastore, "failover", "automaticFailoverEnabled", "true")
     judge.require(datastore, "zone", "multiAzEnabled", "true")
@@ -134,6 +145,24 @@ def cache(group: Resource, judge: Judge) -> None:
     with judge:
         if group.get("authToken") is None and not items(group.get("userGroupIds")):
             judge.violation("anybody", "neither userGroupIds nor authToken is set")
+
+
+@Rule(
+    title="A search domain is encrypted in transit and authenticates its clients.",
+    risk="Whoever reaches it reads and changes all indices, or reads them on the way.",
+    fix="Set `domainEndpointOptions.enforceHttps: true` with a `tlsSecurityPolicy` of TLS 1.2, "
+    "`nodeToNodeEncryption.enabled: true` and `advancedSecurityOptions.enabled: true`.",
+    references=("CKV_AWS_6", "CKV_AWS_83", "CKV_AWS_228", "CKV2_AWS_52"),
+    severity="critical",
+    accepts=is_type(facts.DOMAIN),
+)
+def search_domain(domain: Resource, judge: Judge) -> None:
+    judge.require(domain, "https", "domainEndpointOptions.enforceHttps", "true")
+    judge.require(domain, "nodes", "nodeToNodeEncryption.enabled", "true")
+    judge.require(domain, "anybody", "advancedSecurityOptions.enabled", "true")
+    with judge:
+        if text(domain.get("domainEndpointOptions", "tlsSecurityPolicy")) not in facts.TLS_1_2:
+            judge.violation("old", "tlsSecurityPolicy accepts TLS before 1.2")
 
 
 @Rule(
@@ -174,7 +203,7 @@ def backup_coverage(stack: Stack, judge: Judge) -> None:
     severity="high",
 )
 def stateful_protect(stack: Stack, judge: Judge) -> None:
-    kinds = (*facts.DATABASES, facts.BROKER, *facts.BUCKETS, facts.FILE_SYSTEM, facts.VOLUME)
-    for resource in stack.of(*kinds):
+    datastores = (*facts.DATABASES, facts.BROKER, facts.DOMAIN)
+    for resource in stack.of(*datastores, *facts.BUCKETS, facts.FILE_SYSTEM, facts.VOLUME):
         if not resource.protect:
             judge.violation("unprotected", "the resource is not protected", resource)

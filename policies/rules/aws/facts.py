@@ -54,6 +54,7 @@ PARAMETERS = "aws:rds/parameterGroup:ParameterGroup"
 CLUSTER_INSTANCE = "aws:rds/clusterInstance:ClusterInstance"
 REPLICATION_GROUP = "aws:elasticache/replicationGroup:ReplicationGroup"
 BROKER = "aws:mq/broker:Broker"
+DOMAIN = "aws:opensearch/domain:Domain"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 BACKUP_SELECTION = "aws:backup/selection:Selection"
 
@@ -66,6 +67,9 @@ FORCED_TLS = {
     "mysql": ("require_secure_transport", "1"),
     "mariadb": ("require_secure_transport", "1"),
 }
+
+# The policies of a domain of OpenSearch Service that reject TLS before 1.2.
+TLS_1_2 = ("Policy-Min-TLS-1-2-2019-07", "Policy-Min-TLS-1-2-PFS-2023-10")
 
 # The deployments of a broker of Amazon MQ with nodes in several zones.
 SEVERAL_ZONES = ("CLUSTER_MULTI_AZ", "ACTIVE_STANDBY_MULTI_AZ")

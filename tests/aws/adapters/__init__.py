@@ -13,6 +13,7 @@ from tests.aws.adapters import (  # noqa: F401 - importing them registers what t
     network,
     nodes,
     registries,
+    search,
     security_groups,
     storage,
 )

@@ -1,4 +1,4 @@
-"""Log groups."""
+"""Log groups, and which services may write to them."""
 
 from tests.aws.adapters.registry import makes, paged
 from tests.aws.errors import RefusedError
@@ -36,3 +36,19 @@ def log_group(resource: Resource) -> Made:
         outputs={"arn": arn, "name": name},
         delete=lambda: logs.delete_log_group(logGroupName=name),
     )
+
+
+@makes(
+    "aws:cloudwatch/logResourcePolicy:LogResourcePolicy",
+    service="logs",
+    lists=lambda client: [
+        one["policyName"]
+        for one in paged(client("logs"), "describe_resource_policies", "resourcePolicies")
+    ],
+)
+def log_resource_policy(resource: Resource) -> Made:
+    logs = resource.client("logs")
+    request = resource.fill("logs", "PutResourcePolicy")
+    logs.put_resource_policy(**request)
+    name = request["policyName"]
+    return Made(id=name, delete=lambda: logs.delete_resource_policy(policyName=name))

@@ -124,7 +124,11 @@ def test_cloudwatch_may_use_the_key_of_the_logs_for_logs_of_the_cluster_alone(
             "ArnLike": {
                 "kms:EncryptionContext:aws:logs:arn": [
                     f"arn:aws:logs:us-east-1:111122223333:log-group:/aws/{groups}"
-                    for groups in ("eks/strata-prod/*", "rds/instance/strata-prod-*")
+                    for groups in (
+                        "eks/strata-prod/*",
+                        "rds/instance/strata-prod-*",
+                        "opensearch/strata-prod-*",
+                    )
                 ]
             }
         }

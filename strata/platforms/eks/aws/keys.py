@@ -79,11 +79,12 @@ def _by_iam(location: AwsLocation) -> Statement:
 
 
 def _cloudwatch(location: AwsLocation) -> Statement:
-    """CloudWatch, for the log groups of this cluster and its databases alone (CloudWatch Logs user
+    """CloudWatch, for the log groups of this cluster and its datastores alone (CloudWatch Logs user
     guide, "Encrypt log data using KMS")."""
     groups = [
         location.log_group_arn(f"/aws/eks/{location.cluster}/*"),
         location.log_group_arn(f"/aws/rds/instance/{location.cluster}-*"),
+        location.log_group_arn(f"/aws/opensearch/{location.cluster}-*"),
     ]
     uses = ("Encrypt*", "Decrypt*", "ReEncrypt*", "GenerateDataKey*", "Describe*")
     return {
