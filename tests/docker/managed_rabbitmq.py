@@ -126,7 +126,6 @@ class ManagedRabbitmq:
         return RenderContext(
             addresses=lambda _: (),
             secrets=self.secrets,
-            host_name=lambda service: service,
             name_server="",
             stack="test",
             memory_mib=64,

@@ -377,7 +377,7 @@ def test_a_system_may_read_its_own_configuration(
         )
         AppService("app", args)
 
-    monkeypatch.setattr(command.systems, "find", lambda _: compose)
+    monkeypatch.setattr("systems.find", lambda _: compose)
     file = tmp_path / "Pulumi.prod.yaml"
     file.write_text(
         "config:\n  strata:platform: eks\n  shop:image: inference\n  shop:token:\n    secure: v1:abc\n"
