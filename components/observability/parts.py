@@ -15,6 +15,7 @@ from strata.components.observability.pages import Page
 from strata.config import ObservabilitySettings, Receivers
 from strata.model import (
     TMP,
+    DeletionPolicy,
     Endpoint,
     ExecProbe,
     File,
@@ -110,7 +111,16 @@ def prometheus(
             check=ExecProbe(command=("timeout", "2", "bash", "-c", READY)),
             interval_seconds=PROBE_INTERVAL_SECONDS,
         ),
-        volumes=(Volume(name="data", path="/prometheus", size_gib=5),),
+        # A backup doesn't stop what evaluates the alerts.
+        volumes=(
+            Volume(
+                name="data",
+                path="/prometheus",
+                size_gib=5,
+                cache=True,
+                deletion_policy=DeletionPolicy.RETAIN,
+            ),
+        ),
         files=(
             File(path=f"{SECRETS}/prometheus.json", content=content),
             File(path=f"{SECRETS}/rules.json", content=rules),
