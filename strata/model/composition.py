@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Set
 from copy import copy
 from graphlib import CycleError, TopologicalSorter
+from itertools import combinations
 
 from strata.errors import Problem
 from strata.model.checks import name_problems, workload_problems
@@ -186,7 +187,6 @@ class Composition:
 
     def _external_problems(self) -> Iterator[Problem]:
         names: dict[str, ExternalServer] = {}
-        hosts: dict[str, ExternalServer] = {}
         for server in self.external_servers:
             yield from name_problems(server.path, server.name)
             yield from server.problems()
@@ -198,13 +198,17 @@ class Composition:
                     f"{server.host} is the name of a service of the stack",
                     "use the fully qualified name of the host",
                 )
-            other = hosts.setdefault(server.client_host, server)
-            if other.name != server.name:
-                yield Problem(
-                    f"{server.path}: host",
-                    f"{server.host} is also the host of {other.name}, and a host has one address",
-                    "use another name of the host",
-                )
+        # In a client, a host name has one address.
+        yield from dict.fromkeys(
+            Problem(
+                f"{server.path}: host",
+                f"{server.host} is also the host of {other.name}, and a host has one address",
+                "use another name of the host",
+            )
+            for client in self._workloads.values()
+            for other, server in combinations(client.external_servers, 2)
+            if other.client_host == server.client_host and other.name != server.name
+        )
 
     def _external_secret_problems(self, workload: Workload) -> Iterator[Problem]:
         known = self.overrides.external_secrets

@@ -32,6 +32,7 @@ class ExternalServer:
     an address use `name` instead. `ranges` (CIDR) are the addresses of the host: on Kubernetes, clients
     reach these and no others. They default to `host` if it is an address, and are required otherwise; on
     Docker, clients reach `host` whatever its addresses are. With `tls`, its URL starts with `https`.
+    `setting`: the key of the settings that describes it, if no component does.
     """
 
     name: str
@@ -39,11 +40,12 @@ class ExternalServer:
     port: int
     ranges: tuple[str, ...] = ()
     tls: bool = True
+    setting: str = ""
 
     @property
     def path(self) -> str:
         """The start of a problem's path."""
-        return f"external service {self.name}"
+        return self.setting or f"external service {self.name}"
 
     @property
     def is_address(self) -> bool:

@@ -146,6 +146,19 @@ SERVER = (
         ),
     ),
     Row(
+        field="ExternalServer.setting",
+        docker="no effect: the path of errors",
+        kubernetes="as on Docker",
+        on=BOTH,
+        checks=(
+            Check(
+                change=_linked(setting="strata:outside", ranges=("0.0.0.0/0",)),
+                docker=Refused("strata:outside: ranges"),
+                kubernetes=Refused("strata:outside: ranges"),
+            ),
+        ),
+    ),
+    Row(
         field="ExternalServer.tls",
         docker="no effect: components choose the scheme of its URL by it",
         kubernetes="as on Docker",

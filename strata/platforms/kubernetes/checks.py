@@ -108,12 +108,11 @@ def check_workloads(workloads: Sequence[Workload]) -> Iterator[Problem]:
 def check_external(servers: Iterable[ExternalServer]) -> Iterator[Problem]:
     for server in servers:
         if not server.all_ranges:
-            yield Problem(
-                f"{server.path}: ranges",
-                f"NetworkPolicies know addresses, and not the name {server.host}",
-                "list the ranges (CIDR) of its addresses, or set egress=True on its clients and remove"
-                " the link, which allows the internet",
-            )
+            fix = "list the ranges (CIDR) of its addresses"
+            if not server.setting:
+                fix += ", or set egress=True on its clients and remove the link, which allows the internet"
+            message = f"NetworkPolicies know addresses, and not the name {server.host}"
+            yield Problem(f"{server.path}: ranges", message, fix)
 
 
 def check_buckets(services: Iterable[Service], cluster: ClusterTarget) -> Iterator[Problem]:
