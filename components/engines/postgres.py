@@ -316,6 +316,7 @@ def _service(name: str, options: EngineOptions) -> Service:
             **(postgres_backup.environment(name, backup) if backup else {}),
         },
         ports=(port,),
+        links=postgres_backup.links(name, backup) if backup else (),
         # A query, because pg_isready asks the first process only, and needs no login.
         probe=Probe(
             check=ExecProbe(

@@ -5,16 +5,36 @@ Everything runs in the container of the database, because pgBackRest reads the f
 """
 
 import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from strata.config.settings import BackupSettings
-from strata.model import BACKUPS, Alert, File, Secret, Severity, Text, UserPassword, Volume
+from strata.components.external_service import PORT
+from strata.config.settings import BackupBucket, BackupSettings
+from strata.errors import InvalidStackError, Problem
+from strata.model import (
+    BACKUPS,
+    Alert,
+    Endpoint,
+    ExternalSecret,
+    ExternalServer,
+    File,
+    Secret,
+    Severity,
+    StackName,
+    Text,
+    UserPassword,
+    Volume,
+)
+from strata.model.text import Part
 
 SCRIPT = Path(__file__).with_name("postgres_backup.sh")
 
 IMAGE = "postgres-backup"
 SCRIPT_FILE = "/run/secrets/backups"
 CONFIGURATION_FILE = "/run/secrets/pgbackrest.conf"
+AUTHORITY_FILE = "/run/secrets/bucket-ca.pem"
 QUERIES_FILE = "/run/secrets/queries.json"
 FOLDER = "/var/lib/pgbackrest"
 
@@ -50,8 +70,8 @@ def files(name: str, data_folder: str, settings: BackupSettings) -> tuple[File, 
     """The files of the server's container. The passphrase isn't rotated with the passwords of the
     datastore, because the backups before would be lost."""
     configuration: Text = (
-        "[global]\n"
-        f"repo1-path={FOLDER}/repository\n"
+        "[global]\n",
+        *_repository(name, settings.s3),
         "repo1-cipher-type=aes-256-cbc\nrepo1-cipher-pass=",
         Secret(f"{name}-{BACKUPS}", UserPassword("repository")),
         f"\nrepo1-retention-full={settings.fulls_kept}\n"
@@ -66,14 +86,86 @@ def files(name: str, data_folder: str, settings: BackupSettings) -> tuple[File, 
         f"[{name}]\n"
         f"pg1-path={data_folder}\n",
     )
+    authority = settings.s3.authority if settings.s3 else None
     return (
         File(path=CONFIGURATION_FILE, content=configuration),
         File(path=SCRIPT_FILE, content=SCRIPT.read_text()),
+        *((File(path=AUTHORITY_FILE, content=authority),) if authority else ()),
+    )
+
+
+@dataclass(frozen=True)
+class BucketKey:
+    """The encoder of a key in `strata:secrets`, which is a line of the configuration. A line break at its
+    end doesn't count."""
+
+    secret: str
+
+    def __call__(self, value: str) -> str:
+        key = value.strip()
+        if re.fullmatch("[!-~]+", key) is None:
+            path, message = f"strata:secrets.{self.secret}", "isn't a valid key of a bucket"
+            fix = "set it to one line of ASCII characters without spaces"
+            raise InvalidStackError([Problem(path, message, fix)])
+        return key
+
+
+def _store(name: str, bucket: BackupBucket) -> ExternalServer:
+    """The server of the bucket. That of S3 has the bucket in its name, unless the dots of the bucket's name
+    wouldn't match its certificate."""
+    host = f"s3.{bucket.region}.amazonaws.com"
+    url = urlsplit(
+        bucket.endpoint or f"https://{host if _in_path(bucket) else f'{bucket.bucket}.{host}'}"
+    )
+    return ExternalServer(
+        name=f"{name}-bucket",
+        host=url.hostname or "",
+        port=url.port or 443,
+        ranges=tuple(map(str, bucket.ranges)),
+        setting=f"strata:services.{name}.backup.s3",
+    )
+
+
+def _in_path(bucket: BackupBucket) -> bool:
+    """Whether the bucket is in the path of a request, not in the name of the host."""
+    return bucket.endpoint is not None or "." in bucket.bucket
+
+
+def links(name: str, settings: BackupSettings) -> tuple[Endpoint, ...]:
+    """What the server's container connects to."""
+    if settings.s3 is None:
+        return ()
+    store = _store(name, settings.s3)
+    return (Endpoint(service=store.name, port=PORT, number=store.port, external=store),)
+
+
+def _repository(name: str, bucket: BackupBucket | None) -> tuple[Part, ...]:
+    if bucket is None:
+        return (f"repo1-path={FOLDER}/repository\n",)
+    store = _store(name, bucket)
+    host = store.client_host if _in_path(bucket) else store.host.partition(".")[2]
+    return (
+        # Tried four times. By default, a start without the store would take four minutes.
+        "io-timeout=10\n"
+        "repo1-type=s3\n"
+        f"repo1-s3-bucket={bucket.bucket}\n"
+        f"repo1-s3-region={bucket.region}\n"
+        f"repo1-s3-endpoint={host}:{store.port}\n"
+        f"repo1-s3-uri-style={'path' if _in_path(bucket) else 'host'}\n"
+        "repo1-s3-key=",
+        ExternalSecret(bucket.access_key, BucketKey(bucket.access_key)),
+        "\nrepo1-s3-key-secret=",
+        ExternalSecret(bucket.secret_key, BucketKey(bucket.secret_key)),
+        f"\nrepo1-storage-ca-file={AUTHORITY_FILE}" if bucket.authority else "",
+        "\nrepo1-path=/",
+        bucket.prefix or StackName(),
+        "\n",
     )
 
 
 def volume(data_volume: Volume) -> Volume:
-    """The repository: two full backups, compressed, the changes since, and room for a verification."""
+    """The repository: two full backups, compressed, the changes since, and room for a verification. With a
+    bucket, only the last, but the volume can't shrink if the bucket is set later."""
     return Volume(
         name=BACKUPS,
         path=FOLDER,

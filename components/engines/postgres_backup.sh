@@ -9,7 +9,7 @@
 #     bash /run/secrets/backups accept
 #
 # `restore` changes nothing that is served. After `accept`, the next start of the container replaces the cluster. `prepare`,
-# `begin` and `schedule` are the container's own.
+# `begin`, `enroll` and `schedule` are the container's own.
 #
 # In the volume with the data:
 #     cluster
@@ -19,9 +19,9 @@
 #     cluster.replaced    the cluster before it, until the next backup
 #     cluster.failed      a restored one that didn't start
 # In the volume with the backups:
-#     repository
+#     repository          unless it is in a bucket
 #     times               the last success of each task, as the time of a file. PostgreSQL lists them for its exporter
-#     points              the positions of the named restore points
+#     points              the positions of the named restore points, which the newest backup has, too
 #     scratch             the restored cluster of a verification
 set -euo pipefail
 
@@ -66,12 +66,45 @@ rehearse() { # rehearse FOLDER: replays the log up to the target, and ends there
         || fail "the target can't be reached"
 }
 
-mark() {
+point() { # point NAME
     local position
     mkdir -p "$points"
     position=$(sql --set=name="$1" <<< "SELECT pg_create_restore_point(:'name')")
     echo "$position" > "$points/$1"
     archive
+}
+
+mark() {
+    point "$1"
+    # A backup that runs would drop it, and adds it at its end.
+    exec 8> "$volume/creating"
+    ! flock --nonblock 8 || annotate
+}
+
+backups() { # The labels of the complete ones. Fails unless the repository can be read.
+    local info
+    info=$(pgbackrest --output=json info)
+    if [[ $info == *'"code":99'* ]]; then
+        printf '%b\n' "$(grep -oP '"message":"\K\[[^"]*' <<< "$info")" >&2
+        return 1
+    fi
+    grep -oP '"label":"\K\d{8}-[^"]*' <<< "$info" || true
+}
+
+annotate() { # Adds the restore points to the newest backup, for a host that has only the repository.
+    local newest each options=()
+    newest=$(backups | tail -1)
+    for each in $(ls --hide=verification "$points" 2> /dev/null); do
+        options+=("--annotation=$each=$(cat "$points/$each")")
+    done
+    [ -z "$newest" ] || [ ${#options[@]} -eq 0 ] || pgbackrest --set="$newest" "${options[@]}" annotate
+}
+
+recall() { # Reads the restore points of the newest backup.
+    local name position
+    mkdir -p "$points"
+    pgbackrest --output=json info | grep -oP '"annotation":{\K[^}]*' | tail -1 | tr -d '"' | tr , '\n' \
+        | while IFS=: read -r name position; do echo "$position" > "$points/$name"; done || true
 }
 
 archive() { # Waits until all that was committed is in the repository.
@@ -87,6 +120,7 @@ create() {
     pgbackrest --type="$1" backup
     touch "$times/$1"
     rm -rf "$PGDATA.replaced"
+    annotate
 }
 
 alone() { # After a restore or a verification that runs.
@@ -99,7 +133,7 @@ verify() {
     trap 'rm -rf "$scratch" "$points/verification"' EXIT
     room_in "$volume"
     # The end of the log, as of now: all of it must be in the repository.
-    mark verification
+    point verification
     rm -rf "$scratch"
     recover_to_name "$scratch" verification
     rehearse "$scratch"
@@ -150,11 +184,16 @@ promote() { # Recovers the cluster, and archives the history that begins there f
 
 # Before the server starts. Every step can be interrupted and begins again.
 prepare() {
+    local existing=
     mkdir -p "$times"
-    if [ ! -e "$PGDATA" ] && [ ! -e "$PGDATA.restored" ] \
-        && compgen -G "$volume/repository/backup/$PGBACKREST_STANZA/[0-9]*" > /dev/null; then
+    if [ ! -e "$PGDATA" ] && [ ! -e "$PGDATA.restored" ]; then
+        # Not an empty database, which would be archived to the same place.
+        existing=$(backups) || fail "there is no data, and the repository can't be read"
+    fi
+    if [ -n "$existing" ]; then
         echo "there is no data, and there are backups: restoring the newest one, and all that was archived since"
         recover "$PGDATA.restoring"
+        recall
         mv "$PGDATA.restoring" "$PGDATA.restored"
     fi
     if [ -e "$PGDATA.restored" ]; then
@@ -177,15 +216,27 @@ prepare() {
 
 # The server starts without a repository, too: the alerts report that.
 begin() {
-    # After an upgrade, the next backup is a full one.
-    pgbackrest --no-online stanza-create || { pgbackrest --no-online stanza-upgrade && rm -f "$times"/{full,incr}; } \
-        || echo "backups: the repository can't be used"
     # A child of the init process: PostgreSQL, which this process becomes, would take it for one of its own.
-    (while sleep 2; do
+    (run &)
+}
+
+run() {
+    until bash "$0" enroll; do sleep 600; done
+    while sleep 2; do
         until pg_isready --quiet; do sleep 2; done
         bash "$0" schedule || sleep 600
         sleep 60
-    done &)
+    done
+}
+
+enroll() { # Prepares the repository.
+    # After an upgrade, the next backup is a full one.
+    pgbackrest --no-online stanza-create || { pgbackrest --no-online stanza-upgrade && rm -f "$times"/{full,incr}; } \
+        || fail "the repository can't be used"
+    local existing
+    existing=$(backups)
+    # The successes of another repository don't count.
+    [ -n "$existing" ] || rm -f "$times"/*
 }
 
 schedule() {

@@ -215,15 +215,37 @@ class ManagedSettings(BaseSettings):
     replicas: Annotated[int, Field(ge=1, le=5)] | None = None
 
 
+class BackupBucket(BaseSettings):
+    """A bucket of S3, or of a store with its API. It has to exist.
+
+    `endpoint`: the URL of the store, that of S3 in `region` if there is none. `prefix`: the folder in the
+    bucket, by default the name of the stack. `access_key` and `secret_key`: the names of its ID and of the
+    key itself in `strata:secrets`. `authority`: the certificate (PEM) that verifies the store, if it isn't
+    publicly trusted. `ranges` (CIDR), on Kubernetes: the addresses of the store, the only ones that the
+    datastore reaches; required unless the endpoint is an address.
+    """
+
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    endpoint: Annotated[str, Field(pattern=r"^https://[a-z0-9.-]+(:\d{1,5})?$")] | None = None
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")] | None = None
+    access_key: SecretName
+    secret_key: SecretName
+    authority: Certificate | None = None
+    ranges: tuple[IPv4Network, ...] = ()
+
+
 class BackupSettings(BaseSettings):
     """Continuous backups of a datastore: a full one every `full_days`, and one of the changes since every
     `incremental_hours`. `fulls_kept` full ones are kept, with everything since the oldest of them. Every
-    `verification_days`, the newest one is restored beside the data and checked."""
+    `verification_days`, the newest one is restored beside the data and checked. They are in a volume, or
+    in the bucket `s3`."""
 
     full_days: Annotated[int, Field(ge=1)] = 7
     incremental_hours: Annotated[int, Field(ge=1)] = 24
     fulls_kept: Annotated[int, Field(ge=1)] = 2
     verification_days: Annotated[int, Field(ge=1)] = 7
+    s3: BackupBucket | None = None
 
 
 class ServiceSettings(BaseSettings):

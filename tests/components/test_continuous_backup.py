@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import pytest
+
 from strata.collect import collect
 from strata.components import Datastore, DatastoreArgs
 from strata.components.engines.postgres import POSTGRES
-from strata.components.engines.postgres_backup import CONFIGURATION_FILE
+from strata.components.engines.postgres_backup import AUTHORITY_FILE, CONFIGURATION_FILE
 from strata.components.engines.redis import REDIS
 from strata.config import Settings
 from strata.model import Service
@@ -82,6 +84,126 @@ def test_the_settings_are_those_of_the_tasks() -> None:
         each for each in service.monitoring.alerts if each.name == "PostgresBackupMissing"
     ]
     assert f"> {(6 + 2) * 3600}" in missing.expression
+
+
+S3: dict[str, Any] = {
+    "bucket": "backups",
+    "region": "eu-west-1",
+    "accessKey": "backups-id",
+    "secretKey": "backups-key",
+}
+KEYS = {"backups-id": "AKIAIDENTIFIER\n", "backups-key": "the/key+of=the-bucket"}
+
+
+def with_bucket(secrets: Mapping[str, str] = KEYS, **more: Any) -> Settings:
+    return Settings.model_validate(
+        {"services": {"postgres": {"backup": {"s3": S3 | more}}}, "secrets": dict(secrets)}
+    )
+
+
+def in_bucket(**more: Any) -> dict[str, str]:
+    """The part of the configuration that has the bucket."""
+    recorded = compose(backed_up.compose, settings=with_bucket(**more)).recorded
+    content = recorded.files[f"/postgres-run-secrets/{CONFIGURATION_FILE.rpartition('/')[2]}"]
+    lines = (line.partition("=") for line in content.splitlines() if line.startswith("repo1-"))
+    return {key.removeprefix("repo1-"): value for key, _, value in lines}
+
+
+def test_a_bucket_of_s3_takes_the_place_of_the_volume() -> None:
+    options = in_bucket()
+    assert options["type"] == "s3"
+    assert options["path"] == "/test"
+    assert (options["s3-key"], options["s3-key-secret"]) == ("AKIAIDENTIFIER", KEYS["backups-key"])
+    assert options["s3-endpoint"] == "s3.eu-west-1.amazonaws.com:443"
+    assert options["s3-uri-style"] == "host"
+    assert options["cipher-type"] == "aes-256-cbc"
+    assert "storage-ca-file" not in options
+
+
+@pytest.mark.parametrize(
+    ("more", "endpoint", "host"),
+    [
+        ({"bucket": "of.dots"}, "s3.eu-west-1.amazonaws.com:443", "s3.eu-west-1.amazonaws.com"),
+        ({"endpoint": "https://store.example.com:9000"}, "store.example.com:9000", None),
+        ({"endpoint": "https://192.0.2.7"}, "postgres-bucket:443", None),
+    ],
+)
+def test_another_store_has_the_bucket_in_the_path(
+    more: dict[str, Any], endpoint: str, host: str | None
+) -> None:
+    options = in_bucket(**more)
+    assert (options["s3-endpoint"], options["s3-uri-style"]) == (endpoint, "path")
+    (server,) = collect(backed_up.compose, with_bucket(**more)).external_servers
+    assert host is None or server.host == host
+
+
+def test_the_keys_of_the_bucket_are_in_one_file_only() -> None:
+    recorded = compose(backed_up.compose, settings=with_bucket()).recorded
+    for key in KEYS.values():
+        assert key.strip() not in str(recorded.inputs)
+        assert len([path for path, text in recorded.files.items() if key.strip() in text]) == 1
+    kubernetes = on_kubernetes.compose(
+        backed_up.compose, settings=with_bucket(ranges=["192.0.2.0/24"])
+    ).recorded
+    holders = {
+        type_
+        for (type_, _), inputs in kubernetes.inputs.items()
+        if KEYS["backups-key"] in str(inputs)
+    }
+    assert holders == {"Secret"}
+
+
+def test_the_database_reaches_the_store_and_nothing_else_outside() -> None:
+    recorded = compose(backed_up.compose, settings=with_bucket()).recorded
+    joined = {one["name"] for one in recorded.service("postgres")["networksAdvanced"]}
+    assert "strata-test-postgres-bucket-443" in joined
+    assert "strata-test-postgres-outward" not in joined
+    store = "backups.s3.eu-west-1.amazonaws.com"
+    assert [one["host"] for one in recorded.service("postgres")["hosts"]] == [store]
+    kubernetes = on_kubernetes.compose(
+        backed_up.compose, settings=with_bucket(ranges=["192.0.2.0/24"])
+    ).recorded
+    assert kubernetes.inputs["NetworkPolicy", "postgres"]["spec"]["egress"] == [
+        {
+            "to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}],
+            "ports": [{"port": 443, "protocol": "TCP"}],
+        }
+    ]
+
+
+def test_a_cluster_needs_the_addresses_of_the_store() -> None:
+    error, _ = on_kubernetes.refused(backed_up.compose, settings=with_bucket())
+    (problem,) = error.problems
+    assert problem.path == "strata:services.postgres.backup.s3: ranges"
+    assert problem.fix == "list the ranges (CIDR) of its addresses"
+
+
+def test_a_store_with_an_authority_of_its_own() -> None:
+    authority = "-----BEGIN CERTIFICATE-----\n"
+    settings = with_bucket(endpoint="https://store.example.com", authority=authority)
+    recorded = compose(backed_up.compose, settings=settings).recorded
+    assert recorded.files["/postgres-run-secrets/bucket-ca.pem"] == authority
+    assert in_bucket(authority=authority)["storage-ca-file"] == AUTHORITY_FILE
+
+
+def test_a_key_that_is_no_line_of_a_configuration() -> None:
+    wrong = {**KEYS, "backups-key": "a key\nrepo1-path=/elsewhere"}
+    error, _ = refused(backed_up.compose, settings=with_bucket(wrong))
+    assert [problem.path for problem in error.problems] == ["strata:secrets.backups-key"]
+    assert "elsewhere" not in str(error)
+
+
+def test_databases_may_share_a_bucket() -> None:
+    def two(stack: Stack) -> None:
+        for name in ("postgres", "orders"):
+            Datastore(name, DatastoreArgs(stack=stack, engine=POSTGRES))
+
+    backup = {"backup": {"s3": S3}}
+    settings = Settings.model_validate(
+        {"services": {"postgres": backup, "orders": backup}, "secrets": KEYS}
+    )
+    recorded = compose(two, settings=settings).recorded
+    assert {"postgres-bucket-1", "orders-bucket-1"} <= set(recorded.inputs)
 
 
 def cache(stack: Stack) -> None:

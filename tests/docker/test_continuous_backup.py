@@ -15,13 +15,17 @@ from strata.ops.continuous import ContinuousBackups, of_service
 from strata.ops.running_stack import RunningStack
 from strata.platforms.docker.names import ResourceNames, owner_of
 from tests.docker import stores
-from tests.docker.conftest import output_of, running
+from tests.docker.conftest import bridge_address, output_of, running
 from tests.docker.operations import ops
+from tests.docker.s3_server import BUCKET, REGION, Store, s3
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
 STACK = "pytest-continuous"
 REPOSITORY = f"{postgres_backup.FOLDER}/repository"
+CONTAINER = f"strata-{STACK}-postgres-1"
+ACCESS_KEY = "AKIAOFTHISTEST"
+SECRET_KEY = "the-secret-access-key-of-this-test"
 SECRET = "written-in-plain-text"
 
 
@@ -29,7 +33,7 @@ class Database:
     """The database of a stack, as its container is now."""
 
     def __init__(self, engine: Any, backups: ContinuousBackups) -> None:
-        self.container = engine.containers.get(f"strata-{STACK}-postgres-1")
+        self.container = engine.containers.get(CONTAINER)
         self.backups = backups
 
     def run(self, script: str, **environment: str) -> tuple[int, str]:
@@ -57,7 +61,17 @@ class Database:
 
 
 @pytest.fixture(scope="module")
-def project(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def store(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    folder = tmp_path_factory.mktemp("s3")
+    with s3(folder, bridge_address(engine), "postgres-bucket", ACCESS_KEY) as store:
+        yield store
+
+
+# Until the end of the stack, whose database archives while it stops.
+@pytest.fixture(scope="module")
+def project(
+    engine: Any, tmp_path_factory: pytest.TempPathFactory, store: Store
+) -> Iterator[Project]:
     project = Project(
         tmp_path_factory.mktemp("continuous") / "project",
         STACK,
@@ -70,13 +84,17 @@ def project(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 
 @pytest.fixture(scope="module")
 def database(engine: Any, project: Project) -> Database:
-    seed = Path(project.environment["STRATA_SEED_FILE"]).read_text()
-    owner = owner_of(seed.strip().encode())
-    names = ResourceNames(project="strata", stack=STACK, system="backed_up", owner=owner)
-    database = Database(engine, of_service(RunningStack(engine, names), "postgres"))
+    database = connect(engine, project)
     database.sql("CREATE TABLE kept (text text)")
     until(lambda: "full backup" in database.backups.list(), "the first backup is made by itself")
     return database
+
+
+def connect(engine: Any, project: Project) -> Database:
+    seed = Path(project.environment["STRATA_SEED_FILE"]).read_text()
+    owner = owner_of(seed.strip().encode())
+    names = ResourceNames(project="strata", stack=STACK, system="backed_up", owner=owner)
+    return Database(engine, of_service(RunningStack(engine, names), "postgres"))
 
 
 def test_the_state_between_two_writes_comes_back(project: Project, database: Database) -> None:
@@ -202,3 +220,77 @@ def test_lost_data_comes_back_by_itself(engine: Any, database: Database) -> None
     )
     database.container.start()
     until(lambda: database.serves and database.kept == expected, "the data is restored")
+
+
+@pytest.fixture(scope="module")
+def in_bucket(engine: Any, project: Project, database: Database, store: Store) -> Database:
+    """The same database, whose backups are in a bucket from now on."""
+    bucket = {
+        "bucket": BUCKET,
+        "region": REGION,
+        "endpoint": store.endpoint,
+        "accessKey": "backups-id",
+        "secretKey": "backups-key",
+        "authority": store.authority,
+    }
+    project.configure(
+        {
+            "system": "backed_up",
+            "services": {"postgres": {"backup": {"s3": bucket}}},
+            "secrets": {"backups-id": ACCESS_KEY, "backups-key": SECRET_KEY},
+        }
+    )
+    expected = database.kept
+    up = project.up()
+    assert up.status == 0, up.output
+    moved = connect(engine, project)
+    assert moved.kept == expected
+    # Those in the volume don't count.
+    until(lambda: "full backup" in moved.backups.list(), "the first backup in the bucket")
+    return moved
+
+
+def test_a_new_host_comes_back_from_the_bucket(
+    engine: Any, project: Project, in_bucket: Database
+) -> None:
+    expected = in_bucket.kept
+    in_bucket.backups.mark("before-the-loss")
+    in_bucket.write("g")
+    in_bucket.inside(f"bash {postgres_backup.SCRIPT_FILE} archive")
+    assert SECRET_KEY not in json.dumps(in_bucket.container.attrs)
+    destroyed = project.destroy()
+    assert destroyed.status == 0, destroyed.output
+    for name in ("data", "backups"):
+        engine.volumes.get(f"strata-{STACK}-postgres-{name}").remove()
+    up = project.up()
+    assert up.status == 0, up.output
+    restored = connect(engine, project)
+    assert restored.kept == sorted([*expected, "g"])
+    restored.backups.restore("before-the-loss")
+    assert restored.kept == expected
+
+
+def test_a_bucket_that_denies_access(engine: Any, project: Project, store: Store) -> None:
+    database = connect(engine, project)
+
+    def failures() -> int:
+        return int(database.sql("SELECT failed_count FROM pg_stat_archiver", "exporter"))
+
+    before = failures()
+    store.access_key = "another"
+    try:
+        database.write("h")
+        database.sql("SELECT pg_switch_wal()", "postgres")
+        until(lambda: failures() > before, "an archiving that fails is counted")
+        database.container.restart()
+        until(lambda: database.serves and "h" in database.kept, "it serves without the bucket")
+        with pytest.raises(OpsError, match="InvalidAccessKeyId"):
+            database.backups.create(full=False)
+        # A host without data doesn't start with an empty database.
+        prepare = f"PGDATA=/tmp/none bash {postgres_backup.SCRIPT_FILE} prepare"
+        status, output = database.run(prepare)
+        assert status == 1
+        assert "InvalidAccessKeyId" in output
+        assert "there is no data, and the repository can't be read" in output
+    finally:
+        store.access_key = ACCESS_KEY
