@@ -52,6 +52,8 @@ HOST = Host(
             is_unhealthy=False,
             networks=frozenset(),
             published_ports=frozenset({8080, 8443, 8428, 9428, 16686}),
+            volumes=frozenset(),
+            workload="published",
             owner=NAMES.owner,
         )
     },
@@ -217,7 +219,7 @@ def platform(
     recorded = recorded or Recorded()
     engine = _HealthyEngine(recorded)
     secrets = DerivedSecrets(SEED, "test", generations or {})
-    files = FileVolumes(names=NAMES, secrets=secrets)
+    files = FileVolumes(names=NAMES, host=host, secrets=secrets)
     recorded.volume_files = files.files
     return DockerPlatform(
         client=engine,

@@ -465,3 +465,16 @@ def test_a_service_that_ails_fails_the_update_and_the_next_one_repairs(
     repaired = ailing.up()
     assert repaired.status == 0, repaired.output
     assert set(containers(engine, ailing.stack)) == {"server", "client"}
+
+
+def test_a_service_returns_to_its_files_before_a_failed_update(
+    engine: Any, ailing: Project
+) -> None:
+    for _ in range(2):
+        up = ailing.up()
+        assert up.status == 0, up.output
+        server = containers(engine, ailing.stack)["server"]
+        assert server.exec_run(["cat", "/etc/server/state"]).output == b"well"
+        ailing.configure({**ailing.settings, "system": "ailing.never"})
+        assert ailing.up().status != 0
+        ailing.configure(ailing.settings)

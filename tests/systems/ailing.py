@@ -1,7 +1,7 @@
 """A server that fails in one of several ways, and a client that waits for it."""
 
 from strata.components import AppService, AppServiceArgs
-from strata.model import ExecProbe, HttpProbe, Probe, Restart, Text
+from strata.model import ExecProbe, File, HttpProbe, Probe, Restart, Text
 from strata.stack import Stack
 
 from .parts import SMALL, service
@@ -21,8 +21,8 @@ def cured(stack: Stack) -> None:
 
 
 def never(stack: Stack) -> None:
-    """Its probe never succeeds."""
-    _pair(stack, command=WAIT, probe=NEVER)
+    """Its probe never succeeds. It has a file with other content."""
+    _pair(stack, command=WAIT, probe=NEVER, file="ill")
 
 
 def crashing(stack: Stack) -> None:
@@ -40,6 +40,7 @@ def _pair(
     command: tuple[Text, ...] = (),
     probe: Probe = HTTP,
     restart: Restart = Restart.ALWAYS,
+    file: str = "well",
 ) -> None:
     server = AppService(
         "server",
@@ -50,6 +51,7 @@ def _pair(
             command=command,
             probe=probe,
             restart=restart,
+            files=(File(path="/etc/server/state", content=file),),
         ),
     )
     service(stack, "client", server.endpoint())

@@ -25,11 +25,12 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
         project=project, stack=stack, system=settings.system, owner=owner_of(seed)
     )
     secrets = DerivedSecrets(seed, stack, settings.secret_generations)
-    files = FileVolumes(names=names, secrets=secrets)
+    found = host.discover(client, names)
+    files = FileVolumes(names=names, host=found, secrets=secrets)
     return DockerPlatform(
         client=client,
         names=names,
-        host=host.discover(client, names),
+        host=found,
         images=ImageResolver(client, source, settings.registries),
         hooks=hooks(client, names, files.files),
         files=files,

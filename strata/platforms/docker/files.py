@@ -19,6 +19,7 @@ import pulumi_docker as docker
 from strata.model import RenderContext, Workload, is_secret, render_file
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker.containers import label_args
+from strata.platforms.docker.host import Host
 from strata.platforms.docker.names import FILE, ResourceNames
 
 SECRET_MODE = 0o400
@@ -47,6 +48,7 @@ class FileVolumes:
     """The file volumes of a stack. `files`: those of each volume, by its name and then theirs."""
 
     names: ResourceNames
+    host: Host
     secrets: DerivedSecrets
     files: dict[str, Mapping[str, VolumeFile]] = field(default_factory=dict)
 
@@ -90,7 +92,7 @@ class FileVolumes:
             return [workload.user, self.names.labels(), files]
 
         def named(fingerprint: str, resolved: Mapping[str, str]) -> str:
-            name = self.names.files(workload.name, fingerprint)
+            name = self._free(workload, self.names.files(workload.name, fingerprint))
             self.files[name] = {
                 each: VolumeFile(content=content, mode=modes[each])
                 for each, content in resolved.items()
@@ -128,3 +130,17 @@ class FileVolumes:
             # volume whose content changes. So each container runs until its own turn.
             opts=pulumi.ResourceOptions(parent=parent, protect=False, delete_before_replace=False),
         )
+
+    def _free(self, workload: Workload, name: str) -> str:
+        """The name, or another one if an update that failed has left a volume with this name: Pulumi deletes
+        that at the end of the next update, and couldn't if a container mounted it again."""
+        mounted = [
+            container.volumes
+            for container in self.host.own_containers.values()
+            if container.workload == workload.name
+        ]
+        other = f"{name}-b"
+        for each in (name, other):
+            if mounted and all(each in volumes for volumes in mounted):
+                return each
+        return other if mounted and name in self.host.volume_folders else name

@@ -7,9 +7,11 @@ from typing import Any
 from strata.platforms.docker.names import (
     BACKUP,
     HEALTHY,
+    JOB,
     JOINS,
     OWNER,
     REVISION,
+    SERVICE,
     STACK,
     SYSTEM,
     ResourceNames,
@@ -32,6 +34,8 @@ class ObservedContainer:
     is_unhealthy: bool
     networks: frozenset[str]
     published_ports: frozenset[int]
+    volumes: frozenset[str]
+    workload: str
     owner: str
 
     @classmethod
@@ -48,6 +52,8 @@ class ObservedContainer:
             published_ports=frozenset(
                 port["PublicPort"] for port in listed["Ports"] if "PublicPort" in port
             ),
+            volumes=frozenset(mount["Name"] for mount in listed["Mounts"] if "Name" in mount),
+            workload=listed["Labels"].get(SERVICE) or listed["Labels"].get(JOB, ""),
             owner=listed["Labels"].get(OWNER, ""),
         )
 
