@@ -215,8 +215,8 @@ def test_it_is_observed_without_an_exporter() -> None:
         False,
     )
     assert process["tracing"]["otlp"]["http"]["endpoint"] == "http://jaeger:4318/v1/traces"
-    (page,) = (text for name, text in recorded.files.items() if name.endswith("-gateway.json"))
-    assert "traefik_entrypoint_requests_total" in page
+    dashboards = recorded.files["/prometheus-run-secrets/dashboards.json"]
+    assert "traefik_entrypoint_requests_total" in dashboards
 
 
 def test_a_domain_is_certified_by_the_acme_server() -> None:
