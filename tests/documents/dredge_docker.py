@@ -78,7 +78,7 @@ ROWS = (
         42,
         43,
         (Link("prometheus", SERVER, 3001, waits=False),),
-        "Prometheus publishes no port; see line 153.",
+        "On Docker, Prometheus and the dashboards have one port; see line 153.",
     ),
     Row(
         45,
@@ -87,7 +87,7 @@ ROWS = (
             Field("prometheus", "ports[http].published", 8428),
             Kubernetes("Deployment grafana", "spec.replicas", 1),
         ),
-        "Grafana on EKS. On Docker, VictoriaMetrics shows the same dashboards, because Grafana is only published"
+        "Grafana on EKS. On Docker, Prometheus shows the same dashboards, because Grafana is only published"
         " as an image.",
     ),
     # Images.
@@ -180,7 +180,8 @@ ROWS = (
         153,
         153,
         (Link("prometheus", "alertmanager", 9093, waits=False),),
-        "No setting: Prometheus publishes no port, because it has no login. The dashboards take queries.",
+        "On Docker, `strata:ports.dashboards` is the port of Prometheus, too. On EKS, Prometheus publishes"
+        " none, because it has no login there.",
     ),
     Row(
         154,
