@@ -50,6 +50,10 @@ class DockerError(StrataError):
     """The Docker engine does not answer, or a call to it failed."""
 
 
+class NotReadyError(StrataError):
+    """A container that an update waits for can't become ready."""
+
+
 class ClusterError(StrataError):
     """The cluster does not answer, or a call to it failed."""
 

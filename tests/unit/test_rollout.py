@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from docker.errors import NotFound
 
+from strata.errors import NotReadyError
 from strata.model import Budget, Capacity, Port, Resources, Service, Volume
 from strata.platforms.docker import rollout
 from strata.platforms.docker.networks import Connection
 from strata.platforms.docker.observed import ObservedContainer
 from strata.platforms.docker.rollout import Handover, Placement
-from strata.platforms.docker.waiters import NotReadyError
 from tests.components.stack import HOST, NAMES
 from tests.unit.examples import service
 

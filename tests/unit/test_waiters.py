@@ -7,9 +7,10 @@ from typing import Any
 import pulumi
 import pytest
 
+from strata.errors import NotReadyError
 from strata.model import ExecProbe, Probe
 from strata.platforms.docker import waiters
-from strata.platforms.docker.waiters import HealthWaiter, NotReadyError
+from strata.platforms.docker.waiters import HealthWaiter
 
 RUNNING = {"Status": "running", "Running": True, "ExitCode": 0}
 EXITING = {"Status": "restarting", "Running": True, "Restarting": True, "ExitCode": 3}

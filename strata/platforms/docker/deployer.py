@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import pulumi
 import pulumi_docker as docker
 
+from strata.errors import NotReadyError
 from strata.model import DeletionPolicy, Job, RenderContext, Service, Workload, render
 from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker import containers, networks, relays
@@ -29,7 +30,7 @@ from strata.platforms.docker.names import (
 from strata.platforms.docker.networks import Connection
 from strata.platforms.docker.observed import repairs
 from strata.platforms.docker.rollout import Handover, Placement, can_overlap, place
-from strata.platforms.docker.waiters import HealthWaiter, JobWaiter, NotReadyError
+from strata.platforms.docker.waiters import HealthWaiter, JobWaiter
 from strata.platforms.failure import fail
 from strata.platforms.gpu import GpuDecision
 

@@ -7,8 +7,8 @@ or network of this stack with the name is a leftover, and is removed.
 
 Docker creates the folder of a new volume as root's, unless the image has a folder at that path.
 Nothing in a stack runs as root, so the folders (of volumes in a folder of the host too, with mode 0700)
-get their owner before the container is created, and
-its file volumes get their files. No process does that: Docker unpacks an archive.
+get their owner before the container is created, and its file volumes get their files. No process does
+that: Docker unpacks an archive.
 """
 
 import io
@@ -27,7 +27,7 @@ from strata.platforms.docker import leftovers
 from strata.platforms.docker.files import VolumeFile
 from strata.platforms.docker.names import KIND, OWNER, STACK, ResourceNames
 from strata.platforms.docker.observed import bound_folder
-from strata.platforms.docker.threads import in_thread
+from strata.platforms.docker.threads import of_engine
 
 FilesByVolume = Mapping[str, Mapping[str, VolumeFile]]
 """The files of each volume, by its name and then theirs."""
@@ -62,7 +62,7 @@ def _hook(name: str, action: Callable[[Mapping[str, Any]], None]) -> pulumi.Reso
     """Runs an action in a thread, on the inputs of the resource."""
 
     async def run(args: pulumi.ResourceHookArgs) -> None:
-        await in_thread(action, args.new_inputs or {})
+        await of_engine(action, args.new_inputs or {})
 
     return pulumi.ResourceHook(name, run)
 

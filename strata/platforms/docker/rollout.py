@@ -23,12 +23,14 @@ from typing import Any
 
 import pulumi
 
+from strata.errors import NotReadyError
 from strata.model import MIN_READY_SECONDS, Budget, Service, Workload
 from strata.platforms.docker import leftovers
 from strata.platforms.docker.names import SLOTS, ResourceNames
 from strata.platforms.docker.networks import Connection
 from strata.platforms.docker.observed import ObservedContainer
-from strata.platforms.docker.waiters import NotReadyError, Waiter
+from strata.platforms.docker.threads import of_engine
+from strata.platforms.docker.waiters import Waiter
 
 DRAIN_SECONDS = 3
 """How long a container without the service's name still serves clients that know its address. The gateway
@@ -146,7 +148,7 @@ class Handover(Waiter):
         from docker.errors import APIError, NotFound
 
         try:
-            inspected = await self._call(self._api.inspect_container, container)
+            inspected = await of_engine(self._api.inspect_container, container)
             left = [each for each in connections if _aliases(inspected, each) & {*each.aliases}]
             for each in left:
                 current = inspected["NetworkSettings"]["Networks"][each.network]
@@ -155,7 +157,7 @@ class Handover(Waiter):
                 await self._reconnect(container, name, nameless)
             if left:
                 await asyncio.sleep(DRAIN_SECONDS)
-            await self._call(self._api.stop, container, timeout=grace_seconds)
+            await of_engine(self._api.stop, container, timeout=grace_seconds)
         except NotFound:
             return
         except APIError as error:
@@ -163,7 +165,7 @@ class Handover(Waiter):
                 f"{name}: the container that it replaces can't be stopped: {error.explanation or error}",
                 "fix the cause and run `pulumi up` again, which continues from here",
             ) from None
-        await self._call(leftovers.remove_container, self._client, container)
+        await of_engine(leftovers.remove_container, self._client, container)
 
     async def _reconnect(self, container: str, name: str, connection: Connection) -> None:
         """Connects it with other aliases: Docker can't change those of a connection. The address stays,
@@ -171,7 +173,7 @@ class Handover(Waiter):
         from docker.errors import APIError
 
         with suppress(APIError):  # It has left the network since it was inspected.
-            await self._call(
+            await of_engine(
                 self._api.disconnect_container_from_network, container, connection.network
             )
         await self._connect(container, name, connection)

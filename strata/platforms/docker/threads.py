@@ -7,6 +7,8 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
+from strata.errors import NotReadyError
+
 T = TypeVar("T")
 
 CALLS_AT_ONCE = 16
@@ -23,3 +25,20 @@ async def in_thread(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     # Pulumi's log finds its engine in the context.
     run = partial(copy_context().run, call, *args, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(_threads, run)
+
+
+async def of_engine(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Runs a call of the engine in a thread. An `APIError` is the caller's to handle. Raises
+    `NotReadyError`, which ends the update, if the engine stopped responding."""
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        return await in_thread(call, *args, **kwargs)
+    except APIError:
+        raise
+    except (DockerException, RequestException) as error:
+        raise NotReadyError(
+            f"docker: the engine stopped responding: {error}",
+            "start it and run `pulumi up` again, which continues from here",
+        ) from None

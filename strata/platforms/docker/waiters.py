@@ -23,10 +23,10 @@ from typing import Any
 
 import pulumi
 
-from strata.errors import StrataError
+from strata.errors import NotReadyError
 from strata.model import Probe
 from strata.platforms.docker.networks import Connection
-from strata.platforms.docker.threads import in_thread
+from strata.platforms.docker.threads import of_engine
 
 LONGEST_PAUSE_SECONDS = 1.0
 LOG_LINES = 15
@@ -44,10 +44,6 @@ LONGEST_RETRY_PAUSE_SECONDS = 10.0
 """A job's servers are healthy before it starts, so a longer pause would seldom help."""
 
 
-class NotReadyError(StrataError):
-    """A container that the update waits for can't become ready."""
-
-
 class Waiter:
     """Waits for containers of one engine. `client` is a `docker.DockerClient`."""
 
@@ -60,7 +56,7 @@ class Waiter:
         from docker.errors import NotFound
 
         try:
-            inspected: dict[str, Any] = await self._call(self._api.inspect_container, container)
+            inspected: dict[str, Any] = await of_engine(self._api.inspect_container, container)
         except NotFound:
             raise NotReadyError(
                 f"{name}: is in the stack's state, but no longer exists in Docker",
@@ -72,7 +68,7 @@ class Waiter:
         from docker.errors import APIError
 
         try:
-            await self._call(self._api.start, container)
+            await of_engine(self._api.start, container)
         except APIError as error:
             raise NotReadyError(
                 f"{name}: could not be started: {error.explanation or error}",
@@ -81,7 +77,7 @@ class Waiter:
 
     async def _not_ready(self, container: str, name: str, reason: str, then: str) -> NotReadyError:
         """The error, with the end of the log. `then`: what the next update does."""
-        logs = await self._call(self._api.logs, container, tail=LOG_LINES)
+        logs = await of_engine(self._api.logs, container, tail=LOG_LINES)
         lines = logs.decode(errors="replace").rstrip().splitlines() or ["(nothing)"]
         end = "\n".join(f"      {line}" for line in lines)
         return NotReadyError(
@@ -93,7 +89,7 @@ class Waiter:
         from docker.errors import APIError
 
         try:
-            await self._call(
+            await of_engine(
                 self._api.connect_container_to_network,
                 container,
                 connection.network,
@@ -105,22 +101,6 @@ class Waiter:
                 f"{name}: can't be connected to the network {connection.network}:"
                 f" {error.explanation or error}",
                 "run `pulumi up --refresh`, which creates what is missing",
-            ) from None
-
-    async def _call(self, call: Any, *args: Any, **kwargs: Any) -> Any:
-        """Runs a blocking call. An `APIError` is the caller's to handle; an engine that stopped
-        responding ends the update."""
-        from docker.errors import APIError, DockerException
-        from requests.exceptions import RequestException
-
-        try:
-            return await in_thread(call, *args, **kwargs)
-        except APIError:
-            raise
-        except (DockerException, RequestException) as error:
-            raise NotReadyError(
-                f"docker: the engine stopped responding: {error}",
-                "start it and run `pulumi up` again, which continues from here",
             ) from None
 
 
@@ -166,7 +146,7 @@ class HealthWaiter(Waiter):
                     await self._connect(container, name, connection)
             if state.get("Paused"):
                 pulumi.log.warn(f"resuming {name}: it is paused")
-                await self._call(self._api.unpause, container)
+                await of_engine(self._api.unpause, container)
             elif state["Running"] and not state.get("Restarting"):
                 if _is_healthy_now(state, probe):
                     return
@@ -175,7 +155,7 @@ class HealthWaiter(Waiter):
                     return
                 if _health(state) == "unhealthy" and not restarted:
                     pulumi.log.warn(f"restarting {name}: it is unhealthy: {output}")
-                    await self._call(self._api.restart, container, stop_seconds(inspected))
+                    await of_engine(self._api.restart, container, stop_seconds(inspected))
                     restarted, first_restarts = True, None
                     deadline = time.monotonic() + probe.ready_within_seconds
                     continue
@@ -209,7 +189,7 @@ class HealthWaiter(Waiter):
         is_running = state["Running"] and not state.get("Restarting")
         reason = f"its health check: {_last_line(output)}" if is_running else _failure(state)
         with suppress(APIError):  # It is gone: the next inspection reports it.
-            logs = await self._call(self._api.logs, container, tail=1)
+            logs = await of_engine(self._api.logs, container, tail=1)
             if line := _last_line(logs.decode(errors="replace")):
                 reason += f"; end of its log: {line}"
         return reason
@@ -220,7 +200,7 @@ class HealthWaiter(Waiter):
 
         async with self._checks:
             try:
-                return str(await self._call(self._exec, container, test, timeout_seconds))
+                return str(await of_engine(self._exec, container, test, timeout_seconds))
             except APIError as error:  # The container has exited since it was inspected.
                 return str(error.explanation or error)
 
@@ -302,8 +282,8 @@ class JobWaiter(Waiter):
         from docker.errors import APIError
 
         with suppress(APIError):  # It has exited since it was inspected.
-            await self._call(self._api.kill, container)
-        await self._call(self._api.wait, container)
+            await of_engine(self._api.kill, container)
+        await of_engine(self._api.wait, container)
 
 
 def stop_seconds(inspected: Mapping[str, Any]) -> int:
