@@ -23,6 +23,7 @@ _OF_JAVA = (
     (r"\p{Zs}", r" \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"),
     (r"\p{Z}", r" \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"),
     (r"\p{ASCII}", r"[\x00-\x7f]"),
+    (r"\p{XDigit}", r"[0-9a-fA-F]"),
     (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010ffff"),
     (r"[\w-_]", r"[\w\-_]"),
 )
