@@ -21,9 +21,9 @@ TARGETS = 'min by (service) (up{job!="probes"})'
 
 
 def client(engine: Any, project: Project, store: str = "prometheus") -> httpx.Client:
-    """A client of a store of the stack, with its password."""
-    running = containers(engine, project.stack)
-    password = running[store].exec_run(["cat", "/run/secrets/password"]).output.decode()
+    """A client of a store of the stack, with the password that all have."""
+    prometheus = containers(engine, project.stack)["prometheus"]
+    password = prometheus.exec_run(["cat", "/run/secrets/password"]).output.decode()
     url = project.outputs()["urls"][store]
     return httpx.Client(base_url=url, auth=(USER, password), timeout=30)
 
