@@ -15,7 +15,6 @@ from strata.components.observability.pages import Page
 from strata.config import ObservabilitySettings, Receivers
 from strata.model import (
     TMP,
-    DeletionPolicy,
     Endpoint,
     ExecProbe,
     File,
@@ -112,15 +111,7 @@ def prometheus(
             interval_seconds=PROBE_INTERVAL_SECONDS,
         ),
         # A backup doesn't stop what evaluates the alerts.
-        volumes=(
-            Volume(
-                name="data",
-                path="/prometheus",
-                size_gib=5,
-                cache=True,
-                deletion_policy=DeletionPolicy.RETAIN,
-            ),
-        ),
+        volumes=(Volume(name="data", path="/prometheus", size_gib=5, cache=True),),
         files=(
             File(path=f"{SECRETS}/prometheus.json", content=content),
             File(path=f"{SECRETS}/rules.json", content=rules),
