@@ -6,19 +6,15 @@ from typing import Any
 from strata.components.engines.postgres import ADMIN, DATABASE, PORT, POSTGRES
 from strata.model import (
     Managed,
-    RenderContext,
-    Secret,
-    UserPassword,
-    authority_certificate,
     certificate,
     private_key,
     render_file,
     render_input,
 )
-from strata.model.secrets import DerivedSecrets
+from tests.docker import managed
 from tests.docker.conftest import put_files
+from tests.docker.managed import HOST, NAME
 
-NAME, HOST = "orders", "localhost"
 DATA = "/tmp/data"
 # What RDS gives its administrator besides: membership in a role that may create extensions. Here the
 # extension exists.
@@ -36,26 +32,26 @@ class ManagedPostgres:
 
     def __init__(self, container: Any) -> None:
         self._container = container
-        managed = POSTGRES.managed
-        assert managed is not None
-        self._managed: Managed = managed(NAME)
+        describe = POSTGRES.managed
+        assert describe is not None
+        self._managed: Managed = describe(NAME)
         self._start()
         self.rotate(1)
 
     def rotate(self, generation: int) -> None:
         """Gives the job the passwords of a generation. The provider sets the administrator's."""
-        self.secrets = DerivedSecrets(b"a seed that only tests use", "test", {NAME: generation})
+        self.secrets = managed.secrets_of(generation)
         (administrator,) = self._managed.users
         password = self.secrets.encode(administrator.password)
         self.run("psql", "--dbname=postgres", f"--command=ALTER ROLE {ADMIN} PASSWORD '{password}'")
 
     def password(self, user: str) -> str:
-        return self.secrets.encode(Secret(NAME, UserPassword(user)) if user else Secret(NAME))
+        return managed.password(self.secrets, user)
 
     def set_up(self) -> str:
         job = self._managed.set_up
         assert job is not None
-        context = self._context()
+        context = managed.context(self.secrets)
         self.put({file.path: str(render_file(file.content, context)) for file in job.files})
         variables = {
             name: str(render_input(value, context)) for name, value in job.environment.items()
@@ -85,20 +81,8 @@ class ManagedPostgres:
         put_files(self._container, files)
         self._container.exec_run(["chmod", "0444", *files], user="0:0")
 
-    def _context(self) -> RenderContext:
-        return RenderContext(
-            addresses=lambda _: (),
-            secrets=self.secrets,
-            name_server="",
-            stack="test",
-            memory_mib=64,
-            cpu=1,
-            managed_hosts={NAME: HOST},
-            managed_authorities={NAME: self.secrets.encode(authority_certificate())},
-        )
-
     def _start(self) -> None:
-        self.secrets = DerivedSecrets(b"a seed that only tests use", "test", {})
+        self.secrets = managed.secrets_of(1)
         self.put(
             {
                 "/tmp/certificate.pem": self.secrets.encode(certificate(NAME, (HOST,))),

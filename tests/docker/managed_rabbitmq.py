@@ -5,20 +5,16 @@ from typing import Any
 from strata.components.engines.rabbitmq import ADMIN, RABBITMQ, VIRTUAL_HOST
 from strata.model import (
     Managed,
-    RenderContext,
-    Secret,
-    UserPassword,
-    authority_certificate,
     certificate,
     private_key,
     render_file,
     render_input,
 )
-from strata.model.secrets import DerivedSecrets
+from tests.docker import managed
 from tests.docker.conftest import put_files
+from tests.docker.managed import HOST, NAME
 from tests.wait import until
 
-NAME, HOST = "orders", "localhost"
 CONFIGURATION = f"""\
 default_user = {ADMIN}
 default_pass = @password@
@@ -35,9 +31,9 @@ class ManagedRabbitmq:
     one's loopback."""
 
     def __init__(self, engine: Any, broker_image: str, job_image: str) -> None:
-        managed = RABBITMQ.managed
-        assert managed is not None
-        self._managed: Managed = managed(NAME)
+        describe = RABBITMQ.managed
+        assert describe is not None
+        self._managed: Managed = describe(NAME)
         self._engine, self._job_image = engine, job_image
         self.rotate(1)
         self._broker = engine.containers.create(
@@ -71,16 +67,16 @@ class ManagedRabbitmq:
 
     def rotate(self, generation: int) -> None:
         """Gives the job the passwords of a generation."""
-        self.secrets = DerivedSecrets(b"a seed that only tests use", "test", {NAME: generation})
+        self.secrets = managed.secrets_of(generation)
 
     def password(self, user: str = "") -> str:
-        return self.secrets.encode(Secret(NAME, UserPassword(user)) if user else Secret(NAME))
+        return managed.password(self.secrets, user)
 
     def set_up(self) -> tuple[int, str]:
         """The status and the output of the job."""
         job = self._managed.set_up
         assert job is not None
-        context = self._context()
+        context = managed.context(self.secrets)
         container = self._engine.containers.create(
             self._job_image,
             [str(word) for word in job.command],
@@ -121,15 +117,3 @@ class ManagedRabbitmq:
     def _exec(self, *command: str) -> tuple[int, str]:
         status, output = self._broker.exec_run(command)
         return status, output.decode()
-
-    def _context(self) -> RenderContext:
-        return RenderContext(
-            addresses=lambda _: (),
-            secrets=self.secrets,
-            name_server="",
-            stack="test",
-            memory_mib=64,
-            cpu=1,
-            managed_hosts={NAME: HOST},
-            managed_authorities={NAME: self.secrets.encode(authority_certificate())},
-        )
