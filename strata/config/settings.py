@@ -340,9 +340,10 @@ class ObservabilitySettings(BaseSettings):
 
     `logs` and `dashboards` disable these parts. `remote_write` (Prometheus), `loki` (on Kubernetes) and
     `otlp` (traces, with their profile) receive metrics, logs and traces outside of the stack, instead
-    of its own stores. `scrape_interval_seconds`: how often metrics are read and alerts evaluated.
-    `metrics_days` and `logs_days`: the retention. The oldest logs are also deleted once all take more
-    than `logs_mib`. `gpu_dollars_per_hour`: the price of one GPU, for the cost of idle ones.
+    of its own stores of logs and traces, and of Mimir. `scrape_interval_seconds`: how often metrics are
+    read and alerts evaluated. `metrics_days` and `logs_days`: the retention. The oldest logs are also
+    deleted once all take more than `logs_mib`. `gpu_dollars_per_hour`: the price of one GPU, for the
+    cost of idle ones.
     """
 
     enabled: bool = True
