@@ -72,15 +72,16 @@ def status(own: Containers, expected: Mapping[str, int]) -> Status:
         ),
         *_missing(expected, Counter(each["Labels"].get(SERVICE) for each in shown)),
     )
+    pages = (_page(stores.get(METRICS), DASHBOARDS_PATH), _page(stores.get(LOGS), LOGS_PATH))
     return Status(
         stack=own.stack,
         containers=containers,
         alerts=tuple(alerts),
         disk_free=metrics.number(DISK_FREE),
         last_backup=None if backup is None else datetime.fromtimestamp(backup, UTC).isoformat(),
-        dashboards=_page(stores.get(METRICS), DASHBOARDS_PATH),
-        logs=_page(stores.get(LOGS), LOGS_PATH),
-        login=_login(containers),
+        dashboards=pages[0],
+        logs=pages[1],
+        login=_login(containers) if any(pages) else None,
         alerts_problem=metrics.problem,
     )
 
