@@ -1,8 +1,6 @@
 """The job that sets up a managed service through its HTTP API."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 from strata.components.mutual_tls import CA_FILE, FOLDER
 from strata.model import (
@@ -22,15 +20,6 @@ SCRIPT = Path(__file__).with_name("send_requests.py")
 SCRIPT_FILE = f"{FOLDER}/send_requests.py"
 REQUESTS_FILE = f"{FOLDER}/requests.json"
 PASSWORDS_FILE = f"{FOLDER}/administrator"
-
-PLACE = "\0"
-"""What a secret replaces in the content of `with_secrets`."""
-
-
-def with_secrets(content: Any, *secrets: Secret) -> Text:
-    """The content as JSON, with secrets in their places."""
-    first, *others = json.dumps(content).split(json.dumps(PLACE)[1:-1])
-    return (first, *(part for pair in zip(secrets, others, strict=True) for part in pair))
 
 
 def http_set_up(

@@ -9,9 +9,10 @@ else reaches the port. A managed OpenSearch has both.
 from dataclasses import dataclass, replace
 
 from strata.components.engines.engine import Engine, EngineOptions
-from strata.components.engines.http_set_up import PLACE, http_set_up, with_secrets
+from strata.components.engines.http_set_up import http_set_up
 from strata.components.exporter import exporter
 from strata.model import (
+    PLACE,
     Alert,
     Endpoint,
     File,
@@ -32,6 +33,7 @@ from strata.model import (
     Text,
     Tmpfs,
     Unit,
+    with_secrets,
 )
 from strata.model.secrets import SecretMaterial
 

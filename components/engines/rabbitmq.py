@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from strata.components.engines.engine import Engine, EngineOptions
-from strata.components.engines.http_set_up import PLACE, http_set_up, with_secrets
+from strata.components.engines.http_set_up import http_set_up
 from strata.components.mutual_tls import (
     CA_FILE,
     CERTIFICATE_FILE,
@@ -16,6 +16,7 @@ from strata.components.mutual_tls import (
     tls_files,
 )
 from strata.model import (
+    PLACE,
     TMP,
     Alert,
     ExecProbe,
@@ -36,6 +37,7 @@ from strata.model import (
     Text,
     Unit,
     UserPassword,
+    with_secrets,
 )
 from strata.model.secrets import SecretMaterial
 

@@ -13,6 +13,7 @@ from strata.components.observability.pages import Page
 from strata.components.observability.targets import Target
 from strata.config import ObservabilitySettings, Receivers
 from strata.model import (
+    PLACE,
     SERVICE,
     Alert,
     Confidential,
@@ -21,6 +22,7 @@ from strata.model import (
     Secret,
     Service,
     Text,
+    with_secrets,
 )
 from strata.model.monitoring import Unit
 from strata.model.secrets import SecretMaterial
@@ -284,8 +286,8 @@ class BcryptHash:
 
 def login(password: Secret) -> Text:
     """The file with the user of Prometheus."""
-    before, after = plain_document({"basic_auth_users": {USER: "\0"}}).split(r"\u0000")
-    return (before, Secret(password.owner, BcryptHash()), after)
+    users = {"basic_auth_users": {USER: PLACE}}
+    return with_secrets(users, Secret(password.owner, BcryptHash()))
 
 
 def dashboards(pages: Iterable[Page]) -> tuple[File, ...]:

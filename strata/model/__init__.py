@@ -34,6 +34,7 @@ from strata.model.secrets import authority_certificate as authority_certificate
 from strata.model.secrets import certificate as certificate
 from strata.model.secrets import client_certificate as client_certificate
 from strata.model.secrets import private_key as private_key
+from strata.model.text import PLACE as PLACE
 from strata.model.text import BucketName as BucketName
 from strata.model.text import ByDevice as ByDevice
 from strata.model.text import Confidential as Confidential
@@ -58,6 +59,7 @@ from strata.model.text import is_secret as is_secret
 from strata.model.text import render as render
 from strata.model.text import render_file as render_file
 from strata.model.text import render_input as render_input
+from strata.model.text import with_secrets as with_secrets
 from strata.model.workload import MIN_READY_SECONDS as MIN_READY_SECONDS
 from strata.model.workload import TMP as TMP
 from strata.model.workload import ApiAccess as ApiAccess

@@ -5,6 +5,7 @@ sequence of strings and of the parts below, which the platform fills in. The con
 be or contain a Pulumi `Output`, such as `pulumi.Config("app").require_secret("token")`: it is always secret.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -203,6 +204,16 @@ Text = Part | tuple[Part, ...]
 
 def parts(text: Text) -> Sequence[Part]:
     return text if isinstance(text, tuple) else (text,)
+
+
+PLACE = "\0"
+"""What a secret replaces in the content of `with_secrets`."""
+
+
+def with_secrets(content: Any, *secrets: Secret) -> Text:
+    """The content as JSON, with secrets in their places."""
+    first, *others = json.dumps(content).split(json.dumps(PLACE)[1:-1])
+    return (first, *(part for pair in zip(secrets, others, strict=True) for part in pair))
 
 
 def secrets_of(text: Text) -> Iterator[Secret]:

@@ -114,11 +114,9 @@ class ManagedDatastores(pulumi.ComponentResource):
             tags=self._tags(service.name),
             opts=self._child,
         )
-        for suffix, number in {"-set-up": set_up_port, "": port}.items():
-            if suffix and number == port:
-                continue
+        for number, rule in {set_up_port: f"{name}-set-up", port: name}.items():
             vpc.SecurityGroupIngressRule(
-                f"{name}{suffix}",
+                rule,
                 security_group_id=group.id,
                 description="From the nodes",
                 referenced_security_group_id=args.client_group_id,
