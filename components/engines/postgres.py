@@ -11,7 +11,7 @@ import hmac
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from strata.components.engines import postgres_backup
+from strata.components.engines import backups, postgres_backup
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.exporter import exporter
 from strata.components.mutual_tls import (
@@ -148,7 +148,7 @@ exec psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --single-transaction --file=
 
 def _start(*, has_backups: bool) -> str:
     def command(name: str) -> str:
-        return f"bash {postgres_backup.SCRIPT_FILE} {name}\n" if has_backups else ""
+        return f"bash {backups.SCRIPT_FILE} {name}\n" if has_backups else ""
 
     return START.replace("@prepare@", command("prepare")).replace("@begin@", command("begin"))
 
@@ -281,7 +281,7 @@ def _service(name: str, options: EngineOptions) -> Service:
     backup = options.backup
     shared = options.service_fields("/var/lib/postgresql/data")
     if backup:
-        shared["volumes"] += (postgres_backup.volume(shared["volumes"][0]),)
+        shared["volumes"] += (backups.volume(shared["volumes"][0], postgres_backup.FOLDER),)
     return Service(
         name=name,
         image=postgres_backup.IMAGE if backup else "postgres",
@@ -316,7 +316,7 @@ def _service(name: str, options: EngineOptions) -> Service:
             **(postgres_backup.environment(name, backup) if backup else {}),
         },
         ports=(port,),
-        links=postgres_backup.links(name, backup) if backup else (),
+        links=backups.links(name, backup) if backup else (),
         # A query, because pg_isready asks the first process only, and needs no login.
         probe=Probe(
             check=ExecProbe(

@@ -7,6 +7,7 @@
 #     bash /run/secrets/backups restore time '2026-11-29 10:20:00+00'
 #     bash /run/secrets/backups restore name NAME
 #     bash /run/secrets/backups accept
+#     bash /run/secrets/backups reverted
 #
 # `restore` changes nothing that is served. After `accept`, the next start of the container replaces the cluster. `prepare`,
 # `begin`, `enroll` and `schedule` are the container's own.
@@ -170,6 +171,10 @@ restore() {
 accept() {
     [ -e "$PGDATA.rehearsed" ] || fail "there is no complete restore"
     mv "$PGDATA.rehearsed" "$PGDATA.restored"
+}
+
+reverted() { # Whether the server didn't start with restored data, and runs with that before.
+    [ -e "$PGDATA.failed" ]
 }
 
 promote() { # Recovers the cluster, and archives the history that begins there from its first record.

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.engines.restic_backup import Method, backed_up
 from strata.components.exporter import exporter
 from strata.components.mutual_tls import (
     CA_FILE,
@@ -40,6 +41,7 @@ from strata.model import (
 from strata.model.secrets import SecretMaterial
 
 PORT = 6379
+DATA_FOLDER = "/data"
 USER = "strata"
 ADMIN = "admin"
 EXPORTER = "exporter"
@@ -213,7 +215,7 @@ def _service(name: str, options: EngineOptions, storage: str = PERSISTENT) -> Se
     return Service(
         name=name,
         image="redis",
-        **options.service_fields("/data"),
+        **options.service_fields(DATA_FOLDER),
         memory_mib_minimum=64,
         command=("redis-server", CONFIGURATION_FILE),
         ports=(Port(name="redis", number=PORT, mutual_tls=options.mutual_tls),),
@@ -240,7 +242,7 @@ def _service(name: str, options: EngineOptions, storage: str = PERSISTENT) -> Se
 def _ephemeral_service(name: str, options: EngineOptions) -> Service:
     service = _service(name, options, EPHEMERAL)
     # The image declares a volume at /data.
-    tmpfs = (TMP, Tmpfs(path="/data", size_mib=1))
+    tmpfs = (TMP, Tmpfs(path=DATA_FOLDER, size_mib=1))
     # Stateful, because during a rollout a second one would take a part of the tasks.
     # It saves nothing, so it recommends nothing.
     return replace(service, volumes=(), tmpfs=tmpfs, stateful=True, kernel=None)
@@ -293,12 +295,33 @@ def _configuration(storage: str, options: EngineOptions) -> Text:
     return (
         "bind ",
         Listen("redis", separator=" "),
-        f"\n{listening(options)}aclfile {USERS_FILE}\ndir /data\n{storage}",
+        f"\n{listening(options)}aclfile {USERS_FILE}\ndir {DATA_FOLDER}\n{storage}",
+        # A backup is the only replica: it doesn't wait for another one.
+        "repl-diskless-sync-delay 0\n" if options.backup else "",
         f"maxmemory-policy {EVICTION}\nmaxmemory ",
         # The rest is for copy-on-write during snapshots and for client buffers.
         MemoryMib(0.6),
         "mb\n",
     )
+
+
+# A copy like that of a new replica, as the base of an append-only file to which nothing was appended.
+BACKUP = f"""\
+snapshot() {{
+    mkdir "$1/appendonlydir"
+    REDISCLI_AUTH=$(<{ADMIN_PASSWORD_FILE}) @cli@ -h 127.0.0.1 --user {ADMIN} \\
+        --rdb "$1/appendonlydir/appendonly.aof.1.base.rdb" > /tmp/snapshot.log 2>&1 \\
+        || {{ cat /tmp/snapshot.log >&2; return 1; }}
+    echo "file appendonly.aof.1.base.rdb seq 1 type b" > "$1/appendonlydir/appendonly.aof.manifest"
+}}
+
+# It reads every key and the checksum, and needs no memory for them.
+check() {{
+    redis-check-rdb "$1/appendonlydir/appendonly.aof.1.base.rdb" > /tmp/check.log \\
+        || {{ cat /tmp/check.log >&2; return 1; }}
+    grep 'keys read' /tmp/check.log
+}}
+"""
 
 
 def _managed(name: str) -> Managed:
@@ -319,7 +342,13 @@ def _managed(name: str) -> Managed:
 REDIS = Engine(
     name="redis",
     purpose="Redis 8, with an append-only file",
-    workloads=lambda name, options: (_service(name, options),),
+    workloads=lambda name, options: (
+        backed_up(
+            _service(name, options),
+            options,
+            Method(folder=DATA_FOLDER, functions=BACKUP.replace("@cli@", cli(options))),
+        ),
+    ),
     port="redis",
     resources=Resources(memory_mib=256, cpu=0.5),
     user=USER,

@@ -47,7 +47,7 @@ def static_jobs(targets: Iterable[Target], protected: Collection[str]) -> Iterat
     """The jobs that scrape each replica by its name. `protected`: services that ask for the password."""
     for target in targets:
         yield {
-            "job_name": target.service,
+            "job_name": target.job,
             # The container exporter names the service of each container.
             "honor_labels": True,
             "metrics_path": target.path,

@@ -132,7 +132,7 @@ def jobs(
     secured = tuple(target for target in every if target.endpoint.mutual_tls)
     yield _pods_job("pods", tuple(each for each in every if each not in {*states, *secured}))
     for target in secured:
-        yield {**_pods_job(target.service, (target,)), **target.tls}
+        yield {**_pods_job(target.job, (target,)), **target.tls}
     yield {**_pods_job(STATES, states), "metric_relabel_configs": _states(kinds)}
     yield _kubelet_job("containers", "/metrics/cadvisor", _containers(kinds))
     yield _kubelet_job("volumes", "/metrics", _volumes(claims))

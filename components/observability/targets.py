@@ -10,9 +10,10 @@ from strata.model import Endpoint, Service
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The metrics of a service. `replicas`: the names of the replicas that serve them, which are
-    those of the observed `service` or of its exporter."""
+    """The metrics of a service. `job`: the name of what scrapes them. `replicas`: the names of the replicas
+    that serve them, which are those of the observed `service` or of its exporter."""
 
+    job: str
     service: str
     endpoint: Endpoint
     replicas: tuple[str, ...]
@@ -39,13 +40,21 @@ def targets(services: Iterable[Service]) -> Iterator[Target]:
     for service in services:
         if service.monitoring is None:
             continue
+        monitoring = service.monitoring
         server = service.exporter or service
-        yield Target(
-            service=service.name,
-            endpoint=server.endpoint(service.monitoring.port).without_waiting(),
-            replicas=tuple(map(server.replica_name, range(server.replicas))),
-            path=service.monitoring.path,
-        )
+        yield _target(service.name, service.name, server, monitoring.port, monitoring.path)
+        for port in monitoring.own_ports:
+            yield _target(f"{service.name}-{port}", service.name, service, port, "/metrics")
+
+
+def _target(job: str, observed: str, server: Service, port: str, path: str) -> Target:
+    return Target(
+        job=job,
+        service=observed,
+        endpoint=server.endpoint(port).without_waiting(),
+        replicas=tuple(map(server.replica_name, range(server.replicas))),
+        path=path,
+    )
 
 
 def published(services: Iterable[Service]) -> Iterator[tuple[Endpoint, str]]:

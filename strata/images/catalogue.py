@@ -73,6 +73,19 @@ _IMAGES = (
         # Only a stack with continuous backups uses it.
         on_demand=True,
     ),
+    Image(name="backup-tools", purpose="restic, for the images with backups", on_demand=True),
+    # Only a stack with continuous backups uses them.
+    *(
+        Image(
+            name=f"{name}-backup",
+            purpose=f"{name} and restic",
+            recipe_of="backup",
+            parent=name,
+            builder="backup-tools",
+            on_demand=True,
+        )
+        for name in ("redis",)
+    ),
     Image(name="redis", purpose="Redis 8", upstream=pins.REDIS),
     Image(name="rabbitmq", purpose="RabbitMQ 4", upstream=pins.RABBITMQ),
     Image(

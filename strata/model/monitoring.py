@@ -59,10 +59,12 @@ class Monitoring:
     logs).
 
     Prometheus scrapes `path` on the port named `port` of the service, or of its exporter if it has
-    one. `alerts` and `panels` contain `$service` for the service's name.
+    one, and /metrics on further ports of the service itself, `own_ports`. `alerts` and `panels` contain
+    `$service` for the service's name.
     """
 
     port: str = "http"
     path: str = "/metrics"
+    own_ports: tuple[str, ...] = ()
     alerts: tuple[Alert, ...] = ()
     panels: tuple[Panel, ...] = ()

@@ -1,7 +1,7 @@
 """The continuous backups of a datastore on Docker: `strata backups`, and `strata restore --to`.
 
-The commands are a script in the container of the datastore (`components/engines/postgres_backup.sh`),
-the same on every platform.
+The commands are a script in the container of the datastore (`components/engines/postgres_backup.sh`
+and `restic_backup.sh`), the same on every platform.
 """
 
 import re
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from strata import console
-from strata.components.engines.postgres_backup import SCRIPT_FILE
+from strata.components.engines.backups import SCRIPT_FILE
 from strata.errors import InvalidStackError, OpsError, Problem
 from strata.model import BACKUPS
 from strata.ops.guard import failed, undisturbed
@@ -73,7 +73,7 @@ class ContinuousBackups(ServiceScript):
         except BaseException as error:
             state = f"the restored data of {name} is in place, but it isn't healthy yet"
             raise failed(error, state, "read its log; the data before is kept beside it") from error
-        if self._status("bash", "-c", 'test -e "$PGDATA.failed"')[0] == 0:
+        if self._status("bash", self.FILE, "reverted")[0] == 0:
             raise OpsError(
                 f"{name} couldn't start with the restored data: it runs with the data before",
                 f"read its log: strata logs {name}",

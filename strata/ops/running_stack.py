@@ -181,9 +181,8 @@ def engine_of(reference: str) -> str:
     repository = _repository(reference)
     for name, image in catalogue.IMAGES.items():
         if repository in (f"strata/{name}", _repository(image.upstream or "")):
-            # What adds programs to an engine keeps its data: postgres-backup is postgres.
-            adds = image.parent and catalogue.get(image.parent).upstream
-            return str(image.parent) if adds else name
+            # It has the same data: postgres-backup is postgres.
+            return name.removesuffix("-backup")
     return repository
 
 

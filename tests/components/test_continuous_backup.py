@@ -8,9 +8,10 @@ import pytest
 
 from strata.collect import collect
 from strata.components import Datastore, DatastoreArgs
+from strata.components.engines.backups import AUTHORITY_FILE
 from strata.components.engines.postgres import POSTGRES
-from strata.components.engines.postgres_backup import AUTHORITY_FILE, CONFIGURATION_FILE
-from strata.components.engines.redis import REDIS
+from strata.components.engines.postgres_backup import CONFIGURATION_FILE
+from strata.components.engines.redis import REDIS_EPHEMERAL
 from strata.config import Settings
 from strata.model import Service
 from strata.stack import Stack
@@ -214,7 +215,7 @@ def test_databases_may_share_a_bucket() -> None:
 
 def cache(stack: Stack) -> None:
     Datastore("postgres", DatastoreArgs(stack=stack, engine=POSTGRES))
-    Datastore("cache", DatastoreArgs(stack=stack, engine=REDIS))
+    Datastore("cache", DatastoreArgs(stack=stack, engine=REDIS_EPHEMERAL))
 
 
 def test_another_engine_rejects_it() -> None:

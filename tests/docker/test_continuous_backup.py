@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from strata.components.engines import postgres_backup
+from strata.components.engines import backups, postgres_backup
 from strata.errors import OpsError
 from strata.ops.continuous import ContinuousBackups, of_service
 from strata.ops.running_stack import RunningStack
@@ -161,7 +161,7 @@ def test_a_killed_backup_leaves_the_repository_usable(database: Database) -> Non
     killed = database.inside(f"""
         fulls() {{ ls -d {REPOSITORY}/backup/postgres/*F | wc -l; }}
         before=$(fulls)
-        bash {postgres_backup.SCRIPT_FILE} create full > /dev/null 2>&1 &
+        bash {backups.SCRIPT_FILE} create full > /dev/null 2>&1 &
         until [ "$(fulls)" -gt "$before" ]; do sleep 0.02; done
         for each in /proc/[0-9]*; do
             if grep --text --quiet ^pgbackrest $each/cmdline 2> /dev/null; then
@@ -256,7 +256,7 @@ def test_a_new_host_comes_back_from_the_bucket(
     expected = in_bucket.kept
     in_bucket.backups.mark("before-the-loss")
     in_bucket.write("g")
-    in_bucket.inside(f"bash {postgres_backup.SCRIPT_FILE} archive")
+    in_bucket.inside(f"bash {backups.SCRIPT_FILE} archive")
     assert SECRET_KEY not in json.dumps(in_bucket.container.attrs)
     destroyed = project.destroy()
     assert destroyed.status == 0, destroyed.output
@@ -287,7 +287,7 @@ def test_a_bucket_that_denies_access(engine: Any, project: Project, store: Store
         with pytest.raises(OpsError, match="InvalidAccessKeyId"):
             database.backups.create(full=False)
         # A host without data doesn't start with an empty database.
-        prepare = f"PGDATA=/tmp/none bash {postgres_backup.SCRIPT_FILE} prepare"
+        prepare = f"PGDATA=/tmp/none bash {backups.SCRIPT_FILE} prepare"
         status, output = database.run(prepare)
         assert status == 1
         assert "InvalidAccessKeyId" in output

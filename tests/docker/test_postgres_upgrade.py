@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from strata.components.engines.backups import SCRIPT_FILE as BACKUPS_FILE
 from strata.components.engines.postgres import UPGRADE_FILE
-from strata.components.engines.postgres_backup import SCRIPT_FILE as BACKUPS_FILE
 from strata.images.build import build
 from strata.images.choose import choose
 from strata.images.source import resolve

@@ -1,0 +1,137 @@
+"""Continuous backups of a datastore by restic: encrypted, and only what changed is stored again.
+
+An engine's own part is how its server writes a consistent copy of its data while it serves, and how such
+a copy is checked. `restic_backup.sh` has the commands. They run in the container of the datastore.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from strata.components.engines import backups
+from strata.components.engines.backups import (
+    AUTHORITY_FILE,
+    SCRIPT_FILE,
+    BucketKey,
+    authority_files,
+    in_path,
+    passphrase,
+)
+from strata.components.engines.engine import EngineOptions
+from strata.config.settings import BackupBucket, BackupSettings
+from strata.model import (
+    Alert,
+    ExternalSecret,
+    File,
+    ListenAddress,
+    Monitoring,
+    Port,
+    Service,
+    StackName,
+    Text,
+)
+
+SCRIPT = Path(__file__).with_name("restic_backup.sh")
+
+ENGINE_FILE = "/run/secrets/backups-engine"
+PASSPHRASE_FILE = "/run/secrets/backups-passphrase"  # noqa: S105 - a path
+CREDENTIALS_FILE = "/run/secrets/bucket-credentials"
+FOLDER = "/var/lib/backups"
+
+PORT = "backups"
+METRICS_PORT = 9100
+"""The default of node-exporter."""
+METRIC = "datastore_backup_success_timestamp_seconds"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """How an engine is backed up.
+
+    `folder` is that of its data volume. `functions` are two of bash. `snapshot FOLDER` writes a consistent
+    copy of the data, with all that the server starts with, to an empty folder, while the server serves.
+    `check FOLDER` fails unless the server could start with the files there.
+    """
+
+    folder: str
+    functions: str
+
+
+def backed_up(service: Service, options: EngineOptions, method: Method) -> Service:
+    """The service of a datastore, with continuous backups if the settings have them."""
+    settings = options.backup
+    if settings is None or options.managed is not None:
+        return service
+    monitoring = service.monitoring or Monitoring()
+    return replace(
+        service,
+        image=f"{service.image}-backup",
+        command=("bash", SCRIPT_FILE, "serve", *service.command),
+        environment={**service.environment, **_environment(service.name, settings, method)},
+        ports=(*service.ports, Port(name=PORT, number=METRICS_PORT)),
+        links=(*service.links, *backups.links(service.name, settings)),
+        volumes=(*service.volumes, backups.volume(service.volumes[0], FOLDER)),
+        files=(*service.files, *_files(service.name, settings, method)),
+        monitoring=replace(
+            monitoring,
+            own_ports=(PORT,),
+            alerts=(*monitoring.alerts, *_alerts(settings)),
+        ),
+    )
+
+
+def _environment(name: str, settings: BackupSettings, method: Method) -> dict[str, Text]:
+    return {
+        "BACKUP_NAME": name,
+        "BACKUP_DATA": method.folder,
+        "BACKUP_FULL_DAYS": str(settings.full_days),
+        "BACKUP_HOURS": str(settings.incremental_hours),
+        "BACKUP_KEEP_DAYS": str(settings.full_days * settings.fulls_kept),
+        "BACKUP_VERIFICATION_DAYS": str(settings.verification_days),
+        "BACKUP_LISTEN": (ListenAddress(PORT), f":{METRICS_PORT}"),
+        "RESTIC_PASSWORD_FILE": PASSPHRASE_FILE,
+        "RESTIC_CACHE_DIR": f"{FOLDER}/cache",
+        # It is as large as a part of the repository, and /tmp is memory.
+        "TMPDIR": f"{FOLDER}/temporary",
+        **_repository(name, settings.s3),
+    }
+
+
+def _repository(name: str, bucket: BackupBucket | None) -> dict[str, Text]:
+    if bucket is None:
+        return {"RESTIC_REPOSITORY": f"{FOLDER}/repository"}
+    store = backups.server(name, bucket)
+    host = store.client_host if in_path(bucket) else store.host.partition(".")[2]
+    return {
+        "RESTIC_REPOSITORY": (
+            f"s3:https://{host}:{store.port}/{bucket.bucket}/",
+            bucket.prefix or StackName(),
+            # pgBackRest has the folders `archive` and `backup` there.
+            f"/restic/{name}",
+        ),
+        "BACKUP_BUCKET_LOOKUP": "path" if in_path(bucket) else "dns",
+        "AWS_DEFAULT_REGION": bucket.region,
+        "AWS_SHARED_CREDENTIALS_FILE": CREDENTIALS_FILE,
+        **({"RESTIC_CACERT": AUTHORITY_FILE} if bucket.authority else {}),
+    }
+
+
+def _files(name: str, settings: BackupSettings, method: Method) -> Iterator[File]:
+    yield File(path=SCRIPT_FILE, content=SCRIPT.read_text())
+    yield File(path=ENGINE_FILE, content=method.functions)
+    yield File(path=PASSPHRASE_FILE, content=passphrase(name))
+    if settings.s3:
+        content: Text = (
+            "[default]\naws_access_key_id = ",
+            ExternalSecret(settings.s3.access_key, BucketKey(settings.s3.access_key)),
+            "\naws_secret_access_key = ",
+            ExternalSecret(settings.s3.secret_key, BucketKey(settings.s3.secret_key)),
+            "\n",
+        )
+        yield File(path=CREDENTIALS_FILE, content=content)
+    yield from authority_files(settings)
+
+
+def _alerts(settings: BackupSettings) -> tuple[Alert, ...]:
+    serves = 'max by (service) (up{service="$service"}) == 1'
+    return backups.alerts("Datastore", METRIC, serves, settings)
