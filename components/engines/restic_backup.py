@@ -24,7 +24,6 @@ from strata.model import (
     ExternalSecret,
     File,
     ListenAddress,
-    Monitoring,
     Port,
     Service,
     StackName,
@@ -62,7 +61,6 @@ def backed_up(service: Service, options: EngineOptions, method: Method) -> Servi
     settings = options.backup
     if settings is None or options.managed is not None:
         return service
-    monitoring = service.monitoring or Monitoring()
     return replace(
         service,
         image=f"{service.image}-backup",
@@ -72,10 +70,11 @@ def backed_up(service: Service, options: EngineOptions, method: Method) -> Servi
         links=(*service.links, *backups.links(service.name, settings)),
         volumes=(*service.volumes, backups.volume(service.volumes[0], FOLDER)),
         files=(*service.files, *_files(service.name, settings, method)),
-        monitoring=replace(
-            monitoring,
+        monitoring=service.monitoring
+        and replace(
+            service.monitoring,
             own_ports=(PORT,),
-            alerts=(*monitoring.alerts, *_alerts(settings)),
+            alerts=(*service.monitoring.alerts, *alerts(settings)),
         ),
     )
 
@@ -132,6 +131,6 @@ def _files(name: str, settings: BackupSettings, method: Method) -> Iterator[File
     yield from authority_files(settings)
 
 
-def _alerts(settings: BackupSettings) -> tuple[Alert, ...]:
+def alerts(settings: BackupSettings) -> tuple[Alert, ...]:
     serves = 'max by (service) (up{service="$service"}) == 1'
     return backups.alerts("Datastore", METRIC, serves, settings)

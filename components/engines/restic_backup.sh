@@ -24,6 +24,7 @@
 #     cache        what restic needs to know of the repository
 #     copy         the data as a backup reads it
 #     scratch      the restored data of a verification
+#     location     of the repository
 #     times        the last success of each task, as the time of a file
 #     metrics      the same for node-exporter
 #
@@ -63,6 +64,7 @@ backups() { # Lines of the backups, oldest first: the ID, the time in UTC, and t
 alone() { # After another task that runs. A lock in the repository is of one that was killed.
     exec 8> "$volume/running"
     flock 8
+    exists || fail "the repository doesn't exist yet: the first backup creates it within two minutes"
     repository unlock --remove-all
 }
 
@@ -135,12 +137,17 @@ verify() {
 }
 
 restore() { # restore time|name TARGET
-    local id
+    local id target=${2%%[.+]*}
     case $1 in
-        time) id=$(backups | awk -v target="${2%%[.+]*}" '$2 " " $3 <= target { id = $1 } END { print id }') ;;
-        name) id=$(backups --tag="$2" | awk '{ id = $1 } END { print id }') ;;
+        time)
+            id=$(backups | awk -v target="$target" '$2 " " $3 <= target { id = $1 } END { print id }')
+            [ -n "$id" ] || fail "there is no backup from $target or before"
+            ;;
+        name)
+            id=$(backups --tag="$2" | awk '{ id = $1 } END { print id }')
+            [ -n "$id" ] || fail "there is no backup named $2"
+            ;;
     esac
-    [ -n "$id" ] || fail "there is no backup $([ "$1" = name ] && echo "named $2" || echo "from $2 or before")"
     alone
     trap 'rm -rf "$BACKUP_DATA/.restoring"' EXIT
     rm -rf "$BACKUP_DATA/".{restoring,rehearsed}
@@ -166,7 +173,10 @@ data() { # The files of the server, without what this script and the file system
 # Before the server starts. Every step can be interrupted and begins again.
 prepare() {
     cd "$BACKUP_DATA"
-    mkdir -p "$times"
+    mkdir -p "$times" "$volume/temporary"
+    # The successes of another repository don't count.
+    [ "$(cat "$volume/location" 2> /dev/null)" = "$RESTIC_REPOSITORY" ] || rm -f "$times"/*
+    echo "$RESTIC_REPOSITORY" > "$volume/location"
     if [ ! -e .restored ] && [ ! -e .entering ] && [ -z "$(data . -print -quit)" ] && exists && [ -n "$(backups)" ]; then
         # Not an empty datastore, whose backups would replace those that there are.
         echo "there is no data, and there are backups: restoring the newest one"
@@ -181,6 +191,8 @@ prepare() {
     if [ -e .entering ]; then
         data .entering -exec mv --target-directory=. {} +
         rmdir .entering
+    fi
+    if [ -e .replacing ]; then
         rm -rf .replaced
         mv .replacing .replaced
     fi
@@ -208,9 +220,8 @@ run() {
 }
 
 enroll() { # Prepares the repository.
-    mkdir -p "$volume/temporary"
     exists || repository init
-    # The successes of another repository don't count.
+    # Nor do those of one that was deleted.
     [ -n "$(backups)" ] || { rm -f "$times"/* && publish; }
 }
 

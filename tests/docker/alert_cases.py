@@ -91,6 +91,41 @@ def _requests(good: str, failed: str) -> Series:
     }
 
 
+def _of_backups(prefix: str, metric: str, service: str, server: str) -> Iterator[Case]:
+    """Those of continuous backups. `server`: the metric that is 1 while the server is up."""
+
+    def last(kind: str) -> str:
+        return f'{metric}_success_timestamp_seconds{{service="{service}", kind="{kind}"}}'
+
+    yield Case(
+        alert=f"{prefix}BackupMissing",
+        fires={last("full"): "0x2000"},
+        quiet={
+            "a full one each week, and one each day": {
+                last("full"): "0x2000",
+                last("incr"): "0x1439 86400x600",
+            },
+            "its server is down": {server: "0x2000"},
+        },
+        at="28h",
+        interval="1m",
+        labels={"service": service},
+        summary=f"the last backup of {service} is too old, or there is none",
+    )
+    yield Case(
+        alert=f"{prefix}BackupUnverified",
+        fires={server: "1x100"},
+        quiet={
+            "verified": {server: "1x100", last("verify"): "0x100"},
+            "the first one runs": {server: "_x30 1x100"},
+        },
+        at="1h15m",
+        interval="1m",
+        labels={"service": service},
+        summary=f"no backup of {service} was restored and checked for too long",
+    )
+
+
 CASES = (
     Case(
         alert="DeadMansSwitch",
@@ -532,41 +567,9 @@ CASES = (
         labels={"service": "postgres"},
         summary="postgres can't archive its changes, and keeps them until its disk is full",
     ),
-    Case(
-        alert="PostgresBackupMissing",
-        fires={
-            'postgres_backup_success_timestamp_seconds{service="postgres", kind="full"}': "0x2000"
-        },
-        quiet={
-            "a full one each week, and one each day": {
-                'postgres_backup_success_timestamp_seconds{service="postgres", kind="full"}': "0x2000",
-                'postgres_backup_success_timestamp_seconds{service="postgres", kind="incr"}': (
-                    "0x1439 86400x600"
-                ),
-            },
-            "its server is down": {'pg_up{service="postgres"}': "0x2000"},
-        },
-        at="28h",
-        interval="1m",
-        labels={"service": "postgres"},
-        summary="the last backup of postgres is too old, or there is none",
-    ),
-    Case(
-        alert="PostgresBackupUnverified",
-        fires={'pg_up{service="postgres"}': "1x100"},
-        quiet={
-            "verified": {
-                'pg_up{service="postgres"}': "1x100",
-                'postgres_backup_success_timestamp_seconds{service="postgres", kind="verify"}': (
-                    "0x100"
-                ),
-            },
-            "the first one runs": {'pg_up{service="postgres"}': "_x30 1x100"},
-        },
-        at="1h15m",
-        interval="1m",
-        labels={"service": "postgres"},
-        summary="no backup of postgres was restored and checked for too long",
+    *_of_backups("Postgres", "postgres_backup", "postgres", 'pg_up{service="postgres"}'),
+    *_of_backups(
+        "Datastore", "datastore_backup", "redis", 'up{service="redis", job="redis-backups"}'
     ),
     Case(
         alert="RedisDown",

@@ -15,6 +15,7 @@ from strata.components.engines import (
     postgres_backup,
     questdb,
     redis_cluster,
+    restic_backup,
 )
 from strata.components.gateways import traefik
 from strata.components.observability.configuration import rules
@@ -102,6 +103,7 @@ def test_each_alert_fires_for_its_cause_and_not_otherwise(
                 *(("redis-cluster", alert) for alert in redis_cluster.MONITORING.alerts),
                 *(("search", alert) for alert in opensearch.MONITORING.alerts),
                 *(("postgres", alert) for alert in postgres_backup.alerts(BackupSettings())),
+                *(("redis", alert) for alert in restic_backup.alerts(BackupSettings())),
                 *(("series", alert) for alert in questdb.MONITORING.alerts),
                 *(("ray-worker", alert) for alert in ray_cluster.MONITORING.alerts),
                 *(("eventstore", alert) for alert in kurrentdb.MONITORING.alerts),

@@ -1,5 +1,6 @@
 """Continuous backups by restic: the state of a backup comes back, and what may go wrong."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,15 @@ from typing import Any
 import pytest
 
 from strata.components.engines import restic_backup
+from strata.components.engines.backups import SCRIPT_FILE
+from strata.errors import OpsError
 from strata.ops.continuous import ContinuousBackups, of_service
 from strata.ops.running_stack import RunningStack
 from strata.platforms.docker.names import ResourceNames, owner_of
 from tests.docker import stores
-from tests.docker.conftest import bridge_address, running
+from tests.docker.conftest import bridge_address, output_of, running
 from tests.docker.operations import ops
-from tests.docker.s3_server import Store, s3
+from tests.docker.s3_server import BUCKET, REGION, Store, s3
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
@@ -122,6 +125,13 @@ def kept(engine: Any, project: Project, request: pytest.FixtureRequest) -> Kept:
     return kept
 
 
+@pytest.fixture(scope="module")
+def redis(engine: Any, project: Project) -> Kept:
+    kept = Kept(engine, project, "redis")
+    until(lambda: "full" in kept.metrics, "the first backup is made by itself")
+    return kept
+
+
 def test_the_state_of_a_backup_comes_back(project: Project, kept: Kept) -> None:
     kept.write("a")
     refused: list[str] = []
@@ -158,3 +168,158 @@ def test_the_state_of_a_backup_comes_back(project: Project, kept: Kept) -> None:
     until(lambda: ".replaced" not in kept.inside(f"ls -A {kept.case.folder}"), "a backup")
     kept.container.restart()
     until(lambda: kept.serves and kept.kept == ["a"], "the data is the same after a restart")
+
+
+def test_a_target_that_does_not_exist_changes_nothing(redis: Kept) -> None:
+    before = redis.kept
+    with pytest.raises(OpsError, match="there is no backup named nowhere"):
+        redis.backups.restore("nowhere")
+    with pytest.raises(OpsError, match="there is no backup from 2020-01-01 00:00:00 or before"):
+        redis.backups.restore("2020-01-01")
+    assert redis.kept == before
+    assert ".re" not in redis.inside("ls -A /data")
+
+
+def test_nothing_in_the_repository_can_be_read_without_the_passphrase(redis: Kept) -> None:
+    redis.write(SECRET)
+    redis.backups.create(full=False)
+    assert SECRET in redis.kept
+    assert redis.run(f"grep --recursive --quiet {SECRET} {restic_backup.FOLDER}")[0] == 1
+    status, output = redis.run(
+        "restic snapshots --password-file <(echo another) --no-cache --no-lock"
+    )
+    assert status != 0
+    assert "wrong password" in output
+
+
+def test_a_killed_backup_leaves_the_repository_usable(redis: Kept) -> None:
+    killed = redis.inside(f"""
+        bash {SCRIPT_FILE} create full > /dev/null 2>&1 &
+        until [ -e {REPOSITORY}/locks/* ]; do sleep 0.01; done 2> /dev/null
+        for each in /proc/[0-9]*; do
+            if tr '\\0' ' ' < $each/cmdline 2> /dev/null | grep --quiet '^restic .*backup'; then
+                kill -KILL $! ${{each#/proc/}} && echo killed
+            fi
+        done
+    """)
+    assert "killed" in killed
+    assert redis.inside(f"ls {REPOSITORY}/locks")
+    redis.write("e")
+    redis.backups.create(full=True)
+    redis.backups.verify()
+    assert redis.inside(f"ls {REPOSITORY}/locks {restic_backup.FOLDER}/copy || true").endswith(
+        "No such file or directory"
+    )
+
+
+def test_a_damaged_backup_is_rejected(redis: Kept) -> None:
+    before = redis.kept
+    pack = redis.inside(f"find {REPOSITORY}/data -type f -size +0 -printf '%T@ %p\\n' | sort -n")
+    path = pack.splitlines()[-1].split()[1]
+    redis.inside(f"cp {path} /tmp/pack && chmod u+w {path} && truncate --size=-64 {path}")
+    try:
+        with pytest.raises(OpsError):
+            redis.backups.verify()
+    finally:
+        redis.inside(f"cp /tmp/pack {path}")
+    redis.backups.verify()
+    assert redis.kept == before
+
+
+# What a start finds if the one before was killed while it replaced the data.
+STATES = {
+    "nothing was moved": "mkdir .restored; touch old-1 old-2 .restored/new-1 .restored/new-2",
+    "the old data leaves": "mkdir .restored .replacing; touch old-2 .replacing/old-1 .restored/new-{1,2}",
+    "the new data enters": "mkdir .entering .replacing; touch new-1 .replacing/old-{1,2} .entering/new-2",
+    "all of it has": "mkdir .replacing .replaced; touch new-{1,2} .replacing/old-{1,2} .replaced/older",
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_killed_start_continues(redis: Kept, state: str) -> None:
+    after = redis.inside(f"""
+        set -e
+        export BACKUP_DATA=/tmp/data
+        rm -rf $BACKUP_DATA && mkdir $BACKUP_DATA && cd $BACKUP_DATA
+        {STATES[state]}
+        bash {SCRIPT_FILE} prepare
+        find . -type f | sort
+    """)
+    assert after.split() == ["./.replaced/old-1", "./.replaced/old-2", "./new-1", "./new-2"]
+
+
+def test_lost_data_comes_back_by_itself(engine: Any, redis: Kept) -> None:
+    redis.backups.create(full=False)
+    expected = redis.kept
+    redis.container.stop()
+    output_of(
+        engine,
+        redis.container.image.id,
+        ["bash", "-c", "rm -rf /v/*"],
+        entrypoint=[],
+        network_mode="none",
+        volumes={f"strata-{STACK}-redis-data": {"bind": "/v"}},
+    )
+    redis.container.start()
+    until(lambda: redis.serves and redis.kept == expected, "the data is restored")
+
+
+@pytest.fixture(scope="module")
+def in_bucket(engine: Any, project: Project, redis: Kept, store: Store) -> Kept:
+    """The same datastore, whose backups are in a bucket from now on."""
+    bucket = {
+        "bucket": BUCKET,
+        "region": REGION,
+        "endpoint": store.endpoint,
+        "accessKey": "backups-id",
+        "secretKey": "backups-key",
+        "authority": store.authority,
+    }
+    changed = settings()
+    changed["services"]["redis"]["backup"] = {"s3": bucket}
+    project.configure({**changed, "secrets": {"backups-id": ACCESS_KEY, "backups-key": SECRET_KEY}})
+    expected = redis.kept
+    up = project.up()
+    assert up.status == 0, up.output
+    moved = Kept(engine, project, "redis")
+    assert moved.kept == expected
+    # Those in the volume don't count.
+    until(lambda: "full" in moved.metrics, "the first backup in the bucket")
+    return moved
+
+
+def test_a_new_host_comes_back_from_the_bucket(
+    engine: Any, project: Project, in_bucket: Kept
+) -> None:
+    expected = in_bucket.kept
+    in_bucket.backups.mark("before-the-loss")
+    in_bucket.write("g")
+    in_bucket.backups.create(full=False)
+    assert SECRET_KEY not in json.dumps(in_bucket.container.attrs)
+    destroyed = project.destroy()
+    assert destroyed.status == 0, destroyed.output
+    for name in ("data", "backups"):
+        engine.volumes.get(f"strata-{STACK}-redis-{name}").remove()
+    up = project.up()
+    assert up.status == 0, up.output
+    restored = Kept(engine, project, "redis")
+    assert restored.kept == sorted([*expected, "g"])
+    restored.backups.restore("before-the-loss")
+    assert restored.kept == expected
+
+
+def test_a_bucket_that_denies_access(engine: Any, project: Project, store: Store) -> None:
+    redis = Kept(engine, project, "redis")
+    store.access_key = "another"
+    try:
+        redis.container.restart()
+        until(lambda: redis.serves, "it serves without the bucket")
+        with pytest.raises(OpsError, match="the repository can't be used"):
+            redis.backups.create(full=False)
+        # A host without data doesn't start with an empty datastore.
+        prepare = f"mkdir /tmp/none; BACKUP_DATA=/tmp/none bash {SCRIPT_FILE} prepare"
+        status, output = redis.run(prepare)
+        assert status == 1
+        assert "the repository can't be used" in output
+    finally:
+        store.access_key = ACCESS_KEY
