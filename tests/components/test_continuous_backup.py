@@ -1,5 +1,6 @@
 """Continuous backups of a database: what the setting adds, on both platforms."""
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -7,8 +8,14 @@ from typing import Any
 import pytest
 
 from strata.collect import collect
-from strata.components import Datastore, DatastoreArgs
-from strata.components.engines.backups import AUTHORITY_FILE
+from strata.components import (
+    Datastore,
+    DatastoreArgs,
+    ObservabilityStack,
+    ObservabilityStackArgs,
+)
+from strata.components.engines import restic_backup
+from strata.components.engines.backups import AUTHORITY_FILE, SCRIPT_FILE
 from strata.components.engines.postgres import POSTGRES
 from strata.components.engines.postgres_backup import CONFIGURATION_FILE
 from strata.components.engines.redis import REDIS_EPHEMERAL
@@ -17,7 +24,7 @@ from strata.model import Service
 from strata.stack import Stack
 from tests.components.kubernetes import stack as on_kubernetes
 from tests.components.stack import compose, refused
-from tests.systems import backed_up
+from tests.systems import backed_up, backed_up_engines
 
 NO_GENERATIONS: Mapping[str, int] = MappingProxyType({})
 BACKUP: dict[str, Any] = {"services": {"postgres": {"backup": {}}}}
@@ -222,3 +229,76 @@ def test_another_engine_rejects_it() -> None:
     wrong = Settings.model_validate({"services": {"cache": {"backup": {}}}})
     error, _ = refused(cache, settings=wrong)
     assert [problem.path for problem in error.problems] == ["strata:services.cache.backup"]
+
+
+def engines(**backup: Any) -> Settings:
+    secrets = KEYS if "s3" in backup else {}
+    return Settings.model_validate({"services": {"redis": {"backup": backup}}, "secrets": secrets})
+
+
+def redis(**backup: Any) -> Service:
+    composition = collect(backed_up_engines.compose, engines(**backup))
+    return next(each for each in composition.services if each.name == "redis")
+
+
+def test_restic_runs_beside_the_server() -> None:
+    plain = redis_without_backups()
+    service = redis(fullDays=3, fullsKept=4)
+    assert service.image == "redis-backup"
+    assert service.command == ("bash", SCRIPT_FILE, "serve", *plain.command)
+    assert [volume.name for volume in service.volumes] == ["data", "backups"]
+    assert service.environment["BACKUP_KEEP_DAYS"] == "12"
+    # What the server has is not less than before.
+    assert service.resources.memory_mib - plain.resources.memory_mib == restic_backup.MEMORY_MIB
+
+
+def redis_without_backups() -> Service:
+    composition = collect(backed_up_engines.compose, Settings())
+    return next(each for each in composition.services if each.name == "redis")
+
+
+def test_the_secrets_of_restic_are_files_of_the_datastore_alone() -> None:
+    recorded = compose(backed_up_engines.compose, settings=engines(s3=S3)).recorded
+    passphrase = recorded.files["/redis-run-secrets/backups-passphrase"]
+    for secret in (passphrase, *(key.strip() for key in KEYS.values())):
+        assert secret not in str(recorded.inputs)
+        assert len([path for path, text in recorded.files.items() if secret in text]) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "repository", "lookup"),
+    [
+        ({}, "s3:https://s3.eu-west-1.amazonaws.com:443/backups/test/restic/redis", "dns"),
+        (
+            {"prefix": "a/b"},
+            "s3:https://s3.eu-west-1.amazonaws.com:443/backups/a/b/restic/redis",
+            "dns",
+        ),
+        (
+            {"endpoint": "https://192.0.2.7:9000"},
+            "s3:https://redis-bucket:9000/backups/test/restic/redis",
+            "path",
+        ),
+    ],
+)
+def test_restic_finds_the_bucket(more: dict[str, Any], repository: str, lookup: str) -> None:
+    recorded = compose(backed_up_engines.compose, settings=engines(s3=S3 | more)).recorded
+    environment = recorded.service("redis")["envs"]
+    assert f"RESTIC_REPOSITORY={repository}" in environment
+    assert f"BACKUP_BUCKET_LOOKUP={lookup}" in environment
+
+
+def observed(stack: Stack) -> None:
+    backed_up_engines.compose(stack)
+    ObservabilityStack("observability", ObservabilityStackArgs(stack=stack))
+
+
+def test_prometheus_reads_the_datastore_as_well_as_its_exporter() -> None:
+    recorded = compose(observed, settings=engines()).recorded
+    configuration = json.loads(recorded.files["/prometheus-run-secrets/prometheus.json"])
+    targets = {job["job_name"]: job["static_configs"][0] for job in configuration["scrape_configs"]}
+    assert targets["redis"]["targets"] == ["redis-exporter-1.redis-exporter:9121"]
+    assert targets["redis-backups"]["targets"] == ["redis-1.redis:9100"]
+    assert targets["redis-backups"]["labels"]["service"] == "redis"
+    rules = recorded.files["/prometheus-run-secrets/rules.json"]
+    assert "DatastoreBackupMissing" in rules
