@@ -77,8 +77,7 @@ def build_images(
     from strata.images.choose import choose
 
     begin = time.monotonic()
-    for name in names or ():
-        catalogue.get(name)  # Rejects an unknown image, before the engine is asked.
+    catalogue.check(names or ())  # Before the engine is asked.
     wanted = names or [
         image.name for image in catalogue.IMAGES.values() if all_images or not image.on_demand
     ]
@@ -141,6 +140,7 @@ def push_images(
     from strata.images import catalogue, platforms, push
     from strata.images.choose import choose
 
+    catalogue.check(names)  # Before the engine and AWS are asked.
     client = docker_engine.connect()
     chosen, _ = choose(source)
     ecr = push.client_of(region)

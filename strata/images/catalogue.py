@@ -6,13 +6,13 @@ import.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from strata import pins
-from strata.errors import ImageError
+from strata.errors import ImageError, Problem, raise_problems
 from strata.folders import CHECKOUT
 from strata.images import stages
 from strata.model.build import Build
@@ -348,6 +348,17 @@ def get(name: str) -> Image:
         f"use one of: {', '.join(IMAGES)}; a reference by digest (NAME@sha256:...); or a folder with"
         " a Dockerfile (./NAME)",
     )
+
+
+def check(names: Iterable[str]) -> None:
+    """Raises `InvalidStackError` for all of these names that `get` rejects."""
+    messages: dict[str, list[str]] = {}
+    for name in names:
+        try:
+            get(name)
+        except ImageError as error:
+            messages.setdefault(error.fix, []).append(error.message)
+    raise_problems(Problem("images", "; ".join(each), fix) for fix, each in messages.items())
 
 
 def _built_from(name: str) -> Image:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from strata.errors import ImageError
+from strata.errors import ImageError, InvalidStackError
 from strata.images import catalogue, choose, content, host, root
 from strata.images.build import plan
 from strata.images.content import File
@@ -87,6 +87,14 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
         resolve("mysql", Source.LOCAL)
     with pytest.raises(ValueError, match="'elsewhere' is not a valid Source"):
         resolve("redis", "elsewhere")
+
+
+def test_all_unknown_names_are_reported_at_once() -> None:
+    with pytest.raises(InvalidStackError) as error:
+        catalogue.check(["mysql", "redis", "./nothing", "mongo"])
+    assert "images: unknown image 'mysql'; unknown image 'mongo'\n" in str(error.value)
+    assert "nothing/Dockerfile does not exist\n" in str(error.value)
+    catalogue.check(["redis"])
 
 
 @pytest.mark.parametrize(
