@@ -45,7 +45,7 @@ def _group(text: str, cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
 app = _group("GPU application stacks on Docker, Kubernetes and EKS.", _Commands)
 backups = _group("Create, list and check continuous backups of a datastore on Docker.")
 upgrade = _group("Move a PostgreSQL on Docker to a new major version, with its data.")
-images = _group("Build, list, push and remove container images.")
+images = _group("Build, list, push and remove container images, and write their SBOMs.")
 policy = _group("Check stacks with the policy packs.")
 app.add_typer(backups, name="backups")
 app.add_typer(upgrade, name="upgrade")
@@ -160,6 +160,33 @@ def push_images(
         pushed += is_new
     digests.write_text(json.dumps(by_name))
     console.info(f"images: {pushed} pushed, {len(names) - pushed} already in the registry")
+
+
+@images.command("sbom")
+def write_sboms(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Logical images or folders (default: all that the engine has)."),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("sbom"),
+    source: SourceOption = None,
+) -> None:
+    """Write the SBOM of each image (CycloneDX JSON) with Syft."""
+    from strata import docker_engine
+    from strata.images import catalogue, sbom
+    from strata.images.choose import choose
+
+    catalogue.check(names or ())  # Before the engine is asked.
+    syft = sbom.program()
+    client = docker_engine.connect()
+    chosen, _ = choose(source)
+    targets = sbom.targets(client, names or (), chosen)
+    for target in targets:
+        with console.step(f"Generating the SBOM of {target.name}"):
+            packages = sbom.write(target, output, syft)
+        types = ", ".join(f"{number} {name}" for name, number in packages.items())
+        console.info(f"  {target.name}: {types or 'no packages'}")
+    console.info(f"images: {len(targets)} SBOMs in {output}")
 
 
 @images.command("clean")

@@ -339,7 +339,6 @@ def check_elsewhere(command: Command, page: Page) -> None:
 
 
 ELSEWHERE = {
-    "syft": "a user's own tool, which compiles for minutes",
     "grype": "a user's own tool, whose database isn't on a package registry",
     "age": "a user's own tool for backups; tests/unit reads the same format with pyrage",
     "nvidia-ctk": "part of NVIDIA's container toolkit",
