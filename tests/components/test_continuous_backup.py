@@ -296,7 +296,11 @@ def observed(stack: Stack) -> None:
 def test_prometheus_reads_the_datastore_as_well_as_its_exporter() -> None:
     recorded = compose(observed, settings=engines()).recorded
     configuration = json.loads(recorded.files["/prometheus-run-secrets/prometheus.json"])
-    targets = {job["job_name"]: job["static_configs"][0] for job in configuration["scrape_configs"]}
+    targets = {
+        job["job_name"]: each
+        for job in configuration["scrape_configs"]
+        for each in job.get("static_configs", ())
+    }
     assert targets["redis"]["targets"] == ["redis-exporter-1.redis-exporter:9121"]
     assert targets["redis-backups"]["targets"] == ["redis-1.redis:9100"]
     assert targets["redis-backups"]["labels"]["service"] == "redis"
