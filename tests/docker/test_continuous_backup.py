@@ -157,6 +157,10 @@ def test_nothing_in_the_repository_can_be_read_without_the_passphrase(database: 
     assert "full backup" not in output
 
 
+@pytest.mark.fault(
+    "a continuous backup of PostgreSQL is killed (SIGKILL)",
+    holds="the next one succeeds, and the repository is intact",
+)
 def test_a_killed_backup_leaves_the_repository_usable(database: Database) -> None:
     killed = database.inside(f"""
         fulls() {{ ls -d {REPOSITORY}/backup/postgres/*F | wc -l; }}
@@ -199,6 +203,10 @@ def test_the_exporter_sees_the_tasks_and_a_failing_archive(database: Database) -
         database.inside(f"rm -rf {REPOSITORY} && mv {REPOSITORY}.away {REPOSITORY}")
 
 
+@pytest.mark.fault(
+    "a restored cluster of PostgreSQL can't start",
+    holds="PostgreSQL returns to the data before the restore",
+)
 def test_a_restored_cluster_that_cannot_start_is_put_aside(database: Database) -> None:
     expected = database.kept
     database.inside('mkdir "$PGDATA.restored" && touch "$PGDATA.restored/recovery.signal"')
@@ -207,6 +215,10 @@ def test_a_restored_cluster_that_cannot_start_is_put_aside(database: Database) -
     assert "cluster.failed" in database.inside('ls -d "$PGDATA"*')
 
 
+@pytest.mark.fault(
+    "the data of a PostgreSQL with continuous backups is lost",
+    holds="the next start restores the newest backup and all archived changes",
+)
 def test_lost_data_comes_back_by_itself(engine: Any, database: Database) -> None:
     expected = database.kept
     database.container.stop()
@@ -250,6 +262,10 @@ def in_bucket(engine: Any, project: Project, database: Database, store: Store) -
     return moved
 
 
+@pytest.mark.fault(
+    "a host is lost, and the backups of PostgreSQL are in a bucket",
+    holds="the first `up` on another one restores the newest backup and all archived changes",
+)
 def test_a_new_host_comes_back_from_the_bucket(
     engine: Any, project: Project, in_bucket: Database
 ) -> None:
@@ -270,6 +286,10 @@ def test_a_new_host_comes_back_from_the_bucket(
     assert restored.kept == expected
 
 
+@pytest.mark.fault(
+    "the bucket of pgBackRest denies access",
+    holds="PostgreSQL serves; without data, it doesn't start with an empty database",
+)
 def test_a_bucket_that_denies_access(engine: Any, project: Project, store: Store) -> None:
     database = connect(engine, project)
 

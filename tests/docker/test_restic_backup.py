@@ -192,6 +192,10 @@ def test_nothing_in_the_repository_can_be_read_without_the_passphrase(redis: Kep
     assert "wrong password" in output
 
 
+@pytest.mark.fault(
+    "a continuous backup by restic is killed (SIGKILL)",
+    holds="the next one succeeds, and the repository is intact",
+)
 def test_a_killed_backup_leaves_the_repository_usable(redis: Kept) -> None:
     killed = redis.inside(f"""
         bash {SCRIPT_FILE} create full > /dev/null 2>&1 &
@@ -212,6 +216,10 @@ def test_a_killed_backup_leaves_the_repository_usable(redis: Kept) -> None:
     )
 
 
+@pytest.mark.fault(
+    "a continuous backup by restic is damaged",
+    holds="a verification fails, and changes nothing",
+)
 def test_a_damaged_backup_is_rejected(redis: Kept) -> None:
     before = redis.kept
     pack = redis.inside(f"find {REPOSITORY}/data -type f -size +0 -printf '%T@ %p\\n' | sort -n")
@@ -235,6 +243,10 @@ STATES = {
 }
 
 
+@pytest.mark.fault(
+    "a start is killed (SIGKILL) while it replaces data with a backup by restic",
+    holds="the next start completes it",
+)
 @pytest.mark.parametrize("state", STATES)
 def test_a_killed_start_continues(redis: Kept, state: str) -> None:
     after = redis.inside(f"""
@@ -248,6 +260,10 @@ def test_a_killed_start_continues(redis: Kept, state: str) -> None:
     assert after.split() == ["./.replaced/old-1", "./.replaced/old-2", "./new-1", "./new-2"]
 
 
+@pytest.mark.fault(
+    "the data of a Redis with continuous backups is lost",
+    holds="the next start restores the newest backup",
+)
 def test_lost_data_comes_back_by_itself(engine: Any, redis: Kept) -> None:
     redis.backups.create(full=False)
     expected = redis.kept
@@ -288,6 +304,10 @@ def in_bucket(engine: Any, project: Project, redis: Kept, store: Store) -> Kept:
     return moved
 
 
+@pytest.mark.fault(
+    "a host is lost, and the backups of Redis are in a bucket",
+    holds="the first `up` on another one restores the newest backup",
+)
 def test_a_new_host_comes_back_from_the_bucket(
     engine: Any, project: Project, in_bucket: Kept
 ) -> None:
@@ -308,6 +328,10 @@ def test_a_new_host_comes_back_from_the_bucket(
     assert restored.kept == expected
 
 
+@pytest.mark.fault(
+    "the bucket of restic denies access",
+    holds="Redis serves; without data, it doesn't start with an empty datastore",
+)
 def test_a_bucket_that_denies_access(engine: Any, project: Project, store: Store) -> None:
     redis = Kept(engine, project, "redis")
     store.access_key = "another"
