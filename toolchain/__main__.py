@@ -146,13 +146,13 @@ def test(layer: Layer = "") -> None:  # noqa: PT028 (a command, not a test)
         if layer:
             checks.ensure_parts(layout, layer)
         else:
-            # Before what takes minutes.
-            checks.lint(layout)
-            checks.ensure_parts(layout, "package")
+            with steps.background(layout, steps.IMAGES, ready.environment):
+                # Before what takes minutes.
+                checks.lint(layout)
+                checks.ensure_parts(layout, "package")
     if layer:
         heading("pytest")
         checks.become_pytest(layout, ready.environment, folder)
-    steps.build_images(layout, ready)
     beside = steps.TESTS_WITHOUT_STACKS
     heading(f"pytest; beside it `{' '.join(beside)}`, whose output follows")
     with steps.background(layout, beside, ready.environment, niceness=LOWEST_PRIORITY):

@@ -21,6 +21,7 @@ from strata import docker_engine
 from strata.errors import DockerError
 from strata.platforms.docker import leftovers
 from strata.platforms.docker.names import STACK
+from tests.docker import images
 from tests.project import Project
 
 # Says on which port it listens, then accepts whoever comes.
@@ -46,6 +47,13 @@ def bridge_address(engine: Any) -> str:
     (config,) = engine.networks.get("bridge").attrs["IPAM"]["Config"]
     # Docker 20.10 shows no gateway if it created the bridge itself: it is the first address.
     return str(config.get("Gateway") or next(IPv4Network(config["Subnet"]).hosts()))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def images_in_background(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Builds what takes minutes, while other tests run."""
+    with images.building({item.path.stem for item in request.session.items}):
+        yield
 
 
 @pytest.fixture(scope="session")

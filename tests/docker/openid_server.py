@@ -5,19 +5,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-from strata.images.build import build
 from strata.images.choose import choose
 from strata.images.source import resolve
 from strata.model.secrets import DerivedSecrets, SecretMaterial
+from tests.docker import images
 from tests.docker.conftest import free_port, put_files
 from tests.wait import until
 
-IMAGE = str(Path(__file__).with_name("openid"))
 CLIENT_ID = "strata"
 CLIENT_SECRET = "the secret of the gateway at the provider"
 USERS: Mapping[str, Any] = {
@@ -39,7 +37,7 @@ class OpenId:
 @contextmanager
 def openid(engine: Any, name: str, address: str, callbacks: Sequence[str]) -> Iterator[OpenId]:
     """A provider at an address of this machine, which sends users back to `callbacks`."""
-    build(engine, [IMAGE], choose()[0], lambda _name, _state: None)
+    images.ensure(engine, images.OPENID)
     material = SecretMaterial(DerivedSecrets(b"of this server alone", name, {}), "openid")
     issued = material.issue((address,))
     server = OpenId(f"https://{address}:{free_port()}", material.trusted_pem)
@@ -49,7 +47,7 @@ def openid(engine: Any, name: str, address: str, callbacks: Sequence[str]) -> It
         "redirect_uris": list(callbacks),
     }
     container = engine.containers.create(
-        resolve(IMAGE, choose()[0]), network_mode="host", labels={"strata.test": name}
+        resolve(images.OPENID, choose()[0]), network_mode="host", labels={"strata.test": name}
     )
     try:
         put_files(

@@ -4,19 +4,17 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-from strata.images.build import build
 from strata.images.choose import choose
 from strata.images.source import resolve
 from strata.model.secrets import DerivedSecrets, SecretMaterial
+from tests.docker import images
 from tests.docker.conftest import free_port, put_files
 from tests.wait import until
 
-IMAGE = str(Path(__file__).with_name("pebble"))
 VALID_DAYS = 20
 """A client that expects 90 days renews it at its next start."""
 
@@ -37,7 +35,7 @@ class Pebble:
 @contextmanager
 def pebble(engine: Any, name: str, address: str, domain: str, port: int) -> Iterator[Pebble]:
     """Pebble at an address of this machine. It finds `domain` at `port` of loopback (TLS-ALPN-01)."""
-    build(engine, [IMAGE], choose()[0], lambda _name, _state: None)
+    images.ensure(engine, images.PEBBLE)
     material = SecretMaterial(DerivedSecrets(b"of this server alone", name, {}), "pebble")
     issued = material.issue((address,))
     directory, management = free_port(), free_port()
@@ -53,7 +51,7 @@ def pebble(engine: Any, name: str, address: str, domain: str, port: int) -> Iter
         "profiles": {"default": {"description": "short", "validityPeriod": VALID_DAYS * 86400}},
     }
     container = engine.containers.create(
-        resolve(IMAGE, choose()[0]),
+        resolve(images.PEBBLE, choose()[0]),
         ["pebble", "-config", "/pebble.json"],
         entrypoint=[],
         network_mode="host",

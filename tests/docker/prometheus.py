@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 
 from strata.components.observability.configuration import rules
-from strata.images.build import build
 from strata.images.choose import choose
 from strata.images.source import resolve
 from strata.model import Monitoring
+from tests.docker import images
 from tests.docker.conftest import put_files
 from tests.docker.network import addresses
 from tests.wait import until
@@ -47,7 +47,7 @@ def prometheus(
     """Prometheus in the network of a container. It scrapes `target` (host:port) as the metrics of `service`,
     and evaluates the alerts of the service. They fire at once: tests/docker/test_alerts.py has the times.
     """
-    build(engine, ["prometheus"], choose()[0], lambda _name, _state: None)
+    images.ensure(engine, "prometheus")
     job = {
         "job_name": service,
         "static_configs": [{"targets": [target], "labels": {"service": service}}],

@@ -22,11 +22,11 @@ from strata.components.observability.configuration import rules
 from strata.components.observability.gpu import GPU
 from strata.config import Settings
 from strata.config.settings import BackupSettings
-from strata.images.build import build
 from strata.images.choose import choose
 from strata.images.source import resolve
 from systems import reference
 from tests.components.stack import compose
+from tests.docker import images
 from tests.docker.alert_cases import CASES
 from tests.docker.conftest import put_files
 
@@ -72,7 +72,7 @@ def started(
     engine: Any, image: str, files: dict[str, str], *command: str, network: str = "none"
 ) -> Iterator[Any]:
     """A container of an image that also has these files, and runs a command."""
-    build(engine, [image], choose()[0], lambda _name, _state: None)
+    images.ensure(engine, image)
     container = engine.containers.create(
         resolve(image, choose()[0]), list(command), entrypoint=[], network_mode=network
     )

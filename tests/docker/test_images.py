@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from strata.images.build import build
 from strata.images.choose import choose
 from strata.images.source import resolve
 from strata.model import HttpProbe, Probe
 from strata.platforms.docker.containers import health_test
+from tests.docker import images
 from tests.docker.conftest import output_of
 
 # By image: the version that its program prints, the path and port of its probe, and arguments that
@@ -40,7 +40,7 @@ START_SECONDS = 60
 def name(request: pytest.FixtureRequest, engine: Any) -> str:
     """The name of an image, which is built."""
     name: str = request.param
-    build(engine, [name], choose()[0], lambda _name, _state: None)
+    images.ensure(engine, name)
     return name
 
 

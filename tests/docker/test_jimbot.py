@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from apps.jimbot import hands, simulation
-from tests.docker import observed
+from tests.docker import images, observed
 from tests.docker.conftest import containers, free_port, running
 from tests.docker.network import reached
 from tests.project import Project
@@ -33,6 +33,7 @@ print(json.dumps(asyncio.run(Measurements(settings.load(QuestdbSettings)).newest
 @pytest.fixture(scope="module")
 def jimbot(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The system for development, up and healthy, of a size for this machine."""
+    images.ensure(engine, "jimbot")
     node = {"memoryMib": 1024, "cpu": 1, "cpuReserved": 0.25, "sharedMemoryMib": 128}
     project = Project(
         tmp_path_factory.mktemp("jimbot") / "project",

@@ -11,8 +11,7 @@ import pytest
 from websockets.exceptions import InvalidStatus, InvalidURI
 from websockets.sync.client import connect
 
-from strata.images.build import build
-from strata.images.choose import choose
+from tests.docker import images
 from tests.docker.api_keys import bearer, key
 from tests.docker.conftest import bridge_address, containers, free_port, remove
 from tests.docker.openid_server import CLIENT_ID, CLIENT_SECRET, OpenId, log_in, openid
@@ -48,7 +47,7 @@ def project(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Project]:
     # Not by the update, which has a time limit: the first time, they are compiled.
-    build(engine, ["oauth2-proxy", "traefik"], choose()[0], lambda _name, _state: None)
+    images.ensure(engine, "oauth2-proxy", "traefik")
     remove(engine, STACK)
     project = Project(
         tmp_path_factory.mktemp("login") / "project",

@@ -17,7 +17,7 @@ from strata.ops.records import LAST_RESTORE, record_restore
 from strata.ops.running_stack import RunningStack
 from strata.ops.volumes import Volumes
 from strata.platforms.docker.names import ResourceNames
-from tests.docker import observed
+from tests.docker import images, observed
 from tests.docker.conftest import Receiver, containers
 from tests.docker.faults import (
     crash,
@@ -189,6 +189,7 @@ def test_a_fault_is_told_and_then_its_end(
         "inference doesn't count as starting",
         STARTING_SECONDS,
     )
+    images.settle()
     known = len(receiver.received)
     with ExitStack() as faults:
         faults.enter_context(killed(running["worker"]))

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from strata.components.engines.opensearch import MONITORING
-from strata.images.build import build
 from strata.images.choose import choose
 from strata.images.source import resolve
+from tests.docker import images
 from tests.docker.conftest import health, running
 from tests.docker.faults import hanging
 from tests.docker.operations import restored
@@ -118,7 +118,7 @@ def test_it_is_unhealthy_while_it_hangs(store: Any, client: Any) -> None:
 @pytest.fixture
 def exporter(engine: Any, client: Any) -> Iterator[None]:
     """The exporter, in the network of the client. The system of this test isn't observed."""
-    build(engine, ["elasticsearch-exporter"], choose()[0], lambda _name, _state: None)
+    images.ensure(engine, "elasticsearch-exporter")
     running = engine.containers.run(
         resolve("elasticsearch-exporter", choose()[0]),
         ["--es.uri=http://store:9200"],

@@ -13,12 +13,11 @@ import pytest
 
 from strata.components.engines.backups import SCRIPT_FILE as BACKUPS_FILE
 from strata.components.engines.postgres import UPGRADE_FILE
-from strata.images.build import build
 from strata.images.choose import choose
 from strata.images.source import resolve
 from strata.model import Secret
 from strata.model.secrets import DerivedSecrets
-from tests.docker import stores
+from tests.docker import images, stores
 from tests.docker.conftest import running
 from tests.docker.operations import ops, start
 from tests.project import TEST_SYSTEMS, Project
@@ -148,7 +147,7 @@ def old_image(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("image") / "pytest-postgres-16"
     folder.mkdir()
     source = choose()[0]
-    build(engine, ["postgres-backup"], source, lambda _name, _state: None)
+    images.ensure(engine, "postgres-backup")
     parent = resolve("postgres-backup", source)
     (folder / "Dockerfile").write_text(OLD.format(parent=parent))
     (folder / "requirements.txt").write_text(PACKAGE)

@@ -12,11 +12,9 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from strata.images.build import build
-from strata.images.choose import choose
 from strata.model import certificate, client_certificate
 from tests.apps.pdf import pdf
-from tests.docker import mutual_tls, observed
+from tests.docker import images, mutual_tls, observed
 from tests.docker.conftest import containers, free_port, health, running
 from tests.docker.network import reached
 from tests.project import REPOSITORY, Project
@@ -64,7 +62,7 @@ Search(settings.load(WebSettings))._client.indices.delete(index="documents")
 def project88(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The system for development, up and healthy, behind Traefik."""
     # Not by the update, which has a time limit: the first time, they take minutes.
-    build(engine, ["traefik", "pgadmin"], choose()[0], lambda _name, _state: None)
+    images.ensure(engine, "traefik", "pgadmin", "project88", "mailpit")
     project = Project(
         tmp_path_factory.mktemp("project88") / "project",
         STACK,

@@ -16,11 +16,11 @@ from strata.components.engines.redis import (
     USER,
 )
 from strata.components.engines.redis_cluster import MONITORING, NODES
-from strata.images.build import build
 from strata.images.choose import choose
 from strata.images.source import resolve
 from strata.model import Secret, UserPassword
 from strata.model.secrets import DerivedSecrets
+from tests.docker import images
 from tests.docker.conftest import remove
 from tests.docker.faults import hanging
 from tests.docker.operations import restored
@@ -113,7 +113,7 @@ def test_the_cluster_is_complete_when_the_update_ends(engine: Any, cluster: Proj
 @contextmanager
 def exporter(engine: Any, cluster: Project) -> Iterator[Any]:
     """The exporter, in the network of the client. The system of this test isn't observed."""
-    build(engine, ["redis-exporter"], choose()[0], lambda _name, _state: None)
+    images.ensure(engine, "redis-exporter")
     seed = Path(cluster.environment["STRATA_SEED_FILE"]).read_text().strip().encode()
     password = DerivedSecrets(seed, STACK, {}).encode(Secret("store", UserPassword(EXPORTER)))
     running = engine.containers.run(

@@ -5,7 +5,6 @@ import gzip
 import json
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -20,11 +19,11 @@ from tests.components.test_remote import services as services_of
 from tests.docker.alert_cases import Case
 from tests.docker.cluster_cases import CASES
 from tests.docker.conftest import bridge_address
+from tests.docker.images import OTELCOL
 from tests.docker.test_alerts import run, started
 from tests.relabel import relabel_series
 from tests.wait import until
 
-OTELCOL = str(Path(__file__).with_name("otelcol"))
 LOGIN = "Basic bWU6c2VjcmV0"
 """Of the user `me` with the password `secret`."""
 STATES = {

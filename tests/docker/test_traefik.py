@@ -15,10 +15,8 @@ from cryptography import x509
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from strata.images.build import build
-from strata.images.choose import choose
 from strata.model import client_certificate
-from tests.docker import api_keys, mutual_tls
+from tests.docker import api_keys, images, mutual_tls
 from tests.docker.conftest import bridge_address, containers, free_port, health, running
 from tests.docker.pebble_server import Pebble, pebble
 from tests.project import TEST_SYSTEMS, Project
@@ -46,7 +44,7 @@ def fronted(
 ) -> Iterator[Project]:
     """The system of tests/systems/fronted.py behind Traefik."""
     # Not by the update, which has a time limit: the first time, it's compiled.
-    build(engine, ["traefik"], choose()[0], lambda _name, _state: None)
+    images.ensure(engine, "traefik")
     project = Project(
         tmp_path_factory.mktemp("fronted") / "project",
         STACK,
