@@ -61,7 +61,12 @@ backups() { # Lines of the backups, oldest first: the ID, the time in UTC, and t
     repository --no-lock snapshots "$@" | grep -E '^[0-9a-f]{8} ' || true
 }
 
+yield_memory() { # If there isn't enough, the kernel ends these processes, and not the server.
+    echo 1000 > /proc/self/oom_score_adj
+}
+
 alone() { # After another task that runs. A lock in the repository is of one that was killed.
+    yield_memory
     exec 8> "$volume/running"
     flock 8
     exists || fail "the repository doesn't exist yet: the first backup creates it within two minutes"
@@ -70,7 +75,7 @@ alone() { # After another task that runs. A lock in the repository is of one tha
 
 room_in() { # room_in FOLDER: fails unless a copy of the data fits.
     local needed available
-    needed=$(du -sk --exclude='./.re*' "$BACKUP_DATA" | cut -f1)
+    needed=$(du -sk --exclude='.re*' "$BACKUP_DATA" | cut -f1)
     available=$(df -k --output=avail "$1" | tail -1)
     [ "$((needed * 11 / 10))" -lt "$available" ] \
         || fail "$1 has $((available / 1024)) MiB free, and a copy of the data needs $((needed * 11 / 10240))"
@@ -207,14 +212,14 @@ serve() { # serve COMMAND...: the command of the container.
 }
 
 run() {
-    # If the memory isn't enough, the kernel ends these, and not the server.
-    echo 1000 > /proc/self/oom_score_adj
+    yield_memory
     renice --priority 10 $BASHPID > /dev/null
     prometheus-node-exporter --web.listen-address="$BACKUP_LISTEN" --web.disable-exporter-metrics --log.level=error \
         --collector.disable-defaults --collector.textfile --collector.textfile.directory="$volume/metrics" &
-    until bash "$0" enroll; do sleep 600; done
+    until bash "$0" enroll; do sleep 60; done
     while sleep 2; do
-        bash "$0" schedule || sleep 600
+        # It has printed why it failed.
+        bash "$0" schedule || true
         sleep 60
     done
 }

@@ -61,7 +61,9 @@ class ContinuousBackups(ServiceScript):
         name = self.service.name
         target = ("name", to) if POINT.fullmatch(to) else ("time", _time(to))
         with console.step(f"Restoring {name} beside its data ({' '.join(target)})"):
-            self._run("restore", *target)
+            restored = self._run("restore", *target)
+        if restored:
+            console.info(restored)
         services = Services(self.stack.client)
         with undisturbed(), console.step(f"Restarting {name} with the restored data"):
             self._run("accept")

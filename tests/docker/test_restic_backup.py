@@ -1,6 +1,7 @@
 """Continuous backups by restic: the state of a backup comes back, and what may go wrong."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +160,8 @@ def test_the_state_of_a_backup_comes_back(project: Project, kept: Kept) -> None:
     assert set(kept.metrics) == {"full", "incr", "verify"}
     done = ops(project, "restore", "--service", kept.name, "--to", "between")
     assert done.status == 0, done.output
+    # Which backup it was.
+    assert re.search(r"^[0-9a-f]{8} .* between ", done.output, re.MULTILINE)
     assert kept.kept == ["a", "b"]
     kept.write("d")
     done = ops(project, "restore", "--service", kept.name, "--to", moment)
