@@ -306,3 +306,13 @@ def test_prometheus_reads_the_datastore_as_well_as_its_exporter() -> None:
     assert targets["redis-backups"]["labels"]["service"] == "redis"
     rules = recorded.files["/prometheus-run-secrets/rules.json"]
     assert "DatastoreBackupMissing" in rules
+
+
+def test_a_pod_has_the_same_backups() -> None:
+    recorded = on_kubernetes.compose(backed_up_engines.compose, settings=engines()).recorded
+    claims = recorded.of("PersistentVolumeClaim")
+    assert {"data-redis-0", "backups-redis-0"} <= set(claims)
+    pod = recorded.inputs["StatefulSet", "redis"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["args"][:3] == ["bash", SCRIPT_FILE, "serve"]
+    assert {"name": "backups", "containerPort": 9100, "protocol": "TCP"} in container["ports"]
