@@ -186,9 +186,10 @@ class Host(BaseSettings):
 
 
 class VolumeSettings(BaseSettings):
-    """Overrides for one volume of a service. `size_gib` and `storage_class` apply on Kubernetes,
-    `folder` on Docker: an existing folder of the host, which holds the volume's data. `deletion_policy`:
-    what a destroy does to it. `tmpfs_mib`, for development on Docker: it is in memory, of this size."""
+    """Overrides for one volume of a service. `size_gib`: on Kubernetes the size of its claim, on Docker its
+    quota. `storage_class` applies on Kubernetes, `folder` on Docker: an existing folder of the host, which
+    holds the volume's data. `deletion_policy`: what a destroy does to it. `tmpfs_mib`, for development on Docker:
+    it is in memory, of this size."""
 
     size_gib: Annotated[int, Field(ge=1)] | None = None
     storage_class: str | None = None

@@ -11,6 +11,7 @@ _Workload = TypeVar("_Workload", bound=Workload)
 _RESOURCES = frozenset(each.name for each in fields(Resources))
 _OF_SERVICES = frozenset({"replicas", "replicas_maximum"})
 READY_WITHIN = "ready_within_seconds"
+SIZE_GIB = "size_gib"
 TMPFS_MIB = "tmpfs_mib"
 BACKUPS = "backups"
 """The volume of continuous backups."""
@@ -93,6 +94,13 @@ class Overrides:
         volumes = self.services.get(name, {}).get("volumes", {}) if self.development else {}
         return {
             volume: values[TMPFS_MIB] for volume, values in volumes.items() if TMPFS_MIB in values
+        }
+
+    def sizes(self, name: str) -> Mapping[str, int]:
+        """The sizes, in GiB, that the settings give volumes of a service, by name."""
+        volumes = self.services.get(name, {}).get("volumes", {})
+        return {
+            volume: values[SIZE_GIB] for volume, values in volumes.items() if SIZE_GIB in values
         }
 
     def managed(self, name: str) -> Mapping[str, Any] | None:

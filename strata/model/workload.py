@@ -115,9 +115,10 @@ class Volume:
     """Storage that outlives the container. `name` is unique within the service.
 
     `size_gib` and `storage_class` apply where a platform provisions storage by size (Kubernetes);
-    None is the platform's own class. `folder` is a folder of the host that holds the data, where a
-    platform has one host (Docker). A `cache` holds what can be fetched or built again: it isn't
-    backed up. `deletion_policy`: by default `delete` for a cache and `retain` for data.
+    None is the platform's own class. On Docker, only a size in the settings limits a volume. `folder` is
+    a folder of the host that holds the data, where a platform has one host (Docker). A `cache` holds what
+    can be fetched or built again: it isn't backed up. `deletion_policy`: by default `delete` for a cache
+    and `retain` for data.
     """
 
     name: str

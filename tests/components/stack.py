@@ -58,7 +58,8 @@ HOST = Host(
         )
     },
     own_data=(),
-    volume_folders={},
+    volumes={},
+    has_quotas=True,
     owner=NAMES.owner,
     system=NAMES.system,
     is_local=False,

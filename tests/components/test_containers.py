@@ -348,6 +348,21 @@ def test_a_volume_with_data_outlives_the_stack_and_a_cache_does_not() -> None:
     assert recorded.retained == {"app-data"}
 
 
+def test_a_size_of_the_settings_is_a_quota_and_that_of_a_component_is_none() -> None:
+    volumes = (
+        Volume(name="data", path="/data", size_gib=40),
+        Volume(name="models", path="/m", size_gib=40, cache=True),
+    )
+
+    def describe(stack: Stack) -> None:
+        application(stack, "app", volumes=volumes)
+
+    sized = settings(services={"app": {"volumes": {"data": {"sizeGib": 20}}}})
+    recorded = compose(describe, settings=sized).recorded
+    assert recorded.inputs["app-data"]["driverOpts"] == {"size": "20g"}
+    assert "driverOpts" not in recorded.inputs["app-models"]
+
+
 def test_a_protected_service_can_still_be_updated() -> None:
     """Pulumi replaces what a component with `protect` has, except for its volumes."""
 

@@ -102,7 +102,7 @@ def test_equal_ports_of_the_settings_are_named() -> None:
     assert set(recorded.inputs) == {"web", "metrics"}, "the components, and nothing of Docker"
 
 
-def test_a_volume_has_no_size_and_no_class_on_docker() -> None:
+def test_a_volume_has_no_class_on_docker() -> None:
     volumes = (
         Volume(name="data", path="/data"),
         Volume(name="logs", path="/logs", storage_class="cold"),
@@ -112,7 +112,7 @@ def test_a_volume_has_no_size_and_no_class_on_docker() -> None:
         services={
             "app": {
                 "volumes": {
-                    "data": {"sizeGib": 20, "storageClass": "fast"},
+                    "data": {"storageClass": "fast"},
                     "models": {"storageClass": "faster"},
                 }
             }
@@ -121,8 +121,6 @@ def test_a_volume_has_no_size_and_no_class_on_docker() -> None:
     error, _ = refused(lambda stack: _app(stack, volumes=volumes), settings=changed)
     assert [f"{one.path}: {one.message}" for one in error.problems] == [
         "service app: volumes.logs.storage_class: Docker has no storage classes",
-        "strata:services.app.volumes.data.sizeGib: a Docker volume grows with its data, up to the"
-        " host's disk",
         "strata:services.app.volumes.data.storageClass: Docker has no storage classes",
         "strata:services.app.volumes.models.storageClass: Docker has no storage classes",
     ]

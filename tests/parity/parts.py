@@ -151,8 +151,9 @@ STORAGE = (
     ),
     Row(
         field="Volume.size_gib",
-        docker="not limited: a volume grows up to the host's disk. Rejected where the settings of the"
-        " stack set it. An update is rejected where less than 1 GiB of the disk is free",
+        docker="not limited: a volume grows up to the host's disk. In the settings, `sizeGib` is a quota, if"
+        " the file system has project quotas. An update is rejected where less than 1 GiB of the disk is"
+        " free",
         kubernetes="the storage that the claim of each replica requests; an update enlarges it."
         " Caches have it in the claim template",
         on=("app",),

@@ -9,6 +9,7 @@ import pytest
 
 from strata.model import Service, Volume
 from strata.platforms.docker import host_folders
+from strata.platforms.docker.observed import ObservedVolume
 from strata.policies.rules.docker.facts import SENSITIVE_FOLDERS
 from tests.components.stack import HOST, NAMES
 from tests.unit.examples import service
@@ -87,7 +88,10 @@ def test_two_volumes_never_share_a_folder(tmp_path: Path) -> None:
 
 
 def test_the_folder_of_another_stack_is_taken() -> None:
-    host = replace(HOST, volume_folders={"other-data": "/data/a/deep", "plain": None})
+    host = replace(
+        HOST,
+        volumes={"other-data": ObservedVolume(folder="/data/a/deep"), "plain": ObservedVolume()},
+    )
     [found] = host_folders.problems([bound("a", "/data/a")], {}, NAMES, host)
     assert (
         found.message == "/data/a contains the folder of the Docker volume other-data: /data/a/deep"
@@ -108,7 +112,7 @@ def test_the_folder_of_another_stack_is_taken() -> None:
 def test_a_volume_that_exists_stays_where_it_is(
     present: str | None, folder: str | None, message: str
 ) -> None:
-    host = replace(HOST, volume_folders={"strata-test-a-data": present})
+    host = replace(HOST, volumes={"strata-test-a-data": ObservedVolume(folder=present)})
     expected = [f"service a: volumes.data.folder: volume strata-test-a-data {message}"]
     assert messages(bound("a", folder), host=host) == (expected if message else [])
 

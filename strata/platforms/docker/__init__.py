@@ -25,7 +25,12 @@ def create(settings: Settings, project: str, stack: str) -> DockerPlatform:
         project=project, stack=stack, system=settings.system, owner=owner_of(seed)
     )
     secrets = DerivedSecrets(seed, stack, settings.secret_generations)
-    found = host.discover(client, names)
+    needs_quotas = any(
+        volume.size_gib is not None
+        for service in settings.services.values()
+        for volume in (service.volumes or {}).values()
+    )
+    found = host.discover(client, names, needs_quotas=needs_quotas)
     files = FileVolumes(names=names, host=found, secrets=secrets)
     return DockerPlatform(
         client=client,

@@ -194,11 +194,11 @@ def label_args(kind: Callable[..., T], labels: Mapping[str, str]) -> list[T]:
     return [kind(label=label, value=value) for label, value in sorted(labels.items())]
 
 
-def bind_options(volume: Volume) -> dict[str, str] | None:
-    """The options of Docker's `local` driver, which passes them to mount(8)."""
-    if volume.folder is None:
-        return None
-    return {"type": "none", "o": "bind", "device": volume.folder}
+def volume_options(volume: Volume, quota: str | None) -> dict[str, str] | None:
+    """The options of Docker's `local` driver. It passes those of a folder to mount(8)."""
+    if volume.folder is not None:
+        return {"type": "none", "o": "bind", "device": volume.folder}
+    return {"size": quota} if quota else None
 
 
 def host_mounts(workload: Workload, host: Host) -> list[docker.ContainerMountArgs]:

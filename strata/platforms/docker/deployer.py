@@ -8,9 +8,9 @@ import pulumi
 import pulumi_docker as docker
 
 from strata.errors import NotReadyError
-from strata.model import DeletionPolicy, Job, RenderContext, Service, Workload, render
+from strata.model import DeletionPolicy, Job, Overrides, RenderContext, Service, Workload, render
 from strata.model.secrets import DerivedSecrets
-from strata.platforms.docker import containers, networks, relays
+from strata.platforms.docker import containers, networks, quotas, relays
 from strata.platforms.docker.containers import ContainerSpec
 from strata.platforms.docker.development import Development
 from strata.platforms.docker.files import FileVolumes
@@ -62,8 +62,7 @@ class Deployer:
     start_first: frozenset[str]
     host: Host
     development: Mapping[str, Development]
-    in_memory: Mapping[str, Mapping[str, int]]
-    """The volumes in memory with their size, by service."""
+    overrides: Overrides
     ready: dict[str, list[Ready]] = field(default_factory=dict)
     """The containers by service or job. Nothing waits for a job with a schedule."""
 
@@ -311,7 +310,7 @@ class Deployer:
         }
 
     def _in_memory(self, workload: Workload) -> Mapping[str, str]:
-        volumes = self.in_memory.get(workload.name)
+        volumes = self.overrides.in_memory(workload.name)
         return {IN_MEMORY: ",".join(volumes)} if volumes else {}
 
     def _revision(self, workload: Workload, image: pulumi.Input[str], files: Sequence[str]) -> str:
@@ -357,7 +356,9 @@ class Deployer:
                     f"{self.names.prefix}-"
                 ),
                 name=self.names.volume(service, volume.name, replica),
-                driver_opts=containers.bind_options(volume),
+                driver_opts=containers.volume_options(
+                    volume, quotas.option(self.overrides.sizes(service.name).get(volume.name))
+                ),
                 labels=containers.label_args(
                     docker.VolumeLabelArgs, self.names.volume_labels(service, volume)
                 ),

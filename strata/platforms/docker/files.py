@@ -143,4 +143,4 @@ class FileVolumes:
         for each in (name, other):
             if mounted and all(each in volumes for volumes in mounted):
                 return each
-        return other if mounted and name in self.host.volume_folders else name
+        return other if mounted and name in self.host.volumes else name

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -18,7 +19,7 @@ from strata.model.network import LOOPBACK
 from strata.platforms.docker import observed
 from strata.platforms.docker.addresses import Addresses
 from strata.platforms.docker.names import STACK, ResourceNames
-from strata.platforms.docker.observed import DataVolume, ObservedContainer
+from strata.platforms.docker.observed import DataVolume, ObservedContainer, ObservedVolume
 
 MIB = 1024 * 1024
 DISK_FREE_MINIMUM_MIB = 1024
@@ -51,8 +52,9 @@ class Host:
     `own_containers` are this stack's containers, by id; `own_data` are its volumes with data.
     `own_subnets` are those of its networks, by name; `foreign_subnets` those of other networks of the
     engine, and `interfaces` the subnets of the host's own network interfaces, with their names.
-    `volume_folders`: of every volume of the engine, see `observed.volume_folders`. `owner` and `system`
-    are those that the stack has now. `is_local`: the engine is on this machine."""
+    `volumes`: every volume of the engine, by name. `has_quotas`: volumes can have a quota; False if no
+    setting asks for one. `owner` and `system` are those that the stack has now. `is_local`: the engine is
+    on this machine."""
 
     memory_mib: int
     cpu: float
@@ -67,7 +69,8 @@ class Host:
     interfaces: Mapping[IPv4Network, str]
     own_containers: Mapping[str, ObservedContainer]
     own_data: tuple[DataVolume, ...]
-    volume_folders: Mapping[str, str | None]
+    volumes: Mapping[str, ObservedVolume]
+    has_quotas: bool
     owner: str
     system: str
     is_local: bool
@@ -185,8 +188,9 @@ def _port_problems(service: Workload, address: str, port: int) -> Iterator[Probl
             )
 
 
-def discover(client: Any, names: ResourceNames) -> Host:
-    """Reads the facts from the engine. `client` is a `docker.DockerClient`."""
+def discover(client: Any, names: ResourceNames, *, needs_quotas: bool = False) -> Host:
+    """Reads the facts from the engine. `client` is a `docker.DockerClient`. `needs_quotas`: a setting
+    asks for a volume with a quota."""
     info = client.info()
     has_gpu_runtime = _has_gpu_runtime(info)
     gpus, slices = _gpus() if has_gpu_runtime else ((), ())
@@ -206,11 +210,28 @@ def discover(client: Any, names: ResourceNames) -> Host:
         interfaces=_interfaces(set(subnets.values())) if docker_engine.is_local() else {},
         own_containers=observed.containers(client, names),
         own_data=observed.data_volumes(client, names),
-        volume_folders=observed.volume_folders(client),
+        volumes=observed.volumes(client),
+        has_quotas=needs_quotas and has_quotas(client, names),
         owner=names.owner,
         system=names.system,
         is_local=docker_engine.is_local(),
     )
+
+
+def has_quotas(client: Any, names: ResourceNames) -> bool:
+    """Whether the engine can limit a volume. Only the engine knows, so it creates one, and removes it."""
+    from docker.errors import APIError, NotFound
+
+    name = f"{names.prefix}-quota-probe"
+    try:
+        client.api.create_volume(name, driver_opts={"size": "1g"}, labels=names.labels())
+    except APIError as error:
+        if "no quota support" in str(error.explanation):
+            return False
+        raise
+    with suppress(NotFound):
+        client.api.remove_volume(name)
+    return True
 
 
 def _has_gpu_runtime(info: Mapping[str, Any]) -> bool:

@@ -54,9 +54,9 @@ def problems(
             own = [names.volume(workload, volume.name, each) for each in range(workload.replicas)]
             planned.update(own)
             yield from (
-                _moved(path, name, volume.folder, host.volume_folders[name])
+                _moved(path, name, volume.folder, host.volumes[name].folder)
                 for name in own
-                if host.volume_folders.get(name, volume.folder) != volume.folder
+                if name in host.volumes and host.volumes[name].folder != volume.folder
             )
             if volume.folder is None:
                 continue
@@ -133,9 +133,9 @@ def _resolved(folder: str, host: Host) -> PurePosixPath:
 
 def _overlaps(bindings: Sequence[_Binding], planned: set[str], host: Host) -> Iterator[Problem]:
     others = {
-        name: _resolved(folder, host)
-        for name, folder in host.volume_folders.items()
-        if folder and name not in planned
+        name: _resolved(volume.folder, host)
+        for name, volume in host.volumes.items()
+        if volume.folder and name not in planned
     }
     for index, binding in enumerate(bindings):
         for other in bindings[:index]:

@@ -93,9 +93,23 @@ def data_volumes(client: Any, names: ResourceNames) -> tuple[DataVolume, ...]:
     )
 
 
-def volume_folders(client: Any) -> dict[str, str | None]:
-    """The folder of the host behind each volume of the engine; None for Docker's own folder."""
-    return {each["Name"]: bound_folder(each) for each in client.api.volumes()["Volumes"] or ()}
+@dataclass(frozen=True, kw_only=True)
+class ObservedVolume:
+    """A volume of the engine. `folder`: of the host, behind the volume; None for Docker's own folder.
+    `size`: its quota, as given when it was created (`10g`); None without a quota."""
+
+    folder: str | None = None
+    size: str | None = None
+
+
+def volumes(client: Any) -> dict[str, ObservedVolume]:
+    """Every volume of the engine, by name."""
+    return {
+        each["Name"]: ObservedVolume(
+            folder=bound_folder(each), size=(each.get("Options") or {}).get("size")
+        )
+        for each in client.api.volumes()["Volumes"] or ()
+    }
 
 
 def bound_folder(volume: Mapping[str, Any]) -> str | None:

@@ -16,6 +16,7 @@ from strata.platforms.docker import (
     gpu,
     host_folders,
     networks,
+    quotas,
     relays,
     rollout,
     unsupported,
@@ -100,6 +101,7 @@ class DockerPlatform:
                 *host_folders.problems(
                     workloads, composition.overrides.services, self.names, self.host
                 ),
+                *quotas.problems(workloads, composition.overrides, self.names, self.host),
                 *self.addresses.problems(),
                 *network_plan.problems,
                 *gpus.problems,
@@ -115,16 +117,13 @@ class DockerPlatform:
     ) -> Mapping[str, pulumi.Input[Any]]:
         for name, reason in plan.gpus.cpu_fallbacks.items():
             pulumi.log.warn(f"{name} runs on the CPU: {reason}", components[name])
-        in_memory = {
-            each.name: plan.composition.overrides.in_memory(each.name)
-            for each in plan.composition.services
-        }
-        for name, sizes in in_memory.items():
-            for volume, size in sizes.items():
+        for service in plan.composition.services:
+            in_memory = plan.composition.overrides.in_memory(service.name)
+            for volume, size in in_memory.items():
                 pulumi.log.warn(
-                    f"{name}: volume {volume} is in memory, up to {size} MiB: its data is lost when"
-                    " the container stops, and has no backup",
-                    components[name],
+                    f"{service.name}: volume {volume} is in memory, up to {size} MiB: its data is"
+                    " lost when the container stops, and has no backup",
+                    components[service.name],
                 )
         deployer = Deployer(
             names=self.names,
@@ -142,7 +141,7 @@ class DockerPlatform:
             start_first=plan.start_first,
             host=self.host,
             development=plan.development.services,
-            in_memory=in_memory,
+            overrides=plan.composition.overrides,
         )
         deployer.deploy(plan.composition.workloads, plan.images)
         ready = [gate for gates in deployer.ready.values() for gate in gates]

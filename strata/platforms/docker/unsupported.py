@@ -140,16 +140,12 @@ def _replicas(service: Service, changes: Changes) -> Iterator[Problem]:
 def _volumes(workload: Workload, changes: Changes) -> Iterator[Problem]:
     changed = changes.get("volumes", {})
     for name, fields in changed.items():
-        for field, key, message in (
-            ("size_gib", "sizeGib", "a Docker volume grows with its data, up to the host's disk"),
-            ("storage_class", "storageClass", "Docker has no storage classes"),
-        ):
-            if field in fields:
-                yield Problem(
-                    f"strata:services.{workload.name}.volumes.{name}.{key}",
-                    message,
-                    "remove the key",
-                )
+        if "storage_class" in fields:
+            yield Problem(
+                f"strata:services.{workload.name}.volumes.{name}.storageClass",
+                "Docker has no storage classes",
+                "remove the key",
+            )
     for volume in workload.volumes:
         # A class from the settings is reported above, under its key.
         if volume.storage_class is not None and "storage_class" not in changed.get(volume.name, {}):
