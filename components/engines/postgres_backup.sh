@@ -115,7 +115,7 @@ archive() { # Waits until all that was committed is in the repository.
 }
 
 create() {
-    # After one that runs. pgBackRest would fail.
+    # After one that runs. pgBackRest would fail, also while it has a child whose parent was killed: so children inherit this.
     exec 8> "$volume/creating"
     flock 8
     pgbackrest --type="$1" backup
