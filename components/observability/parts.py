@@ -101,6 +101,9 @@ def prometheus(
             # A query with more fails. The default, 50 million of at least 16 bytes, and 5 million as well,
             # took the process that evaluates the alerts over its memory limit.
             "--query.max-samples=1000000",
+            # A Prometheus that is replaced doesn't notice which series ended meanwhile. By default, they would count
+            # for 5 minutes. All jobs have the same interval.
+            f"--query.lookback-delta={5 * settings.scrape_interval_seconds}s",
             FLUSH_DEADLINE,
             ("--web.listen-address=", ListenAddress("http"), f":{PROMETHEUS}"),
         ),

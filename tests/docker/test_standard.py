@@ -18,7 +18,7 @@ from tests.components.test_remote import secret
 from tests.components.test_remote import services as services_of
 from tests.docker.alert_cases import Case
 from tests.docker.cluster_cases import CASES
-from tests.docker.conftest import bridge_address
+from tests.docker.conftest import bridge_address, put_files
 from tests.docker.images import OTELCOL
 from tests.docker.test_alerts import run, started
 from tests.relabel import relabel_series
@@ -194,6 +194,31 @@ def _logs(path: str, headers: Mapping[str, str], body: bytes) -> ExportLogsServi
     assert path == "/otlp/v1/logs"
     assert headers["Content-Encoding"] == "gzip"
     return ExportLogsServiceRequest.FromString(gzip.decompress(body))
+
+
+def test_a_replaced_prometheus_forgets_what_has_ended(engine: Any) -> None:
+    prometheus = services_of("docker", scrapeIntervalSeconds=1)["prometheus"]
+    content = files(prometheus)
+    path = "/run/secrets/prometheus.json"
+    queries = (each for each in prometheus.command if str(each).startswith("--query."))
+    command = (
+        "prometheus",
+        f"--config.file={path}",
+        "--storage.tsdb.path=/tmp",
+        *map(str, queries),
+    )
+    with started(engine, "prometheus", content, *command) as container:
+
+        def known(instance: str) -> bool:
+            expression = f'up{{instance="{instance}"}}'
+            query = ["promtool", "query", "instant", "http://127.0.0.1:9090", expression]
+            return instance in container.exec_run(query).output.decode()
+
+        until(lambda: known("prometheus-1"), "the first instance is scraped")
+        put_files(container, {path: content[path].replace("prometheus-1", "prometheus-2")})
+        container.restart()
+        until(lambda: known("prometheus-2"), "the second instance is scraped")
+        until(lambda: not known("prometheus-1"), "the first one has ended", seconds=30)
 
 
 def test_prometheus_writes_to_a_store_outside(engine: Any, store: Store) -> None:
