@@ -4,7 +4,10 @@ Clients write lines (InfluxDB's protocol) to `/write` of the port `http`, and qu
 to the port `pg` like to PostgreSQL. Both need the password.
 """
 
+from pathlib import Path
+
 from strata.components.engines.engine import Engine, EngineOptions
+from strata.components.engines.restic_backup import Method, backed_up
 from strata.model import (
     Alert,
     File,
@@ -42,6 +45,10 @@ mkdir -p {DATA_FOLDER}/conf
 ln -sf {FOLDER}/server.conf {DATA_FOLDER}/conf/server.conf
 exec java "$@" --module-path /usr/share/questdb -m io.questdb/io.questdb.ServerMain -d {DATA_FOLDER}
 """
+
+BACKUP = Path(__file__).with_name("questdb_backup.sh")
+BACKUP_MEMORY_MIB = 256
+"""For the check of a backup, by a second server: it took 240 MiB. restic takes less, and not at the same time."""
 
 MONITORING = Monitoring(
     port="metrics",
@@ -158,7 +165,13 @@ def _configuration(name: str) -> Text:
 QUESTDB = Engine(
     name="questdb",
     purpose="QuestDB 9",
-    workloads=lambda name, options: (_service(name, options),),
+    workloads=lambda name, options: (
+        backed_up(
+            _service(name, options),
+            options,
+            Method(folder=DATA_FOLDER, functions=BACKUP.read_text(), memory_mib=BACKUP_MEMORY_MIB),
+        ),
+    ),
     port="http",
     resources=Resources(memory_mib=1024, cpu=1),
     user=USER,

@@ -41,7 +41,7 @@ PORT = "backups"
 METRICS_PORT = 9100
 """The default of node-exporter."""
 MEMORY_MIB = 160
-"""Added to the limit. restic 0.18 took 129 MiB to restore 500 MB, and node-exporter takes 17 MiB."""
+"""restic 0.18 took 129 MiB to restore 500 MB, and node-exporter takes 17 MiB."""
 METRIC = "datastore_backup_success_timestamp_seconds"
 
 
@@ -51,11 +51,13 @@ class Method:
 
     `folder` is that of its data volume. `functions` are two of bash. `snapshot FOLDER` writes a consistent
     copy of the data, with all that the server starts with, to an empty folder, while the server serves.
-    `check FOLDER` fails unless the server could start with the files there.
+    `check FOLDER` fails unless the server could start with the files there. `memory_mib` is added to the
+    limit: the larger of what restic and what these functions take.
     """
 
     folder: str
     functions: str
+    memory_mib: int = MEMORY_MIB
 
 
 def backed_up(service: Service, options: EngineOptions, method: Method) -> Service:
@@ -66,8 +68,10 @@ def backed_up(service: Service, options: EngineOptions, method: Method) -> Servi
     return replace(
         service,
         image=f"{service.image}-backup",
-        resources=replace(service.resources, memory_mib=service.resources.memory_mib + MEMORY_MIB),
-        memory_mib_minimum=service.memory_mib_minimum + MEMORY_MIB,
+        resources=replace(
+            service.resources, memory_mib=service.resources.memory_mib + method.memory_mib
+        ),
+        memory_mib_minimum=service.memory_mib_minimum + method.memory_mib,
         command=("bash", SCRIPT_FILE, "serve", *service.command),
         environment={**service.environment, **_environment(service.name, settings, method)},
         ports=(*service.ports, Port(name=PORT, number=METRICS_PORT)),

@@ -40,18 +40,53 @@ SECRET = "written-in-plain-text"
 @dataclass(frozen=True)
 class Case:
     """How a datastore is written and read: scripts in its container. `{}` stands for what is written;
-    `read` prints all that was, one in a line. `folder` is that of its data."""
+    `read` prints all that was, one in a line. `folder` is that of its data. `ingest` is what a client
+    writes all the time."""
 
     write: str
     read: str
     folder: str
+    ingest: str = ""
 
+
+# One table of QuestDB has a WAL, the other doesn't. Both have two partitions.
+WRITE = """
+set -e
+text={}
+for kind in WAL "BYPASS WAL"; do
+    columns="(kept symbol INDEX, at timestamp) TIMESTAMP(at)"
+    sql 9000 exec "CREATE TABLE IF NOT EXISTS \\"$kind\\" $columns PARTITION BY DAY $kind"
+    sql 9000 exec "INSERT INTO \\"$kind\\" VALUES ('$text', '2026-01-01'), ('$text', now())"
+done
+"""
+# What isn't in all partitions of both tables has its count with it.
+READ = """
+sql 9000 exp "
+    SELECT CASE WHEN count() = 4 THEN kept ELSE concat(kept, count()) END
+    FROM (SELECT kept FROM WAL UNION ALL SELECT kept FROM \\"BYPASS WAL\\") GROUP BY kept
+" | tr -d '"'
+"""
+LINE = """
+line='measured,by=client value=1'
+exec 9<> /dev/tcp/127.0.0.1/9000
+printf 'POST /write HTTP/1.1\\r\\nHost: localhost\\r\\nAuthorization: Basic %s\\r\\nContent-Length: %s\\r\\n\\r\\n%s' \\
+    "$(printf 'strata:%s' "$(sed -n 's/^http.password=//p' /run/secrets/server.conf)" | base64 --wrap=0)" \\
+    "${#line}" "$line" >&9
+read -r _ status _ <&9
+[ "$status" = 204 ]
+"""
 
 CASES = {
     "redis": Case(
         write=stores.redis("SADD kept {}"),
         read=stores.redis("SMEMBERS kept"),
         folder="/data",
+    ),
+    "questdb": Case(
+        write=f"source {restic_backup.ENGINE_FILE}\n{WRITE}",
+        read=f"source {restic_backup.ENGINE_FILE}\n{READ}",
+        folder="/var/lib/questdb",
+        ingest=LINE,
     ),
 }
 ENGINES = tuple(CASES)
@@ -108,7 +143,7 @@ def store(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sto
 
 
 def settings(**backup: Any) -> dict[str, Any]:
-    return {"system": SYSTEM, "services": {name: {"backup": backup} for name in ENGINES}}
+    return {"system": SYSTEM, "services": {name: {"backup": backup, "cpu": 2} for name in ENGINES}}
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +177,8 @@ def test_the_state_of_a_backup_comes_back(project: Project, kept: Kept) -> None:
         while not ended.wait(0.2):
             if not kept.serves:
                 refused.append("a read")
+            if kept.run(kept.case.ingest)[0] != 0:
+                refused.append("a write")
 
     reader = Thread(target=read)
     reader.start()
@@ -171,6 +208,17 @@ def test_the_state_of_a_backup_comes_back(project: Project, kept: Kept) -> None:
     until(lambda: ".replaced" not in kept.inside(f"ls -A {kept.case.folder}"), "a backup")
     kept.container.restart()
     until(lambda: kept.serves and kept.kept == ["a"], "the data is the same after a restart")
+
+
+def test_the_checkpoint_of_a_killed_backup_is_released(engine: Any, project: Project) -> None:
+    questdb = Kept(engine, project, "questdb")
+    until(lambda: "full" in questdb.metrics, "the first backup is made by itself")
+    sql = f"source {restic_backup.ENGINE_FILE}; sql 9000"
+    questdb.inside(f"{sql} exec 'CHECKPOINT CREATE'")
+    status = f"{sql} exp 'checkpoint_status()'"
+    assert questdb.inside(status).startswith("true,")
+    questdb.backups.create(full=False)
+    assert questdb.inside(status).startswith("false,")
 
 
 def test_a_target_that_does_not_exist_changes_nothing(redis: Kept) -> None:
