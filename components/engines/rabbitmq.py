@@ -3,10 +3,12 @@
 import base64
 import hashlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.engines.http_set_up import http_set_up
+from strata.components.engines.restic_backup import Method, backed_up
 from strata.components.mutual_tls import (
     CA_FILE,
     CERTIFICATE_FILE,
@@ -40,6 +42,9 @@ from strata.model import (
     with_secrets,
 )
 from strata.model.secrets import SecretMaterial
+
+DATA_FOLDER = "/var/lib/rabbitmq"
+BACKUP = Path(__file__).with_name("rabbitmq_backup.sh")
 
 PORT = 5672
 TLS_PORT = 5671
@@ -195,7 +200,7 @@ def _container(name: str, options: EngineOptions) -> Service:
     return Service(
         name=name,
         image="rabbitmq",
-        **options.service_fields("/var/lib/rabbitmq"),
+        **options.service_fields(DATA_FOLDER),
         memory_mib_minimum=256,
         command=("bash", f"{FOLDER}/start"),
         environment={
@@ -347,7 +352,13 @@ class FormerPassword:
 RABBITMQ = Engine(
     name="rabbitmq",
     purpose="RabbitMQ 4",
-    workloads=lambda name, options: (_service(name, options),),
+    workloads=lambda name, options: (
+        backed_up(
+            _service(name, options),
+            options,
+            Method(folder=DATA_FOLDER, functions=BACKUP.read_text()),
+        ),
+    ),
     port="amqp",
     resources=Resources(memory_mib=512, cpu=1),
     user=USER,

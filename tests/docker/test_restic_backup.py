@@ -2,13 +2,16 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from pika.exceptions import AMQPError  # type: ignore[import-untyped]
 
 from strata.components.engines import restic_backup
 from strata.components.engines.backups import SCRIPT_FILE
@@ -16,8 +19,8 @@ from strata.errors import OpsError
 from strata.ops.continuous import ContinuousBackups, of_service
 from strata.ops.running_stack import RunningStack
 from strata.platforms.docker.names import ResourceNames, owner_of
-from tests.docker import stores
-from tests.docker.conftest import bridge_address, output_of, running
+from tests.docker import messages, stores
+from tests.docker.conftest import bridge_address, containers, output_of, running
 from tests.docker.operations import ops
 from tests.docker.s3_server import BUCKET, REGION, Store, s3
 from tests.project import TEST_SYSTEMS, Project
@@ -43,9 +46,9 @@ class Case:
     `read` prints all that was, one in a line. `folder` is that of its data. `ingest` is what a client
     writes all the time."""
 
-    write: str
-    read: str
     folder: str
+    write: str = ""
+    read: str = ""
     ingest: str = ""
 
 
@@ -88,6 +91,8 @@ CASES = {
         folder="/var/lib/questdb",
         ingest=LINE,
     ),
+    # See `KeptMessages`.
+    "rabbitmq": Case(folder="/var/lib/rabbitmq"),
 }
 ENGINES = tuple(CASES)
 
@@ -135,6 +140,48 @@ class Kept:
         return {kind: float(seconds) for kind, seconds in found}
 
 
+class KeptMessages(Kept):
+    """A RabbitMQ, by its clients. `serves` publishes a series, of which a backup has all up to a moment."""
+
+    series = 20
+
+    def __init__(self, engine: Any, project: Project, name: str) -> None:
+        super().__init__(engine, project, name)
+        self.engine = engine
+
+    def write(self, text: str) -> None:
+        assert self.serves
+        messages.publish(containers(self.engine, STACK), "kept", [text])
+
+    @property
+    def kept(self) -> list[str]:
+        found = containers(self.engine, STACK)
+        for bodies in messages.read(found, "series").values():
+            all_of = defaultdict(list)
+            for series, number in (body.split() for body in bodies):
+                all_of[series].append(int(number))
+            assert all(sorted(each) == list(range(len(each))) for each in all_of.values())
+            # At most one was interrupted.
+            assert [len(each) for each in all_of.values()].count(self.series) >= len(all_of) - 1
+        quorum, classic = (sorted(each) for each in messages.read(found, "kept").values())
+        assert quorum == classic
+        return quorum
+
+    @property
+    def serves(self) -> bool:
+        series = uuid4()
+        bodies = [f"{series} {number}" for number in range(self.series)]
+        try:
+            messages.publish(containers(self.engine, STACK), "series", bodies)
+        except (AMQPError, OSError, KeyError):
+            return False
+        return True
+
+
+def datastore(engine: Any, project: Project, name: str) -> Kept:
+    return (KeptMessages if name == "rabbitmq" else Kept)(engine, project, name)
+
+
 @pytest.fixture(scope="module")
 def store(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     folder = tmp_path_factory.mktemp("s3")
@@ -156,7 +203,7 @@ def project(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 
 @pytest.fixture(scope="module", params=ENGINES)
 def kept(engine: Any, project: Project, request: pytest.FixtureRequest) -> Kept:
-    kept = Kept(engine, project, request.param)
+    kept = datastore(engine, project, request.param)
     until(lambda: "full" in kept.metrics, "the first backup is made by itself")
     return kept
 

@@ -1,11 +1,25 @@
 """Datastores whose continuous backups are restic's, if the settings have them."""
 
-from strata.components import Datastore, DatastoreArgs
+from strata.components import AppService, AppServiceArgs, Datastore, DatastoreArgs
 from strata.components.engines.questdb import QUESTDB
+from strata.components.engines.rabbitmq import RABBITMQ
 from strata.components.engines.redis import REDIS
 from strata.stack import Stack
 
+from .parts import SMALL
+
 
 def compose(stack: Stack) -> None:
-    for name, engine in (("redis", REDIS), ("questdb", QUESTDB)):
-        Datastore(name, DatastoreArgs(stack=stack, engine=engine))
+    Datastore("redis", DatastoreArgs(stack=stack, engine=REDIS))
+    Datastore("questdb", DatastoreArgs(stack=stack, engine=QUESTDB))
+    rabbitmq = Datastore("rabbitmq", DatastoreArgs(stack=stack, engine=RABBITMQ))
+    AppService(
+        "keeper",
+        AppServiceArgs(
+            stack=stack,
+            image="probe-server",
+            resources=SMALL,
+            # A link, so that the broker listens on a network at all.
+            connections={"RABBITMQ": rabbitmq.connection},
+        ),
+    )
