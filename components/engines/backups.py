@@ -62,10 +62,10 @@ class BucketKey:
         return key
 
 
-def server(name: str, bucket: BackupBucket) -> ExternalServer:
+def server(name: str, bucket: BackupBucket, amazon: str = "s3") -> ExternalServer:
     """The server of the bucket. That of S3 has the bucket in its name, unless the dots of the bucket's name
-    wouldn't match its certificate."""
-    host = f"s3.{bucket.region}.amazonaws.com"
+    wouldn't match its certificate. `amazon`: the name of S3 in a region."""
+    host = f"{amazon}.{bucket.region}.amazonaws.com"
     url = urlsplit(
         bucket.endpoint or f"https://{host if in_path(bucket) else f'{bucket.bucket}.{host}'}"
     )
@@ -83,11 +83,11 @@ def in_path(bucket: BackupBucket) -> bool:
     return bucket.endpoint is not None or "." in bucket.bucket
 
 
-def links(name: str, settings: BackupSettings) -> tuple[Endpoint, ...]:
-    """What the server's container connects to."""
+def links(name: str, settings: BackupSettings, amazon: str = "s3") -> tuple[Endpoint, ...]:
+    """What the server's container connects to. `amazon`: see `server`."""
     if settings.s3 is None:
         return ()
-    store = server(name, settings.s3)
+    store = server(name, settings.s3, amazon)
     return (Endpoint(service=store.name, port=PORT, number=store.port, external=store),)
 
 

@@ -36,6 +36,8 @@ ENGINE_FILE = "/run/secrets/backups-engine"
 PASSPHRASE_FILE = "/run/secrets/backups-passphrase"  # noqa: S105 - a path
 CREDENTIALS_FILE = "/run/secrets/bucket-credentials"
 FOLDER = "/var/lib/backups"
+AMAZON = "s3.dualstack"
+"""restic connects to this name of S3, whatever name it gets (minio-go, `makeTargetURL`)."""
 
 PORT = "backups"
 METRICS_PORT = 9100
@@ -75,7 +77,7 @@ def backed_up(service: Service, options: EngineOptions, method: Method) -> Servi
         command=("bash", SCRIPT_FILE, "serve", *service.command),
         environment={**service.environment, **_environment(service.name, settings, method)},
         ports=(*service.ports, Port(name=PORT, number=METRICS_PORT)),
-        links=(*service.links, *backups.links(service.name, settings)),
+        links=(*service.links, *backups.links(service.name, settings, AMAZON)),
         volumes=(*service.volumes, backups.volume(service.volumes[0], FOLDER)),
         files=(*service.files, *_files(service.name, settings, method)),
         monitoring=service.monitoring
@@ -107,7 +109,7 @@ def _environment(name: str, settings: BackupSettings, method: Method) -> dict[st
 def _repository(name: str, bucket: BackupBucket | None) -> dict[str, Text]:
     if bucket is None:
         return {"RESTIC_REPOSITORY": f"{FOLDER}/repository"}
-    store = backups.server(name, bucket)
+    store = backups.server(name, bucket, AMAZON)
     host = store.client_host if in_path(bucket) else store.host.partition(".")[2]
     return {
         "RESTIC_REPOSITORY": (

@@ -21,6 +21,7 @@ from strata.components.engines.postgres_backup import CONFIGURATION_FILE
 from strata.components.engines.redis import REDIS_EPHEMERAL
 from strata.config import Settings
 from strata.model import Service
+from strata.model.text import parts
 from strata.stack import Stack
 from tests.components.kubernetes import stack as on_kubernetes
 from tests.components.stack import compose, refused
@@ -205,6 +206,18 @@ def test_a_key_that_is_no_line_of_a_configuration() -> None:
     error, _ = refused(backed_up.compose, settings=with_bucket(wrong))
     assert [problem.path for problem in error.problems] == ["strata:secrets.backups-key"]
     assert "elsewhere" not in str(error)
+
+
+def test_restic_uses_the_dual_stack_name_of_s3() -> None:
+    settings = Settings.model_validate(
+        {"services": {"redis": {"backup": {"s3": S3}}}, "secrets": KEYS}
+    )
+    composition = collect(backed_up_engines.compose, settings)
+    (store,) = composition.external_servers
+    assert store.host == "backups.s3.dualstack.eu-west-1.amazonaws.com"
+    redis = next(each for each in composition.services if each.name == "redis")
+    first, *_ = parts(redis.environment["RESTIC_REPOSITORY"])
+    assert first == "s3:https://s3.dualstack.eu-west-1.amazonaws.com:443/backups/"
 
 
 def test_databases_may_share_a_bucket() -> None:
