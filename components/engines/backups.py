@@ -15,10 +15,12 @@ from strata.errors import InvalidStackError, Problem
 from strata.model import (
     BACKUPS,
     Alert,
+    AwsPermission,
     Endpoint,
     ExternalServer,
     File,
     Secret,
+    StackName,
     UserPassword,
     Volume,
 )
@@ -89,6 +91,40 @@ def links(name: str, settings: BackupSettings, amazon: str = "s3") -> tuple[Endp
         return ()
     store = server(name, settings.s3, amazon)
     return (Endpoint(service=store.name, port=PORT, number=store.port, external=store),)
+
+
+def permissions(name: str, settings: BackupSettings, *folders: str) -> tuple[AwsPermission, ...]:
+    """What the server's pods may do in AWS, if the bucket has no key: list the prefix, and read and write
+    in the `folders` of it."""
+    bucket = settings.s3
+    if bucket is None or bucket.keys:
+        return ()
+    prefix = bucket.prefix or StackName()
+    arn = f"arn:aws:s3:::{bucket.bucket}"
+    otherwise = Problem(
+        f"{server(name, bucket).setting}: accessKey",
+        "missing, and only a stack on EKS reaches a bucket without a key",
+        "set accessKey and secretKey to the names of both parts of the key in strata:secrets",
+    )
+    return (
+        AwsPermission(
+            actions=("s3:ListBucket",),
+            resources=(arn,),
+            # S3 says that an object doesn't exist only to those who may list its name.
+            conditions={"StringLike": {"s3:prefix": (prefix, "/*")}},
+            otherwise=otherwise,
+        ),
+        AwsPermission(
+            actions=(
+                "s3:AbortMultipartUpload",
+                "s3:DeleteObject",
+                "s3:GetObject",
+                "s3:PutObject",
+            ),
+            resources=tuple((f"{arn}/", prefix, f"/{folder}/*") for folder in folders),
+            otherwise=otherwise,
+        ),
+    )
 
 
 def authority_files(settings: BackupSettings) -> Iterator[File]:

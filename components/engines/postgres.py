@@ -317,6 +317,7 @@ def _service(name: str, options: EngineOptions) -> Service:
         },
         ports=(port,),
         links=backups.links(name, backup) if backup else (),
+        aws_permissions=postgres_backup.permissions(name, backup) if backup else (),
         # A query, because pg_isready asks the first process only, and needs no login.
         probe=Probe(
             check=ExecProbe(

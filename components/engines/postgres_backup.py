@@ -20,6 +20,7 @@ from strata.components.engines.backups import (
 from strata.config.settings import BackupBucket, BackupSettings
 from strata.model import (
     Alert,
+    AwsPermission,
     ExternalSecret,
     File,
     Severity,
@@ -58,7 +59,18 @@ def environment(name: str, settings: BackupSettings) -> dict[str, str]:
         "BACKUP_FULL_DAYS": str(settings.full_days),
         "BACKUP_INCREMENTAL_HOURS": str(settings.incremental_hours),
         "BACKUP_VERIFICATION_DAYS": str(settings.verification_days),
+        # The credentials of the pod are in a file there. pgBackRest 2.55 can't get them itself.
+        **({"PGBACKREST_CONFIG_INCLUDE_PATH": "/tmp/credentials"} if _is_keyless(settings) else {}),  # noqa: S108 - in the container
     }
+
+
+def permissions(name: str, settings: BackupSettings) -> tuple[AwsPermission, ...]:
+    """What the server's pods may do in AWS."""
+    return backups.permissions(name, settings, f"archive/{name}", f"backup/{name}")
+
+
+def _is_keyless(settings: BackupSettings) -> bool:
+    return settings.s3 is not None and settings.s3.keys is None
 
 
 def files(name: str, data_folder: str, settings: BackupSettings) -> tuple[File, ...]:
@@ -99,16 +111,20 @@ def _repository(name: str, bucket: BackupBucket | None) -> tuple[Part, ...]:
         f"repo1-s3-bucket={bucket.bucket}\n"
         f"repo1-s3-region={bucket.region}\n"
         f"repo1-s3-endpoint={host}:{store.port}\n"
-        f"repo1-s3-uri-style={'path' if in_path(bucket) else 'host'}\n"
-        "repo1-s3-key=",
-        ExternalSecret(bucket.access_key, BucketKey(bucket.access_key)),
-        "\nrepo1-s3-key-secret=",
-        ExternalSecret(bucket.secret_key, BucketKey(bucket.secret_key)),
-        f"\nrepo1-storage-ca-file={AUTHORITY_FILE}" if bucket.authority else "",
-        "\nrepo1-path=/",
+        f"repo1-s3-uri-style={'path' if in_path(bucket) else 'host'}\n",
+        *_keys(bucket),
+        f"repo1-storage-ca-file={AUTHORITY_FILE}\n" if bucket.authority else "",
+        "repo1-path=/",
         bucket.prefix or StackName(),
         "\n",
     )
+
+
+def _keys(bucket: BackupBucket) -> tuple[Part, ...]:
+    if bucket.keys is None:
+        return ()
+    identifier, secret = (ExternalSecret(each, BucketKey(each)) for each in bucket.keys)
+    return ("repo1-s3-key=", identifier, "\nrepo1-s3-key-secret=", secret, "\n")
 
 
 METRIC = "postgres_backup_success_timestamp_seconds"

@@ -10,7 +10,7 @@
 #     bash /run/secrets/backups reverted
 #
 # `restore` changes nothing that is served. After `accept`, the next start of the container replaces the cluster. `prepare`,
-# `begin`, `enroll` and `schedule` are the container's own.
+# `begin`, `enroll`, `renew` and `schedule` are the container's own.
 #
 # In the volume with the data:
 #     cluster
@@ -34,6 +34,34 @@ scratch=$volume/scratch
 fail() {
     echo "backups: $*" >&2
     exit 1
+}
+
+# With PGBACKREST_CONFIG_INCLUDE_PATH, the bucket has no key, and the pod has a role. Each start of pgBackRest reads the
+# credentials from this folder. They are valid for six hours, and EKS's agent replaces them after three.
+renew() {
+    local url=${AWS_CONTAINER_CREDENTIALS_FULL_URI#http://} answer option value
+    local server=${url%%/*}
+    [[ $server == *:* ]] || server+=:80
+    exec 3<> "/dev/tcp/${server/:/\/}"
+    # With HTTP 1.0, the answer has no chunks.
+    printf '%s\r\n' "GET /${url#*/} HTTP/1.0" "Authorization: $(cat "$AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")" "" >&3
+    answer=$(cat <&3)
+    umask 0077
+    {
+        echo "[global]"
+        for option in key=AccessKeyId key-secret=SecretAccessKey token=Token; do
+            value=$(grep -oP "\"${option#*=}\": *\"\K[^\"]+" <<< "$answer") \
+                || fail "the pod has no credentials: ${answer%%$'\r'*}"
+            echo "repo1-s3-${option%=*}=$value"
+        done
+    } > "$PGBACKREST_CONFIG_INCLUDE_PATH/new"
+    mv "$PGBACKREST_CONFIG_INCLUDE_PATH"/{new,credentials.conf}
+}
+
+renewing() {
+    while sleep 300; do
+        until timeout 20 bash "$0" renew; do sleep 10; done
+    done
 }
 
 sql() { # The statement is on stdin. Arguments are variables of psql.
@@ -191,6 +219,11 @@ promote() { # Recovers the cluster, and archives the history that begins there f
 prepare() {
     local existing=
     mkdir -p "$times"
+    if [ -n "${PGBACKREST_CONFIG_INCLUDE_PATH:-}" ]; then
+        mkdir -p "$PGBACKREST_CONFIG_INCLUDE_PATH"
+        timeout 20 bash "$0" renew || true
+        (renewing &)
+    fi
     if [ ! -e "$PGDATA" ] && [ ! -e "$PGDATA.restored" ]; then
         # Not an empty database, which would be archived to the same place.
         existing=$(backups) || fail "there is no data, and the repository can't be read"

@@ -78,6 +78,7 @@ def backed_up(service: Service, options: EngineOptions, method: Method) -> Servi
         environment={**service.environment, **_environment(service.name, settings, method)},
         ports=(*service.ports, Port(name=PORT, number=METRICS_PORT)),
         links=(*service.links, *backups.links(service.name, settings, AMAZON)),
+        aws_permissions=backups.permissions(service.name, settings, f"restic/{service.name}"),
         volumes=(*service.volumes, backups.volume(service.volumes[0], FOLDER)),
         files=(*service.files, *_files(service.name, settings, method)),
         monitoring=service.monitoring
@@ -120,7 +121,8 @@ def _repository(name: str, bucket: BackupBucket | None) -> dict[str, Text]:
         ),
         "BACKUP_BUCKET_LOOKUP": "path" if in_path(bucket) else "dns",
         "AWS_DEFAULT_REGION": bucket.region,
-        "AWS_SHARED_CREDENTIALS_FILE": CREDENTIALS_FILE,
+        # Without a key, restic gets the credentials of the pod.
+        **({"AWS_SHARED_CREDENTIALS_FILE": CREDENTIALS_FILE} if bucket.keys else {}),
         **({"RESTIC_CACERT": AUTHORITY_FILE} if bucket.authority else {}),
     }
 
@@ -129,12 +131,13 @@ def _files(name: str, settings: BackupSettings, method: Method) -> Iterator[File
     yield File(path=SCRIPT_FILE, content=SCRIPT.read_text())
     yield File(path=ENGINE_FILE, content=method.functions)
     yield File(path=PASSPHRASE_FILE, content=passphrase(name))
-    if settings.s3:
+    if settings.s3 and settings.s3.keys:
+        identifier, secret = (ExternalSecret(each, BucketKey(each)) for each in settings.s3.keys)
         content: Text = (
             "[default]\naws_access_key_id = ",
-            ExternalSecret(settings.s3.access_key, BucketKey(settings.s3.access_key)),
+            identifier,
             "\naws_secret_access_key = ",
-            ExternalSecret(settings.s3.secret_key, BucketKey(settings.s3.secret_key)),
+            secret,
             "\n",
         )
         yield File(path=CREDENTIALS_FILE, content=content)

@@ -5,7 +5,8 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from strata.config.aws import AwsSettings
 from strata.config.base import BaseSettings
@@ -221,7 +222,8 @@ class BackupBucket(BaseSettings):
 
     `endpoint`: the URL of the store, that of S3 in `region` if there is none. `prefix`: the folder in the
     bucket, by default the name of the stack. `access_key` and `secret_key`: the names of its ID and of the
-    key itself in `strata:secrets`. `authority`: the certificate (PEM) that verifies the store, if it isn't
+    key itself in `strata:secrets`. Without them, on EKS and for S3 itself, the datastore's pods have a role
+    with access to the folder. `authority`: the certificate (PEM) that verifies the store, if it isn't
     publicly trusted. `ranges` (CIDR), on Kubernetes: the addresses of the store, the only ones that the
     datastore reaches; required unless the endpoint is an address.
     """
@@ -230,10 +232,32 @@ class BackupBucket(BaseSettings):
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     endpoint: Annotated[str, Field(pattern=r"^https://[a-z0-9.-]+(:\d{1,5})?$")] | None = None
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")] | None = None
-    access_key: SecretName
-    secret_key: SecretName
+    access_key: SecretName | None = None
+    secret_key: SecretName | None = None
     authority: Certificate | None = None
     ranges: tuple[IPv4Network, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_both_keys_or_neither(self) -> "BackupBucket":
+        given = {"accessKey": self.access_key, "secretKey": self.secret_key}
+        missing = [name for name, value in given.items() if value is None]
+        if len(missing) == 1:
+            raise PydanticCustomError(
+                "missing", f"{missing[0]} is missing, and the other part is set"
+            )
+        if missing and self.endpoint:
+            raise PydanticCustomError(
+                "missing",
+                "accessKey and secretKey are missing, and a store with an endpoint needs them",
+            )
+        return self
+
+    @property
+    def keys(self) -> tuple[str, str] | None:
+        """The names of both parts of the key."""
+        if self.access_key is None or self.secret_key is None:
+            return None
+        return self.access_key, self.secret_key
 
 
 class BackupSettings(BaseSettings):

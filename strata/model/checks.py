@@ -18,7 +18,7 @@ from strata.model.text import (
     needs_stateful,
     parts,
 )
-from strata.model.workload import Job, Service, Workload
+from strata.model.workload import Job, Service, Workload, aws_text
 
 # A service is a host name: a label of RFC 1123.
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -104,6 +104,12 @@ def _label_problems(workload: Workload) -> Iterator[Problem]:
         yield Problem(f"{workload.path}: annotations.{key}", message, "remove one of them")
 
 
+def without_aws(workload: Workload, message: str, fix: str) -> Iterator[Problem]:
+    """The errors of a workload with permissions on a platform that can't give it a role."""
+    own = Problem(f"{workload.path}: aws_permissions", message, fix)
+    yield from {permission.otherwise or own for permission in workload.aws_permissions}
+
+
 def _aws_permission_problems(workload: Workload) -> Iterator[Problem]:
     for index, permission in enumerate(workload.aws_permissions):
         path = f"{workload.path}: aws_permissions[{index}]"
@@ -120,7 +126,7 @@ def _aws_permission_problems(workload: Workload) -> Iterator[Problem]:
                     f"{action} on * allows everything of {service}",
                     "list the actions that the program needs, or the resources",
                 )
-        for resource in permission.resources:
+        for resource in (aws_text(each, "stack") for each in permission.resources):
             if resource != "*" and AWS_RESOURCE.fullmatch(resource) is None:
                 fix = "use an ARN, or * for actions that have no resource"
                 yield Problem(f"{path}.resources", f"{resource!r} is not an ARN", fix)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from strata.errors import Problem
 from strata.model.build import Build
 from strata.model.external import ExternalServer
 from strata.model.gpu import Gpu
@@ -12,7 +13,7 @@ from strata.model.kernel import KernelSetting
 from strata.model.monitoring import Monitoring
 from strata.model.network import Endpoint, Port
 from strata.model.secrets import Secret
-from strata.model.text import Text
+from strata.model.text import StackName, Text
 
 
 class Zone(StrEnum):
@@ -179,14 +180,26 @@ class ApiAccess:
     cluster_wide: bool = False
 
 
+AwsText = str | StackName | tuple[str | StackName, ...]
+"""What a permission names. It may contain the name of the stack."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class AwsPermission:
     """What a workload may do in AWS: `actions` (`sqs:SendMessage`) on `resources` (ARNs), under
-    `conditions`: by operator, such as `StringEquals`, the values of condition keys."""
+    `conditions`: by operator, such as `StringEquals`, the values of condition keys. `otherwise`: the
+    error of a stack that isn't on EKS, by default one about the workload."""
 
     actions: tuple[str, ...]
-    resources: tuple[str, ...]
-    conditions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    resources: tuple[AwsText, ...]
+    conditions: Mapping[str, Mapping[str, AwsText]] = field(default_factory=dict)
+    otherwise: Problem | None = None
+
+
+def aws_text(text: AwsText, stack: str) -> str:
+    """The text, in a stack of this name."""
+    pieces = text if isinstance(text, tuple) else (text,)
+    return "".join(stack if isinstance(piece, StackName) else piece for piece in pieces)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,11 @@ from strata.components.engines.backups import AUTHORITY_FILE, SCRIPT_FILE
 from strata.components.engines.postgres import POSTGRES
 from strata.components.engines.postgres_backup import CONFIGURATION_FILE
 from strata.components.engines.redis import REDIS_EPHEMERAL
-from strata.config import Settings
+from strata.config import Settings, load
+from strata.errors import InvalidStackError
 from strata.model import Service
 from strata.model.text import parts
+from strata.platforms.kubernetes.checks import check_aws_permissions
 from strata.stack import Stack
 from tests.components.kubernetes import stack as on_kubernetes
 from tests.components.stack import compose, refused
@@ -218,6 +220,41 @@ def test_restic_uses_the_dual_stack_name_of_s3() -> None:
     redis = next(each for each in composition.services if each.name == "redis")
     first, *_ = parts(redis.environment["RESTIC_REPOSITORY"])
     assert first == "s3:https://s3.dualstack.eu-west-1.amazonaws.com:443/backups/"
+
+
+KEYLESS = {"accessKey": None, "secretKey": None}
+
+
+def test_only_a_stack_on_eks_has_a_bucket_without_a_key() -> None:
+    settings = with_bucket({}, **KEYLESS)
+    error, _ = refused(backed_up.compose, settings=settings)
+    (problem,) = error.problems
+    assert problem.path == "strata:services.postgres.backup.s3: accessKey"
+    assert "accessKey and secretKey" in problem.fix
+    services = collect(backed_up.compose, settings).services
+    assert set(check_aws_permissions(services)) == {problem}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"accessKey": None}, "accessKey is missing, and the other part is set"),
+        ({"secretKey": None}, "secretKey is missing, and the other part is set"),
+        (
+            {**KEYLESS, "endpoint": "https://store.example.com"},
+            "accessKey and secretKey are missing, and a store with an endpoint needs them",
+        ),
+    ],
+)
+def test_a_key_has_two_parts(more: dict[str, Any], message: str) -> None:
+    s3 = {key: value for key, value in {**S3, **more}.items() if value is not None}
+    backup = {"services": {"postgres": {"backup": {"s3": s3}}}}
+    raw = {f"strata:{key}": json.dumps(value) for key, value in backup.items()}
+    with pytest.raises(InvalidStackError) as raised:
+        load(raw)
+    (problem,) = raised.value.problems
+    assert problem.path == "strata:services.postgres.backup.s3"
+    assert (problem.message, problem.fix) == (message, "add it")
 
 
 def test_databases_may_share_a_bucket() -> None:

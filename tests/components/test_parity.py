@@ -11,6 +11,7 @@ import pytest
 
 from strata.collect import collect
 from strata.config import ObservabilitySettings, Settings
+from strata.errors import Problem
 from strata.model import InvalidStackError, Job, KernelSetting, Monitoring, Service, Workload
 from systems import reference
 from tests.components import stack as on_docker
@@ -25,8 +26,12 @@ PLATFORMS = {"docker": described.docker, "kubernetes": described.kubernetes}
 
 def records(kind: Any, found: dict[str, type]) -> dict[str, type]:
     """The dataclass, those that it inherits from, and every one that a field of it may hold."""
-    # What is observed or recommended isn't for platforms.
-    if is_dataclass(kind) and isinstance(kind, type) and kind not in (Monitoring, KernelSetting):
+    # What is observed, recommended or reported isn't for platforms.
+    if (
+        is_dataclass(kind)
+        and isinstance(kind, type)
+        and kind not in (Monitoring, KernelSetting, Problem)
+    ):
         if kind.__name__ not in found:
             found[kind.__name__] = kind
             for part in (*kind.__bases__, *typing.get_type_hints(kind).values()):

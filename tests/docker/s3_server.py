@@ -1,7 +1,7 @@
 """An S3-compatible store outside of a stack: moto's S3, which this process serves by HTTPS."""
 
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,6 +12,7 @@ from threading import Thread
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
 from moto.core.botocore_stubber import BotocoreStubber
+from moto.s3.models import s3_backends
 
 from strata.model.secrets import DerivedSecrets, SecretMaterial
 
@@ -28,7 +29,9 @@ def _moto(
 ) -> tuple[int, Mapping[str, str], bytes]:
     given = HTTPHeaders()
     for name, value in headers:
-        given[name] = value
+        # moto would take the bucket from the host, too.
+        if name.lower() != "host":
+            given[name] = value
     request = AWSPreparedRequest(method, f"{AMAZON}{path}", given, body, False)
     answer = BotocoreStubber().process_request(request)
     assert answer is not None
@@ -38,12 +41,15 @@ def _moto(
 
 @dataclass
 class Store:
-    """A store with one bucket. `authority`: what verifies it (PEM). It accepts requests with `access_key`,
-    whatever their signature is, and each other one is denied."""
+    """A store with one bucket. `authority`: what verifies it (PEM). It accepts requests with `access_key`
+    and, if it isn't empty, `session`, whatever their signature is, if `allows` does by their method, path
+    and body. Each other one is denied."""
 
     endpoint: str
     authority: str
     access_key: str
+    session: str = ""
+    allows: Callable[[str, str, bytes], bool] = lambda _method, _path, _body: True
 
 
 @contextmanager
@@ -61,10 +67,15 @@ def s3(folder: Path, address: str, host: str, access_key: str) -> Iterator[Store
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if f"Credential={store.access_key}/" in self.headers["Authorization"]:
-                status, headers, content = _moto(
-                    self.command, self.path, self.headers.items(), body
-                )
+            # The bucket may be in the name of the host.
+            in_host = self.headers["Host"].startswith(f"{BUCKET}.")
+            path = f"/{BUCKET}{self.path}" if in_host else self.path
+            if (
+                f"Credential={store.access_key}/" in self.headers["Authorization"]
+                and self.headers.get("X-Amz-Security-Token", "") == store.session
+                and store.allows(self.command, path, body)
+            ):
+                status, headers, content = _moto(self.command, path, self.headers.items(), body)
             else:
                 status, headers, content = HTTPStatus.FORBIDDEN, {}, DENIED.encode()
             self.send_response(status)
@@ -99,3 +110,7 @@ def s3(folder: Path, address: str, host: str, access_key: str) -> Iterator[Store
             yield store
         finally:
             server.shutdown()
+            # moto has one store in this process, and the next one starts empty.
+            for backends in s3_backends.values():
+                for backend in backends.values():
+                    backend.reset()

@@ -13,6 +13,7 @@ from strata.model import (
     HostFolder,
     HostMount,
     LogRotation,
+    Problem,
     Resources,
     Secret,
     StackName,
@@ -356,6 +357,19 @@ ROWS = (
             ("resources", "Resource", ("orders",), f"{PERMISSION}.resources"),
             ("conditions", "Condition", {"Bool": {}}, "{noun} {name}: aws_permissions"),
         )
+    ),
+    Row(
+        field="AwsPermission.otherwise",
+        docker="the error that is reported",
+        kubernetes="the error that is reported on any cluster but a stack's own on EKS",
+        on=BOTH,
+        checks=(
+            Check(
+                change=_permitted(otherwise=Problem("strata:secrets.key", "missing", "add it")),
+                docker=Refused("strata:secrets.key"),
+                kubernetes=Refused("strata:secrets.key"),
+            ),
+        ),
     ),
     Row(
         field="Workload.tmpfs",

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from strata.config import Settings
 from strata.errors import Problem
 from strata.model import GpuMode, GpuSharing, HostFolder, Service, Workload, is_secret
+from strata.model.checks import without_aws
 from strata.model.overrides import Changes
 from strata.model.text import listens
 from strata.platforms.docker.names import ResourceNames
@@ -97,12 +98,11 @@ def _of_a_cluster(workload: Workload) -> Iterator[Problem]:
             "Docker has no managed services",
             "remove the key: the datastore runs in a container",
         )
-    if workload.aws_permissions:
-        yield Problem(
-            f"{workload.path}: aws_permissions",
-            "Docker has no roles of AWS",
-            "set them only for stacks on EKS, and pass credentials as a secret file here",
-        )
+    yield from without_aws(
+        workload,
+        "Docker has no roles of AWS",
+        "set them only for stacks on EKS, and pass credentials as a secret file here",
+    )
     if workload.bucket:
         yield Problem(
             f"{workload.path}: bucket",

@@ -125,7 +125,7 @@ class EksInfrastructure(pulumi.ComponentResource):
                     service=one.name,
                     namespace=args.names.namespace_of(one),
                     key_arn=keys.data.arn,
-                    granted=granted(one),
+                    granted=granted(one, args.names.stack),
                 ),
                 self._child,
             )
@@ -154,7 +154,7 @@ class EksInfrastructure(pulumi.ComponentResource):
                     cluster_name=self._cluster.name,
                     namespace=args.names.namespace_of(one),
                     service_account=one.name,
-                    statements=granted(one),
+                    statements=granted(one, args.names.stack),
                 ),
                 self._child,
             )

@@ -19,6 +19,7 @@ from strata.model import (
     Workload,
     is_secret,
 )
+from strata.model.checks import without_aws
 from strata.model.network import LOOPBACK
 from strata.model.overrides import TMPFS_MIB, Changes
 from strata.model.text import parts
@@ -162,12 +163,11 @@ def check_development(changes: Mapping[str, Changes]) -> Iterator[Problem]:
 def check_aws_permissions(workloads: Iterable[Workload]) -> Iterator[Problem]:
     """On a cluster that isn't the stack's own on EKS."""
     for workload in workloads:
-        if workload.aws_permissions:
-            yield Problem(
-                f"{workload.path}: aws_permissions",
-                "only pods of a stack on EKS have roles of AWS",
-                "set them only there, and pass credentials as a secret file here",
-            )
+        yield from without_aws(
+            workload,
+            "only pods of a stack on EKS have roles of AWS",
+            "set them only there, and pass credentials as a secret file here",
+        )
 
 
 def check_log_rotation(workloads: Iterable[Workload]) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ import pulumi
 from pulumi_aws import eks, iam
 
 from strata.model import AwsPermission, Workload
+from strata.model.workload import aws_text
 from strata.platforms.eks.aws.documents import Conditions, Statement, policy_document
 from strata.platforms.eks.aws.location import AwsLocation, managed_policy
 
@@ -45,21 +46,24 @@ class Permissions:
     statements: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)
 
 
-def granted(workload: Workload) -> Mapping[str, tuple[Statement, ...]]:
-    """The statements of a service's or a job's own permissions, if it has any."""
+def granted(workload: Workload, stack: str) -> Mapping[str, tuple[Statement, ...]]:
+    """The statements of a service's or a job's own permissions, if it has any. `stack`: its name."""
     if not workload.aws_permissions:
         return {}
-    return {"permissions": tuple(map(_statement, workload.aws_permissions))}
+    return {"permissions": tuple(_statement(each, stack) for each in workload.aws_permissions)}
 
 
-def _statement(permission: AwsPermission) -> Statement:
+def _statement(permission: AwsPermission, stack: str) -> Statement:
     statement: Statement = {
         "Effect": "Allow",
         "Action": permission.actions,
-        "Resource": permission.resources,
+        "Resource": [aws_text(each, stack) for each in permission.resources],
     }
     if permission.conditions:
-        statement["Condition"] = permission.conditions
+        statement["Condition"] = {
+            operator: {key: aws_text(value, stack) for key, value in values.items()}
+            for operator, values in permission.conditions.items()
+        }
     return statement
 
 
