@@ -318,10 +318,14 @@ def test_the_secrets_of_restic_are_files_of_the_datastore_alone() -> None:
 @pytest.mark.parametrize(
     ("more", "repository", "lookup"),
     [
-        ({}, "s3:https://s3.eu-west-1.amazonaws.com:443/backups/test/restic/redis", "dns"),
+        (
+            {},
+            "s3:https://s3.dualstack.eu-west-1.amazonaws.com:443/backups/test/restic/redis",
+            "dns",
+        ),
         (
             {"prefix": "a/b"},
-            "s3:https://s3.eu-west-1.amazonaws.com:443/backups/a/b/restic/redis",
+            "s3:https://s3.dualstack.eu-west-1.amazonaws.com:443/backups/a/b/restic/redis",
             "dns",
         ),
         (
