@@ -21,6 +21,7 @@ from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker import containers, networks
 from strata.platforms.docker.addresses import Addresses
 from strata.platforms.docker.deployer import NAME_SERVER
+from strata.platforms.docker.health import health_test
 from strata.platforms.docker.networks import NetworkPlan, PlannedNetwork
 from strata.stack import Stack
 
@@ -153,7 +154,7 @@ def _service(
             for volume in service.volumes
         ],
         "healthcheck": {
-            "test": ["CMD", *containers.health_test(probe)],
+            "test": ["CMD", *health_test(probe)],
             "interval": f"{probe.interval_seconds}s",
             "timeout": f"{probe.timeout_seconds}s",
             "start_period": f"{probe.start_period_seconds}s",

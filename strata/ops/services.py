@@ -7,6 +7,7 @@ from typing import Any
 from strata.errors import OpsError
 from strata.model import ExecProbe, Probe
 from strata.ops.running_stack import DataService
+from strata.platforms.docker.health import unsupervised
 from strata.platforms.docker.waiters import HealthWaiter
 
 READY_WITHIN_SECONDS = 300
@@ -68,10 +69,8 @@ class Services:
         waits = []
         for container in containers:
             inspected = self._api.inspect_container(container)
-            test = inspected["Config"]["Healthcheck"]["Test"][1:]
-            probe = Probe(
-                check=ExecProbe(command=tuple(test)), ready_within_seconds=READY_WITHIN_SECONDS
-            )
+            test = unsupervised(inspected["Config"]["Healthcheck"]["Test"][1:])
+            probe = Probe(check=ExecProbe(command=test), ready_within_seconds=READY_WITHIN_SECONDS)
             waits.append(health.wait(container, inspected["Name"].removeprefix("/"), probe, test))
         await asyncio.gather(*waits)
 

@@ -1,5 +1,6 @@
 """What each field of a service becomes in the container that Docker is asked for."""
 
+import subprocess
 from typing import Any
 
 import pulumi
@@ -23,7 +24,7 @@ from strata.model import (
     Ulimit,
     Volume,
 )
-from strata.platforms.docker.containers import supervised_health_test
+from strata.platforms.docker.health import health_test, supervised_health_test, unsupervised
 from strata.platforms.docker.platform import urls
 from strata.stack import Stack
 from tests.components.example import SMALL, alone, application, composed, settings
@@ -178,6 +179,18 @@ def test_an_http_probe_asks_within_the_container() -> None:
     assert tests[:3] == ["CMD", "bash", "-c"]
     assert "/dev/tcp/127.0.0.1/8000" in tests[3]
     assert "GET /ready HTTP/1.0" in tests[3]
+
+
+@pytest.mark.parametrize("check", [HttpProbe(port=8000), ExecProbe(command=("false",))])
+def test_who_waits_runs_a_health_check_without_its_count(check: HttpProbe | ExecProbe) -> None:
+    probe = Probe(check=check)
+    counted = supervised_health_test(probe)
+    assert "kill" in counted[2]
+    test = unsupervised(counted)
+    assert "failures" not in test[2]
+    assert (test[:2], test[3:]) == (counted[:2], counted[3:])
+    assert subprocess.run(test, check=False, stderr=subprocess.DEVNULL).returncode != 0
+    assert unsupervised(health_test(probe)) == health_test(probe)
 
 
 def test_the_environment_is_sorted_and_asks_for_no_gpu() -> None:

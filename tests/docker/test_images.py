@@ -9,7 +9,7 @@ import pytest
 from strata.images.choose import choose
 from strata.images.source import resolve
 from strata.model import HttpProbe, Probe
-from strata.platforms.docker.containers import health_test
+from strata.platforms.docker.health import health_test
 from tests.docker import images
 from tests.docker.conftest import output_of
 

@@ -15,6 +15,7 @@ from strata.platforms.docker.containers import ContainerSpec
 from strata.platforms.docker.development import Development
 from strata.platforms.docker.files import FileVolumes
 from strata.platforms.docker.gpu import DeviceIds
+from strata.platforms.docker.health import health_test
 from strata.platforms.docker.hooks import Hooks
 from strata.platforms.docker.host import Host
 from strata.platforms.docker.images import ImageResolver
@@ -186,7 +187,7 @@ class Deployer:
             start_first=placement.start_first,
             prepared=prepared,
         )
-        test = containers.health_test(service.probe)
+        test = health_test(service.probe)
         gate = self._gate(
             container,
             spec,
