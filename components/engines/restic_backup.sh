@@ -31,11 +31,13 @@
 # The engine's own part defines
 #     snapshot FOLDER   writes a consistent copy of the data there, while the server serves
 #     check FOLDER      fails unless the server could start with these files
+#     copies            of the data that a restored backup takes until it is checked
 set -euo pipefail
 
 volume=/var/lib/backups
 times=$volume/times
 
+copies=1
 source /run/secrets/backups-engine
 
 fail() {
@@ -73,19 +75,19 @@ alone() { # After another task that runs. A lock in the repository is of one tha
     repository unlock --remove-all
 }
 
-room_in() { # room_in FOLDER: fails unless a copy of the data fits.
+room_in() { # room_in FOLDER COPIES: fails unless so many copies of the data fit.
     local needed available
-    needed=$(du -sk --exclude='.re*' "$BACKUP_DATA" | cut -f1)
+    needed=$(($(du -sk --exclude='.re*' "$BACKUP_DATA" | cut -f1) * $2 * 11 / 10))
     available=$(df -k --output=avail "$1" | tail -1)
-    [ "$((needed * 11 / 10))" -lt "$available" ] \
-        || fail "$1 has $((available / 1024)) MiB free, and a copy of the data needs $((needed * 11 / 10240))"
+    [ "$needed" -lt "$available" ] \
+        || fail "$1 has $((available / 1024)) MiB free, and $2 copies of the data need $((needed / 1024))"
 }
 
 save() { # save TAG...: creates a backup.
     local options=()
     for tag in "$@"; do options+=("--tag=$tag"); done
     trap 'rm -rf "$volume/copy"' EXIT
-    room_in "$volume"
+    room_in "$volume" 1
     rm -rf "$volume/copy"
     mkdir -m 0700 "$volume/copy"
     snapshot "$volume/copy" 8>&-
@@ -135,7 +137,7 @@ fetch() { # fetch ID FOLDER: restores a backup to the folder, and compares what 
 verify() {
     alone
     trap 'rm -rf "$volume/scratch"' EXIT
-    room_in "$volume"
+    room_in "$volume" "$copies"
     fetch latest "$volume/scratch"
     repository check
     succeeded verify
@@ -156,7 +158,7 @@ restore() { # restore time|name TARGET
     alone
     trap 'rm -rf "$BACKUP_DATA/.restoring"' EXIT
     rm -rf "$BACKUP_DATA/".{restoring,rehearsed}
-    room_in "$BACKUP_DATA"
+    room_in "$BACKUP_DATA" "$copies"
     backups | grep "^$id"
     fetch "$id" "$BACKUP_DATA/.restoring"
     mv "$BACKUP_DATA/.restoring" "$BACKUP_DATA/.rehearsed"

@@ -84,7 +84,7 @@ _IMAGES = (
             builder="backup-tools",
             on_demand=True,
         )
-        for name in ("redis", "rabbitmq", "questdb")
+        for name in ("redis", "rabbitmq", "questdb", "opensearch")
     ),
     Image(name="redis", purpose="Redis 8", upstream=pins.REDIS),
     Image(name="rabbitmq", purpose="RabbitMQ 4", upstream=pins.RABBITMQ),

@@ -307,6 +307,18 @@ def redis_without_backups() -> Service:
     return next(each for each in composition.services if each.name == "redis")
 
 
+def test_opensearch_writes_its_snapshots_where_backups_are_read() -> None:
+    def path_repo(settings: Settings) -> list[str]:
+        recorded = compose(backed_up_engines.compose, settings=settings).recorded
+        lines = recorded.files["/opensearch-etc-opensearch/opensearch.yml"].splitlines()
+        return [line for line in lines if line.startswith("path.repo")]
+
+    assert path_repo(Settings()) == []
+    backed_up = Settings.model_validate({"services": {"opensearch": {"backup": {}}}})
+    # Not the folder above, which has restic's repository.
+    assert path_repo(backed_up) == ["path.repo: /var/lib/backups/opensearch"]
+
+
 def test_the_secrets_of_restic_are_files_of_the_datastore_alone() -> None:
     recorded = compose(backed_up_engines.compose, settings=engines(s3=S3)).recorded
     passphrase = recorded.files["/redis-run-secrets/backups-passphrase"]

@@ -65,6 +65,27 @@ read -r _ status _ <&9
 [ "$status" = 204 ]
 """
 
+# In an index with an alias, in a hidden one and in a data stream. Another index is closed.
+DOCUMENTS = """
+set -e
+request 9200 PUT /_index_template/named '{{"index_patterns": "named", "template": {{"aliases": {{"alias": {{}}}}}}}}'
+request 9200 PUT /_index_template/quiet '{{"index_patterns": "quiet", "template": {{"settings": {{"hidden": true}}}}}}'
+request 9200 PUT /_index_template/stream '{{"index_patterns": "stream", "data_stream": {{}}}}'
+for index in named quiet stream; do
+    request 9200 POST "/$index/_doc?refresh=true" '{{"kept": "{}", "@timestamp": "2026-01-01"}}'
+done
+request 9200 PUT /closed > /dev/null 2>&1 || true
+request 9200 POST /closed/_close
+"""
+# What isn't in all three has its count with it.
+SEARCH = """
+set -eo pipefail
+[ "$(request 9200 GET '/_cat/indices/closed?h=status&expand_wildcards=all')" = close ]
+request 9200 GET '/alias,quiet,stream/_search?size=1000&filter_path=hits.hits._source.kept' \\
+    | grep --only-matching '"kept":"[^"]*' | sort | uniq --count \\
+    | sed --regexp-extended 's/^ *(3|([0-9]+)) "kept":"/\\2/'
+"""
+
 CASES = {
     "redis": Case(
         write=stores.redis("SADD kept {}"),
@@ -76,6 +97,12 @@ CASES = {
         read=f"source {restic_backup.ENGINE_FILE}\n{READ}",
         folder="/var/lib/questdb",
         ingest=LINE,
+    ),
+    "opensearch": Case(
+        write=f"source {restic_backup.ENGINE_FILE}\n{DOCUMENTS}",
+        read=f"source {restic_backup.ENGINE_FILE}\n{SEARCH}",
+        folder="/usr/share/opensearch/data",
+        ingest=f"source {restic_backup.ENGINE_FILE}\nrequest 9200 POST /ingested/_doc '{{}}'",
     ),
     # See `KeptMessages`.
     "rabbitmq": Case(folder="/var/lib/rabbitmq"),

@@ -96,7 +96,7 @@ def test_the_state_of_a_backup_comes_back(project: Project, kept: Kept) -> None:
     # The data before is kept until the next backup, which comes by itself.
     until(lambda: ".replaced" not in kept.inside(f"ls -A {kept.case.folder}"), "a backup")
     kept.container.restart()
-    until(lambda: kept.serves and kept.kept == ["a"], "the data is the same after a restart")
+    until(lambda: kept.serves and kept.kept == ["a"], "the data is the same after a restart", 180)
 
 
 def test_the_checkpoint_of_a_killed_backup_is_released(engine: Any, project: Project) -> None:
@@ -108,6 +108,17 @@ def test_the_checkpoint_of_a_killed_backup_is_released(engine: Any, project: Pro
     assert questdb.inside(status).startswith("true,")
     questdb.backups.create(full=False)
     assert questdb.inside(status).startswith("false,")
+
+
+def test_the_snapshot_of_a_killed_backup_is_removed(engine: Any, project: Project) -> None:
+    opensearch = Kept(engine, project, "opensearch")
+    until(lambda: "full" in opensearch.metrics, "the first backup is made by itself")
+    request = f"source {restic_backup.ENGINE_FILE}; request 9200"
+    location = f"{restic_backup.FOLDER}/opensearch"
+    left = json.dumps({"type": "fs", "settings": {"location": location}})
+    opensearch.inside(f"{request} PUT $REPOSITORY '{left}' && request 9200 PUT $SNAPSHOT")
+    opensearch.backups.create(full=False)
+    assert opensearch.inside(f"{request} GET /_snapshot") == "{}"
 
 
 def test_a_target_that_does_not_exist_changes_nothing(redis: Kept) -> None:

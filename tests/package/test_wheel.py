@@ -59,6 +59,7 @@ def test_the_wheel_has_every_file_of_the_package(installed: Installed) -> None:
         "strata/components/engines/postgres.sql",
         "strata/components/engines/postgres_migration.sql",
         "strata/components/engines/postgres_backup.sh",
+        "strata/components/engines/opensearch_backup.sh",
         "strata/components/engines/questdb_backup.sh",
         "strata/components/engines/restic_backup.sh",
         "strata/images/recipes/postgres/Dockerfile",
