@@ -29,10 +29,8 @@ cat <&3
 @dataclass(frozen=True)
 class Case:
     """How a datastore is written and read: scripts in its container. `{}` stands for what is written;
-    `read` prints all that was, one in a line. `folder` is that of its data. `ingest` is what a client
-    writes all the time."""
+    `read` prints all that was, one in a line. `ingest` is what a client writes all the time."""
 
-    folder: str
     write: str = ""
     read: str = ""
     ingest: str = ""
@@ -90,22 +88,19 @@ CASES = {
     "redis": Case(
         write=stores.redis("SADD kept {}"),
         read=stores.redis("SMEMBERS kept"),
-        folder="/data",
     ),
     "questdb": Case(
         write=f"source {restic_backup.ENGINE_FILE}\n{WRITE}",
         read=f"source {restic_backup.ENGINE_FILE}\n{READ}",
-        folder="/var/lib/questdb",
         ingest=LINE,
     ),
     "opensearch": Case(
         write=f"source {restic_backup.ENGINE_FILE}\n{DOCUMENTS}",
         read=f"source {restic_backup.ENGINE_FILE}\n{SEARCH}",
-        folder="/usr/share/opensearch/data",
         ingest=f"source {restic_backup.ENGINE_FILE}\nrequest 9200 POST /ingested/_doc '{{}}'",
     ),
     # See `KeptMessages`.
-    "rabbitmq": Case(folder="/var/lib/rabbitmq"),
+    "rabbitmq": Case(),
 }
 ENGINES = tuple(CASES)
 

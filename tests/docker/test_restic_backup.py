@@ -73,7 +73,6 @@ def test_the_state_of_a_backup_comes_back(project: Project, kept: Kept) -> None:
     reader.start()
     try:
         kept.backups.create(full=True)
-        moment = kept.inside("sleep 1; date --utc --iso-8601=seconds")
         kept.write("b")
         kept.backups.mark("between")
         kept.write("c")
@@ -89,14 +88,21 @@ def test_the_state_of_a_backup_comes_back(project: Project, kept: Kept) -> None:
     # Which backup it was.
     assert re.search(r"^[0-9a-f]{8} .* between ", done.output, re.MULTILINE)
     assert kept.kept == ["a", "b"]
-    kept.write("d")
-    done = ops(project, "restore", "--service", kept.name, "--to", moment)
+
+
+def test_the_state_at_a_time_comes_back(project: Project, redis: Kept) -> None:
+    before = redis.kept
+    redis.backups.create(full=False)
+    moment = redis.inside("sleep 1; date --utc --iso-8601=seconds")
+    redis.write("d")
+    redis.backups.create(full=False)
+    done = ops(project, "restore", "--service", "redis", "--to", moment)
     assert done.status == 0, done.output
-    assert kept.kept == ["a"]
+    assert redis.kept == before
     # The data before is kept until the next backup, which comes by itself.
-    until(lambda: ".replaced" not in kept.inside(f"ls -A {kept.case.folder}"), "a backup")
-    kept.container.restart()
-    until(lambda: kept.serves and kept.kept == ["a"], "the data is the same after a restart", 180)
+    until(lambda: ".replaced" not in redis.inside("ls -A /data"), "a backup")
+    redis.container.restart()
+    until(lambda: redis.serves and redis.kept == before, "the data is the same after a restart")
 
 
 def test_the_checkpoint_of_a_killed_backup_is_released(engine: Any, project: Project) -> None:

@@ -243,6 +243,15 @@ def test_a_rollout_that_is_stuck_says_why_within_a_minute(stack: Stack) -> None:
     pods = [filler(node["metadata"]["name"]) for node in stack.cluster.all("v1", "Node")]
     for pod in pods:
         stack.cluster.apply(pod, manager="tests")
+    # The scheduler may notice them late.
+    one_more = {**pods[0], "metadata": {"name": "one-more", "namespace": "default"}}
+    own = ("nodeName", "priorityClassName")
+    one_more["spec"] = {key: value for key, value in pods[0]["spec"].items() if key not in own}
+    stack.cluster.apply(one_more, manager="tests")
+    stack.cluster.until(
+        lambda: "Insufficient memory" in str(stack.cluster.read(one_more)), "every node is full"
+    )
+    stack.cluster.delete(one_more)
     stack.configure(memoryMib=128)
     process = stack.start("up", "--yes", "--skip-preview")
     lines: list[str] = []
