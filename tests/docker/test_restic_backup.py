@@ -32,7 +32,8 @@ def store(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sto
 
 
 def settings(**backup: Any) -> dict[str, Any]:
-    return {"system": SYSTEM, "services": {name: {"backup": backup, "cpu": 2} for name in ENGINES}}
+    changes = {"backup": backup, "cpu": 2, "cpuReserved": 0.25}
+    return {"system": SYSTEM, "services": dict.fromkeys(ENGINES, changes)}
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +248,7 @@ def in_bucket(engine: Any, project: Project, redis: Kept, store: Store) -> Kept:
         "authority": store.authority,
     }
     changed = settings()
-    changed["services"]["redis"]["backup"] = {"s3": bucket}
+    changed["services"]["redis"] = {"backup": {"s3": bucket}}
     project.configure({**changed, "secrets": {"backups-id": ACCESS_KEY, "backups-key": SECRET_KEY}})
     expected = redis.kept
     up = project.up()
