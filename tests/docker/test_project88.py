@@ -5,11 +5,12 @@ import os
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import httpx
 import pytest
+from docker.errors import APIError
 from websockets.sync.client import ClientConnection, connect
 
 from strata.model import certificate, client_certificate
@@ -90,7 +91,15 @@ def gateway(project88: Project) -> Iterator[httpx.Client]:
 @contextmanager
 def paused(container: Any) -> Iterator[None]:
     """The container does nothing, until the end."""
-    container.pause()
+
+    def freezes() -> bool:
+        # On a busy machine, the kernel may not freeze a process in time.
+        with suppress(APIError):
+            container.pause()
+        container.reload()
+        return bool(container.status == "paused")
+
+    until(freezes, "it is paused")
     try:
         yield
     finally:
