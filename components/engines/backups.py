@@ -17,6 +17,7 @@ from strata.model import (
     Alert,
     AwsPermission,
     Endpoint,
+    ExternalSecret,
     ExternalServer,
     File,
     Secret,
@@ -46,6 +47,15 @@ def volume(data_volume: Volume, path: str) -> Volume:
 def passphrase(name: str) -> Secret:
     """It isn't rotated with the passwords of the datastore, because the backups before would be lost."""
     return Secret(f"{name}-{BACKUPS}", UserPassword("repository"))
+
+
+def schedule(settings: BackupSettings) -> dict[str, str]:
+    """The variables by which the script knows when to do what."""
+    return {
+        "BACKUP_FULL_DAYS": str(settings.full_days),
+        "BACKUP_INCREMENTAL_HOURS": str(settings.incremental_hours),
+        "BACKUP_VERIFICATION_DAYS": str(settings.verification_days),
+    }
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,19 @@ def server(name: str, bucket: BackupBucket, amazon: str = "s3") -> ExternalServe
 def in_path(bucket: BackupBucket) -> bool:
     """Whether the bucket is in the path of a request, not in the name of the host."""
     return bucket.endpoint is not None or "." in bucket.bucket
+
+
+def address(name: str, bucket: BackupBucket, amazon: str = "s3") -> str:
+    """The host and port of the store, without the name of the bucket. `amazon`: see `server`."""
+    store = server(name, bucket, amazon)
+    host = store.client_host if in_path(bucket) else store.host.partition(".")[2]
+    return f"{host}:{store.port}"
+
+
+def key(names: tuple[str, str]) -> tuple[ExternalSecret, ExternalSecret]:
+    """Both parts of the key of a bucket, by their names in `strata:secrets`: its ID, and the key itself."""
+    identifier, secret = (ExternalSecret(name, BucketKey(name)) for name in names)
+    return identifier, secret
 
 
 def links(name: str, settings: BackupSettings, amazon: str = "s3") -> tuple[Endpoint, ...]:

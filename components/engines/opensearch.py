@@ -12,7 +12,7 @@ from pathlib import Path
 from strata.components.engines import restic_backup
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.engines.http_set_up import http_set_up
-from strata.components.engines.restic_backup import Method, backed_up
+from strata.components.engines.restic_backup import backed_up
 from strata.components.exporter import exporter
 from strata.model import (
     PLACE,
@@ -297,7 +297,8 @@ OPENSEARCH = Engine(
         backed_up(
             _service(name, options),
             options,
-            Method(folder=DATA_FOLDER, functions=BACKUP.read_text(), memory_mib=BACKUP_MEMORY_MIB),
+            BACKUP.read_text(),
+            BACKUP_MEMORY_MIB,
         ),
     ),
     port="http",

@@ -11,17 +11,14 @@ from strata.components.engines import backups
 from strata.components.engines.backups import (
     AUTHORITY_FILE,
     SCRIPT_FILE,
-    BucketKey,
     authority_files,
     in_path,
     passphrase,
-    server,
 )
 from strata.config.settings import BackupBucket, BackupSettings
 from strata.model import (
     Alert,
     AwsPermission,
-    ExternalSecret,
     File,
     Severity,
     StackName,
@@ -56,9 +53,7 @@ def environment(name: str, settings: BackupSettings) -> dict[str, str]:
     return {
         "PGBACKREST_CONFIG": CONFIGURATION_FILE,
         "PGBACKREST_STANZA": name,
-        "BACKUP_FULL_DAYS": str(settings.full_days),
-        "BACKUP_INCREMENTAL_HOURS": str(settings.incremental_hours),
-        "BACKUP_VERIFICATION_DAYS": str(settings.verification_days),
+        **backups.schedule(settings),
         # The credentials of the pod are in a file there. pgBackRest 2.55 can't get them itself.
         **({"PGBACKREST_CONFIG_INCLUDE_PATH": "/tmp/credentials"} if _is_keyless(settings) else {}),  # noqa: S108 - in the container
     }
@@ -102,15 +97,13 @@ def files(name: str, data_folder: str, settings: BackupSettings) -> tuple[File, 
 def _repository(name: str, bucket: BackupBucket | None) -> tuple[Part, ...]:
     if bucket is None:
         return (f"repo1-path={FOLDER}/repository\n",)
-    store = server(name, bucket)
-    host = store.client_host if in_path(bucket) else store.host.partition(".")[2]
     return (
         # Tried four times. By default, a start without the store would take four minutes.
         "io-timeout=10\n"
         "repo1-type=s3\n"
         f"repo1-s3-bucket={bucket.bucket}\n"
         f"repo1-s3-region={bucket.region}\n"
-        f"repo1-s3-endpoint={host}:{store.port}\n"
+        f"repo1-s3-endpoint={backups.address(name, bucket)}\n"
         f"repo1-s3-uri-style={'path' if in_path(bucket) else 'host'}\n",
         *_keys(bucket),
         f"repo1-storage-ca-file={AUTHORITY_FILE}\n" if bucket.authority else "",
@@ -123,7 +116,7 @@ def _repository(name: str, bucket: BackupBucket | None) -> tuple[Part, ...]:
 def _keys(bucket: BackupBucket) -> tuple[Part, ...]:
     if bucket.keys is None:
         return ()
-    identifier, secret = (ExternalSecret(each, BucketKey(each)) for each in bucket.keys)
+    identifier, secret = backups.key(bucket.keys)
     return ("repo1-s3-key=", identifier, "\nrepo1-s3-key-secret=", secret, "\n")
 
 

@@ -7,7 +7,7 @@ to the port `pg` like to PostgreSQL. Both need the password.
 from pathlib import Path
 
 from strata.components.engines.engine import Engine, EngineOptions
-from strata.components.engines.restic_backup import Method, backed_up
+from strata.components.engines.restic_backup import backed_up
 from strata.model import (
     Alert,
     File,
@@ -169,7 +169,8 @@ QUESTDB = Engine(
         backed_up(
             _service(name, options),
             options,
-            Method(folder=DATA_FOLDER, functions=BACKUP.read_text(), memory_mib=BACKUP_MEMORY_MIB),
+            BACKUP.read_text(),
+            BACKUP_MEMORY_MIB,
         ),
     ),
     port="http",

@@ -8,7 +8,7 @@ from typing import Any
 
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.engines.http_set_up import http_set_up
-from strata.components.engines.restic_backup import Method, backed_up
+from strata.components.engines.restic_backup import backed_up
 from strata.components.mutual_tls import (
     CA_FILE,
     CERTIFICATE_FILE,
@@ -43,7 +43,6 @@ from strata.model import (
 )
 from strata.model.secrets import SecretMaterial
 
-DATA_FOLDER = "/var/lib/rabbitmq"
 BACKUP = Path(__file__).with_name("rabbitmq_backup.sh")
 
 PORT = 5672
@@ -200,7 +199,7 @@ def _container(name: str, options: EngineOptions) -> Service:
     return Service(
         name=name,
         image="rabbitmq",
-        **options.service_fields(DATA_FOLDER),
+        **options.service_fields("/var/lib/rabbitmq"),
         memory_mib_minimum=256,
         command=("bash", f"{FOLDER}/start"),
         environment={
@@ -356,7 +355,7 @@ RABBITMQ = Engine(
         backed_up(
             _service(name, options),
             options,
-            Method(folder=DATA_FOLDER, functions=BACKUP.read_text()),
+            BACKUP.read_text(),
         ),
     ),
     port="amqp",

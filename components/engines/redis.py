@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from strata.components.engines.engine import Engine, EngineOptions
-from strata.components.engines.restic_backup import Method, backed_up
+from strata.components.engines.restic_backup import backed_up
 from strata.components.exporter import exporter
 from strata.components.mutual_tls import (
     CA_FILE,
@@ -346,7 +346,7 @@ REDIS = Engine(
         backed_up(
             _service(name, options),
             options,
-            Method(folder=DATA_FOLDER, functions=BACKUP.replace("@cli@", cli(options))),
+            BACKUP.replace("@cli@", cli(options)),
         ),
     ),
     port="redis",

@@ -5,14 +5,13 @@ a copy is checked. `restic_backup.sh` has the commands. They run in the containe
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from strata.components.engines import backups
 from strata.components.engines.backups import (
     AUTHORITY_FILE,
     SCRIPT_FILE,
-    BucketKey,
     authority_files,
     in_path,
     passphrase,
@@ -21,7 +20,6 @@ from strata.components.engines.engine import EngineOptions
 from strata.config.settings import BackupBucket, BackupSettings
 from strata.model import (
     Alert,
-    ExternalSecret,
     File,
     ListenAddress,
     Port,
@@ -47,40 +45,31 @@ MEMORY_MIB = 160
 METRIC = "datastore_backup_success_timestamp_seconds"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Method:
-    """How an engine is backed up.
+def backed_up(
+    service: Service, options: EngineOptions, functions: str, memory_mib: int = MEMORY_MIB
+) -> Service:
+    """The service of a datastore, with continuous backups of its first volume if the settings have them.
 
-    `folder` is that of its data volume. `functions` are two of bash. `snapshot FOLDER` writes a consistent
-    copy of the data, with all that the server starts with, to an empty folder, while the server serves.
-    `check FOLDER` fails unless the server could start with the files there. `memory_mib` is added to the
-    limit: the larger of what restic and what these functions take.
+    `functions` are two of bash. `snapshot FOLDER` writes a consistent copy of the data, with all that the
+    server starts with, to an empty folder, while the server serves. `check FOLDER` fails unless the server
+    could start with the files there. `memory_mib` is added to the limit: the larger of what restic and what
+    these functions take.
     """
-
-    folder: str
-    functions: str
-    memory_mib: int = MEMORY_MIB
-
-
-def backed_up(service: Service, options: EngineOptions, method: Method) -> Service:
-    """The service of a datastore, with continuous backups if the settings have them."""
     settings = options.backup
     if settings is None or options.managed is not None:
         return service
     return replace(
         service,
         image=f"{service.image}-backup",
-        resources=replace(
-            service.resources, memory_mib=service.resources.memory_mib + method.memory_mib
-        ),
-        memory_mib_minimum=service.memory_mib_minimum + method.memory_mib,
+        resources=replace(service.resources, memory_mib=service.resources.memory_mib + memory_mib),
+        memory_mib_minimum=service.memory_mib_minimum + memory_mib,
         command=("bash", SCRIPT_FILE, "serve", *service.command),
-        environment={**service.environment, **_environment(service.name, settings, method)},
+        environment={**service.environment, **_environment(service, settings)},
         ports=(*service.ports, Port(name=PORT, number=METRICS_PORT)),
         links=(*service.links, *backups.links(service.name, settings, AMAZON)),
         aws_permissions=backups.permissions(service.name, settings, f"restic/{service.name}"),
         volumes=(*service.volumes, backups.volume(service.volumes[0], FOLDER)),
-        files=(*service.files, *_files(service.name, settings, method)),
+        files=(*service.files, *_files(service.name, settings, functions)),
         monitoring=service.monitoring
         and replace(
             service.monitoring,
@@ -90,31 +79,27 @@ def backed_up(service: Service, options: EngineOptions, method: Method) -> Servi
     )
 
 
-def _environment(name: str, settings: BackupSettings, method: Method) -> dict[str, Text]:
+def _environment(service: Service, settings: BackupSettings) -> dict[str, Text]:
     return {
-        "BACKUP_NAME": name,
-        "BACKUP_DATA": method.folder,
-        "BACKUP_FULL_DAYS": str(settings.full_days),
-        "BACKUP_HOURS": str(settings.incremental_hours),
+        **backups.schedule(settings),
+        "BACKUP_NAME": service.name,
+        "BACKUP_DATA": service.volumes[0].path,
         "BACKUP_KEEP_DAYS": str(settings.full_days * settings.fulls_kept),
-        "BACKUP_VERIFICATION_DAYS": str(settings.verification_days),
         "BACKUP_LISTEN": (ListenAddress(PORT), f":{METRICS_PORT}"),
         "RESTIC_PASSWORD_FILE": PASSPHRASE_FILE,
         "RESTIC_CACHE_DIR": f"{FOLDER}/cache",
         # It is as large as a part of the repository, and /tmp is memory.
         "TMPDIR": f"{FOLDER}/temporary",
-        **_repository(name, settings.s3),
+        **_repository(service.name, settings.s3),
     }
 
 
 def _repository(name: str, bucket: BackupBucket | None) -> dict[str, Text]:
     if bucket is None:
         return {"RESTIC_REPOSITORY": f"{FOLDER}/repository"}
-    store = backups.server(name, bucket, AMAZON)
-    host = store.client_host if in_path(bucket) else store.host.partition(".")[2]
     return {
         "RESTIC_REPOSITORY": (
-            f"s3:https://{host}:{store.port}/{bucket.bucket}/",
+            f"s3:https://{backups.address(name, bucket, AMAZON)}/{bucket.bucket}/",
             bucket.prefix or StackName(),
             # pgBackRest has the folders `archive` and `backup` there.
             f"/restic/{name}",
@@ -127,12 +112,12 @@ def _repository(name: str, bucket: BackupBucket | None) -> dict[str, Text]:
     }
 
 
-def _files(name: str, settings: BackupSettings, method: Method) -> Iterator[File]:
+def _files(name: str, settings: BackupSettings, functions: str) -> Iterator[File]:
     yield File(path=SCRIPT_FILE, content=SCRIPT.read_text())
-    yield File(path=ENGINE_FILE, content=method.functions)
+    yield File(path=ENGINE_FILE, content=functions)
     yield File(path=PASSPHRASE_FILE, content=passphrase(name))
     if settings.s3 and settings.s3.keys:
-        identifier, secret = (ExternalSecret(each, BucketKey(each)) for each in settings.s3.keys)
+        identifier, secret = backups.key(settings.s3.keys)
         content: Text = (
             "[default]\naws_access_key_id = ",
             identifier,

@@ -235,7 +235,7 @@ enroll() { # Prepares the repository.
 schedule() {
     if older full "$((BACKUP_FULL_DAYS * 1440))"; then
         create full
-    elif [ -e "$BACKUP_DATA/.replaced" ] || older '[fi]*' "$((BACKUP_HOURS * 60))"; then
+    elif [ -e "$BACKUP_DATA/.replaced" ] || older '[fi]*' "$((BACKUP_INCREMENTAL_HOURS * 60))"; then
         create incr
     elif older verify "$((BACKUP_VERIFICATION_DAYS * 1440))"; then
         verify
