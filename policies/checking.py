@@ -64,8 +64,8 @@ def preview(system: str | None, stack: str, *, strict: bool = False) -> Report:
         has_secrets = mirror(project, stack)
         environment = engine.throwaway_environment(folder)
         if has_secrets:  # only the passphrase of this machine decrypts them
-            backend = "PULUMI_BACKEND_URL"
-            environment = engine.environment({backend: environment[backend]})
+            kept = ("PULUMI_BACKEND_URL", engine.PREVIEW_ONLY)
+            environment = engine.environment({name: environment[name] for name in kept})
         commands = [["stack", "init", stack]]
         if system:
             commands.append(["config", "set", "strata:system", system, "--stack", stack])

@@ -20,6 +20,8 @@ from strata.errors import EngineError
 CHECKOUT_CLI = Path(__file__).resolve().parents[1] / ".toolchain" / "bin" / "pulumi"
 # For a state that a run throws away.
 PASSPHRASE = "of a state that is thrown away"  # noqa: S105 - it protects nothing
+PREVIEW_ONLY = "STRATA_PREVIEW_ONLY"
+"""Set in the environment of a preview that no update follows: whose data is on the host doesn't matter to it."""
 COULD_NOT_BE_JUDGED = "could-not-be-judged"
 MAX_OUTPUT = 3000
 STYLE = re.compile(r"<\{%.*?%\}>")
@@ -51,7 +53,11 @@ def throwaway_environment(folder: Path, home: Path | None = None) -> dict[str, s
     """The environment of a run whose state is in a temporary folder."""
     state = folder / "state"
     state.mkdir(parents=True, exist_ok=True)
-    extra = {"PULUMI_BACKEND_URL": f"file://{state}", "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE}
+    extra = {
+        "PULUMI_BACKEND_URL": f"file://{state}",
+        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+        PREVIEW_ONLY: "1",
+    }
     return environment({**extra, **({"PULUMI_HOME": str(home)} if home else {})})
 
 

@@ -93,7 +93,7 @@ def services(engine: Any, cluster: Project) -> dict[str, Any]:
 
 
 def send(client: Any, path: str, body: Any = None, token: str = "") -> Any:
-    """What the head answers: a value, the status of an error, or None if it isn't JSON."""
+    """What the head responds: a value, the status of an error, or None if it isn't JSON."""
     arguments = [token, path, json.dumps(body) if body else ""]
     status, output = client.exec_run(["python3", "-c", REQUEST, *arguments])
     assert status == 0, output.decode()
@@ -109,7 +109,13 @@ def submit(client: Any, program: str) -> str:
     path = f"/api/jobs/{job['submission_id']}"
     ended = ("SUCCEEDED", "FAILED", "STOPPED")
     status = until(lambda: (found := send(client, path)["status"]) in ended and found, "it ends")
-    logs: str = send(client, f"{path}/logs")["logs"]
+
+    def written() -> str:
+        # An agent of the head's reads them, and may have started later than the head.
+        found = send(client, f"{path}/logs")
+        return str(found["logs"]) if isinstance(found, dict) else ""
+
+    logs = until(written, "the logs of the job can be read")
     assert status == "SUCCEEDED", logs
     return logs
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -243,15 +243,9 @@ def test_a_rollout_that_is_stuck_says_why_within_a_minute(stack: Stack) -> None:
     pods = [filler(node["metadata"]["name"]) for node in stack.cluster.all("v1", "Node")]
     for pod in pods:
         stack.cluster.apply(pod, manager="tests")
-    # The scheduler may notice them late.
-    one_more = {**pods[0], "metadata": {"name": "one-more", "namespace": "default"}}
-    own = ("nodeName", "priorityClassName")
-    one_more["spec"] = {key: value for key, value in pods[0]["spec"].items() if key not in own}
-    stack.cluster.apply(one_more, manager="tests")
     stack.cluster.until(
-        lambda: "Insufficient memory" in str(stack.cluster.read(one_more)), "every node is full"
+        lambda: not has_place(stack.cluster), "the scheduler knows that they are full"
     )
-    stack.cluster.delete(one_more)
     stack.configure(memoryMib=128)
     process = stack.start("up", "--yes", "--skip-preview")
     lines: list[str] = []
@@ -281,17 +275,36 @@ def test_a_rollout_that_is_stuck_says_why_within_a_minute(stack: Stack) -> None:
 
 def filler(node: str) -> dict[str, Any]:
     """A pod that takes all memory of a node."""
-    resources = {"requests": {"memory": f"{NODES[0].memory_mib}Mi"}}
+    # Else the pods of the stack would displace it.
+    placed = {"nodeName": node, "priorityClassName": "system-node-critical"}
+    return one_container(f"filler-{node}", NODES[0].memory_mib, placed)
+
+
+def has_place(cluster: Cluster) -> bool:
+    """Whether the scheduler finds a node for a small pod."""
+    small = one_container("small", 1, {})
+    cluster.apply(small, manager="tests")
+
+    def place() -> str:
+        pod = cluster.read(small)
+        return str(pod["spec"].get("nodeName") or pod["status"].get("conditions") or "")
+
+    found = cluster.until(place, "the scheduler looked for a place")
+    cluster.delete(small)
+    return "Insufficient memory" not in found
+
+
+def one_container(name: str, memory_mib: int, placed: Mapping[str, str]) -> dict[str, Any]:
+    """A pod in the namespace `default`, which ends at once when it is deleted."""
+    resources = {"requests": {"memory": f"{memory_mib}Mi"}}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": f"filler-{node}", "namespace": "default"},
+        "metadata": {"name": name, "namespace": "default"},
         "spec": {
-            "nodeName": node,
-            # Else the pods of the stack would displace it.
-            "priorityClassName": "system-node-critical",
+            **placed,
             "terminationGracePeriodSeconds": 0,
-            "containers": [{"name": "filler", "image": "filler", "resources": resources}],
+            "containers": [{"name": name, "image": name, "resources": resources}],
         },
     }
 

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from strata.engine import PREVIEW_ONLY
 from strata.model import Port, Resources, Zone
 from strata.platforms.docker.addresses import Addresses
 from strata.platforms.docker.host import Host, HostGpu, connected, mig_slices, whole_gpus
@@ -81,6 +82,14 @@ def test_another_system_names_the_data_it_would_replace() -> None:
     assert problem.message == (
         "'example' would replace other, whose data this stack has: strata-test-db-data"
     )
+
+
+def test_a_preview_that_no_update_follows_replaces_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = replace(HOST, own_data=(replace(DATA, owner="another seed", system="other"),))
+    monkeypatch.setenv(PREVIEW_ONLY, "1")
+    assert paths(host) == ["stack", "strata:system"]
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
+    assert paths(host) == []
 
 
 RUNNING = HOST.own_containers["gateway"]
