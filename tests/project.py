@@ -31,13 +31,14 @@ class Result:
 @dataclass
 class Project:
     """A stack in a folder of its own. `settings` are those of Pulumi.<stack>.yaml; `systems` is the
-    folder of the systems it may be."""
+    folder of the systems it may be. `inside`: the command that Pulumi runs in, such as that of a namespace."""
 
     folder: Path
     stack: str
     settings: Mapping[str, Any]
     systems: Path = REPOSITORY / "systems"
     environment: dict[str, str] = field(default_factory=dict)
+    inside: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         missing = [tool for tool in ("pulumi", "docker") if shutil.which(tool) is None]
@@ -77,7 +78,8 @@ class Project:
 
     def command(self, *arguments: str, with_stack: bool = True) -> list[str]:
         stack = ["--stack", self.stack] if with_stack else []
-        return ["pulumi", *arguments, *stack, "--non-interactive", "--color", "never"]
+        pulumi = ("pulumi", *arguments, *stack, "--non-interactive", "--color", "never")
+        return [*self.inside, *pulumi]
 
     def run(self, *arguments: str, with_stack: bool = True) -> Result:
         done = subprocess.run(

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from strata.errors import DockerError
 from strata.platforms.docker import leftovers
 from strata.platforms.docker.names import STACK
 from tests.docker import images
+from tests.docker.linked_network import LinkedNetwork
 from tests.project import Project
 
 # Says on which port it listens, then accepts whoever comes.
@@ -196,34 +196,15 @@ def containers(engine: Any, stack: str = "pytest") -> dict[str, Any]:
 
 @pytest.fixture
 def outside() -> Iterator[tuple[str, int]]:
-    """A host that is not this one: a network namespace that answers behind a link of its own.
-
-    Its address is of TEST-NET-2 (RFC 5737), which is nobody's. Gives its address and port.
-    """
-    # Each run has names and addresses of its own, for it may not be the only one.
-    name, first = f"strata-{os.getpid()}", os.getpid() % 64 * 4
-    near, far = f"198.51.100.{first + 1}", f"198.51.100.{first + 2}"
-    here, there = f"out{os.getpid()}", f"in{os.getpid()}"
-    commands = (
-        f"ip netns add {name}",
-        f"ip link add {here} type veth peer name {there} netns {name}",
-        f"ip address add {near}/30 dev {here}",
-        f"ip link set {here} up",
-        f"ip -n {name} address add {far}/30 dev {there}",
-        f"ip -n {name} link set {there} up",
-        f"ip -n {name} route add default via {near}",
-    )
+    """A host that is not this one: a network namespace that answers behind a link of its own. Gives its address
+    and port."""
+    network = LinkedNetwork("out", "198.51.100")
+    network.create()
     try:
-        for command in commands:
-            subprocess.run(command.split(), check=True)
-        with subprocess.Popen(
-            ["ip", "netns", "exec", name, sys.executable, "-c", ANSWER, far],
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as server:
+        command = [*network.inside, sys.executable, "-c", ANSWER, network.address]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
-            yield far, int(server.stdout.readline())
+            yield network.address, int(server.stdout.readline())
             server.kill()
     finally:
-        # The link goes with it.
-        subprocess.run(["ip", "netns", "delete", name], check=True)
+        network.delete()

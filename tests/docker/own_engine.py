@@ -5,9 +5,9 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import docker
 import pytest
@@ -24,31 +24,34 @@ ADDRESSES = "10.127.0.0/16"
 class Engine:
     """A `dockerd` with all that is its own under one folder."""
 
+    script = 'ip link set lo up && exec dockerd "$@"'
+    """What the shell runs that starts it."""
+
     def __init__(self, folder: Path) -> None:
         self.url = f"unix://{folder}/docker.sock"
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def namespaces(self) -> tuple[str, ...]:
+        """The command that it runs in. It needs a network of its own: an engine takes the bridge `docker0` and
+        the packet filter of the network it is in for its own, and another engine is there."""
+        return ("unshare", "--net")
 
     def start(self) -> Any:
         """Starts it where it does not run, and gives a client once it answers."""
-        if self._process is not None and self._process.poll() is None:
+        if self.process is not None and self.process.poll() is None:
             return docker.DockerClient(base_url=self.url)
-        self._folder.joinpath("docker.pid").unlink(missing_ok=True)
-        with self._folder.joinpath("log").open("ab") as log:
-            self._process = subprocess.Popen(
+        self.folder.joinpath("docker.pid").unlink(missing_ok=True)
+        with self.folder.joinpath("log").open("ab") as log:
+            self.process = subprocess.Popen(
                 [
-                    # A network of its own: an engine takes the bridge `docker0` and the packet
-                    # filter of the network it is in for its own, and another engine is there.
-                    "unshare",
-                    "--net",
-                    "bash",
-                    "-c",
-                    'ip link set lo up && exec dockerd "$@"',
+                    *self.namespaces(),
+                    *("bash", "-c", self.script),
                     "dockerd",
                     f"--host={self.url}",
-                    f"--data-root={self._folder}/data",
-                    f"--exec-root={self._folder}/exec",
-                    f"--pidfile={self._folder}/docker.pid",
+                    f"--data-root={self.folder}/data",
+                    f"--exec-root={self.folder}/exec",
+                    f"--pidfile={self.folder}/docker.pid",
                 ],
                 stdout=log,
                 stderr=log,
@@ -61,7 +64,7 @@ class Engine:
             except DockerException:
                 return None
 
-        return until(answering, f"the engine answers (see {self._folder}/log)")
+        return until(answering, f"the engine answers (see {self.folder}/log)")
 
     def load(self, engine: Any, image: str) -> None:
         """Gives it an image that another engine has, by its logical name."""
@@ -70,11 +73,11 @@ class Engine:
 
     def kill(self) -> None:
         """Ends it as a crash does, with the containerd that it started, but not the containers."""
-        assert self._process is not None
-        file = self._folder / "exec/containerd/containerd.pid"
+        assert self.process is not None
+        file = self.folder / "exec/containerd/containerd.pid"
         containerd = Path("/proc", file.read_text(), "stat")
-        self._process.kill()
-        self._process.wait()
+        self.process.kill()
+        self.process.wait()
 
         def ended() -> bool:
             try:
@@ -88,20 +91,28 @@ class Engine:
         file.unlink(missing_ok=True)
 
     def stop(self) -> None:
-        assert self._process is not None
-        self._process.terminate()
-        self._process.wait(timeout=60)
+        assert self.process is not None
+        self.process.terminate()
+        self.process.wait(timeout=60)
+
+
+Kind = TypeVar("Kind", bound=Engine)
+
+
+def running_engine(prepare: Callable[[Path], None]) -> AbstractContextManager[Engine]:
+    """An engine under a new folder, which `prepare` may change before the engine starts."""
+    return running(Engine, prepare)
 
 
 @contextmanager
-def running_engine(prepare: Callable[[Path], None]) -> Iterator[Engine]:
-    """An engine under a new folder, which `prepare` may change before the engine starts."""
+def running(kind: type[Kind], prepare: Callable[[Path], None]) -> Iterator[Kind]:
+    """As `running_engine`, but with an engine of another class."""
     if shutil.which("dockerd") is None or os.geteuid() != 0:
         pytest.fail("this test starts a Docker engine of its own: it needs dockerd, and root")
     before = default_bridge()
     # A short path: that of a socket has at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="strata-engine-"))
-    engine = Engine(folder)
+    engine = kind(folder)
     try:
         prepare(folder)
         try:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,43 +11,12 @@ import httpx
 import pytest
 
 from tests.docker.conftest import containers, health
+from tests.docker.documents import Poster, until_stored
 from tests.faults import ACKNOWLEDGED, RECOVERY_SECONDS
 from tests.project import Project
 from tests.wait import until
 
 SERVICES = ("gateway", "api", "rabbitmq", "worker", "inference", "postgres", "redis")
-ENOUGH_ACCEPTED = 25
-"""Documents that must be accepted after the kill before posting ends."""
-
-
-class Poster(threading.Thread):
-    """Posts one document after the other, and keeps the ledger of those that were accepted."""
-
-    def __init__(self, base_url: str, name: str) -> None:
-        super().__init__(daemon=True)
-        self.accepted: list[str] = []
-        self.enough = threading.Event()
-        self._base_url = base_url
-        self._prefix = name
-
-    def run(self) -> None:
-        with httpx.Client(base_url=self._base_url, timeout=10) as client:
-            number = 0
-            # Bounded in count: at most this many requests are ever made.
-            while not self.enough.is_set() and number < 5000:
-                number += 1
-                identifier = f"{self._prefix}-{number}"
-                body = {"id": identifier, "text": f"Document {number} of {self._prefix}."}
-                try:
-                    answer = client.post("/documents", json=body)
-                except httpx.TransportError:
-                    self.enough.wait(0.05)
-                    continue
-                if answer.status_code == 202:
-                    self.accepted.append(identifier)
-                else:
-                    assert answer.status_code in (429, 500, 502, 503, 504), answer.text
-                    self.enough.wait(0.05)
 
 
 @pytest.fixture
@@ -81,24 +49,11 @@ def survives(
             )
 
         until(are_back, f"{', '.join(services)}: healthy again", seconds=90)
-        already = len(poster.accepted)
-        until(
-            lambda: len(poster.accepted) >= already + ENOUGH_ACCEPTED,
-            "documents are accepted again",
-            90,
-        )
+        poster.until_more_accepted(90)
         record_property(RECOVERY_SECONDS, time.monotonic() - begin)
-        poster.enough.set()
-        poster.join()
-
-        def missing() -> list[str]:
-            states = {one: _status(gateway, one) for one in waiting}
-            waiting[:] = [one for one in waiting if states[one] != "stored"]
-            return waiting
-
-        waiting = list(poster.accepted)
-        until(lambda: not missing(), f"all {len(poster.accepted)} accepted are stored", seconds=120)
-        record_property(ACKNOWLEDGED, len(poster.accepted))
+        accepted = poster.end()
+        until_stored(gateway, accepted)
+        record_property(ACKNOWLEDGED, len(accepted))
 
     return damaged
 
@@ -138,8 +93,3 @@ def test_kill_all(survives: Callable[..., None]) -> None:
 )
 def test_memory_limit(survives: Callable[..., None]) -> None:
     survives(SERVICES, hit_the_memory_limit, "memory")
-
-
-def _status(gateway: httpx.Client, identifier: str) -> str:
-    answer = gateway.get(f"/documents/{identifier}")
-    return str(answer.json()["status"]) if answer.status_code == 200 else f"{answer.status_code}"

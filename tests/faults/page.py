@@ -11,13 +11,6 @@ from tests.project import REPOSITORY
 PAGE = REPOSITORY / "docs/faults.md"
 FOLDERS = ("tests/docker", "tests/toolchain", "tests/kubernetes")
 
-NOT_TRIED = {
-    "power loss of the host": "it needs a host to switch off. What a crash of the engine and of every"
-    " process does is in the table; that acknowledged writes reach the disk is left to fsync, which"
-    " PostgreSQL, RabbitMQ's quorum queues and (each second) Redis call",
-}
-"""Faults without a test, and why."""
-
 
 @dataclass(frozen=True)
 class Fault:
@@ -92,6 +85,4 @@ def text(known: Iterable[Fault], results: dict[str, Result], measured: str) -> s
             f"| {one.fault} | {one.holds} | {result.passed + result.failed} | {slowest}"
             f" | {'failed' if result.failed else 'held'} | [{name}](../{file}) |"
         )
-    lines += ["", "Not tried:", ""]
-    lines += [f"- {fault}: {reason}." for fault, reason in NOT_TRIED.items()]
     return "\n".join(lines) + "\n"
