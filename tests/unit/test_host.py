@@ -87,6 +87,7 @@ def test_another_system_names_the_data_it_would_replace() -> None:
 def test_a_preview_that_no_update_follows_replaces_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     host = replace(HOST, own_data=(replace(DATA, owner="another seed", system="other"),))
     monkeypatch.setenv(PREVIEW_ONLY, "1")
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: False)
     assert paths(host) == ["stack", "strata:system"]
     monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
     assert paths(host) == []

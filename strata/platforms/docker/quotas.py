@@ -2,7 +2,8 @@
 
 Docker's driver `local` limits a volume by a project quota of the file system, if it has these. It sets the
 quota of a new volume, and ignores another one for a volume that exists. To Pulumi, another quota is another
-volume, so it's rejected: nothing replaces a volume with data.
+volume, so it's rejected: nothing replaces a volume with data. Until it restarts, the driver takes a volume with
+the name of a removed one for that one, and sets no quota (moby issue 43891).
 """
 
 from collections.abc import Iterator, Sequence
@@ -68,10 +69,11 @@ def _changed(
     # The data of one in a folder would have to move, which is reported anyway.
     if present is None or present.folder is not None or present.size == size:
         return
+    restart = f"restart Docker ({MOUNT}), " if present.size and size else ""
     yield Problem(
         path,
         f"Docker can't change the quota of volume {name} from {present.size or 'none'} to"
         f" {size or 'none'}",
         "keep the former value, or replace the volume: run `strata backup`, destroy the stack,"
-        " `docker volume rm` the volume, run `pulumi up` and `strata restore`",
+        f" `docker volume rm` the volume, {restart}run `pulumi up` and `strata restore`",
     )
