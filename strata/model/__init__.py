@@ -26,6 +26,7 @@ from strata.model.network import Endpoint as Endpoint
 from strata.model.network import Link as Link
 from strata.model.network import Port as Port
 from strata.model.network import Protocol as Protocol
+from strata.model.overrides import BACKUP_SUFFIX as BACKUP_SUFFIX
 from strata.model.overrides import BACKUPS as BACKUPS
 from strata.model.overrides import Overrides as Overrides
 from strata.model.secrets import Secret as Secret

@@ -9,7 +9,7 @@ from strata.errors import Problem
 from strata.model.checks import name_problems, workload_problems
 from strata.model.external import ExternalServer
 from strata.model.network import Endpoint, Link
-from strata.model.overrides import BACKUPS, READY_WITHIN, Overrides
+from strata.model.overrides import BACKUP_SUFFIX, BACKUPS, READY_WITHIN, Overrides
 from strata.model.secrets import AUTHORITY, Secret
 from strata.model.text import ExternalSecret, parts, secrets_of
 from strata.model.workload import Job, Service, Workload
@@ -224,12 +224,12 @@ class Composition:
         jobs = {job.name: job for job in self.jobs}
         for index, name in enumerate(workload.after):
             path = f"{workload.path}: after[{index}]"
-            if name in self._excluded:
+            if name in self._excluded or isinstance(self._workloads.get(name), Service):
                 continue
             if name not in jobs:
                 yield Problem(
                     path,
-                    f"there is no job {name}",
+                    f"there is no job or service {name}",
                     f"use one of: {', '.join(sorted(jobs))}"
                     if jobs
                     else "remove it, or add the job",
@@ -305,7 +305,7 @@ class Composition:
             for port in changes.get("ports", {}).keys() - ports:
                 yield Problem(f"{path}.ports.{port}", f"{name} has no such port", _choose(ports))
             volumes = self._volumes[name]
-            if "backup" in changes and BACKUPS not in volumes:
+            if "backup" in changes and not self._has_backups(name):
                 yield Problem(
                     f"{path}.backup",
                     f"{name} has no continuous backups",
@@ -315,6 +315,16 @@ class Composition:
                 yield Problem(
                     f"{path}.volumes.{volume}", f"{name} has no such volume", _choose(volumes)
                 )
+
+    def _has_backups(self, name: str) -> bool:
+        """Whether the setting `backup` of a workload has an effect."""
+        server = name.removesuffix(BACKUP_SUFFIX)
+        if server != name and server in self._volumes and BACKUPS not in self._volumes[server]:
+            # It is the service beside that datastore, which has the setting.
+            return False
+        return any(
+            BACKUPS in self._volumes.get(each, ()) for each in (name, f"{name}{BACKUP_SUFFIX}")
+        )
 
     def _memory_problems(self) -> Iterator[Problem]:
         """Volumes in memory that leave too little of it to the service."""

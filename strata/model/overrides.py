@@ -15,6 +15,8 @@ SIZE_GIB = "size_gib"
 TMPFS_MIB = "tmpfs_mib"
 BACKUPS = "backups"
 """The volume of continuous backups."""
+BACKUP_SUFFIX = "-backup"
+"""Ends the name of a service with the continuous backups of a datastore that has several nodes."""
 DEBUGGER = Port(name="debugger", number=5678)
 """The default port of debugpy, here of any debugger."""
 
@@ -24,7 +26,8 @@ Changes = Mapping[str, Any]
 part of the stack, whatever its profiles. `managed` is the size of a managed service that replaces a
 datastore. `develop` and `debug_port` are for development: see
 strata/platforms/docker/development.py. So is `ports`, which maps the name of a port to where it's published.
-`backup` is the datastore's own, which has a volume `BACKUPS` if its engine has continuous backups.
+`backup` is the datastore's own: it, or the service `BACKUP_SUFFIX` beside it, has a volume `BACKUPS` if its
+engine has continuous backups.
 `READY_WITHIN` is of a service's probe."""
 
 

@@ -456,7 +456,8 @@ class Workload(WorkloadFields):
 class ServiceFields(WorkloadFields):
     """The fields that the arguments of a component and the service it describes share.
 
-    `after` names jobs that must succeed before the service starts. `prepare` is a command that
+    `after` names jobs that must succeed, and services that must be healthy, before the service starts; it
+    can't connect to them. `prepare` is a command that
     runs before it, in the same image and with the same files, volumes and links, but without a
     GPU; for example to download a model into a cache.
 

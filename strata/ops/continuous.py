@@ -12,7 +12,7 @@ from typing import ClassVar
 from strata import console
 from strata.components.engines.backups import SCRIPT_FILE
 from strata.errors import InvalidStackError, OpsError, Problem
-from strata.model import BACKUPS
+from strata.model import BACKUP_SUFFIX, BACKUPS
 from strata.ops.guard import failed, undisturbed
 from strata.ops.logs import since
 from strata.ops.running_stack import RunningStack
@@ -89,7 +89,7 @@ def of_service(stack: RunningStack, name: str) -> ContinuousBackups:
         for service in stack.services()
         if any(volume.name == BACKUPS for volume in service.volumes)
     }
-    service = having.get(name)
+    service = having.get(name) or having.get(f"{name}{BACKUP_SUFFIX}")
     if service is None:
         path = f"strata:services.{name}.backup"
         fix = f"enable them: pulumi config set --path '{path}.fullDays' 7, then pulumi up"

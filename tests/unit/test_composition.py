@@ -122,7 +122,7 @@ def test_all_mistakes_are_found_at_once() -> None:
         "links: these workloads wait for each other, so none can start: c -> d -> c",
         "service B: is not a valid host name",
         "service B: ports: port 80 is already published by a",
-        "service a: after[0]: there is no job job",
+        "service a: after[0]: there is no job or service job",
         "service a: links[0]: there is no service x",
         "service a: links[1]: c has no port 9",
         "service a: replicas: 0 is less than 1",
