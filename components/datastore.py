@@ -46,8 +46,12 @@ class Datastore(WorkloadComponent):
         engine = args.engine
         size = args.stack.composition.overrides.managed(name)
         settings = args.stack.settings.services.get(name)
+        resources = args.resources or engine.resources
+        if settings and settings.memory_mib:
+            # What else the datastore consists of depends on it, too.
+            resources = replace(resources, memory_mib=settings.memory_mib)
         options = EngineOptions(
-            resources=args.resources or engine.resources,
+            resources=resources,
             volume_size_gib=args.volume_size_gib or engine.volume_size_gib,
             storage_class=args.storage_class,
             mutual_tls=args.mutual_tls,
@@ -71,6 +75,7 @@ class Datastore(WorkloadComponent):
             tls=engine.tls or args.mutual_tls or options.managed is not None,
             host=options.host(name) if options.managed else None,
             authority=options.authority(name),
+            after=tuple(each.name for each in workloads[1:]),
         )
 
 

@@ -71,7 +71,8 @@ class Engine:
     """An engine of `Datastore`.
 
     `workloads` describes the services and jobs that a datastore of a given name consists of; the
-    first is the one that clients connect to, on its port named `port`. `resources` and
+    first is the one that clients connect to, on its port named `port`, after the others are healthy
+    or have succeeded. `resources` and
     `volume_size_gib` are the defaults. `user` and `database` are None where the engine has none.
     `password` is the secret that clients log in with, by the name of the datastore; None where the
     engine doesn't authenticate them. `tls`: it accepts only TLS, with a certificate that the stack's

@@ -1,10 +1,15 @@
-"""Redis Cluster: six nodes, three primaries with one replica each.
+"""Redis Cluster: six nodes, three primaries with one replica each, and a service for continuous backups.
 
 The nodes form the cluster themselves: the first creates it once all of them respond. A restarted
 node meets the others again, because its address may have changed. No node is healthy until the
 cluster serves all slots and the node knows all host names, so clients start after that.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from strata.components.engines import restic_backup
 from strata.components.engines.engine import Engine, EngineOptions
 from strata.components.engines.redis import (
     ADMIN,
@@ -19,13 +24,24 @@ from strata.components.engines.redis import (
     redis_exporter,
     users,
 )
-from strata.components.mutual_tls import FOLDER, tls_files
+from strata.components.engines.restic_backup import backed_up
+from strata.components.mutual_tls import (
+    CA_FILE,
+    CLIENT_CERTIFICATE_FILE,
+    FOLDER,
+    PRIVATE_KEY_FILE,
+    tls_files,
+)
 from strata.model import (
+    BACKUP_SUFFIX,
     TMP,
     Alert,
+    Endpoint,
     ExecProbe,
     File,
+    HttpProbe,
     Listen,
+    ListenAddress,
     MemoryMib,
     Monitoring,
     Ordinal,
@@ -44,6 +60,9 @@ from strata.model import (
 
 NODES = 6
 REPLICAS_PER_PRIMARY = 1
+PRIMARIES = NODES // (REPLICAS_PER_PRIMARY + 1)
+MAXMEMORY = 0.6
+"""Of a node's memory. The rest is for copy-on-write during snapshots, replication and client buffers."""
 PORT = 6379
 BUS_PORT = PORT + 10000
 """Redis documentation, "Scale with Redis Cluster": the data port plus 10000."""
@@ -140,16 +159,17 @@ def _configuration(name: str, options: EngineOptions) -> Text:
     return (
         f"{listening(options)}{between_nodes}dir /data\naclfile {USERS_FILE}\nmasteruser {ADMIN}\nmasterauth ",
         Secret(name, UserPassword(ADMIN)),
-        # A full cluster rejects writes and evicts no keys, because it stores data. The rest of the
-        # memory is for copy-on-write during snapshots, replication and client buffers.
+        # A full cluster rejects writes and evicts no keys, because it stores data.
         "\nappendonly yes\nmaxmemory-policy noeviction\nmaxmemory ",
-        MemoryMib(0.6),
+        MemoryMib(MAXMEMORY),
         "mb\n"
         "cluster-enabled yes\ncluster-config-file /data/nodes.conf\n"
         # After how many milliseconds the replica of an unreachable node takes over.
         "cluster-node-timeout 5000\n"
         # Redirects clients to host names, which resolve on their own network.
         "cluster-preferred-endpoint-type hostname\n",
+        # A backup doesn't wait for a replica that could receive the same copy.
+        "repl-diskless-sync-delay 0\n" if options.backup else "",
     )
 
 
@@ -212,10 +232,69 @@ def _service(name: str, options: EngineOptions) -> Service:
     )
 
 
+BACKUP = Path(__file__).with_name("redis_cluster_backup.sh")
+
+
+def _backup(name: str, options: EngineOptions) -> Service:
+    """Creates the continuous backups of the cluster, and copies a restored one to its nodes. Its limits are
+    those of a node, whose keys it has in memory for that, and what restic takes."""
+    volume = options.volume("/data")
+    tls = (
+        f"--tls-cluster yes --tls-ca-cert-file {CA_FILE} --tls-cert-file {CLIENT_CERTIFICATE_FILE}"
+        f" --tls-key-file {PRIVATE_KEY_FILE}"
+    )
+    service = Service(
+        name=f"{name}{BACKUP_SUFFIX}",
+        image="redis",
+        **{
+            **options.service_fields("/data"),
+            "volumes": (replace(volume, size_gib=PRIMARIES * volume.size_gib),),
+        },
+        memory_mib_minimum=64,
+        command=("sleep", "infinity"),
+        environment={
+            "CLUSTER": name,
+            "LISTEN_ADDRESS": ListenAddress(restic_backup.PORT),
+            # In bytes.
+            "MAXMEMORY": str(int(options.resources.memory_mib * MAXMEMORY) * 1024**2),
+        },
+        probe=Probe(
+            # What responds is started once no restored backup is left to load.
+            check=HttpProbe(port=restic_backup.METRICS_PORT, path="/", address="$LISTEN_ADDRESS"),
+            # A restore that takes longer is interrupted, and begins again.
+            ready_within_seconds=600,
+        ),
+        tmpfs=(TMP,),
+        links=(Endpoint(service=name, port="redis", number=PORT, mutual_tls=options.mutual_tls),),
+        files=(
+            admin_password(name),
+            *tls_files(f"{name}{BACKUP_SUFFIX}", client=options.mutual_tls),
+        ),
+        monitoring=Monitoring(port=restic_backup.PORT),
+    )
+    functions = BACKUP.read_text()
+    for place, value in {
+        "cli": cli(options),
+        "admin": ADMIN,
+        "password": ADMIN_PASSWORD_FILE,
+        "port": str(PORT),
+        "tls": tls if options.mutual_tls else "",
+        "user": USER,
+    }.items():
+        functions = functions.replace(f"@{place}@", value)
+    return backed_up(service, options, functions, datastore=name)
+
+
+def _workloads(name: str, options: EngineOptions) -> Iterator[Service]:
+    yield _service(name, options)
+    if options.backup:
+        yield _backup(name, options)
+
+
 REDIS_CLUSTER = Engine(
     name="redis-cluster",
     purpose="Redis 8 as a cluster of six nodes, three of them primaries",
-    workloads=lambda name, options: (_service(name, options),),
+    workloads=lambda name, options: tuple(_workloads(name, options)),
     port="redis",
     resources=Resources(memory_mib=128, cpu=0.5, cpu_reserved=0.1),
     user=USER,

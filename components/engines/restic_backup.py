@@ -46,16 +46,21 @@ METRIC = "datastore_backup_success_timestamp_seconds"
 
 
 def backed_up(
-    service: Service, options: EngineOptions, functions: str, memory_mib: int = MEMORY_MIB
+    service: Service,
+    options: EngineOptions,
+    functions: str,
+    memory_mib: int = MEMORY_MIB,
+    datastore: str | None = None,
 ) -> Service:
     """The service of a datastore, with continuous backups of its first volume if the settings have them.
 
     `functions` are two of bash. `snapshot FOLDER` writes a consistent copy of the data, with all that the
     server starts with, to an empty folder, while the server serves. `check FOLDER` fails unless the server
     could start with the files there. `memory_mib` is added to the limit: the larger of what restic and what
-    these functions take.
+    these functions take. `datastore`: the name of the datastore, if the service isn't its server.
     """
     settings = options.backup
+    name = datastore or service.name
     if settings is None or options.managed is not None:
         return service
     return replace(
@@ -64,25 +69,25 @@ def backed_up(
         resources=replace(service.resources, memory_mib=service.resources.memory_mib + memory_mib),
         memory_mib_minimum=service.memory_mib_minimum + memory_mib,
         command=("bash", SCRIPT_FILE, "serve", *service.command),
-        environment={**service.environment, **_environment(service, settings)},
+        environment={**service.environment, **_environment(name, service, settings)},
         ports=(*service.ports, Port(name=PORT, number=METRICS_PORT)),
-        links=(*service.links, *backups.links(service.name, settings, AMAZON)),
-        aws_permissions=backups.permissions(service.name, settings, f"restic/{service.name}"),
+        links=(*service.links, *backups.links(name, settings, AMAZON)),
+        aws_permissions=backups.permissions(name, settings, f"restic/{name}"),
         volumes=(*service.volumes, backups.volume(service.volumes[0], FOLDER)),
-        files=(*service.files, *_files(service.name, settings, functions)),
+        files=(*service.files, *_files(name, settings, functions)),
         monitoring=service.monitoring
         and replace(
             service.monitoring,
-            own_ports=(PORT,),
+            own_ports=(PORT,) if service.monitoring.port != PORT else (),
             alerts=(*service.monitoring.alerts, *alerts(settings)),
         ),
     )
 
 
-def _environment(service: Service, settings: BackupSettings) -> dict[str, Text]:
+def _environment(name: str, service: Service, settings: BackupSettings) -> dict[str, Text]:
     return {
         **backups.schedule(settings),
-        "BACKUP_NAME": service.name,
+        "BACKUP_NAME": name,
         "BACKUP_DATA": service.volumes[0].path,
         "BACKUP_KEEP_DAYS": str(settings.full_days * settings.fulls_kept),
         "BACKUP_LISTEN": (ListenAddress(PORT), f":{METRICS_PORT}"),
@@ -90,7 +95,7 @@ def _environment(service: Service, settings: BackupSettings) -> dict[str, Text]:
         "RESTIC_CACHE_DIR": f"{FOLDER}/cache",
         # It is as large as a part of the repository, and /tmp is memory.
         "TMPDIR": f"{FOLDER}/temporary",
-        **_repository(service.name, settings.s3),
+        **_repository(name, settings.s3),
     }
 
 

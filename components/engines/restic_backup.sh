@@ -31,19 +31,40 @@
 # The engine's own part defines
 #     snapshot FOLDER   writes a consistent copy of the data there, while the server serves
 #     check FOLDER      fails unless the server could start with these files
+# and may define
 #     copies            of the data that a restored backup takes until it is checked
+#     size              of the data, in KiB
+#     is_lost           whether a start restores the newest backup, if there is one
+#     load              takes restored data over, before the server starts
 set -euo pipefail
 
 volume=/var/lib/backups
 times=$volume/times
 
 copies=1
-source /run/secrets/backups-engine
 
 fail() {
     echo "backups: $*" >&2
     exit 1
 }
+
+data() { # The files of the server, without what this script and the file system have beside them.
+    find "$1" -mindepth 1 -maxdepth 1 ! -name '.re*' ! -name .entering ! -name lost+found "${@:2}"
+}
+
+size() {
+    du -sk --exclude='.re*' "$BACKUP_DATA" | cut -f1
+}
+
+is_lost() {
+    [ -z "$(data "$BACKUP_DATA" -print -quit)" ]
+}
+
+load() {
+    true
+}
+
+source /run/secrets/backups-engine
 
 repository() { # repository COMMAND...
     restic --quiet --option="s3.bucket-lookup=${BACKUP_BUCKET_LOOKUP:-auto}" "$@" 8>&-
@@ -77,7 +98,7 @@ alone() { # After another task that runs. A lock in the repository is of one tha
 
 room_in() { # room_in FOLDER COPIES: fails unless so many copies of the data fit.
     local needed available
-    needed=$(($(du -sk --exclude='.re*' "$BACKUP_DATA" | cut -f1) * $2 * 11 / 10))
+    needed=$(($(size) * $2 * 11 / 10))
     available=$(df -k --output=avail "$1" | tail -1)
     [ "$needed" -lt "$available" ] \
         || fail "$1 has $((available / 1024)) MiB free, and $2 copies of the data need $((needed / 1024))"
@@ -173,10 +194,6 @@ reverted() { # Whether the server didn't start with restored data, and runs with
     false
 }
 
-data() { # The files of the server, without what this script and the file system have beside them.
-    find "$1" -mindepth 1 -maxdepth 1 ! -name '.re*' ! -name .entering ! -name lost+found "${@:2}"
-}
-
 # Before the server starts. Every step can be interrupted and begins again.
 prepare() {
     cd "$BACKUP_DATA"
@@ -184,7 +201,7 @@ prepare() {
     # The successes of another repository don't count.
     [ "$(cat "$volume/location" 2> /dev/null)" = "$RESTIC_REPOSITORY" ] || rm -f "$times"/*
     echo "$RESTIC_REPOSITORY" > "$volume/location"
-    if [ ! -e .restored ] && [ ! -e .entering ] && [ -z "$(data . -print -quit)" ] && exists && [ -n "$(backups)" ]; then
+    if [ ! -e .restored ] && [ ! -e .entering ] && is_lost && exists && [ -n "$(backups)" ]; then
         # Not an empty datastore, whose backups would replace those that there are.
         echo "there is no data, and there are backups: restoring the newest one"
         fetch latest .restoring
@@ -203,6 +220,7 @@ prepare() {
         rm -rf .replaced
         mv .replacing .replaced
     fi
+    load
 }
 
 serve() { # serve COMMAND...: the command of the container.

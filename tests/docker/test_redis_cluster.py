@@ -1,14 +1,19 @@
-"""A Redis Cluster on real Docker: it forms itself, and outlives the loss of a primary."""
+"""A Redis Cluster on real Docker: it forms itself, outlives the loss of a primary, and is backed up continuously."""
 
 import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
+from docker.errors import APIError
 
+from strata.components.engines import restic_backup
+from strata.components.engines.backups import SCRIPT_FILE
 from strata.components.engines.redis import (
     ADMIN,
     ADMIN_PASSWORD_FILE,
@@ -20,15 +25,20 @@ from strata.images.choose import choose
 from strata.images.source import resolve
 from strata.model import Secret, UserPassword
 from strata.model.secrets import DerivedSecrets
+from strata.ops.continuous import ContinuousBackups, of_service
+from strata.ops.running_stack import RunningStack
+from strata.platforms.docker.health import unsupervised
+from strata.platforms.docker.names import ResourceNames, owner_of
 from tests.docker import images
-from tests.docker.conftest import remove
+from tests.docker.conftest import output_of, remove
 from tests.docker.faults import hanging
-from tests.docker.operations import restored
+from tests.docker.operations import ops, restored
 from tests.docker.prometheus import prometheus
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
 STACK = "pytest-redis-cluster"
+SYSTEM = "redis_cluster"
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +47,13 @@ def cluster(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     project = Project(
         tmp_path_factory.mktemp("redis-cluster") / "project",
         STACK,
-        {"system": "redis_cluster"},
+        {
+            "system": SYSTEM,
+            "services": {
+                "store": {"backup": {}},
+                "store-backup": {"cpu": 2, "cpuReserved": 0.1},
+            },
+        },
         systems=TEST_SYSTEMS,
     )
     up = project.up()
@@ -90,6 +106,16 @@ def from_client(engine: Any, *command: str) -> str:
 
     (output,) = until(answered, f"{command} is answered", 20)
     return output
+
+
+def primary_of(engine: Any, key: str) -> Any:
+    slot = from_client(engine, "cluster", "keyslot", key)
+    return next(
+        container
+        for container in (node(engine, ordinal) for ordinal in range(NODES))
+        if "role:master" in redis(container, "info", "replication")
+        and redis(container, "cluster", "countkeysinslot", slot) != "0"
+    )
 
 
 def write_to_primary_and_replica(engine: Any) -> None:
@@ -147,8 +173,8 @@ def test_the_exporter_reads_the_cluster(engine: Any, cluster: Project) -> None:
 
 def is_healthy(container: Any) -> bool:
     """By the container's own health check, now."""
-    probe = container.attrs["Config"]["Healthcheck"]["Test"][1:]
-    return bool(container.exec_run(probe).exit_code == 0)
+    probe = unsupervised(container.attrs["Config"]["Healthcheck"]["Test"][1:])
+    return bool(container.exec_run(list(probe)).exit_code == 0)
 
 
 def test_a_node_that_hangs_fails_its_probe(engine: Any, cluster: Project) -> None:
@@ -205,13 +231,7 @@ def test_a_replica_takes_over_when_its_primary_is_killed(engine: Any, cluster: P
     assert cluster.stack == STACK
     # Acknowledged by the replica too, as a client asks for what must not be lost.
     write_to_primary_and_replica(engine)
-    slot = from_client(engine, "cluster", "keyslot", "key")
-    primary = next(
-        container
-        for container in (node(engine, ordinal) for ordinal in range(NODES))
-        if "role:master" in redis(container, "info", "replication")
-        and redis(container, "cluster", "countkeysinslot", slot) == "1"
-    )
+    primary = primary_of(engine, "key")
     identity = redis(primary, "cluster", "myid")
     # Stopped as long as the test looks: Docker would start it again at once.
     primary.update(restart_policy={"Name": "no"})
@@ -240,7 +260,7 @@ def test_a_replica_takes_over_when_its_primary_is_killed(engine: Any, cluster: P
     until(is_replica, "the killed node is a replica")
     again = cluster.up()
     assert again.status == 0, again.output
-    assert "20 unchanged" in again.output
+    assert "24 unchanged" in again.output
 
 
 def test_all_nodes_are_backed_up_and_restored(
@@ -248,7 +268,8 @@ def test_all_nodes_are_backed_up_and_restored(
 ) -> None:
     assert from_client(engine, "set", "key", "kept") == "OK"
     with restored(cluster, tmp_path / "backup") as backup:
-        assert f"{NODES} volumes" in backup.output, backup.output
+        # Those of the nodes and both of the continuous backups.
+        assert f"{NODES + 2} volumes" in backup.output, backup.output
         assert from_client(engine, "set", "key", "changed") == "OK"
     assert from_client(engine, "get", "key") == "kept"
 
@@ -261,3 +282,167 @@ def test_a_client_has_no_rights_over_the_cluster(engine: Any, cluster: Project) 
     client = engine.containers.get(f"strata-{STACK}-client-1")
     _, output = client.exec_run(["redis-cli", "-h", "store", "cluster", "nodes"])
     assert output.decode().startswith("NOAUTH")
+
+
+KEYS = ("{b}:kept", "{c}:kept", "{a}:kept")
+"""Keys of the three primaries, in the order in which a restore copies them."""
+MANY = 100_000
+"""Keys that take seconds to copy."""
+
+
+def script(container: Any, command: str) -> str:
+    status, output = container.exec_run(["bash", "-c", command])
+    assert status == 0, output.decode()
+    return str(output.decode().strip())
+
+
+def backup_container(engine: Any) -> Any:
+    return engine.containers.get(f"strata-{STACK}-store-backup-1")
+
+
+def has_started(container: Any) -> bool:
+    """It is restarted while the nodes of the cluster don't know each other well."""
+    try:
+        return is_healthy(container)
+    except APIError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def backups(engine: Any, cluster: Project) -> ContinuousBackups:
+    seed = Path(cluster.environment["STRATA_SEED_FILE"]).read_text().strip().encode()
+    names = ResourceNames(project="strata", stack=STACK, system=SYSTEM, owner=owner_of(seed))
+    first = ["test", "-e", f"{restic_backup.FOLDER}/times/full"]
+    container = backup_container(engine)
+    until(lambda: container.exec_run(first).exit_code == 0, "the first backup is made by itself")
+    return of_service(RunningStack(engine, names), "store")
+
+
+def write(engine: Any, text: str) -> None:
+    for key in KEYS:
+        assert from_client(engine, "set", key, text, "ex", "3600") == "OK"
+
+
+def read(engine: Any) -> list[str]:
+    return [from_client(engine, "get", key) for key in KEYS]
+
+
+def test_the_state_of_a_backup_comes_back(
+    engine: Any, cluster: Project, backups: ContinuousBackups
+) -> None:
+    slots = {int(from_client(engine, "cluster", "keyslot", key)) * 3 // 16384 for key in KEYS}
+    assert slots == {0, 1, 2}
+    write(engine, "before")
+    # An RDB has all that a node has, and so has what is copied to another one.
+    assert from_client(engine, "vadd", "vectors", "values", "2", "1", "2", "kept") == "1"
+    library = "$'#!lua name=kept\\nredis.register_function(\"kept\", function() return 1 end)'"
+    primaries = [primary_of(engine, key) for key in KEYS]
+    for primary in primaries:
+        assert redis(primary, "function", "load", library) == "kept"
+    backups.mark("between")
+    write(engine, "after")
+    assert from_client(engine, "del", "vectors") == "1"
+    script(
+        primaries[-1],
+        f"REDISCLI_AUTH=$(<{ADMIN_PASSWORD_FILE}) redis-cli --user {ADMIN} --pipe"
+        f" < <(seq --format='SET {{a}}:%.0f value' {MANY})",
+    )
+    states: list[str] = []
+    ended = Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            for key in KEYS:
+                # A key that doesn't exist is "", and so is the output if the connection is closed.
+                status, output = run_client(engine, "get", key)
+                is_served = status == 0 and output in ("before", "after", "")
+                states.append(output if is_served else "refused")
+
+    reader = Thread(target=look)
+    reader.start()
+    try:
+        done = ops(cluster, "restore", "--service", "store", "--to", "between")
+    finally:
+        ended.set()
+        reader.join()
+    assert done.status == 0, done.output
+    # Clients see all keys of one state, then none, then all of the other.
+    assert "refused" in states
+    served = (state for state in states if state != "refused")
+    assert [state for state, _ in groupby(served)] == ["after", "before"]
+    assert read(engine) == ["before"] * 3
+    assert all(3000 < int(from_client(engine, "ttl", key)) <= 3600 for key in KEYS)
+    assert from_client(engine, "vcard", "vectors") == "1"
+    for primary in primaries:
+        assert int(redis(primary, "dbsize")) < MANY
+        assert "kept" in redis(primary, "function", "list")
+        assert redis(primary, "config", "get", "maxmemory").split()[-1] != "0"
+
+
+@pytest.mark.fault(
+    "the restore of a Redis Cluster is killed (SIGKILL) while it copies keys",
+    holds="no client reads a part of them; the next start begins it again, and completes it",
+)
+def test_a_killed_restore_continues(engine: Any, backups: ContinuousBackups) -> None:
+    """It returns to the state before the restore, which is a backup, too."""
+    container, primary = backup_container(engine), primary_of(engine, KEYS[-1])
+    assert "before-restore" in backups.list()
+    script(
+        container, f"bash {SCRIPT_FILE} restore name before-restore && bash {SCRIPT_FILE} accept"
+    )
+    container.restart(timeout=0)
+    until(lambda: 1000 < int(redis(primary, "dbsize")) < MANY, "keys are being copied")
+    container.reload()
+    os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
+    assert "WRONGPASS" in run_client(engine, "get", KEYS[0])[1]
+    assert not has_started(container)
+    until(lambda: has_started(container), "the next start has completed it")
+    assert read(engine) == ["after"] * 3
+    assert int(redis(primary, "dbsize")) > MANY
+
+
+def wipe(engine: Any, *volumes: str) -> None:
+    """Deletes everything in volumes of the stack."""
+    output_of(
+        engine,
+        backup_container(engine).image.id,
+        ["bash", "-c", "rm -rf /v/*/* /v/*/.re*"],
+        entrypoint=[],
+        network_mode="none",
+        volumes={f"strata-{STACK}-{name}": {"bind": f"/v/{name}"} for name in volumes},
+    )
+
+
+@pytest.mark.fault(
+    "the data of all nodes of a Redis Cluster with continuous backups is lost",
+    holds="the next start restores the newest backup",
+)
+def test_lost_data_comes_back_by_itself(engine: Any, backups: ContinuousBackups) -> None:
+    container = backup_container(engine)
+    write(engine, "lost")
+    backups.create(full=False)
+    nodes = [node(engine, ordinal) for ordinal in range(NODES)]
+    for each in [container, *nodes]:
+        each.kill()
+    wipe(engine, *(f"store-data.{ordinal}" for ordinal in range(NODES)))
+    for each in [*nodes, container]:
+        each.start()
+    until(lambda: has_started(container), "the newest backup is restored")
+    assert read(engine) == ["lost"] * 3
+
+
+@pytest.mark.fault(
+    "the volume of the service that backs up a Redis Cluster is lost",
+    holds="the cluster keeps its keys",
+)
+def test_a_lost_volume_of_the_backups_leaves_the_keys(
+    engine: Any, backups: ContinuousBackups
+) -> None:
+    backups.create(full=False)
+    write(engine, "newer")
+    container = backup_container(engine)
+    container.kill()
+    wipe(engine, "store-backup-data")
+    container.start()
+    until(lambda: has_started(container), "it knows the cluster")
+    assert read(engine) == ["newer"] * 3

@@ -137,7 +137,9 @@ def test_the_rules_find_nothing_in_what_else_there_can_be() -> None:
     recorded = compose(
         everything,
         cluster=FakeCluster(groups=(SYSTEM, gpu_group(gpus=2))),
-        settings=settings(platform="kubernetes", gateway=CLIENTS),
+        settings=settings(
+            platform="kubernetes", gateway=CLIENTS, services={"store": {"backup": {}}}
+        ),
     ).recorded
     kinds = {kind for kind, _ in recorded.objects}
     assert {"CronJob", "Job", "HorizontalPodAutoscaler", "PodDisruptionBudget"} <= kinds
