@@ -112,8 +112,8 @@ save() { # save TAG...: creates a backup.
     rm -rf "$volume/copy"
     mkdir -m 0700 "$volume/copy"
     snapshot "$volume/copy" 8>&-
-    # Its time is that of its end: no backup has what was written after its time.
-    repository backup --host="$BACKUP_NAME" "${options[@]}" "$volume/copy"
+    # The next full second, because times have no fractions: no backup has what was written after its time.
+    repository backup --time="$(date --date='1 second' '+%F %T')" --host="$BACKUP_NAME" "${options[@]}" "$volume/copy"
     rm -rf "$BACKUP_DATA/.replaced"
 }
 

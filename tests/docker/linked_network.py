@@ -36,5 +36,7 @@ class LinkedNetwork:
             raise
 
     def delete(self) -> None:
-        """The link goes with it."""
+        # The link would go with the namespace, but only some time later. It may not exist, after a failure.
+        link = ["ip", "link", "delete", self._interfaces[0]]
+        subprocess.run(link, capture_output=True, check=False)
         subprocess.run(["ip", "netns", "delete", self._name], check=True)
