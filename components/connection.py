@@ -19,8 +19,8 @@ class Connection:
     accepts nothing else. Its certificate is valid for the host name of `endpoint`, so that every client can
     verify it. `authority`: the certificates (PEM) of its issuer, by default the stack's authority; None if
     the trust store of the client's image has it. If `endpoint` has `mutual_tls`, it accepts only
-    clients with a certificate. `after` names jobs that must succeed, and
-    services that must be healthy, before a client starts.
+    clients with a certificate. `after` names jobs that must succeed, and services that must be healthy,
+    before a client starts.
 
     `host` is that of a managed service: its certificate is valid for that host instead.
     """

@@ -71,14 +71,14 @@ class Engine:
     """An engine of `Datastore`.
 
     `workloads` describes the services and jobs that a datastore of a given name consists of; the
-    first is the one that clients connect to, on its port named `port`, after the others are healthy
-    or have succeeded. `resources` and
-    `volume_size_gib` are the defaults. `user` and `database` are None where the engine has none.
-    `password` is the secret that clients log in with, by the name of the datastore; None where the
-    engine doesn't authenticate them. `tls`: it accepts only TLS, with a certificate that the stack's
-    authority issued for the name of the datastore. `has_mutual_tls`: it can also require certificates of
-    its clients (`EngineOptions.mutual_tls`). `managed` is what a provider's service needs to take its
-    place, by the name of the datastore; None where none can. That accepts only TLS.
+    first is the one that clients connect to, on its port named `port`, once the others are healthy or
+    have succeeded. `resources` and `volume_size_gib` are the defaults. `user` and `database` are None
+    where the engine has none. `password` is the secret that clients log in with, by the name of the
+    datastore; None where the engine doesn't authenticate them. `tls`: it accepts only TLS, with a
+    certificate that the stack's authority issued for the name of the datastore. `has_mutual_tls`: it can
+    also require certificates of its clients (`EngineOptions.mutual_tls`). `managed` is what a provider's
+    service needs to take its place, by the name of the datastore; None where none can. That accepts only
+    TLS.
 
     `upgrade` says in Markdown what a new version of the image requires; docs/components/datastore.md has it.
     """

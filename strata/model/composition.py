@@ -221,20 +221,19 @@ class Composition:
                 )
 
     def _after_problems(self, workload: Workload) -> Iterator[Problem]:
-        jobs = {job.name: job for job in self.jobs}
         for index, name in enumerate(workload.after):
             path = f"{workload.path}: after[{index}]"
-            if name in self._excluded or isinstance(self._workloads.get(name), Service):
+            if name in self._excluded:
                 continue
-            if name not in jobs:
+            first = self._workloads.get(name)
+            if first is None:
+                others = sorted(self._workloads.keys() - {workload.name})
                 yield Problem(
                     path,
                     f"there is no job or service {name}",
-                    f"use one of: {', '.join(sorted(jobs))}"
-                    if jobs
-                    else "remove it, or add the job",
+                    f"use one of: {', '.join(others)}" if others else "remove it, or add the job",
                 )
-            elif jobs[name].schedule is not None:
+            elif isinstance(first, Job) and first.schedule is not None:
                 yield Problem(
                     path,
                     f"{name} runs on a schedule, so nothing can wait for it",

@@ -457,9 +457,8 @@ class ServiceFields(WorkloadFields):
     """The fields that the arguments of a component and the service it describes share.
 
     `after` names jobs that must succeed, and services that must be healthy, before the service starts; it
-    can't connect to them. `prepare` is a command that
-    runs before it, in the same image and with the same files, volumes and links, but without a
-    GPU; for example to download a model into a cache.
+    can't connect to them. `prepare` is a command that runs before it, in the same image and with the same
+    files, volumes and links, but without a GPU; for example to download a model into a cache.
 
     `replicas` run at all times; on a platform with an autoscaler, up to `replicas_maximum` when
     they are busy. With `stateful`, each replica has volumes of its own, an ordinal (from 0) and a

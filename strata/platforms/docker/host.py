@@ -91,7 +91,7 @@ class Host:
 
     def problems(self, workloads: Sequence[Workload], addresses: Addresses) -> Iterator[Problem]:
         """Why the stack can't run on the host."""
-        # Another system's preview for the policy packs replaces no data.
+        # A preview for the policy packs is of every system, and replaces the data of none.
         if not (os.environ.get(PREVIEW_ONLY) and pulumi.runtime.is_dry_run()):
             yield from self._identity_problems()
         if self.disk_free_mib is not None and self.disk_free_mib < DISK_FREE_MINIMUM_MIB:
