@@ -69,6 +69,11 @@ class Project:
             created = self.run("stack", "init", self.stack, with_stack=False)
             assert created.status == 0, created.output
 
+    @property
+    def seed(self) -> bytes:
+        """From which the secrets of the stack are derived."""
+        return Path(self.environment["STRATA_SEED_FILE"]).read_text().strip().encode()
+
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Writes the settings of the stack, and keeps what Pulumi added to the file."""
         file = self.folder / f"Pulumi.{self.stack}.yaml"

@@ -2,18 +2,15 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from pika.exceptions import AMQPError  # type: ignore[import-untyped]
 
 from strata.components.engines import restic_backup
-from strata.ops.continuous import ContinuousBackups, of_service
-from strata.ops.running_stack import RunningStack
-from strata.platforms.docker.names import ResourceNames, owner_of
 from tests.docker import messages, stores
 from tests.docker.conftest import containers
+from tests.docker.operations import backups_of
 from tests.project import Project
 
 STACK = "pytest-restic"
@@ -111,10 +108,7 @@ class Kept:
     def __init__(self, engine: Any, project: Project, name: str) -> None:
         self.name = name
         self.case = CASES[name]
-        seed = Path(project.environment["STRATA_SEED_FILE"]).read_text()
-        owner = owner_of(seed.strip().encode())
-        names = ResourceNames(project="strata", stack=STACK, system=SYSTEM, owner=owner)
-        self.backups: ContinuousBackups = of_service(RunningStack(engine, names), name)
+        self.backups = backups_of(engine, project, name)
         self.container = engine.containers.get(f"strata-{STACK}-{name}-1")
 
     def run(self, script: str, **environment: str) -> tuple[int, str]:

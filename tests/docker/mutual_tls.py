@@ -6,7 +6,6 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -75,8 +74,7 @@ POSTGRES = Protocol(_postgres, SSL_REQUEST)
 
 def secrets_of(project: Project, **generations: int) -> DerivedSecrets:
     """The secrets of a test's stack."""
-    seed = Path(project.environment["STRATA_SEED_FILE"]).read_text().strip().encode()
-    return DerivedSecrets(seed, project.stack, generations)
+    return DerivedSecrets(project.seed, project.stack, generations)
 
 
 def context(

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
+from strata.ops.continuous import ContinuousBackups, of_service
+from strata.ops.running_stack import RunningStack
+from strata.platforms.docker.names import ResourceNames, owner_of
 from tests.project import REPOSITORY, Project, Result
 
 
@@ -26,6 +30,14 @@ def ops(project: Project, *arguments: str) -> Result:
     process = start(project, *arguments)
     output, _ = process.communicate(timeout=600)
     return Result(process.returncode, output)
+
+
+def backups_of(engine: Any, project: Project, service: str) -> ContinuousBackups:
+    """The continuous backups of a service, as its containers are now."""
+    owner = owner_of(project.seed)
+    system = project.settings["system"]
+    names = ResourceNames(project="strata", stack=project.stack, system=system, owner=owner)
+    return of_service(RunningStack(engine, names), service)
 
 
 @contextmanager

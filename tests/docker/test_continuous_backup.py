@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -11,12 +10,10 @@ import pytest
 
 from strata.components.engines import backups, postgres_backup
 from strata.errors import OpsError
-from strata.ops.continuous import ContinuousBackups, of_service
-from strata.ops.running_stack import RunningStack
-from strata.platforms.docker.names import ResourceNames, owner_of
+from strata.ops.continuous import ContinuousBackups
 from tests.docker import stores
 from tests.docker.conftest import bridge_address, output_of, running
-from tests.docker.operations import ops
+from tests.docker.operations import backups_of, ops
 from tests.docker.s3_server import BUCKET, REGION, Store, s3
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
@@ -91,10 +88,7 @@ def database(engine: Any, project: Project) -> Database:
 
 
 def connect(engine: Any, project: Project) -> Database:
-    seed = Path(project.environment["STRATA_SEED_FILE"]).read_text()
-    owner = owner_of(seed.strip().encode())
-    names = ResourceNames(project="strata", stack=STACK, system="backed_up", owner=owner)
-    return Database(engine, of_service(RunningStack(engine, names), "postgres"))
+    return Database(engine, backups_of(engine, project, "postgres"))
 
 
 def test_the_state_between_two_writes_comes_back(project: Project, database: Database) -> None:

@@ -4,7 +4,6 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,9 +11,9 @@ import pytest
 
 from strata.components.engines.rabbitmq import PasswordHash
 from strata.model import Secret, private_key
-from strata.model.secrets import DerivedSecrets
 from strata.platforms.docker.names import HOST_MOUNT
 from tests.docker.conftest import containers
+from tests.docker.mutual_tls import secrets_of
 from tests.project import Project
 
 LOG_LABELS = "strata.stack,strata.system,strata.service,strata.job"
@@ -25,15 +24,12 @@ def all_containers(engine: Any) -> list[Any]:
 
 
 def secret_values(project: Project) -> dict[str, str]:
-    seed = Path(project.environment["STRATA_SEED_FILE"]).read_text().strip()
-    secrets = DerivedSecrets(
-        seed.encode(), project.stack, project.settings.get("secretGenerations", {})
-    )
+    secrets = secrets_of(project, **project.settings.get("secretGenerations", {}))
     owners = ("postgres", "redis", "rabbitmq")
     key = secrets.encode(private_key("gateway", ("localhost", "127.0.0.1"))).splitlines()[1]
     return (
         {f"password of {owner}": secrets.encode(Secret(owner)) for owner in owners}
-        | {"private key": key, "seed": seed}
+        | {"private key": key, "seed": project.seed.decode()}
         | {"hash for rabbitmq": secrets.encode(Secret("rabbitmq", PasswordHash()))}
     )
 

@@ -16,9 +16,9 @@ from strata.components.engines.postgres import UPGRADE_FILE
 from strata.images.choose import choose
 from strata.images.source import resolve
 from strata.model import Secret
-from strata.model.secrets import DerivedSecrets
 from tests.docker import images, stores
 from tests.docker.conftest import running
+from tests.docker.mutual_tls import secrets_of
 from tests.docker.operations import ops, start
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
@@ -305,8 +305,7 @@ def test_the_earlier_data_is_kept_until_it_is_confirmed(engine: Any, project: Pr
 
 def test_the_application_is_shut_out_until_it_is_canceled(engine: Any, project: Project) -> None:
     database = Database(engine)
-    seed = Path(project.environment["STRATA_SEED_FILE"]).read_text().strip().encode()
-    password = DerivedSecrets(seed, STACK, {}).encode(Secret("postgres"))
+    password = secrets_of(project).encode(Secret("postgres"))
     assert database.logs_in(password)
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'strata'"
     output = database.inside(f"""

@@ -24,21 +24,18 @@ from strata.components.engines.redis_cluster import MONITORING, NODES
 from strata.images.choose import choose
 from strata.images.source import resolve
 from strata.model import Secret, UserPassword
-from strata.model.secrets import DerivedSecrets
-from strata.ops.continuous import ContinuousBackups, of_service
-from strata.ops.running_stack import RunningStack
+from strata.ops.continuous import ContinuousBackups
 from strata.platforms.docker.health import unsupervised
-from strata.platforms.docker.names import ResourceNames, owner_of
 from tests.docker import images
 from tests.docker.conftest import output_of, remove
 from tests.docker.faults import hanging
-from tests.docker.operations import ops, restored
+from tests.docker.mutual_tls import secrets_of
+from tests.docker.operations import backups_of, ops, restored
 from tests.docker.prometheus import prometheus
 from tests.project import TEST_SYSTEMS, Project
 from tests.wait import until
 
 STACK = "pytest-redis-cluster"
-SYSTEM = "redis_cluster"
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +45,7 @@ def cluster(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         tmp_path_factory.mktemp("redis-cluster") / "project",
         STACK,
         {
-            "system": SYSTEM,
+            "system": "redis_cluster",
             "services": {
                 "store": {"backup": {}},
                 "store-backup": {"cpu": 2, "cpuReserved": 0.1},
@@ -140,8 +137,7 @@ def test_the_cluster_is_complete_when_the_update_ends(engine: Any, cluster: Proj
 def exporter(engine: Any, cluster: Project) -> Iterator[Any]:
     """The exporter, in the network of the client. The system of this test isn't observed."""
     images.ensure(engine, "redis-exporter")
-    seed = Path(cluster.environment["STRATA_SEED_FILE"]).read_text().strip().encode()
-    password = DerivedSecrets(seed, STACK, {}).encode(Secret("store", UserPassword(EXPORTER)))
+    password = secrets_of(cluster).encode(Secret("store", UserPassword(EXPORTER)))
     running = engine.containers.run(
         resolve("redis-exporter", choose()[0]),
         ["-redis.addr=redis://store:6379", f"-redis.user={EXPORTER}", "-config-command=-"],
@@ -310,12 +306,10 @@ def has_started(container: Any) -> bool:
 
 @pytest.fixture(scope="module")
 def backups(engine: Any, cluster: Project) -> ContinuousBackups:
-    seed = Path(cluster.environment["STRATA_SEED_FILE"]).read_text().strip().encode()
-    names = ResourceNames(project="strata", stack=STACK, system=SYSTEM, owner=owner_of(seed))
     first = ["test", "-e", f"{restic_backup.FOLDER}/times/full"]
     container = backup_container(engine)
     until(lambda: container.exec_run(first).exit_code == 0, "the first backup is made by itself")
-    return of_service(RunningStack(engine, names), "store")
+    return backups_of(engine, cluster, "store")
 
 
 def write(engine: Any, text: str) -> None:
